@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make help` lists the targets and the variables.
+
+prefix      ?= /usr
+sbindir     ?= $(prefix)/sbin
+mandir      ?= $(prefix)/share/man
+docdir      ?= $(prefix)/share/doc/nbd-attach
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+sysconfdir  ?= /etc
+DESTDIR     ?=
+BUILD       ?= build
+CC          ?= gcc
+CFLAGS      ?= -O2 -g
+PKG_CONFIG  ?= pkg-config
+VERSION     := 0.1
+
+ifneq ($(V),1)
+Q := @
+say = @echo "  $(1)	$(2)";
+else
+say =
+endif
+
+ifneq ($(CI)$(WERROR),)
+werror := -Werror
+endif
+
+libraries := libnl-3.0 libnl-genl-3.0 gnutls libkmod liburiparser json-c
+# The goals that install their own tools first must work before pkg-config is there: ask it only when something is compiled.
+lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
+lib_libs   = $(shell $(PKG_CONFIG) --libs $(libraries))
+
+warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral \
+	     -Wno-missing-field-initializers $(werror)
+hardening := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+hardening_ld := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq ($(SANITIZE),)
+hardening    := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -fPIE
+hardening_ld := -pie -fsanitize=address,undefined
+endif
+
+all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
+	     -Ilib -Ikmod-helpers -Inbd-attach -I$(BUILD) $(CPPFLAGS)
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+lib_objects     := $(call objects,lib)
+helper_objects  := $(call objects,kmod-helpers)
+program_objects := $(call objects,nbd-attach)
+# Everything of the program but main(), for tests that call it directly.
+program_parts   := $(filter-out %/main.o,$(program_objects))
+unit_tests      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
+peer_parts      := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/peer/main-*.c),$(wildcard tests/peer/*.c)))
+peer_programs   := $(patsubst tests/peer/main-%.c,$(BUILD)/tests/%,$(wildcard tests/peer/main-*.c))
+
+.PHONY: all
+all: $(BUILD)/nbd-attach ## build the program into build/
+
+$(BUILD)/nbd-attach: $(program_objects) $(helper_objects) $(lib_objects)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
+
+$(BUILD)/libnbdattach.a: $(lib_objects)
+	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(all_cflags) $(lib_cflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helper_objects) $(lib_objects)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs) -lcmocka
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(lib_objects)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
+
+.PRECIOUS: $(BUILD)/obj/%.o
+
+.PHONY: tests
+tests: $(unit_tests) $(peer_programs) ## build the tests' own programs
+
+.PHONY: asan
+asan: ## build program and tests with ASan and UBSan into build/asan/
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=1 CFLAGS="-O1 -g" all tests
+
+.PHONY: setup
+setup: ## install the Debian packages that building and testing need (root)
+	$(Q)tests/setup
+
+.PHONY: demo
+demo: setup ## the main job end to end in a VM, nothing of the host touched (root)
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/vm/demo
+
+.PHONY: check
+check: setup ## every test; ends with "N passed, N failed" (root)
+	$(Q)$(MAKE) --no-print-directory -j2 all tests asan
+	$(Q)tests/run
+
+.PHONY: check-unit
+check-unit: tests ## the unit tests alone
+	$(Q)tests/run unit
+
+.PHONY: check-host
+check-host: all tests asan ## all tests that need no VM
+	$(Q)tests/run unit server hostile install
+
+.PHONY: check-vm
+check-vm: all ## the VM tests alone, on both kernels
+	$(Q)tests/run vm
+
+.PHONY: install
+install: all ## install below $(DESTDIR)$(prefix)
+	install -D -m 0755 $(BUILD)/nbd-attach $(DESTDIR)$(sbindir)/nbd-attach
+	install -D -m 0644 docs/nbd-attach.8 $(DESTDIR)$(mandir)/man8/nbd-attach.8
+	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
+	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
+	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
+		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md
+
+.PHONY: clean
+clean: ## remove what was built; downloads stay
+	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(BUILD)/libnbdattach.a
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "Variables: DESTDIR prefix sbindir mandir bashcompdir docdir CC CFLAGS LDFLAGS; V=1 shows the commands, WERROR=1 adds -Werror"
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The block device as sysfs and /proc show it. All paths go through a root that tests can set. */
+#ifndef NBDA_SYSFS_H
+#define NBDA_SYSFS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "error.h"
+
+/* Prefix for /sys, /proc and /dev in this module; NULL or "" is the real one. */
+void sysfs_set_root(const char *root);
+
+/* Parse "/dev/nbd7", "nbd7" into 7, "auto" into -1. -EINVAL with a sentence otherwise (partitions such as nbd0p1 are told
+ * apart, so are other devices). */
+int sysfs_parse_device(const char *word, int *index, struct error *err);
+
+/* Read or write one attribute of /sys/block/nbdINDEX, e.g. "size", "backend", "queue/max_sectors_kb". Read strips the trailing
+ * newline; -ENOENT when the device or the attribute is not there. */
+int sysfs_read(int index, const char *attribute, char *buf, size_t size);
+int sysfs_read_u64(int index, const char *attribute, uint64_t *value);
+int sysfs_write(int index, const char *attribute, const char *value);
+
+bool sysfs_device_exists(int index);
+/* /sys/block/nbdN/pid exists exactly while the device is configured. */
+bool sysfs_device_configured(int index);
+/* Indices of all nbd devices, ascending; the caller frees. -ENOENT when the nbd module is not loaded. */
+int sysfs_list_devices(int **indices, size_t *count);
+
+/* Who uses the device or one of its partitions. Fills ERR (ERROR_BUSY) and returns -EBUSY with the first user found by name:
+ * "/dev/nbd0p1 is mounted on /mnt", "/dev/nbd0 is used as swap", "/dev/nbd0 is held by dm-0 (cryptroot)" — then, when
+ * none of those is found but open(O_EXCL) says EBUSY, "held open by another process". 0 when nobody does. */
+int sysfs_check_unused(int index, struct error *err);
+
+#endif

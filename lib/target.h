@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What to attach to: a host (or a unix socket) and an export, from words on the command line or from an NBD URI. */
+#ifndef NBDA_TARGET_H
+#define NBDA_TARGET_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "error.h"
+
+#define TARGET_DEFAULT_PORT 10809 /* IANA: nbd */
+#define EXPORT_NAME_MAX 4096      /* NBD protocol: "a client SHOULD NOT send" strings longer than this */
+
+struct target {
+	char host[256];                     /* name or address without brackets; empty for a unix socket */
+	uint16_t port;
+	char socket_path[108];              /* unix socket; empty for TCP */
+	char export_name[EXPORT_NAME_MAX + 1]; /* UTF-8; empty is the server's default export */
+	bool tls;                           /* nbds: or nbds+unix: */
+	/* From the URI's query, as libnbd spells it; empty when absent. */
+	char tls_certificates[256];
+	char tls_psk_file[256];
+	char tls_username[128];
+	char tls_hostname[256];
+};
+
+/* True when WORD is an NBD URI (nbd:// nbds:// nbd+unix:// nbds+unix:// nbd+vsock://), so that `nbd-attach nbd0 WORD` can
+ * tell one from a host name. */
+bool target_is_uri(const char *word);
+
+/* Parse an NBD URI (doc/uri.md of the NBD project) into TARGET. -EINVAL with a sentence that names the part at fault:
+ * nbd+vsock (unsupported), unknown query parameters, a fragment, a bad port, an export name longer than EXPORT_NAME_MAX, a NUL
+ * in %00, a unix URI without socket=, a path that is too long, a user name without TLS, and so on. tls-verify-peer=false is
+ * refused: nothing turns verification off. The user part of nbds://alice@host is the PSK identity. */
+int target_parse_uri(struct target *target, const char *uri, struct error *err);
+
+/* Parse HOST ("name", "1.2.3.4", "::1", "[::1]", "[::1]:10810", "name:10810") and EXPORT (NULL: default). A bare IPv6
+ * address takes no port. */
+int target_parse_host(struct target *target, const char *host, const char *export_name, struct error *err);
+
+/* "nbds://host:port/export", percent-encoded, for messages and status; always terminated. */
+void target_format(const struct target *target, char *buf, size_t size);
+
+#endif
