@@ -53,7 +53,11 @@ int nego_read_reply(struct nego *nego, uint32_t option, struct error *err)
 	struct nego_reply *reply = &nego->reply;
 	uint8_t header[20];
 	uint32_t answered;
-	int rc = transport_read(nego->transport, header, sizeof(header), err);
+	int rc;
+
+	reply->type = 0; /* until one is read whole */
+	reply->size = 0;
+	rc = transport_read(nego->transport, header, sizeof(header), err);
 
 	if (rc)
 		return rc;
@@ -61,7 +65,6 @@ int nego_read_reply(struct nego *nego, uint32_t option, struct error *err)
 		return error_set(err, ERROR_SERVER, EPROTO, "the server's reply to %s has a wrong magic number (0x%016llx)",
 			nego_option_name(option), (unsigned long long)wire_get_u64(header));
 	answered = wire_get_u32(header + 8);
-	reply->type = wire_get_u32(header + 12);
 	reply->size = wire_get_u32(header + 16);
 	if (answered != option)
 		return error_set(err, ERROR_SERVER, EPROTO, "we sent %s but the server answered option %u (%s)",
@@ -71,6 +74,8 @@ int nego_read_reply(struct nego *nego, uint32_t option, struct error *err)
 			nego_option_name(option), reply->size, NEGO_REPLY_MAX_BYTES);
 	rc = transport_read(nego->transport, reply->payload, reply->size, err);
 	reply->payload[rc ? 0 : reply->size] = 0;
+	if (!rc)
+		reply->type = wire_get_u32(header + 12);
 	return rc;
 }
 

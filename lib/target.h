@@ -10,6 +10,9 @@
 #define TARGET_DEFAULT_PORT 10809 /* IANA: nbd */
 #define EXPORT_NAME_MAX 4096      /* NBD protocol: "a client SHOULD NOT send" strings longer than this */
 
+/* What a URI's tls-type asks for; the caller refuses credentials of another kind. */
+enum target_tls_type { TARGET_TLS_ANY, TARGET_TLS_X509, TARGET_TLS_PSK };
+
 struct target {
 	char host[256];                     /* name or address without brackets; empty for a unix socket */
 	uint16_t port;
@@ -21,6 +24,7 @@ struct target {
 	char tls_psk_file[256];
 	char tls_username[128];
 	char tls_hostname[256];
+	enum target_tls_type tls_type;
 };
 
 /* True when WORD is an NBD URI (nbd:// nbds:// nbd+unix:// nbds+unix:// nbd+vsock://), so that `nbd-attach nbd0 WORD` can
@@ -28,8 +32,9 @@ struct target {
 bool target_is_uri(const char *word);
 
 /* Parse an NBD URI (doc/uri.md of the NBD project) into TARGET. -EINVAL with a sentence that names the part at fault:
- * nbd+vsock (unsupported), unknown query parameters, a fragment, a bad port, an export name longer than EXPORT_NAME_MAX, a NUL
- * in %00, a unix URI without socket=, a path that is too long, a user name without TLS, and so on. tls-verify-peer=false is
+ * nbd+vsock (unsupported), unknown query parameters (those that start with "x-" are ignored, as the document wants), a
+ * parameter given twice, a fragment, a bad port, an export name longer than EXPORT_NAME_MAX, a NUL
+ * in %00, a unix URI without socket=, a path that is too long, a user name without TLS, and so on. tls-verify-peer=0 and tls-type=anon are
  * refused: nothing turns verification off. The user part of nbds://alice@host is the PSK identity. */
 int target_parse_uri(struct target *target, const char *uri, struct error *err);
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "backend-id.h"
+#include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <string.h>
+
+int backend_id_format(const struct target *target, char id[BACKEND_ID_SIZE])
+{
+	char text[sizeof(target->host) + sizeof(target->socket_path) + sizeof(target->export_name) + 16];
+	uint8_t hash[32];
+	int len = snprintf(text, sizeof(text), "%s\n%u\n%s\n%s", target->host, *target->socket_path ? 0U : target->port, target->socket_path,
+		target->export_name);
+
+	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text, (size_t)len, hash) < 0)
+		return -EIO;
+	for (size_t i = 0; i < (BACKEND_ID_SIZE - 1) / 2; i++)
+		snprintf(id + 2 * i, 3, "%02x", hash[i]);
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The kernel's nbd driver over generic netlink. The socket that issued CONNECT has to stay open as long as the device lives
+ * (kernel fact 11): keep the struct nbd_genl. Needs CAP_SYS_ADMIN in the first user namespace. */
+#ifndef NBDA_NBD_GENL_H
+#define NBDA_NBD_GENL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "error.h"
+
+struct nl_sock;
+
+struct nbd_genl {
+	struct nl_sock *sock;
+	int family;
+};
+
+struct nbd_genl_connect {
+	int index;                      /* -1: a free one */
+	uint64_t size_bytes;
+	uint32_t block_size_bytes;
+	uint64_t server_flags;          /* transmission flags, as the server gave them */
+	uint64_t dead_conn_timeout_sec; /* how long requests wait for a link; 0: they fail */
+	const char *backend_identifier; /* has to be given again with every reconfigure (kernel fact 8) */
+	const int *fds;                 /* every connection at once (kernel fact 2); the kernel takes its own references */
+	size_t fd_count;
+};
+
+/* -ENOENT (ERROR_KERNEL) when the driver is not loaded. */
+int nbd_genl_open(struct nbd_genl *genl, struct error *err);
+void nbd_genl_close(struct nbd_genl *genl);
+/* CONNECT; INDEX receives the device's. */
+int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *params, int *index, struct error *err);
+/* DISCONNECT. The device is gone when sysfs_device_configured() says so, not when this returns. */
+int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err);
+/* Is the device configured? That is all that "connected" means there (kernel fact 5). */
+int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err);
+
+#endif

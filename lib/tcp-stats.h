@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What TCP says of a connection. */
+#ifndef NBDA_TCP_STATS_H
+#define NBDA_TCP_STATS_H
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tcp_stats {
+	uint64_t sent_bytes, received_bytes; /* payload, over the connection's life */
+	bool established;
+};
+
+/* -errno when FD is not a TCP socket. */
+int tcp_stats_get(int fd, struct tcp_stats *stats);
+
+#endif

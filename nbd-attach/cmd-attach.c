@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The front end: everything that the user may have got wrong is said before anything is begun; then the supervisor is forked and its
+ * one answer awaited. */
+#include "commands.h"
+#include "report.h"
+#include "sandbox.h"
+#include "supervisor.h"
+#include "sysfs.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int say(const struct supervisor_report *report, bool json)
+{
+	if (report->rc)
+		return report_error(&report->error);
+	puts(json ? report->json : report->line);
+	return report_finish(0);
+}
+
+static void report_here(const struct supervisor_report *report, void *data)
+{
+	const struct options *options = data;
+
+	say(report, options->json);
+}
+
+static void report_to_pipe(const struct supervisor_report *report, void *data)
+{
+	const char *at = (const char *)report;
+	size_t left = sizeof(*report);
+	int *fd = data;
+	ssize_t n;
+
+	while (left > 0 && (n = write(*fd, at, left)) > 0) {
+		at += n;
+		left -= (size_t)n;
+	}
+	close(*fd);
+}
+
+static void become_background(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	if (chdir("/") < 0 || null < 0)
+		_exit(ERROR_OTHER);
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	close(null);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int await_report(int fd, pid_t pid, bool json)
+{
+	struct supervisor_report *report = calloc(1, sizeof(*report));
+	struct error err = {.kind = ERROR_OTHER};
+	size_t used = 0;
+	int status = 0;
+	ssize_t n = 1;
+
+	while (report && used < sizeof(*report) && ((n = read(fd, (char *)report + used, sizeof(*report) - used)) > 0 || errno == EINTR))
+		used += n > 0 ? (size_t)n : 0;
+	if (report && used == sizeof(*report)) {
+		status = say(report, json);
+		free(report);
+		return status;
+	}
+	free(report);
+	waitpid(pid, &status, 0);
+	error_set(&err, ERROR_OTHER, EIO, "the supervisor ended without an answer (%s %d): this is a bug", WIFSIGNALED(status) ? "signal" : "status",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return report_error(&err);
+}
+
+static int fork_supervisor(struct attachment *attachment, int index)
+{
+	struct error err;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || fflush(NULL) < 0 || (pid = fork()) < 0) {
+		error_set(&err, ERROR_OTHER, errno, "cannot start the supervisor: %s", strerror(errno));
+		return report_error(&err);
+	}
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* until it is ready: Ctrl-C ends both */
+		close(fds[0]);
+		become_background();
+		_exit(supervisor_run(attachment, index, report_to_pipe, &fds[1], false));
+	}
+	close(fds[1]);
+	return await_report(fds[0], pid, attachment->options.json);
+}
+
+static int check_target(const struct target *target, struct error *err)
+{
+	if (!target->tls || !*target->socket_path)
+		return 0;
+	error_set(err, ERROR_USAGE, EINVAL, "the kernel's TLS is for TCP only: a device over a unix socket cannot have TLS");
+	return error_hint(err, -EINVAL, "leave TLS out (the socket's permissions guard it), or connect over TCP");
+}
+
+static int check_permission(struct error *err)
+{
+	if (geteuid() == 0)
+		return 0;
+	error_set(err, ERROR_PERMISSION, EPERM, "attaching a device needs root");
+	return error_hint(err, -EPERM, "run it with sudo");
+}
+
+int command_attach(struct options *options)
+{
+	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	struct tls_credentials *creds = NULL;
+	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
+	int index = -1, rc = attachment ? sysfs_parse_device(options->words[0], &index, &err) : -ENOMEM, status;
+
+	if (!rc)
+		rc = options_target(options, 1, &attachment->target, &err);
+	if (!rc)
+		rc = check_target(&attachment->target, &err);
+	if (!rc)
+		rc = options_credentials(options, &attachment->target, &creds, &err);
+	if (!rc)
+		rc = check_permission(&err);
+	if (rc) {
+		status = report_error(&err);
+	} else {
+		sandbox_prepare();
+		attachment->options = *options;
+		attachment->creds = creds;
+		if (options->foreground)
+			status = supervisor_run(attachment, index, report_here, options, true);
+		else
+			status = fork_supervisor(attachment, index);
+	}
+	tls_credentials_free(creds);
+	free(attachment);
+	return status;
+}

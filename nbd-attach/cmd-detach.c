@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "commands.h"
+#include "control.h"
+#include "device.h"
+#include "report.h"
+#include "sysfs.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define SUPERVISOR_END_MS 3000
+
+/* The supervisor notices by itself; a new attach right after us should find it gone. */
+static void wait_for_supervisor(int index)
+{
+	for (int waited_ms = 0; waited_ms < SUPERVISOR_END_MS && control_exists(index); waited_ms += 10)
+		poll(NULL, 0, 10);
+}
+
+static int detach(int index, bool force, char *warning, size_t warning_size, struct error *err)
+{
+	struct nbd_genl genl;
+	int rc = nbd_genl_open(&genl, err);
+
+	if (rc) {
+		err->kind = rc == -ENOENT ? ERROR_BUSY : err->kind;
+		if (rc == -ENOENT)
+			error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
+		return rc;
+	}
+	rc = device_detach(&genl, index, force, warning, warning_size, err);
+	nbd_genl_close(&genl);
+	return rc;
+}
+
+int command_detach(struct options *options)
+{
+	char warning[256] = "", device[32];
+	json_object *object;
+	struct error err;
+	int index, rc = sysfs_parse_device(options->words[0], &index, &err);
+
+	if (!rc && index < 0)
+		rc = error_set(&err, ERROR_USAGE, EINVAL, "detach which device? \"auto\" is for attaching");
+	if (!rc && geteuid() != 0) {
+		rc = error_set(&err, ERROR_PERMISSION, EPERM, "detaching a device needs root");
+		error_hint(&err, rc, "run it with sudo");
+	}
+	if (!rc)
+		rc = detach(index, options->force, warning, sizeof(warning), &err);
+	if (rc)
+		return report_error(&err);
+	wait_for_supervisor(index);
+	if (*warning)
+		fprintf(stderr, "nbd-attach: warning: %s\n", warning);
+	snprintf(device, sizeof(device), "/dev/nbd%d", index);
+	if (!options->json) {
+		printf("%s is detached\n", device);
+		return report_finish(0);
+	}
+	object = json_object_new_object();
+	json_object_object_add(object, "device", json_object_new_string(device));
+	json_object_object_add(object, "state", json_object_new_string("detached"));
+	return report_print_json(object);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "device.h"
+#include "cleanup.h"
+#include "sysfs.h"
+#include "text.h"
+#include "transport.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GONE_TIMEOUT_MS 30000
+#define OPENER_PATIENCE_MS 2000 /* udev and its helpers open a device for a moment after every change */
+
+bool device_wait_gone(int index, int timeout_ms)
+{
+	int64_t deadline_ms = monotonic_now_ms() + timeout_ms;
+
+	while (sysfs_device_configured(index)) {
+		if (monotonic_now_ms() >= deadline_ms)
+			return false;
+		poll(NULL, 0, 10);
+	}
+	return true;
+}
+
+/* "/dev/nbd1" and "/dev/nbd1p2" are of device 1, "/dev/nbd12" is not. */
+static bool is_of_device(const char *path, const char *device)
+{
+	size_t len = strlen(device);
+
+	return strncmp(path, device, len) == 0 && (path[len] == 0 || path[len] == 'p');
+}
+
+static bool process_holds(const char *pid, const char *device)
+{
+	char path[300], link[64];
+	struct dirent *entry;
+	bool holds = false;
+	DIR *fds;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	fds = opendir(path);
+	while (fds && !holds && (entry = readdir(fds))) {
+		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
+
+		link[n > 0 ? n : 0] = 0;
+		holds = is_of_device(link, device);
+	}
+	if (fds)
+		closedir(fds);
+	return holds;
+}
+
+static void read_name(const char *pid, char *name, size_t size)
+{
+	char path[300], comm[32] = "?";
+	_cleanup_file_ FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	file = fopen(path, "re");
+	if (file && fgets(comm, sizeof(comm), file))
+		comm[strcspn(comm, "\n")] = 0;
+	text_sanitise(name, size, comm, strlen(comm));
+}
+
+static int check_openers(int index, struct error *err)
+{
+	char device[32], name[64];
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	int rc = 0;
+
+	snprintf(device, sizeof(device), "/dev/nbd%d", index);
+	while (proc && rc == 0 && (entry = readdir(proc))) {
+		if (!isdigit((unsigned char)entry->d_name[0]) || !process_holds(entry->d_name, device))
+			continue;
+		read_name(entry->d_name, name, sizeof(name));
+		rc = error_set(err, ERROR_BUSY, EBUSY, "%s is held open by process %s (%s)", device, entry->d_name, name);
+		error_hint(err, rc, "end it first, or detach with --force: it will get I/O errors");
+	}
+	if (proc)
+		closedir(proc);
+	return rc;
+}
+
+static int check_unused(int index, struct error *err)
+{
+	int64_t deadline_ms = monotonic_now_ms() + OPENER_PATIENCE_MS;
+	int rc;
+
+	do {
+		rc = sysfs_check_unused(index, err);
+		if (rc)
+			return rc;
+		rc = check_openers(index, err);
+		if (rc)
+			poll(NULL, 0, 50);
+	} while (rc && monotonic_now_ms() < deadline_ms);
+	return rc;
+}
+
+/* Claim the device, so that nobody can mount it between the check and the end, and write back what raw writers left. */
+static int claim_and_write_back(int index, int *fd, char *warning, size_t warning_size, struct error *err)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/nbd%d", index);
+	*fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (*fd < 0)
+		return error_set(err, errno == EBUSY ? ERROR_BUSY : errno == EACCES ? ERROR_PERMISSION : ERROR_OTHER, errno, "cannot claim %s: %s", path, strerror(errno));
+	if (sync_file_range(*fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0) {
+		error_set(err, ERROR_OTHER, errno, "what was written to %s cannot be brought to the server: %s", path, strerror(errno));
+		return error_hint(err, -errno, "with --force it is detached all the same, and these writes are lost");
+	}
+	if (fdatasync(*fd) < 0 && warning)
+		snprintf(warning, warning_size, "the server could not be told to flush its cache (%s); if it crashes now, its last writes may be lost",
+			strerror(errno));
+	return 0;
+}
+
+int device_detach(struct nbd_genl *genl, int index, bool force, char *warning, size_t warning_size, struct error *err)
+{
+	int fd = -1, rc = 0;
+
+	if (warning)
+		*warning = 0;
+	if (!sysfs_device_configured(index)) {
+		error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", index);
+		return error_hint(err, -ENOTCONN, "see what is: nbd-attach status");
+	}
+	if (!force)
+		rc = check_unused(index, err);
+	if (!rc && !force)
+		rc = claim_and_write_back(index, &fd, warning, warning_size, err);
+	if (!rc)
+		rc = nbd_genl_disconnect(genl, index, err);
+	if (fd >= 0)
+		close(fd); /* the kernel lets go of the device only now */
+	if (rc)
+		return rc;
+	if (device_wait_gone(index, force ? 1000 : GONE_TIMEOUT_MS) || force)
+		return 0;
+	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d was disconnected, but somebody still holds it open", index);
+	return error_hint(err, -EBUSY, "it is free again when the last one closes it");
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Taking a device away from the system without taking it from under somebody. */
+#ifndef NBDA_DEVICE_H
+#define NBDA_DEVICE_H
+#include <stdbool.h>
+#include "error.h"
+#include "nbd-genl.h"
+
+/* Detach /dev/nbdINDEX: refuse (ERROR_BUSY, naming the user) while it is mounted, swapped on, held or open; write back what is
+ * dirty; DISCONNECT; wait until the kernel has let go. With FORCE neither is looked at nor written back. WARNING, if not NULL,
+ * receives a sentence when it is done but something is worth knowing. */
+int device_detach(struct nbd_genl *genl, int index, bool force, char *warning, size_t warning_size, struct error *err);
+/* Wait until the kernel says that the device is not configured. */
+bool device_wait_gone(int index, int timeout_ms);
+
+#endif

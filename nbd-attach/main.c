@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "commands.h"
+#include "report.h"
+#include "sandbox.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct command {
+	const char *name; /* the first one is what a line without a subcommand means */
+	unsigned mask;
+	int min_words, max_words;
+	const char *usage, *help;
+	int (*run)(struct options *options);
+};
+
+static const struct command commands[] = {
+	{"attach", FOR_ATTACH, 2, 3, "DEVICE HOST [EXPORT] | DEVICE URI", "attach an export; DEVICE is /dev/nbdN, nbdN or auto", command_attach},
+	{"detach", FOR_DETACH, 1, 1, "DEVICE", "detach a device that nobody uses", command_detach},
+	{"status", FOR_STATUS, 0, 1, "[DEVICE]", "what is attached, and how it is", command_status},
+	{"list", FOR_LIST, 1, 1, "HOST | URI", "the exports of a server", command_list},
+	{"info", FOR_INFO, 1, 2, "HOST [EXPORT] | URI", "one export: size, flags, block sizes, TLS, certificate", command_info},
+	{"doctor", FOR_DOCTOR, 0, 0, "", "what this kernel and GnuTLS can do, and what is missing", command_doctor},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static int help(unsigned mask)
+{
+	printf("Attach remote disks (NBD) as block devices, encrypted by the kernel.\n\n");
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (commands[i].mask & mask)
+			printf("  nbd-attach %s%s%s\n      %s\n", i ? commands[i].name : "", i && *commands[i].usage ? " " : "", commands[i].usage, commands[i].help);
+	printf("\nOptions:\n");
+	options_print_help(mask);
+	if (mask == FOR_ALL)
+		printf("      --version                  the program's version\n");
+	printf("\nThe manual page nbd-attach(8) says it all, exit statuses too.\n");
+	return report_finish(0);
+}
+
+static const struct command *find_command(const char *word)
+{
+	for (size_t i = 0; word && i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i].name, word) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int usage_error(const struct command *command, const char *problem)
+{
+	fprintf(stderr, "nbd-attach: %s\n  usage: nbd-attach %s%s%s [options]; see nbd-attach --help\n", problem,
+		command == commands ? "" : command->name, command == commands || !*command->usage ? "" : " ", command->usage);
+	return ERROR_USAGE;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct options options;
+	struct error err = {0};
+
+	if (options_parse(&options, argc, argv, command->mask, command->name, &err))
+		return report_error(&err);
+	if (options.help)
+		return help(command == commands && options.word_count == 0 ? FOR_ALL : command->mask);
+	if (options.word_count < command->min_words)
+		return usage_error(command, options.word_count ? "something is missing" : "what shall be done?");
+	if (options.word_count > command->max_words)
+		return usage_error(command, "too many arguments");
+	return command->run(&options);
+}
+
+/* A program whose descriptors 0 to 2 are closed would write its messages into the first socket that it opens. */
+static void open_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command = find_command(argc > 1 ? argv[1] : NULL);
+
+	open_stdio();
+	sandbox_no_core_dumps();
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("nbd-attach %s\n", NBD_ATTACH_VERSION);
+		return report_finish(0);
+	}
+	if (!command)
+		return run(&commands[0], argc, argv);
+	argv[1] = argv[0];
+	return run(command, argc - 1, argv + 1);
+}

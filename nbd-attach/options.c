@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "options.h"
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_kind { KIND_FLAG, KIND_STRING, KIND_TLS_MIN, KIND_PORT, KIND_COUNT, KIND_BYTES, KIND_SECONDS };
+
+struct option_entry {
+	const char *name;
+	char letter;
+	enum option_kind kind;
+	const char *argument;
+	unsigned mask;
+	size_t offset;
+	const char *help;
+};
+
+#define AT(field) offsetof(struct options, field)
+#define AT_TLS(field) (offsetof(struct options, tls_config) + offsetof(struct tls_config, field))
+
+static const struct option_entry entries[] = {
+	{"tls", 0, KIND_FLAG, NULL, FOR_SERVER, AT(tls), "speak TLS or nothing; the server is always verified"},
+	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(ca_file), "trust these authorities instead of the system's"},
+	{"tls-certificates", 0, KIND_STRING, "DIR", FOR_SERVER, AT_TLS(certificates_dir), "ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem"},
+	{"tls-cert", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(cert_file), "our certificate, for servers that ask for one"},
+	{"tls-key", 0, KIND_STRING, "FILE|URL", FOR_SERVER, AT_TLS(key_file), "its private key: a file or a pkcs11: URL"},
+	{"tls-psk", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(psk_file), "a pre-shared key (psktool's file) instead of certificates"},
+	{"tls-username", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(username), "whose key in that file"},
+	{"tls-hostname", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(hostname), "the name to expect in the server's certificate"},
+	{"tls-pin", 0, KIND_STRING, "sha256:HEX", FOR_SERVER, AT_TLS(pin), "the server's public key; stands in for an authority"},
+	{"tls-min", 0, KIND_TLS_MIN, "1.2|1.3", FOR_SERVER, AT_TLS(min_version), "lowest TLS version (default 1.3)"},
+	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT_TLS(priority), "GnuTLS priorities instead of ours"},
+	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
+	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(connect_timeout_ms), "for the whole negotiation (default 20)"},
+	{"connections", 'C', KIND_COUNT, "N", FOR_ATTACH, AT(connections), "TCP connections, if the server offers several (default 1)"},
+	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_ATTACH, AT(block_size_bytes), "logical block size (default: the server's minimum, at least 512)"},
+	{"read-only", 'r', KIND_FLAG, NULL, FOR_ATTACH, AT(read_only), "attach read-only"},
+	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground), "stay: be the supervisor (for systemd, Type=notify)"},
+	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force), "detach even if it is in use: users get I/O errors"},
+	{"json", 'j', KIND_FLAG, NULL, FOR_ALL, AT(json), "answer in JSON"},
+	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose), "tell more on stderr"},
+	{"help", 'h', KIND_FLAG, NULL, FOR_ALL, AT(help), "this help"},
+};
+
+#define ENTRY_COUNT (sizeof(entries) / sizeof(entries[0]))
+
+static int bad_value(const struct option_entry *entry, const char *value, const char *wanted, struct error *err)
+{
+	return error_set(err, ERROR_USAGE, EINVAL, "--%s %s: %s", entry->name, value, wanted);
+}
+
+static bool parse_number(const char *text, unsigned long max, unsigned long *number)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*number = strtoul(text, &end, 10);
+	return errno == 0 && *end == 0 && *number <= max;
+}
+
+static int store_number(const struct option_entry *entry, void *field, const char *value, struct error *err)
+{
+	unsigned long number;
+	char *end;
+	double sec;
+
+	switch (entry->kind) {
+	case KIND_PORT:
+		if (!parse_number(value, 65535, &number) || number == 0)
+			return bad_value(entry, value, "a port is a number from 1 to 65535", err);
+		*(uint16_t *)field = (uint16_t)number;
+		return 0;
+	case KIND_COUNT:
+		if (!parse_number(value, CONNECTIONS_MAX, &number) || number == 0)
+			return bad_value(entry, value, "a number from 1 to 64 is wanted", err);
+		*(unsigned *)field = (unsigned)number;
+		return 0;
+	case KIND_BYTES:
+		if (!parse_number(value, 4096, &number) || number < 512 || (number & (number - 1)))
+			return bad_value(entry, value, "the kernel takes 512, 1024, 2048 or 4096 bytes", err);
+		*(uint32_t *)field = (uint32_t)number;
+		return 0;
+	default:
+		sec = strtod(value, &end);
+		if (end == value || *end || !isfinite(sec) || sec < 0.001 || sec > 86400)
+			return bad_value(entry, value, "seconds, from 0.001 to 86400, are wanted", err);
+		*(int *)field = (int)(sec * 1000);
+		return 0;
+	}
+}
+
+static int store(struct options *options, const struct option_entry *entry, const char *value, struct error *err)
+{
+	void *field = (char *)options + entry->offset;
+
+	if (strncmp(entry->name, "tls", 3) == 0)
+		options->tls = true;
+	switch (entry->kind) {
+	case KIND_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case KIND_STRING:
+		if (!*value)
+			return bad_value(entry, "\"\"", "it is empty", err);
+		*(const char **)field = value;
+		return 0;
+	case KIND_TLS_MIN:
+		if (strcmp(value, "1.2") != 0 && strcmp(value, "1.3") != 0)
+			return bad_value(entry, value, "1.2 or 1.3 is wanted; the kernel carries nothing older", err);
+		*(enum tls_version *)field = value[2] == '2' ? TLS_VERSION_1_2 : TLS_VERSION_1_3;
+		return 0;
+	default:
+		return store_number(entry, field, value, err);
+	}
+}
+
+static void build_getopt(struct option *longs, char *shorts)
+{
+	*shorts++ = ':';
+	for (size_t i = 0; i < ENTRY_COUNT; i++) {
+		longs[i] = (struct option){entries[i].name, entries[i].kind == KIND_FLAG ? no_argument : required_argument, NULL, (int)(256 + i)};
+		if (!entries[i].letter)
+			continue;
+		*shorts++ = entries[i].letter;
+		if (entries[i].kind != KIND_FLAG)
+			*shorts++ = ':';
+	}
+	longs[ENTRY_COUNT] = (struct option){0};
+	*shorts = 0;
+}
+
+static const struct option_entry *find_entry(int code)
+{
+	if (code >= 256)
+		return &entries[code - 256];
+	for (size_t i = 0; i < ENTRY_COUNT; i++)
+		if (entries[i].letter == code)
+			return &entries[i];
+	return NULL;
+}
+
+int options_parse(struct options *options, int argc, char **argv, unsigned mask, const char *command, struct error *err)
+{
+	struct option longs[ENTRY_COUNT + 1];
+	char shorts[2 * ENTRY_COUNT + 2];
+	int code, rc;
+
+	*options = (struct options){.connections = 1, .connect_timeout_ms = 20000};
+	build_getopt(longs, shorts);
+	opterr = 0;
+	optind = 1;
+	while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct option_entry *entry = code == '?' || code == ':' ? NULL : find_entry(code);
+
+		if (code == ':')
+			return error_set(err, ERROR_USAGE, EINVAL, "%s needs a value", argv[optind - 1]);
+		if (!entry) {
+			error_set(err, ERROR_USAGE, EINVAL, "unknown option %s", argv[optind - 1]);
+			return error_hint(err, -EINVAL, "see: nbd-attach --help");
+		}
+		if (!(entry->mask & mask))
+			return error_set(err, ERROR_USAGE, EINVAL, "--%s has no meaning for \"%s\"", entry->name, command);
+		rc = store(options, entry, optarg, err);
+		if (rc)
+			return rc;
+	}
+	for (; optind < argc; optind++) {
+		if (options->word_count == 4)
+			return error_set(err, ERROR_USAGE, E2BIG, "too many arguments, from \"%s\" on", argv[optind]);
+		options->words[options->word_count++] = argv[optind];
+	}
+	return 0;
+}
+
+void options_print_help(unsigned mask)
+{
+	for (size_t i = 0; i < ENTRY_COUNT; i++) {
+		char left[40];
+
+		if (!(entries[i].mask & mask))
+			continue;
+		snprintf(left, sizeof(left), "--%s%s%s", entries[i].name, entries[i].argument ? " " : "", entries[i].argument ? entries[i].argument : "");
+		if (entries[i].letter)
+			printf("  -%c, %-24s %s\n", entries[i].letter, left, entries[i].help);
+		else
+			printf("      %-24s %s\n", left, entries[i].help);
+	}
+}
+
+int options_target(const struct options *options, int at, struct target *target, struct error *err)
+{
+	const char *first = options->words[at], *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
+	int rc;
+
+	if (target_is_uri(first)) {
+		if (second)
+			return error_set(err, ERROR_USAGE, EINVAL, "an NBD URI names the export itself: \"%s\" is one argument too many", second);
+		rc = target_parse_uri(target, first, err);
+	} else {
+		rc = target_parse_host(target, first, second, err);
+	}
+	if (!rc && options->port)
+		target->port = options->port;
+	if (!rc && options->tls)
+		target->tls = true;
+	return rc;
+}
+
+static void default_string(const char **wish, const char *uri_value)
+{
+	if (!*wish && *uri_value)
+		*wish = uri_value;
+}
+
+int options_credentials(struct options *options, struct target *target, struct tls_credentials **creds, struct error *err)
+{
+	struct tls_config *config = &options->tls_config;
+
+	*creds = NULL;
+	if (!target->tls)
+		return 0;
+	/* What is said on the command line goes before what the URI says. */
+	default_string(&config->certificates_dir, target->tls_certificates);
+	default_string(&config->psk_file, target->tls_psk_file);
+	default_string(&config->username, target->tls_username);
+	default_string(&config->hostname, target->tls_hostname);
+	if (!*target->host && !config->hostname && !config->psk_file && !config->pin)
+		return error_set(err, ERROR_USAGE, EINVAL, "a unix socket has no host name to verify: say which to expect with --tls-hostname");
+	return tls_credentials_load(creds, config, target->host, err);
+}

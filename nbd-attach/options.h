@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command line: one table of options drives parsing, --help and what each subcommand takes. */
+#ifndef NBDA_OPTIONS_H
+#define NBDA_OPTIONS_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "error.h"
+#include "target.h"
+#include "tls-credentials.h"
+
+enum command_mask {
+	FOR_ATTACH = 1 << 0,
+	FOR_DETACH = 1 << 1,
+	FOR_STATUS = 1 << 2,
+	FOR_LIST = 1 << 3,
+	FOR_INFO = 1 << 4,
+	FOR_DOCTOR = 1 << 5,
+	FOR_SERVER = FOR_ATTACH | FOR_LIST | FOR_INFO,
+	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR,
+};
+
+#define CONNECTIONS_MAX 64
+
+struct options {
+	const char *words[4]; /* positional arguments */
+	int word_count;
+	bool help, json, verbose, force, foreground, read_only;
+	bool tls; /* --tls, or any --tls-* option: wishing for part of it is wishing for it */
+	struct tls_config tls_config;
+	uint16_t port; /* 0: not given */
+	unsigned connections;
+	uint32_t block_size_bytes; /* 0: not given */
+	int connect_timeout_ms;
+};
+
+/* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. */
+int options_parse(struct options *options, int argc, char **argv, unsigned mask, const char *command, struct error *err);
+/* "  --name ARG   help" for each option of MASK. */
+void options_print_help(unsigned mask);
+
+/* The target that words[AT..] and the options name: a URI, or a host and perhaps an export. */
+int options_target(const struct options *options, int at, struct target *target, struct error *err);
+/* Credentials for TARGET, or NULL in *CREDS when no TLS is asked for. */
+int options_credentials(struct options *options, struct target *target, struct tls_credentials **creds, struct error *err);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where a supervisor speaks: stderr in the foreground (systemd takes it), syslog otherwise. */
+#ifndef NBDA_SUPERVISOR_LOG_H
+#define NBDA_SUPERVISOR_LOG_H
+#include <stdbool.h>
+#include <syslog.h>
+
+void supervisor_log_open(bool foreground);
+void supervisor_log(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

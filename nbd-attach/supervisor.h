@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The process that stays: it attached the device, and holds the netlink socket and a duplicate of each link until the device is
+ * gone (kernel fact 11). */
+#ifndef NBDA_SUPERVISOR_H
+#define NBDA_SUPERVISOR_H
+#include "attachment.h"
+
+/* What the front end is told, once. */
+struct supervisor_report {
+	int rc; /* 0: ready */
+	struct error error;
+	char line[1024];       /* for people */
+	char json[128 << 10]; /* the same for machines */
+};
+
+/* Attach, call REPORT with the outcome, and when it is good stay until the device is gone or we are told to end. Returns the exit
+ * status. */
+int supervisor_run(struct attachment *attachment, int index, void (*report)(const struct supervisor_report *report, void *data), void *data,
+	bool foreground);
+
+#endif
