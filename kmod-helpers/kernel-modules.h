@@ -27,5 +27,8 @@ int kernel_load_nbd(struct error *err);
 /* Kernel TLS, and what CIPHER (ktls.h's kernel cipher number; 0: none yet) needs. */
 int kernel_load_tls(struct error *err);
 int kernel_load_cipher(int kernel_cipher, struct error *err);
+/* Is the cipher in the kernel's list of ready algorithms; and if not, is there a module that could bring it? */
+bool kernel_cipher_ready(int kernel_cipher);
+bool kernel_cipher_loadable(int kernel_cipher);
 
 #endif

@@ -2,6 +2,7 @@
 #include "target.h"
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -317,7 +318,7 @@ static void cleanup_uri(UriUriA *uri)
 int target_parse_uri(struct target *target, const char *uri, struct error *err)
 {
 	__attribute__((cleanup(cleanup_uri))) UriUriA parsed = { 0 };
-	const struct scheme *scheme;
+	const struct scheme *scheme = NULL;
 	const char *bad = NULL;
 	int rc;
 
@@ -372,7 +373,7 @@ static int split_host(const char **host, size_t *host_len, const char **port_tex
 int target_parse_host(struct target *target, const char *host, const char *export_name, struct error *err)
 {
 	const char *port_text, *text = host;
-	size_t len;
+	size_t len = 0;
 	int rc;
 
 	memset(target, 0, sizeof(*target));
@@ -410,7 +411,7 @@ int target_parse_host(struct target *target, const char *host, const char *expor
 static void append(char *buf, size_t size, size_t *used, const char *text, bool escape, const char *keep)
 {
 	char piece[4];
-	size_t len;
+	size_t len = 0;
 
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;

@@ -25,6 +25,7 @@ static int negotiate_link(struct attachment *attachment, struct link *link, stru
 		.target = &attachment->target,
 		.tls = attachment->creds,
 		.timeout_ms = attachment->options.connect_timeout_ms,
+		.verbose = attachment->options.verbose,
 	};
 	struct attempt_result *result = calloc(1, sizeof(*result)); /* several export names: large */
 	int rc = result ? attempt_run(&job, result, err) : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");

@@ -192,6 +192,8 @@ static int take_message(struct attempt *attempt, struct attempt_message *message
 	case ATTEMPT_MESSAGE_STAGE:
 		CHECK_TEXT(message->stage);
 		memcpy(attempt->stage, message->stage, sizeof(attempt->stage));
+		if (attempt->job.verbose)
+			fprintf(stderr, "nbd-attach: %s\n", attempt->stage);
 		return 1;
 	case ATTEMPT_MESSAGE_EXPORT:
 		check_export(&message->export);

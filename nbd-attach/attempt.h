@@ -22,6 +22,7 @@ struct attempt_job {
 	const struct target *target;
 	const struct tls_credentials *tls; /* NULL: no TLS */
 	int timeout_ms;                    /* for everything, name resolution included */
+	bool verbose;                      /* tell each stage on stderr */
 	bool skip_ktls;                    /* tests only: return after the canary, without arming */
 	/* ATTEMPT_LIST: called in the parent for each export. */
 	void (*on_export)(const struct export_info *info, void *data);

@@ -31,6 +31,17 @@ static void report_here(const struct supervisor_report *report, void *data)
 	say(report, options->json);
 }
 
+/* With stderr until here, so that --verbose and libraries reach whoever waits; without it from here on. */
+static void leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		dup2(null, fd);
+	if (null > 2)
+		close(null);
+}
+
 static void report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;
@@ -42,20 +53,15 @@ static void report_to_pipe(const struct supervisor_report *report, void *data)
 		at += n;
 		left -= (size_t)n;
 	}
+	leave_terminal();
 	close(*fd);
 }
 
 static void become_background(void)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
 	setsid();
-	if (chdir("/") < 0 || null < 0)
+	if (chdir("/") < 0)
 		_exit(ERROR_OTHER);
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
-	close(null);
 	signal(SIGPIPE, SIG_IGN);
 }
 

@@ -110,7 +110,12 @@ static int ask(struct options *options, enum attempt_kind kind)
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	struct attempt_job job = {
-		.kind = kind, .target = target, .timeout_ms = options->connect_timeout_ms, .on_export = on_export, .on_export_data = &collector,
+		.kind = kind,
+		.target = target,
+		.timeout_ms = options->connect_timeout_ms,
+		.verbose = options->verbose,
+		.on_export = on_export,
+		.on_export_data = &collector,
 	};
 	int rc = result && target ? options_target(options, 0, target, &err) : -1;
 

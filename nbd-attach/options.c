@@ -43,7 +43,7 @@ static const struct option_entry entries[] = {
 	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground), "stay: be the supervisor (for systemd, Type=notify)"},
 	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force), "detach even if it is in use: users get I/O errors"},
 	{"json", 'j', KIND_FLAG, NULL, FOR_ALL, AT(json), "answer in JSON"},
-	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose), "tell more on stderr"},
+	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose), "tell on stderr what is being done"},
 	{"help", 'h', KIND_FLAG, NULL, FOR_ALL, AT(help), "this help"},
 };
 
