@@ -24,11 +24,12 @@ static int say(const struct supervisor_report *report, bool json)
 	return report_finish(0);
 }
 
-static void report_here(const struct supervisor_report *report, void *data)
+static bool report_here(const struct supervisor_report *report, void *data)
 {
 	const struct options *options = data;
 
 	say(report, options->json);
+	return true;
 }
 
 /* With stderr until here, so that --verbose and libraries reach whoever waits; without it from here on. */
@@ -42,7 +43,7 @@ static void leave_terminal(void)
 		close(null);
 }
 
-static void report_to_pipe(const struct supervisor_report *report, void *data)
+static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;
 	size_t left = sizeof(*report);
@@ -55,6 +56,7 @@ static void report_to_pipe(const struct supervisor_report *report, void *data)
 	}
 	leave_terminal();
 	close(*fd);
+	return left == 0;
 }
 
 static void become_background(void)

@@ -155,8 +155,7 @@ static int enter(struct supervisor *self, struct error *err)
 	return rc;
 }
 
-int supervisor_run(struct attachment *attachment, int index, void (*report)(const struct supervisor_report *report, void *data), void *data,
-	bool foreground)
+int supervisor_run(struct attachment *attachment, int index, supervisor_report_function *report, void *data, bool foreground)
 {
 	struct supervisor self = {.attachment = attachment, .signal_fd = -1, .control_fd = -1};
 	_cleanup_free_ struct supervisor_report *message = calloc(1, sizeof(*message));
@@ -168,12 +167,22 @@ int supervisor_run(struct attachment *attachment, int index, void (*report)(cons
 	message->rc = attachment_open(attachment, index, &message->error);
 	if (!message->rc)
 		message->rc = enter(&self, &message->error);
-	if (!message->rc)
+	if (!message->rc) {
 		build_report(attachment, message);
-	report(message, data);
+		/* Before the front end is told, since it ends as soon as it is. */
+		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	}
 	rc = message->rc ? (int)message->error.kind : 0;
+	if (!report(message, data) && !rc) {
+		struct error ignored;
+
+		/* Whoever asked is gone: a device that nobody knows of is of no use. */
+		nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
+		control_remove(attachment->index);
+		attachment_close(attachment);
+		return ERROR_OTHER;
+	}
 	if (!rc) {
-		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0); /* the front end may go now */
 		sd_notify_ready(message->line);
 		supervisor_log(LOG_NOTICE, "%s", message->line);
 		loop(&self);

@@ -13,9 +13,11 @@ struct supervisor_report {
 	char json[128 << 10]; /* the same for machines */
 };
 
-/* Attach, call REPORT with the outcome, and when it is good stay until the device is gone or we are told to end. Returns the exit
- * status. */
-int supervisor_run(struct attachment *attachment, int index, void (*report)(const struct supervisor_report *report, void *data), void *data,
-	bool foreground);
+/* Delivers the outcome; false when nobody took it. */
+typedef bool supervisor_report_function(const struct supervisor_report *report, void *data);
+
+/* Attach, call REPORT with the outcome, and when it is good and was taken stay until the device is gone or we are told to end.
+ * Returns the exit status. */
+int supervisor_run(struct attachment *attachment, int index, supervisor_report_function *report, void *data, bool foreground);
 
 #endif
