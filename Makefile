@@ -31,7 +31,7 @@ lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
 lib_libs   = $(shell $(PKG_CONFIG) --libs $(libraries))
 
 warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral \
-	     -Wno-missing-field-initializers $(werror)
+	     -Wno-missing-field-initializers -Wno-format-truncation $(werror)
 hardening := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 hardening_ld := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq ($(SANITIZE),)

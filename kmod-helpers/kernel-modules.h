@@ -6,6 +6,13 @@
 #include <stddef.h>
 #include "error.h"
 
+/* Prefix for /proc, /sys, /dev, /lib/modules and /etc/modprobe.d here and in kernel-probe; NULL is the real one. For tests: module
+ * states are still the running kernel's. */
+void kernel_set_root(const char *root);
+/* Read the start of ROOT/PATH as text without its last newline: 0 or -errno. */
+int kernel_read_file(const char *path, char *buf, size_t size);
+bool kernel_path_exists(const char *path);
+
 enum kernel_module_state {
 	KERNEL_MODULE_LIVE,      /* loaded */
 	KERNEL_MODULE_BUILTIN,
@@ -27,8 +34,9 @@ int kernel_load_nbd(struct error *err);
 /* Kernel TLS, and what CIPHER (ktls.h's kernel cipher number; 0: none yet) needs. */
 int kernel_load_tls(struct error *err);
 int kernel_load_cipher(int kernel_cipher, struct error *err);
-/* Is the cipher in the kernel's list of ready algorithms; and if not, is there a module that could bring it? */
-bool kernel_cipher_ready(int kernel_cipher);
-bool kernel_cipher_loadable(int kernel_cipher);
+/* As kernel_module_probe(), for everything that CIPHER needs; nothing is loaded. */
+enum kernel_module_state kernel_cipher_probe(int kernel_cipher, char *why, size_t why_size);
+/* One command that puts a missing module where it can be loaded, for this machine. */
+const char *kernel_package_remedy(void);
 
 #endif

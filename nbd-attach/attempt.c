@@ -74,8 +74,19 @@ static void check_text(char *text, size_t size)
 	text_sanitise(text, size, copy, len);
 }
 
+/* A bool that came as a byte may hold neither true nor false. */
+static void check_bool(bool *value)
+{
+	unsigned char byte;
+
+	memcpy(&byte, value, sizeof(byte));
+	*value = byte != 0;
+}
+
 static void check_export(struct export_info *info)
 {
+	check_bool(&info->has_size);
+	check_bool(&info->has_block_size);
 	info->name[sizeof(info->name) - 1] = 0; /* sanitised where it is shown: it has to go back as it came */
 	CHECK_TEXT(info->canonical_name);
 	CHECK_TEXT(info->description);
@@ -120,6 +131,7 @@ static int take_error(const struct error *from, struct error *err)
 
 	CHECK_TEXT(copy.text);
 	CHECK_TEXT(copy.hint);
+	check_bool(&copy.retry);
 	if (copy.kind < ERROR_OTHER || copy.kind > ERROR_PERMISSION)
 		copy.kind = ERROR_OTHER;
 	if (err)

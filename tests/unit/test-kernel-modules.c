@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/tls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "kernel-modules.h"
+#include "kernel-probe.h"
+
+/* A fake kernel. Its module "nbdx" is an object file good enough for depmod, under a name that no running kernel has loaded. */
+static char root[] = "/tmp/test-kmod.XXXXXX";
+static struct error err;
+static bool has_tools;
+
+static void put(const char *name, const char *text)
+{
+	char path[PATH_MAX], *p;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	for (p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
+		*p = 0;
+		mkdir(path, 0755);
+		*p = '/';
+	}
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void make_modules(const char *release)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command),
+		"m=%s/lib/modules/%s; mkdir -p $m/kernel && : >$m/modules.order && echo kernel/builtx.ko >$m/modules.builtin &&"
+		" printf '__attribute__((section(\".modinfo\"))) char a[] = \"alias=crypto-fakealg\";' |"
+		" gcc -x c -c -o $m/kernel/nbdx.ko - && PATH=$PATH:/sbin:/usr/sbin depmod -b %s %s 2>/dev/null", root, release, root, release);
+	has_tools = system(command) == 0;
+}
+
+static int setup(void **state)
+{
+	struct utsname kernel;
+
+	(void)state;
+	strcpy(root + strlen(root) - 6, "XXXXXX");
+	if (!mkdtemp(root))
+		return -1;
+	kernel_set_root(root);
+	uname(&kernel);
+	put("/etc/modprobe.d/none.conf", "");
+	put("/proc/crypto", "name         : sha256\ndriver       : sha256-generic\n\nname         : gcm(aes)\n");
+	put("/proc/sys/kernel/modules_disabled", "0\n");
+	make_modules(kernel.release);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	kernel_set_root(NULL);
+	snprintf(command, sizeof(command), "rm -rf '%s'", root);
+	return system(command);
+}
+
+static void test_states(void **state)
+{
+	char why[256];
+
+	(void)state;
+	if (!has_tools)
+		skip();
+	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
+	assert_string_equal(why, "the module nbdx is not loaded");
+	assert_int_equal(kernel_module_probe("crypto-fakealg", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
+	assert_int_equal(kernel_module_probe("crypto-fakealg(aes)", NULL, 0), KERNEL_MODULE_LOADABLE);
+	assert_int_equal(kernel_module_probe("builtx", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
+	assert_string_equal(why, "");
+	assert_int_equal(kernel_module_probe("nonesuch", why, sizeof(why)), KERNEL_MODULE_MISSING);
+	assert_non_null(strstr(why, "has no module nonesuch"));
+}
+
+static void test_blocked(void **state)
+{
+	char why[256];
+
+	(void)state;
+	if (!has_tools)
+		skip();
+	put("/etc/modprobe.d/b.conf", "blacklist nbdx\n");
+	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
+	assert_string_equal(why, "the module nbdx is blocked in modprobe.d (blacklist or install)");
+	assert_int_equal(kernel_module_load("nbdx", NULL, &err), -ENODEV);
+	assert_int_equal(err.kind, ERROR_KERNEL);
+	assert_non_null(strstr(err.hint, "modprobe.d"));
+	put("/etc/modprobe.d/b.conf", "install nbdx /bin/false\n");
+	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
+	put("/etc/modprobe.d/b.conf", "");
+	put("/proc/sys/kernel/modules_disabled", "1\n");
+	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
+	assert_non_null(strstr(why, "modules_disabled"));
+	assert_int_equal(kernel_module_load("nbdx", NULL, &err), -ENODEV);
+	assert_non_null(strstr(err.hint, "reboot"));
+}
+
+static void test_missing_module(void **state)
+{
+	(void)state;
+	assert_int_equal(kernel_module_load("nonesuch", NULL, &err), -ENODEV);
+	assert_int_equal(err.kind, ERROR_KERNEL);
+	assert_non_null(strstr(err.text, "nonesuch"));
+	assert_true(*err.hint);
+	assert_int_equal(kernel_module_load("nonesuch", NULL, NULL), -ENODEV);
+}
+
+/* A file that is no module of this kernel is refused by the kernel, or by the lack of privilege. */
+static void test_load_fails_with_a_reason(void **state)
+{
+	int rc;
+
+	(void)state;
+	if (!has_tools)
+		skip();
+	rc = kernel_module_load("nbdx", "max_part=15", &err);
+	assert_true(rc == -ENODEV || rc == -EPERM);
+	assert_int_equal(err.kind, rc == -EPERM ? ERROR_PERMISSION : ERROR_KERNEL);
+	assert_non_null(strstr(err.text, "the kernel module nbdx"));
+	assert_non_null(strstr(err.hint, "modprobe 'nbdx'"));
+}
+
+static void test_without_modules_directory(void **state)
+{
+	char command[256], why[256];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s/lib'", root);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_MISSING);
+	assert_non_null(strstr(why, "are not installed"));
+	assert_non_null(strstr(kernel_package_remedy(), "reboot"));
+	put("/sys/module/nbd_x/refcnt", "0");
+	assert_int_equal(kernel_module_probe("nbd-x", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
+	assert_int_equal(kernel_module_load("nbd-x", NULL, &err), 0);
+	put("/proc/sys/net/ipv4/tcp_available_ulp", "espintcp mptcp tls\n");
+	assert_int_equal(kernel_load_tls(&err), 0);
+}
+
+static void test_ciphers(void **state)
+{
+	char why[256];
+
+	(void)state;
+	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_AES_GCM_128, why, sizeof(why)), KERNEL_MODULE_LIVE);
+	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_AES_GCM_256, why, sizeof(why)), KERNEL_MODULE_LIVE);
+	assert_int_equal(kernel_load_cipher(TLS_CIPHER_AES_GCM_128, &err), 0);
+	assert_int_equal(kernel_load_cipher(0, &err), 0);
+	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_CHACHA20_POLY1305, why, sizeof(why)), KERNEL_MODULE_MISSING);
+	assert_true(*why);
+	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), -ENODEV);
+	assert_non_null(strstr(err.text, "ChaCha20-Poly1305: "));
+	assert_int_equal(kernel_load_cipher(4711, &err), -EINVAL);
+	assert_int_equal(kernel_cipher_probe(4711, NULL, 0), KERNEL_MODULE_MISSING);
+	put("/proc/crypto", "name         : rfc7539(chacha20,poly1305)\n");
+	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), 0);
+}
+
+static const struct probe_item *find(const struct probe_item *items, size_t count, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!strcmp(items[i].name, name))
+			return &items[i];
+	return NULL;
+}
+
+static enum probe_state state_of(const char *name, const char *part)
+{
+	struct probe_item *items = NULL;
+	const struct probe_item *item;
+	enum probe_state found;
+	size_t count = 0;
+
+	assert_int_equal(kernel_probe(&items, &count), 0);
+	item = find(items, count, name);
+	if (!item)
+		fail_msg("no item %s", name);
+	if (!strstr(item->detail, part) && !strstr(item->remedy, part))
+		fail_msg("%s: '%s' / '%s' lacks '%s'", name, item->detail, item->remedy, part);
+	found = item->state;
+	free(items);
+	return found;
+}
+
+static void test_probe(void **state)
+{
+	(void)state;
+	put("/proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+	put("/proc/self/uid_map", "         0          0 4294967295\n");
+	put("/proc/cpuinfo", "processor : 0\nflags\t\t: fpu vaes aes sse2\n");
+	assert_int_equal(state_of("kernel", "."), PROBE_OK);
+	assert_int_equal(state_of("AES-128-GCM", "loaded"), PROBE_OK);
+	assert_int_equal(state_of("ChaCha20-Poly1305", "no"), PROBE_WARN);
+	assert_int_equal(state_of("CPU", "AES-GCM comes first"), PROBE_OK);
+	assert_int_equal(state_of("permission", "CAP_SYS_ADMIN"), PROBE_OK);
+	assert_int_equal(state_of("module loading", "allowed"), PROBE_OK);
+	put("/proc/cpuinfo", "flags : fpu vaes\n");
+	assert_int_equal(state_of("CPU", "ChaCha20-Poly1305 comes first"), PROBE_OK);
+	put("/proc/self/uid_map", "0 100000 65536\n");
+	assert_int_equal(state_of("permission", "user namespace"), PROBE_MISSING);
+	put("/proc/self/status", "CapEff:\t0000000000000000\n");
+	assert_int_equal(state_of("permission", "sudo"), PROBE_WARN);
+	put("/proc/sys/kernel/modules_disabled", "1\n");
+	assert_int_equal(state_of("module loading", "modules_disabled"), PROBE_WARN);
+	put("/proc/sys/kernel/modules_disabled", "0\n");
+	put("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	assert_int_equal(state_of("module loading", "signed"), PROBE_OK);
+	put("/run/systemd/container", "lxc\033\n");
+	assert_int_equal(state_of("container", "lxc?"), PROBE_WARN);
+	put("/sys/module/nbd/parameters/max_part", "0\n");
+	put("/sys/module/nbd/parameters/nbds_max", "16\n");
+	assert_int_equal(state_of("nbd driver", "max_part=0 nbds_max=16"), PROBE_OK);
+	assert_int_equal(state_of("partitions", "max_part=15"), PROBE_WARN);
+	assert_int_equal(state_of("device nodes", "nbds_max=0"), PROBE_WARN);
+	put("/sys/block/nbd0/size", "0\n");
+	assert_int_equal(state_of("device nodes", "devtmpfs"), PROBE_MISSING);
+	put("/dev/nbd0", "");
+	assert_int_equal(state_of("device nodes", "is there"), PROBE_OK);
+}
+
+/* On whatever machine this runs: it answers, and each missing thing has a text. */
+static void test_probe_of_this_machine(void **state)
+{
+	struct probe_item *items = NULL;
+	size_t count = 0, i;
+
+	(void)state;
+	kernel_set_root(NULL);
+	assert_int_equal(kernel_probe(&items, &count), 0);
+	assert_true(count >= 8);
+	for (i = 0; i < count; i++)
+		assert_true(*items[i].name && *items[i].detail);
+	free(items);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(test_states), CASE(test_blocked), CASE(test_missing_module), CASE(test_load_fails_with_a_reason),
+		CASE(test_without_modules_directory), CASE(test_ciphers), CASE(test_probe), CASE(test_probe_of_this_machine),
+	};
+
+	return cmocka_run_group_tests_name("kernel-modules", tests, NULL, NULL);
+}

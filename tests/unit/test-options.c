@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+#include "options.h"
+
+#define WORDS_MAX 8
+
+static int parse(struct options *options, unsigned mask, struct error *err, const char *const *words)
+{
+	char *argv[WORDS_MAX + 2] = {(char *)"nbd-attach"};
+	int argc = 1;
+
+	while (words[argc - 1]) {
+		argv[argc] = (char *)words[argc - 1];
+		argc++;
+	}
+	memset(err, 0, sizeof(*err));
+	return options_parse(options, argc, argv, mask, "attach", err);
+}
+
+#define PARSE(mask, ...) parse(&options, mask, &err, (const char *const[]){__VA_ARGS__, NULL})
+
+static void words_and_options_mix(void **state)
+{
+	struct options options;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "--tls", "host", "-p", "123", "export"), 0);
+	assert_int_equal(options.word_count, 3);
+	assert_string_equal(options.words[2], "export");
+	assert_int_equal(options.port, 123);
+	assert_true(options.tls);
+}
+
+static void defaults_are_the_documented_ones(void **state)
+{
+	struct options options;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_ATTACH, "nbd0"), 0);
+	assert_int_equal(options.connections, 1);
+	assert_int_equal(options.connect_timeout_ms, 20000);
+	assert_false(options.tls);
+}
+
+static void any_tls_option_means_tls(void **state)
+{
+	struct options options;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_INFO, "--tls-ca", "ca.pem"), 0);
+	assert_true(options.tls);
+	assert_int_equal(PARSE(FOR_INFO, "--tls-min", "1.2"), 0);
+	assert_true(options.tls);
+	assert_int_equal(options.tls_config.min_version, TLS_VERSION_1_2);
+}
+
+struct bad {
+	const char *words[3];
+	const char *says;
+};
+
+static void bad_values_are_named(void **state)
+{
+	static const struct bad table[] = {
+		{{"--port", "0"}, "1 to 65535"},
+		{{"--port", "65536"}, "1 to 65535"},
+		{{"--port", "-1"}, "1 to 65535"},
+		{{"--port", "12x"}, "1 to 65535"},
+		{{"--port", ""}, "1 to 65535"},
+		{{"--connections", "0"}, "1 to 64"},
+		{{"--connections", "65"}, "1 to 64"},
+		{{"--block-size", "511"}, "512"},
+		{{"--block-size", "1536"}, "512"},
+		{{"--block-size", "8192"}, "512"},
+		{{"--tls-min", "1.1"}, "1.2 or 1.3"},
+		{{"--tls-ca", ""}, "empty"},
+		{{"--connect-timeout", "0"}, "seconds"},
+		{{"--connect-timeout", "nan"}, "seconds"},
+		{{"--connect-timeout", "1e9"}, "seconds"},
+		{{"--port"}, "needs a value"},
+		{{"--no-such"}, "--no-such"},
+		{{"--force"}, "no meaning"},
+	};
+	struct options options;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		assert_true(parse(&options, FOR_ATTACH, &err, table[i].words) < 0);
+		assert_int_equal(err.kind, ERROR_USAGE);
+		if (!strstr(err.text, table[i].says))
+			fail_msg("%s: \"%s\" does not say \"%s\"", table[i].words[0], err.text, table[i].says);
+	}
+}
+
+static void too_many_words_are_refused(void **state)
+{
+	struct options options;
+	struct error err;
+
+	(void)state;
+	assert_true(PARSE(FOR_ATTACH, "a", "b", "c", "d", "e") < 0);
+	assert_non_null(strstr(err.text, "\"e\""));
+}
+
+static void a_uri_takes_no_export_beside_it(void **state)
+{
+	struct options options;
+	struct target target;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "nbds://host/a", "b"), 0);
+	assert_true(options_target(&options, 1, &target, &err) < 0);
+	assert_int_equal(err.kind, ERROR_USAGE);
+}
+
+static void the_command_line_goes_before_the_uri(void **state)
+{
+	struct options options;
+	struct target target;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_INFO, "nbd://host:1/x", "--port", "2", "--tls"), 0);
+	assert_int_equal(options_target(&options, 0, &target, &err), 0);
+	assert_int_equal(target.port, 2);
+	assert_true(target.tls);
+}
+
+static void plain_targets_need_no_credentials(void **state)
+{
+	struct tls_credentials *creds = NULL;
+	struct options options;
+	struct target target;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_INFO, "host"), 0);
+	assert_int_equal(options_target(&options, 0, &target, &err), 0);
+	assert_int_equal(options_credentials(&options, &target, &creds, &err), 0);
+	assert_null(creds);
+}
+
+static void a_unix_socket_under_tls_needs_a_name(void **state)
+{
+	struct tls_credentials *creds = NULL;
+	struct options options;
+	struct target target;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_INFO, "nbds+unix:///?socket=/run/x"), 0);
+	assert_int_equal(options_target(&options, 0, &target, &err), 0);
+	assert_true(options_credentials(&options, &target, &creds, &err) < 0);
+	assert_non_null(strstr(err.text, "--tls-hostname"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_and_options_mix),
+		cmocka_unit_test(defaults_are_the_documented_ones),
+		cmocka_unit_test(any_tls_option_means_tls),
+		cmocka_unit_test(bad_values_are_named),
+		cmocka_unit_test(too_many_words_are_refused),
+		cmocka_unit_test(a_uri_takes_no_export_beside_it),
+		cmocka_unit_test(the_command_line_goes_before_the_uri),
+		cmocka_unit_test(plain_targets_need_no_credentials),
+		cmocka_unit_test(a_unix_socket_under_tls_needs_a_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

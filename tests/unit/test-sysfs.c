@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "sysfs.h"
+
+static char root[] = "/tmp/test-sysfs.XXXXXX";
+static struct error err;
+
+static void make_parents(char *path)
+{
+	char *p;
+
+	for (p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
+		*p = 0;
+		mkdir(path, 0755);
+		*p = '/';
+	}
+}
+
+static void put(const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	make_parents(path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(root + strlen(root) - 6, "XXXXXX");
+	if (!mkdtemp(root))
+		return -1;
+	sysfs_set_root(root);
+	put("/sys/block/nbd0/size", "2048\n");
+	put("/sys/block/nbd0/dev", "43:0\n");
+	put("/sys/block/nbd0/queue/io_timeout", "30000\n");
+	put("/sys/block/nbd0/nbd0p1/dev", "43:1\n");
+	put("/sys/block/nbd0/nbd0p1/holders/.keep", "");
+	put("/sys/block/nbd0/holders/.keep", "");
+	put("/sys/block/nbd10/size", "0\n");
+	put("/sys/block/nbd2/size", "0\n");
+	put("/sys/block/nbd2/dev", "43:64\n");
+	put("/sys/block/sda/size", "100\n");
+	put("/proc/self/mountinfo", "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n");
+	put("/proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sda2                               partition\t975868\t0\t-2\n");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	(void)state;
+	sysfs_set_root(NULL);
+	snprintf(command, sizeof(command), "rm -rf '%s'", root);
+	return system(command);
+}
+
+static void test_parse_device(void **state)
+{
+	static const struct { const char *word; int index; } good[] = { { "/dev/nbd0", 0 }, { "nbd7", 7 }, { "nbd1048575", 1048575 },
+		{ "auto", -1 } };
+	static const struct { const char *word, *sentence, *hint; } bad[] = {
+		{ "", "'' is not an NBD device", "/dev/nbdN" }, { "nbd", "is not an NBD device", "auto" },
+		{ "/dev/sda", "'/dev/sda' is not an NBD device", "/dev/nbdN" }, { "nbd-1", "is not", "" }, { "nbd01", "is not", "" },
+		{ "nbd0x", "is not", "" }, { "nbd0p", "is not", "" }, { "nbd0p1x", "is not", "" }, { "nbd1048576", "is not", "" },
+		{ "nbd99999999999999999999", "is not", "" }, { "/dev/dev/nbd0", "is not", "" }, { "/sys/block/nbd0", "is not", "" },
+		{ "nbd0p1", "'nbd0p1' is a partition", "use /dev/nbd0" }, { "/dev/nbd12p3", "is a partition", "use /dev/nbd12" },
+		{ "nbd0 ", "is not", "" }, { "nbd0/../sda", "is not", "" }, { "\033[2Jnbd0", "'?[2Jnbd0' is not", "" },
+		{ "AUTO", "is not", "" },
+	};
+	size_t i;
+	int index;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(sysfs_parse_device(good[i].word, &index, &err), 0);
+		assert_int_equal(index, good[i].index);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(sysfs_parse_device(bad[i].word, &index, &err), -EINVAL);
+		assert_int_equal(err.kind, ERROR_USAGE);
+		if (!strstr(err.text, bad[i].sentence) || !strstr(err.hint, bad[i].hint))
+			fail_msg("%s: %s / %s", bad[i].word, err.text, err.hint);
+	}
+}
+
+static void test_read_write(void **state)
+{
+	char buf[64];
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(sysfs_read(0, "size", buf, sizeof(buf)), 0);
+	assert_string_equal(buf, "2048");
+	assert_int_equal(sysfs_read(0, "size", buf, 3), 0);
+	assert_string_equal(buf, "20");
+	assert_int_equal(sysfs_read(0, "backend", buf, sizeof(buf)), -ENOENT);
+	assert_int_equal(sysfs_read(1, "size", buf, sizeof(buf)), -ENOENT);
+	assert_int_equal(sysfs_read_u64(0, "size", &value), 0);
+	assert_int_equal(value, 2048);
+	put("/sys/block/nbd0/big", "18446744073709551615\n");
+	assert_int_equal(sysfs_read_u64(0, "big", &value), 0);
+	assert_true(value == UINT64_MAX);
+	put("/sys/block/nbd0/big", "18446744073709551616\n");
+	assert_int_equal(sysfs_read_u64(0, "big", &value), -ERANGE);
+	put("/sys/block/nbd0/bad", "-1\n");
+	assert_int_equal(sysfs_read_u64(0, "bad", &value), -EINVAL);
+	put("/sys/block/nbd0/bad", "12x\n");
+	assert_int_equal(sysfs_read_u64(0, "bad", &value), -EINVAL);
+	put("/sys/block/nbd0/bad", "");
+	assert_int_equal(sysfs_read_u64(0, "bad", &value), -EINVAL);
+	put("/sys/block/nbd0/queue/io_timeout", "");
+	assert_int_equal(sysfs_write(0, "queue/io_timeout", "1000"), 0);
+	assert_int_equal(sysfs_read_u64(0, "queue/io_timeout", &value), 0);
+	assert_int_equal(value, 1000);
+	assert_int_equal(sysfs_write(0, "queue/none", "1"), -ENOENT);
+	assert_int_equal(sysfs_write(99, "queue/io_timeout", "1"), -ENOENT);
+}
+
+static void test_list_and_state(void **state)
+{
+	int *list = NULL;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(sysfs_list_devices(&list, &count), 0);
+	assert_int_equal(count, 3);
+	assert_int_equal(list[0], 0);
+	assert_int_equal(list[1], 2);
+	assert_int_equal(list[2], 10);
+	free(list);
+	assert_true(sysfs_device_exists(10));
+	assert_false(sysfs_device_exists(1));
+	assert_false(sysfs_device_exists(-1));
+	assert_false(sysfs_device_configured(0));
+	put("/sys/block/nbd0/pid", "77\n");
+	assert_true(sysfs_device_configured(0));
+}
+
+static void test_list_without_module(void **state)
+{
+	char other[] = "/tmp/test-sysfs-empty.XXXXXX", path[PATH_MAX];
+	int *list = NULL;
+	size_t count = 7;
+
+	(void)state;
+	assert_non_null(mkdtemp(other));
+	sysfs_set_root(other);
+	assert_int_equal(sysfs_list_devices(&list, &count), -ENOENT);
+	snprintf(path, sizeof(path), "mkdir -p %s/sys/block/sda", other);
+	assert_int_equal(system(path), 0);
+	assert_int_equal(sysfs_list_devices(&list, &count), -ENOENT);
+	/* Loaded with nbds_max=0. */
+	snprintf(path, sizeof(path), "mkdir -p %s/sys/module/nbd", other);
+	assert_int_equal(system(path), 0);
+	assert_int_equal(sysfs_list_devices(&list, &count), 0);
+	assert_int_equal(count, 0);
+	free(list);
+	snprintf(path, sizeof(path), "rm -rf %s", other);
+	assert_int_equal(system(path), 0);
+}
+
+static void busy(int index, const char *text)
+{
+	memset(&err, 0, sizeof(err));
+	assert_int_equal(sysfs_check_unused(index, &err), -EBUSY);
+	assert_int_equal(err.kind, ERROR_BUSY);
+	assert_string_equal(err.text, text);
+}
+
+static void test_unused(void **state)
+{
+	(void)state;
+	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	assert_int_equal(sysfs_check_unused(2, &err), 0);
+	assert_int_equal(sysfs_check_unused(55, &err), 0);
+	/* Names that only begin alike. */
+	put("/proc/self/mountinfo", "22 1 43:160 / /x rw - ext4 /dev/nbd10 rw\n23 1 43:17 / /y rw - ext4 /dev/nbd0x rw\n");
+	put("/proc/swaps", "Filename Type\n/dev/nbd10p1 partition 1 0 -2\n/swap/dev/nbd0 file 1 0 -2\n");
+	assert_int_equal(sysfs_check_unused(0, &err), 0);
+}
+
+static void test_mounted(void **state)
+{
+	(void)state;
+	put("/proc/self/mountinfo", "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n30 22 43:1 / /mnt rw,relatime shared:5 master:1 - ext4 "
+		"/dev/nbd0p1 rw\n");
+	busy(0, "/dev/nbd0p1 is mounted on /mnt");
+	assert_string_equal(err.hint, "unmount it first: umount /mnt");
+	assert_int_equal(sysfs_check_unused(2, &err), 0);
+	put("/proc/self/mountinfo", "30 22 43:0 / /my\\040disk\\012x rw - ext4 /dev/mapper/alias rw\n");
+	busy(0, "/dev/nbd0 is mounted on /my disk?x");
+	/* btrfs: an anonymous number, the device only in the source. */
+	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - btrfs /dev/nbd0 rw\n");
+	busy(0, "/dev/nbd0 is mounted on /data");
+}
+
+static void test_hostile_mountinfo(void **state)
+{
+	(void)state;
+	put("/proc/self/mountinfo", "\n - \n1 2\n1 2 43:0\n1 2 43:0 / \n1 2 43:0 / - \nx y z / /m - a /dev/nbd0\n");
+	sysfs_check_unused(0, &err);
+	put("/proc/self/mountinfo", "30 22 43:0 / /m\\9\\0 rw - ext4\n");
+	busy(0, "/dev/nbd0 is mounted on /m\\9\\0");
+}
+
+static void test_swap(void **state)
+{
+	(void)state;
+	put("/proc/swaps", "Filename\tType\n/dev/nbd0  partition\t1\t0\t-2\n");
+	busy(0, "/dev/nbd0 is used as swap");
+	assert_string_equal(err.hint, "turn it off first: swapoff /dev/nbd0");
+	put("/proc/swaps", "Filename\tType\n/dev/nbd0p1 partition\t1\t0\t-2\n");
+	busy(0, "/dev/nbd0p1 is used as swap");
+}
+
+static void test_held(void **state)
+{
+	(void)state;
+	put("/sys/block/nbd0/holders/dm-0", "");
+	put("/sys/block/dm-0/dm/name", "cryptroot\n");
+	busy(0, "/dev/nbd0 is held by dm-0 (cryptroot)");
+}
+
+static void test_partition_held(void **state)
+{
+	(void)state;
+	put("/sys/block/nbd0/nbd0p1/holders/md127", "");
+	busy(0, "/dev/nbd0p1 is held by md127");
+	assert_string_equal(err.hint, "stop the array first: mdadm --stop /dev/md127");
+}
+
+static void test_missing_proc(void **state)
+{
+	char path[PATH_MAX];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/proc/swaps", root);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", root);
+	unlink(path);
+	assert_int_equal(sysfs_check_unused(0, &err), 0);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(test_parse_device), CASE(test_read_write), CASE(test_list_and_state), CASE(test_list_without_module),
+		CASE(test_unused), CASE(test_mounted), CASE(test_hostile_mountinfo), CASE(test_swap), CASE(test_held),
+		CASE(test_partition_held), CASE(test_missing_proc),
+	};
+
+	return cmocka_run_group_tests_name("sysfs", tests, NULL, NULL);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "target.h"
+
+static struct target target;
+static struct error err;
+
+static void parse(const char *uri)
+{
+	memset(&err, 0, sizeof(err));
+	if (target_parse_uri(&target, uri, &err))
+		fail_msg("%s: %s", uri, err.text);
+}
+
+static void refused(const char *uri, const char *sentence)
+{
+	memset(&err, 0, sizeof(err));
+	if (target_parse_uri(&target, uri, &err) != -EINVAL)
+		fail_msg("%s was taken", uri);
+	assert_int_equal(err.kind, ERROR_USAGE);
+	if (!strstr(err.text, sentence))
+		fail_msg("%s: '%s' lacks '%s'", uri, err.text, sentence);
+}
+
+static void test_uri_basics(void **state)
+{
+	static const struct { const char *uri, *host, *export; int port; bool tls; } table[] = {
+		{ "nbd://example.com", "example.com", "", 10809, false },
+		{ "nbd://example.com/", "example.com", "", 10809, false },
+		{ "nbd://example.com/disk", "example.com", "disk", 10809, false },
+		{ "nbd://example.com//disk", "example.com", "/disk", 10809, false },
+		{ "nbd://example.com/a/b/", "example.com", "a/b/", 10809, false },
+		{ "nbd://example.com/hello%20world", "example.com", "hello world", 10809, false },
+		{ "nbd://example.com/K%C3%B6ln", "example.com", "K\xc3\xb6ln", 10809, false },
+		{ "nbd://example.com/a+b%2fc%3Fd", "example.com", "a+b/c?d", 10809, false },
+		{ "nbd://example.com/../x/./y", "example.com", "../x/./y", 10809, false },
+		{ "nbds://example.com:1/x", "example.com", "x", 1, true },
+		{ "NBDS://example.com:65535/x", "example.com", "x", 65535, true },
+		{ "nbd://example.com:/x", "example.com", "x", 10809, false },
+		{ "nbds://192.0.2.7:10810/x", "192.0.2.7", "x", 10810, true },
+		{ "nbds://[2001:db8::1]/x", "2001:db8::1", "x", 10809, true },
+		{ "nbds://[::1]:10810/", "::1", "", 10810, true },
+		{ "nbds://host/x?x-experiment=1", "host", "x", 10809, true },
+		{ "nbds://host/x?", "host", "x", 10809, true },
+		{ "nbds://host?tls-verify-peer=1", "host", "", 10809, true },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		parse(table[i].uri);
+		assert_string_equal(target.host, table[i].host);
+		assert_string_equal(target.export_name, table[i].export);
+		assert_int_equal(target.port, table[i].port);
+		assert_int_equal(target.tls, table[i].tls);
+		assert_string_equal(target.socket_path, "");
+	}
+}
+
+static void test_uri_unix(void **state)
+{
+	(void)state;
+	parse("nbd+unix:///disk?socket=/run/nbd%20sock");
+	assert_string_equal(target.socket_path, "/run/nbd sock");
+	assert_string_equal(target.export_name, "disk");
+	assert_string_equal(target.host, "");
+	assert_false(target.tls);
+	parse("nbds+unix:///?socket=s&tls-hostname=h&tls-psk-file=/k");
+	assert_string_equal(target.socket_path, "s");
+	assert_string_equal(target.export_name, "");
+	assert_string_equal(target.tls_hostname, "h");
+	assert_string_equal(target.tls_psk_file, "/k");
+	assert_true(target.tls);
+}
+
+static void test_uri_tls_parameters(void **state)
+{
+	(void)state;
+	parse("nbds://alice@host/x?tls-psk-file=/etc/keys.psk&tls-type=psk");
+	assert_string_equal(target.tls_username, "alice");
+	assert_string_equal(target.tls_psk_file, "/etc/keys.psk");
+	assert_int_equal(target.tls_type, TARGET_TLS_PSK);
+	parse("nbds://host/x?tls-certificates=/etc/pki/a%26b&tls-username=bob&tls-hostname=other.example&tls-type=x509");
+	assert_string_equal(target.tls_certificates, "/etc/pki/a&b");
+	assert_string_equal(target.tls_username, "bob");
+	assert_string_equal(target.tls_hostname, "other.example");
+	assert_int_equal(target.tls_type, TARGET_TLS_X509);
+}
+
+static void test_uri_refusals(void **state)
+{
+	static const struct { const char *uri, *sentence; } table[] = {
+		{ "nbd+vsock://2:10809/", "nbd+vsock:// is not supported" },
+		{ "nbd+ssh://host/", "nbd+ssh:// is not supported" },
+		{ "http://host/x", "http:// is not supported" },
+		{ "host", "is not an NBD URI" },
+		{ "nbd:host", "is not an NBD URI" },
+		{ "nbd:unix:/tmp/sock", "is not an NBD URI" },
+		{ "://x", "is not an NBD URI" },
+		{ "", "is not an NBD URI" },
+		{ "nbd://", "no host" },
+		{ "nbd:///disk", "no host" },
+		{ "nbd://host/x#part", "fragment" },
+		{ "nbd://host/x#", "fragment" },
+		{ "nbd://host:0/x", "'0' is not a port" },
+		{ "nbd://host:65536/x", "'65536' is not a port" },
+		{ "nbd://host:99999999999999999999/x", "is not a port" },
+		{ "nbd://host:abc/x", "not well-formed" },
+		{ "nbd://host:-1/x", "not well-formed" },
+		{ "nbd://::1/x", "not well-formed" },
+		{ "nbd://[::1/x", "not well-formed" },
+		{ "nbd://[v1.x]/", "unknown kind" },
+		{ "nbd://host/a b", "not well-formed" },
+		{ "nbd://host/\xc3\xb6", "not well-formed" },
+		{ "nbd://host/%zz", "not well-formed" },
+		{ "nbd://host/%4", "not well-formed" },
+		{ "nbd://host/a%00b", "export name of the NBD URI has a NUL" },
+		{ "nbd://ho%00st/", "host of the NBD URI has a NUL" },
+		{ "nbd://ho%20st/", "is not a host name" },
+		{ "nbd://-host/", "is not a host name" },
+		{ "nbd://host/%ff", "not valid UTF-8" },
+		{ "nbd://alice@host/x", "user name" },
+		{ "nbds://alice:secret@host/x", "password" },
+		{ "nbds://alice@host/x?tls-username=bob", "user name twice" },
+		{ "nbds://host/x?tls-hostname=a&tls-hostname=b", "tls-hostname twice" },
+		{ "nbds://host/x?tls-verify-peer=0", "nothing turns verification off" },
+		{ "nbds://host/x?tls-verify-peer=false", "nothing turns verification off" },
+		{ "nbds://host/x?tls-verify-peer=muchtoolong", "tls-verify-peer of the NBD URI is longer" },
+		{ "nbds://host/x?tls-type=anon", "anonymous" },
+		{ "nbds://host/x?tls-type=other", "other than x509 or psk" },
+		{ "nbds://host/x?tls-type=psk&tls-certificates=d", "asks for tls-type=psk" },
+		{ "nbds://host/x?tls-type=x509&tls-psk-file=f", "asks for tls-type=x509" },
+		{ "nbds://host/x?tls-certificates=d&tls-psk-file=f", "both certificates and a PSK file" },
+		{ "nbds://host/x?tls-hostnam=a", "unknown query parameter 'tls-hostnam'" },
+		{ "nbds://host/x?=a", "unknown query parameter ''" },
+		{ "nbds://host/x?tls-hostname", "tls-hostname has no value" },
+		{ "nbds://host/x?tls-hostname=", "tls-hostname has no value" },
+		{ "nbds://host/x?tls-hostname=a%00b", "tls-hostname of the NBD URI has a NUL" },
+		{ "nbd://host/x?tls-hostname=a", "tls-hostname, which means something under TLS only (nbds://)" },
+		{ "nbd+unix:///x?socket=s&tls-psk-file=a", "nbds+unix://" },
+		{ "nbd://host/x?socket=/tmp/s", "socket=" },
+		{ "nbd+unix:///x", "no socket=PATH" },
+		{ "nbd+unix:///x?socket=", "socket has no value" },
+		{ "nbd+unix:///x?socket=%00abstract", "socket of the NBD URI has a NUL" },
+		{ "nbd+unix://host/x?socket=s", "names a host or a port" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		refused(table[i].uri, table[i].sentence);
+}
+
+static char *repeat(const char *head, char c, size_t count)
+{
+	size_t len = strlen(head);
+	char *text = malloc(len + count + 1);
+
+	memcpy(text, head, len);
+	memset(text + len, c, count);
+	text[len + count] = 0;
+	return text;
+}
+
+static void test_uri_lengths(void **state)
+{
+	char *uri;
+
+	(void)state;
+	uri = repeat("nbd://host/", 'e', EXPORT_NAME_MAX);
+	parse(uri);
+	assert_int_equal(strlen(target.export_name), EXPORT_NAME_MAX);
+	free(uri);
+	uri = repeat("nbd://host/", 'e', EXPORT_NAME_MAX + 1);
+	refused(uri, "export name of the NBD URI is longer than 4096 bytes");
+	free(uri);
+	uri = repeat("nbd://host/", '/', 100000);
+	refused(uri, "longer than 4096 bytes");
+	free(uri);
+	uri = repeat("nbd+unix:///?socket=", 's', 107);
+	parse(uri);
+	free(uri);
+	uri = repeat("nbd+unix:///?socket=", 's', 108);
+	refused(uri, "socket of the NBD URI is longer than 107 bytes");
+	free(uri);
+	uri = repeat("nbd://", 'h', 256);
+	refused(uri, "host of the NBD URI is longer than 255 bytes");
+	free(uri);
+}
+
+/* Foreign bytes never reach a message as they are. */
+static void test_messages_are_printable(void **state)
+{
+	const char *p;
+
+	(void)state;
+	refused("nbd://host/x\033[2J\nboo", "not well-formed");
+	for (p = err.text; *p; p++)
+		assert_true(*p >= ' ' && *p < 0x7f);
+	refused("nbds://host/x?%1b=1", "unknown query parameter");
+}
+
+static void test_is_uri(void **state)
+{
+	(void)state;
+	assert_true(target_is_uri("nbd://h"));
+	assert_true(target_is_uri("NBDS://h"));
+	assert_true(target_is_uri("nbd+unix:///?socket=x"));
+	assert_true(target_is_uri("nbds+unix:///"));
+	assert_true(target_is_uri("nbd+vsock://2"));
+	assert_false(target_is_uri("nbd"));
+	assert_false(target_is_uri("nbd-server:10809"));
+	assert_false(target_is_uri("nbdserver.example.com"));
+	assert_false(target_is_uri("http://x"));
+	assert_false(target_is_uri(""));
+	assert_false(target_is_uri("host/nbd://"));
+}
+
+static void test_hosts(void **state)
+{
+	static const struct { const char *word, *host; int port; } table[] = {
+		{ "example.com", "example.com", 10809 }, { "1.2.3.4", "1.2.3.4", 10809 }, { "::1", "::1", 10809 },
+		{ "[::1]", "::1", 10809 }, { "[::1]:10810", "::1", 10810 }, { "name:10810", "name", 10810 },
+		{ "2001:db8::1:10810", "2001:db8::1:10810", 10809 }, { "fe80::1%eth0", "fe80::1%eth0", 10809 },
+		{ "[fe80::1%eth0]:1", "fe80::1%eth0", 1 }, { "host_with_underscore", "host_with_underscore", 10809 },
+	};
+	static const struct { const char *word, *sentence; } bad[] = {
+		{ "", "the host is empty" }, { ":10809", "the host is empty" }, { "name:", "'' is not a port" },
+		{ "name:0", "'0' is not a port" }, { "name:65536", "'65536' is not a port" }, { "name:1x", "'1x' is not a port" },
+		{ "name:+1", "'+1' is not a port" }, { "[::1", "is not an [ADDRESS]" }, { "[::1]x", "is not an [ADDRESS]" },
+		{ "[::1]:", "'' is not a port" }, { "[name]", "is not an IPv6 address" }, { "[]", "is not an IPv6 address" },
+		{ "a:b:c", "neither an IPv6 address" }, { "::1%", "neither an IPv6 address" }, { "http://x", "is not a host name" },
+		{ "a/b", "is not a host name" }, { "a b", "is not a host name" }, { "-x", "is not a host name" },
+		{ "user@host", "is not a host name" }, { "\033[2J", "is not a host name" },
+	};
+	char *text;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (target_parse_host(&target, table[i].word, "x", &err))
+			fail_msg("%s: %s", table[i].word, err.text);
+		assert_string_equal(target.host, table[i].host);
+		assert_int_equal(target.port, table[i].port);
+		assert_string_equal(target.export_name, "x");
+		assert_false(target.tls);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(target_parse_host(&target, bad[i].word, NULL, &err), -EINVAL);
+		if (!strstr(err.text, bad[i].sentence))
+			fail_msg("%s: '%s' lacks '%s'", bad[i].word, err.text, bad[i].sentence);
+	}
+	assert_int_equal(target_parse_host(&target, "h", NULL, NULL), 0);
+	assert_string_equal(target.export_name, "");
+	assert_int_equal(target_parse_host(&target, "h", "\xff", &err), -EINVAL);
+	assert_string_equal(err.text, "the export name is not valid UTF-8");
+	text = repeat("", 'e', EXPORT_NAME_MAX + 1);
+	assert_int_equal(target_parse_host(&target, "h", text, &err), -EINVAL);
+	assert_int_equal(target_parse_host(&target, text, NULL, &err), -EINVAL);
+	assert_string_equal(err.text, "the host name is longer than 255 bytes");
+	free(text);
+}
+
+static void test_format(void **state)
+{
+	static const struct { const char *uri, *formatted; } table[] = {
+		{ "nbd://host", "nbd://host/" },
+		{ "nbds://host:10809/a%2fb%20c", "nbds://host/a/b%20c" },
+		{ "nbds://host:1/%25%23%3F", "nbds://host:1/%25%23%3F" },
+		{ "nbds://[::1]:2/x", "nbds://[::1]:2/x" },
+		{ "nbd+unix:///x?socket=/run/a%26b", "nbd+unix:///x?socket=/run/a%26b" },
+		{ "nbd://host/K%C3%B6ln%1b", "nbd://host/K%C3%B6ln%1B" },
+	};
+	char buf[256];
+	size_t i, size;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		parse(table[i].uri);
+		target_format(&target, buf, sizeof(buf));
+		assert_string_equal(buf, table[i].formatted);
+		for (size = 1; size < strlen(table[i].formatted); size++) {
+			memset(buf, 0x55, sizeof(buf));
+			target_format(&target, buf, size);
+			assert_true(memchr(buf, 0, size) != NULL);
+		}
+	}
+}
+
+/* Mutations of good URIs: no crash, and what is taken formats to something that is taken again, with the same meaning. */
+static void test_random_uris(void **state)
+{
+	static const char *const seeds[] = { "nbds://al@h.x:12/a%20b/c?tls-hostname=x&tls-psk-file=/f", "nbd+unix:///e?socket=/r/s",
+		"nbd://[2001:db8::1]:77//x" };
+	static const char alphabet[] = "nbds+unix:/?#[]@%0aF&=.-\xc3\xb6 \n";
+	struct target again;
+	char uri[128], buf[16384];
+	int round;
+
+	(void)state;
+	srandom(2);
+	for (round = 0; round < 100000; round++) {
+		int changes = 1 + (int)(random() % 4);
+
+		snprintf(uri, sizeof(uri), "%s", seeds[round % 3]);
+		while (changes--)
+			uri[(size_t)random() % strlen(uri)] = alphabet[(size_t)random() % (sizeof(alphabet) - 1)];
+		if (target_parse_uri(&target, uri, &err))
+			continue;
+		target_format(&target, buf, sizeof(buf));
+		if (target_parse_uri(&again, buf, &err))
+			fail_msg("%s became %s: %s", uri, buf, err.text);
+		assert_string_equal(again.export_name, target.export_name);
+		assert_string_equal(again.host, target.host);
+		assert_string_equal(again.socket_path, target.socket_path);
+		assert_int_equal(again.port, target.port);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_uri_basics),
+		cmocka_unit_test(test_uri_unix),
+		cmocka_unit_test(test_uri_tls_parameters),
+		cmocka_unit_test(test_uri_refusals),
+		cmocka_unit_test(test_uri_lengths),
+		cmocka_unit_test(test_messages_are_printable),
+		cmocka_unit_test(test_is_uri),
+		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_random_uris),
+	};
+
+	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
+}
