@@ -231,6 +231,10 @@ int options_credentials(struct options *options, struct target *target, struct t
 	default_string(&config->psk_file, target->tls_psk_file);
 	default_string(&config->username, target->tls_username);
 	default_string(&config->hostname, target->tls_hostname);
+	if (target->tls_type == TARGET_TLS_PSK && !config->psk_file)
+		return error_set(err, ERROR_USAGE, EINVAL, "the URI asks for a pre-shared key (tls-type=psk) and names none: add --tls-psk FILE");
+	if (target->tls_type == TARGET_TLS_X509 && config->psk_file)
+		return error_set(err, ERROR_USAGE, EINVAL, "the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared key: choose one");
 	if (!*target->host && !config->hostname && !config->psk_file && !config->pin)
 		return error_set(err, ERROR_USAGE, EINVAL, "a unix socket has no host name to verify: say which to expect with --tls-hostname");
 	return tls_credentials_load(creds, config, target->host, err);

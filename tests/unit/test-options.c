@@ -164,6 +164,24 @@ static void a_unix_socket_under_tls_needs_a_name(void **state)
 	assert_non_null(strstr(err.text, "--tls-hostname"));
 }
 
+static void a_uri_that_asks_for_a_psk_gets_one_or_nothing(void **state)
+{
+	struct tls_credentials *creds = NULL;
+	struct options options;
+	struct target target;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=psk"), 0);
+	assert_int_equal(options_target(&options, 0, &target, &err), 0);
+	assert_true(options_credentials(&options, &target, &creds, &err) < 0);
+	assert_non_null(strstr(err.text, "--tls-psk"));
+	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=x509", "--tls-psk", "keys.psk"), 0);
+	assert_int_equal(options_target(&options, 0, &target, &err), 0);
+	assert_true(options_credentials(&options, &target, &creds, &err) < 0);
+	assert_non_null(strstr(err.text, "tls-type=x509"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +194,7 @@ int main(void)
 		cmocka_unit_test(the_command_line_goes_before_the_uri),
 		cmocka_unit_test(plain_targets_need_no_credentials),
 		cmocka_unit_test(a_unix_socket_under_tls_needs_a_name),
+		cmocka_unit_test(a_uri_that_asks_for_a_psk_gets_one_or_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,7 +229,7 @@ static void test_hosts(void **state)
 	static const struct { const char *word, *host; int port; } table[] = {
 		{ "example.com", "example.com", 10809 }, { "1.2.3.4", "1.2.3.4", 10809 }, { "::1", "::1", 10809 },
 		{ "[::1]", "::1", 10809 }, { "[::1]:10810", "::1", 10810 }, { "name:10810", "name", 10810 },
-		{ "2001:db8::1:10810", "2001:db8::1:10810", 10809 }, { "fe80::1%eth0", "fe80::1%eth0", 10809 },
+		{ "2001:db8::1:1081", "2001:db8::1:1081", 10809 }, { "fe80::1%eth0", "fe80::1%eth0", 10809 },
 		{ "[fe80::1%eth0]:1", "fe80::1%eth0", 1 }, { "host_with_underscore", "host_with_underscore", 10809 },
 	};
 	static const struct { const char *word, *sentence; } bad[] = {
@@ -237,7 +237,7 @@ static void test_hosts(void **state)
 		{ "name:0", "'0' is not a port" }, { "name:65536", "'65536' is not a port" }, { "name:1x", "'1x' is not a port" },
 		{ "name:+1", "'+1' is not a port" }, { "[::1", "is not an [ADDRESS]" }, { "[::1]x", "is not an [ADDRESS]" },
 		{ "[::1]:", "'' is not a port" }, { "[name]", "is not an IPv6 address" }, { "[]", "is not an IPv6 address" },
-		{ "a:b:c", "neither an IPv6 address" }, { "::1%", "neither an IPv6 address" }, { "http://x", "is not a host name" },
+		{ "a:b:c", "neither an IPv6 address" }, { "2001:db8::1:10810", "neither an IPv6 address" }, { "::1%", "neither an IPv6 address" }, { "http://x", "is not a host name" },
 		{ "a/b", "is not a host name" }, { "a b", "is not a host name" }, { "-x", "is not a host name" },
 		{ "user@host", "is not a host name" }, { "\033[2J", "is not a host name" },
 	};
