@@ -18,6 +18,7 @@ struct tls_session {
 	struct tls_info *info;      /* during the handshake only */
 	struct error verify_error;  /* why our own check refused the peer */
 	bool refused_peer;
+	bool handshake_done;
 	bool server_proven;         /* a record of the server's came after the handshake: it took our credentials */
 };
 
@@ -59,23 +60,39 @@ static int alert_received(struct tls_session *session, struct error *err)
 	}
 }
 
+/* A server that does not like our credentials may just hang up (nbdkit does), and under TLS 1.3 it does so after the handshake has
+ * ended for us. What it was about to see tells what it did not like. */
+static int hung_up(struct tls_session *session, int errno_value, const char *when, struct error *err)
+{
+	const char *how = errno_value ? strerror(errno_value) : "connection closed";
+
+	if (!session->server_proven && wanted_certificate(session))
+		return no_client_certificate(err);
+	if (!session->server_proven && session->creds->has_client_cert && gnutls_certificate_client_get_request_status(session->gnutls)) {
+		error_set(err, ERROR_TLS, EACCES, "the server asked for our client certificate and then hung up (%s): it seems not to accept it", how);
+		error_hint(err, 0, "is it of the authority that the server trusts, and in date? the server's log says more");
+		return error_retry(err, -EACCES);
+	}
+	if (!session->handshake_done) {
+		error_set(err, ERROR_TLS, EACCES, "the server hung up %s without saying why (%s)", when, how);
+		error_hint(err, 0, session->creds->psk ? "does it know this user, with this key? does it take a PSK at all? its log says more"
+						       : "does it want a PSK (--tls-psk), or TLS 1.2 (--tls-min 1.2)? its log says more");
+		return error_retry(err, -EACCES);
+	}
+	error_set(err, ERROR_UNREACHABLE, errno_value ? errno_value : ECONNRESET, "the connection broke %s: %s", when, how);
+	return error_retry(err, errno_value ? -errno_value : -ECONNRESET);
+}
+
 static int session_failed(struct tls_session *session, int rc, const char *when, struct error *err)
 {
 	int saved = errno;
 
 	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		return alert_received(session, err);
-	if ((rc == GNUTLS_E_PREMATURE_TERMINATION || rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR || rc == 0) &&
-		!session->server_proven && wanted_certificate(session))
-		return no_client_certificate(err);
-	if (rc == GNUTLS_E_PREMATURE_TERMINATION || rc == 0) {
-		error_set(err, ERROR_UNREACHABLE, ECONNRESET, "the server closed the connection %s", when);
-		return error_retry(err, -ECONNRESET);
-	}
-	if (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR) {
-		error_set(err, ERROR_UNREACHABLE, saved ? saved : EIO, "the connection broke %s: %s", when, strerror(saved ? saved : EIO));
-		return error_retry(err, saved ? -saved : -EIO);
-	}
+	if (rc == GNUTLS_E_PREMATURE_TERMINATION || rc == 0)
+		return hung_up(session, 0, when, err);
+	if (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)
+		return hung_up(session, saved ? saved : EIO, when, err);
 	error_set(err, ERROR_TLS, EPROTO, "TLS failed %s: %s", when, gnutls_strerror(rc));
 	if (rc == GNUTLS_E_UNSUPPORTED_VERSION_PACKET)
 		error_hint(err, 0, session->creds->min_version == TLS_VERSION_1_3 ? "the server may be too old for TLS 1.3: --tls-min 1.2 lowers the floor"
@@ -209,6 +226,7 @@ static int handshake(struct tls_session *session, struct transport *transport, s
 	for (;;) {
 		errno = 0;
 		rc = gnutls_handshake(session->gnutls);
+		session->handshake_done = rc == 0;
 		if (rc == 0)
 			return 0;
 		if (session->refused_peer || gnutls_error_is_fatal(rc))

@@ -163,7 +163,8 @@ static int list_exports(struct negotiator *self, struct error *err)
 		if (info_rc) /* an export that the server lists but will not tell of is still listed */
 			memset(info, 0, sizeof(*info));
 		text_copy(info->name, sizeof(info->name), list.names[i]);
-		if (!*info->description)
+		/* nbdkit 1.32 gives every later NBD_OPT_INFO of a connection the first export's description: the list knows better. */
+		if (*list.descriptions[i])
 			text_copy(info->description, sizeof(info->description), list.descriptions[i]);
 		memset(&self->message, 0, sizeof(self->message));
 		self->message.type = ATTEMPT_MESSAGE_EXPORT;
