@@ -1,0 +1,271 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317,SC2086 # functions are called by name; no device or directory here has spaces
+#
+# Attaching, without regard to ciphers: addresses, transports, options, what the device looks like afterwards, and what
+# is refused.
+
+# shellcheck source=tests/vm/lib.sh
+. /tests/lib.sh
+
+tls=(--tls --tls-ca "$certs/ca-cert.pem")
+
+plain_tcp() {
+    nbdkit_server 10809 memory 16M
+    expect 0 nbd-attach $nbd 127.0.0.1 --port 10809
+    [[ $(wc -l <<<"$said") -le 1 ]] || fail "more than one line"
+    write_and_compare $nbd 8
+    detach $nbd
+}
+short_device_name() {
+    nbdkit_server 10809 memory 16M
+    attach nbd0 127.0.0.1 --port 10809
+    is_attached nbd0 || fail "not attached"
+    detach nbd0
+}
+unix_socket() {
+    start nbdkit nbdkit -f -U "$state/nbd.sock" memory 16M
+    wait_for_file "$state/nbd.sock"
+    attach $nbd "nbd+unix:///?socket=$state/nbd.sock"
+    write_and_compare $nbd 8
+    detach $nbd
+}
+unix_socket_tls() {
+    start nbdkit nbdkit -f -U "$state/nbd.sock" "${nbdkit_x509[@]}" memory 16M
+    wait_for_file "$state/nbd.sock"
+    local status=0
+    said=$(nbd-attach $nbd "nbds+unix://localhost/?socket=$state/nbd.sock" "${tls[@]}" 2>&1) || status=$?
+    echo "$said ($status)"
+    [[ $status -ne 0 ]] || fail "attached, although the kernel has no TLS on unix sockets"
+    says "unix"
+    assert_not_attached $nbd
+}
+ipv6() {
+    listen=::1 nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd ::1 --port 10809 "${tls[@]}"
+    write_and_compare $nbd 4
+    detach $nbd
+    attach $nbd 'nbds://[::1]:10809/' --tls-ca "$certs/ca-cert.pem"
+    detach $nbd
+}
+uri_tls() {
+    nbdkit_server 10810 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd "nbds://localhost:10810/?tls-certificates=$certs"
+    write_and_compare $nbd 4
+    detach $nbd
+}
+named_export() {
+    mkdir "$state/dir"
+    truncate -s 3M "$state/dir/three"
+    truncate -s 5M "$state/dir/five"
+    nbdkit_server 10809 "${nbdkit_x509[@]}" file dir="$state/dir"
+    attach $nbd localhost five --port 10809 "${tls[@]}"
+    [[ $(device_bytes $nbd) -eq 5242880 ]] || fail "$(device_bytes $nbd) bytes"
+    detach $nbd
+    expect 5 nbd-attach $nbd localhost six --port 10809 "${tls[@]}"
+    assert_not_attached $nbd
+}
+four_connections() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 32M
+    attach $nbd localhost --port 10809 "${tls[@]}" --connections 4
+    [[ $(ss -Htn state established 'dport = :10809' | wc -l) -eq 4 ]] || fail "not four connections"
+    write_and_compare $nbd 16
+    detach $nbd
+}
+no_multi_conn() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" --filter=multi-conn memory 16M multi-conn-mode=disable
+    expect 5 nbd-attach $nbd localhost --port 10809 "${tls[@]}" --connections 4
+    says "connection"
+    assert_not_attached $nbd
+    attach $nbd localhost --port 10809 "${tls[@]}" --connections 1
+    detach $nbd
+}
+read_only() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10809 "${tls[@]}" --read-only
+    [[ $(cat /sys/block/nbd0/ro) -eq 1 ]] || fail "not read-only"
+    ! dd if=/dev/zero of=$nbd bs=4096 count=1 conv=fsync || fail "a write went through"
+    detach $nbd
+}
+read_only_server() {
+    nbdkit_server 10809 -r "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    [[ $(cat /sys/block/nbd0/ro) -eq 1 ]] || fail "not read-only"
+    detach $nbd
+    # The device must not keep it for the next one.
+    nbdkit_server 10810 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10810 "${tls[@]}"
+    write_and_compare $nbd 1
+    detach $nbd
+}
+auto() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    said=$(nbd-attach auto localhost --port 10809 "${tls[@]}")
+    echo "$said"
+    local chosen
+    chosen=$(grep -oE '/dev/nbd[0-9]+' <<<"$said" | head -n 1)
+    [[ -n $chosen && $chosen != "$nbd" ]] || fail "it chose \"$chosen\""
+    is_attached "$chosen" || fail "$chosen is not attached"
+    write_and_compare "$chosen" 4
+    detach "$chosen"
+    is_attached $nbd || fail "the wrong one was detached"
+    detach $nbd
+}
+busy() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    expect 7 nbd-attach $nbd localhost --port 10809 "${tls[@]}"
+    says "nbd0"
+    write_and_compare $nbd 4
+    detach $nbd
+}
+size_zero() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" null 0
+    expect 5 nbd-attach $nbd localhost --port 10809 "${tls[@]}"
+    says "size|empty|0 bytes"
+    assert_not_attached $nbd
+}
+size_unaligned() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" null 1000001
+    expect 5 nbd-attach $nbd localhost --port 10809 "${tls[@]}"
+    says "size|multiple|align"
+    assert_not_attached $nbd
+}
+block_sizes() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" --filter=blocksize-policy memory 16M \
+        blocksize-minimum=4096 blocksize-preferred=4096 blocksize-maximum=65536 blocksize-error-policy=error
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    grep . /sys/block/nbd0/queue/{logical_block_size,physical_block_size,max_sectors_kb,max_hw_sectors_kb}
+    [[ $(cat /sys/block/nbd0/queue/logical_block_size) -eq 4096 ]] || fail "the minimum is not respected"
+    [[ $(cat /sys/block/nbd0/queue/max_sectors_kb) -le 64 ]] || fail "the maximum is not respected"
+    # The server refuses what is too large or too small: so this is the proof.
+    write_and_compare $nbd 8
+    detach $nbd
+}
+block_size_too_large() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" --filter=blocksize-policy memory 16M \
+        blocksize-minimum=65536 blocksize-preferred=65536 blocksize-maximum=1M blocksize-error-policy=error
+    local status=0
+    said=$(nbd-attach $nbd localhost --port 10809 "${tls[@]}" 2>&1) || status=$?
+    echo "$said ($status)"
+    if [[ $status -eq 0 ]]; then
+        # A kernel that can do large blocks may do so.
+        [[ $(cat /sys/block/nbd0/queue/logical_block_size) -eq 65536 ]] || fail "attached with blocks that the server refuses"
+        detach $nbd
+    else
+        says "block"
+    fi
+}
+block_size_option() {
+    nbdkit_server 10809 memory 16M
+    attach $nbd localhost --port 10809 --block-size 4096
+    [[ $(cat /sys/block/nbd0/queue/logical_block_size) -eq 4096 ]]
+    detach $nbd
+    attach $nbd localhost --port 10809 --block-size 512
+    [[ $(cat /sys/block/nbd0/queue/logical_block_size) -eq 512 ]]
+    detach $nbd
+}
+backend() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    local identifier
+    identifier=$(cat /sys/block/nbd0/backend)
+    echo "backend: $identifier"
+    [[ -n $identifier ]] || fail "no backend identifier"
+    detach $nbd
+}
+status() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    expect 0 nbd-attach status
+    says nbd0
+    expect 0 nbd-attach status $nbd
+    says nbd0
+    says 'tls *v?1\.3'
+    nbd-attach status --json | is_json || fail "status --json is not JSON"
+    nbd-attach status $nbd --json | is_json || fail "status $nbd --json is not JSON"
+    detach $nbd
+    nbd-attach status --json | is_json || fail "status --json is not JSON when nothing is attached"
+}
+tells_of_the_server() {
+    truncate -s 8M "$state/disk"
+    qemu_nbd_server 10809 "$state/disk" x509
+    expect 0 nbd-attach list localhost --port 10809 "${tls[@]}"
+    says disk
+    expect 0 nbd-attach info localhost disk --port 10809 "${tls[@]}"
+    says 8388608
+    nbd-attach info localhost disk --port 10809 "${tls[@]}" --json | is_json || fail "info --json is not JSON"
+    nbd-attach list localhost --port 10809 "${tls[@]}" --json | is_json || fail "list --json is not JSON"
+    assert_not_attached $nbd
+}
+doctor() {
+    expect 0 nbd-attach doctor
+    says nbd
+    says tls
+    nbd-attach doctor --json | is_json || fail "doctor --json is not JSON"
+}
+wrong_ca_attaches_nothing() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    certtool --generate-privkey --key-type=ecdsa --outfile "$state/key.pem" 2>/dev/null
+    printf 'cn = another\nca\ncert_signing_key\nexpiration_days = 9\n' >"$state/template"
+    certtool --generate-self-signed --load-privkey "$state/key.pem" --template "$state/template" \
+        --outfile "$state/ca.pem" 2>/dev/null
+    expect 3 nbd-attach $nbd localhost --port 10809 --tls --tls-ca "$state/ca.pem"
+    assert_not_attached $nbd
+}
+tls_asked_is_tls_or_nothing() {
+    nbdkit_server 10809 memory 16M
+    expect 3 nbd-attach $nbd localhost --port 10809 "${tls[@]}"
+    says "tls"
+    assert_not_attached $nbd
+}
+tls_required() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
+    local status=0
+    said=$(nbd-attach $nbd localhost --port 10809 2>&1) || status=$?
+    echo "$said ($status)"
+    [[ $status -eq 3 || $status -eq 5 ]] || fail "status $status"
+    says "--tls"
+}
+nobody_there() {
+    expect 4 nbd-attach $nbd 127.0.0.1 --port 10999 "${tls[@]}"
+    says "refused|reach"
+}
+not_root() {
+    nbdkit_server 10809 memory 16M
+    modprobe nbd
+    local status=0
+    said=$(busybox su -s /bin/sh nobody -c "nbd-attach $nbd localhost --port 10809" 2>&1) || status=$?
+    echo "$said ($status)"
+    [[ $status -eq 8 ]] || fail "status $status, not 8"
+}
+
+run_test "plain TCP" plain_tcp
+run_test "the device as nbd0, without /dev" short_device_name
+run_test "unix socket" unix_socket
+run_test "unix socket with TLS is refused" unix_socket_tls
+run_test "IPv6, by address and by URI" ipv6
+run_test "nbds URI with a certificates directory" uri_tls
+run_test "the export is the one that is named" named_export
+run_test "four connections" four_connections
+run_test "four connections to a server without multi-conn are refused" no_multi_conn
+run_test "--read-only" read_only
+run_test "a read-only server makes a read-only device" read_only_server
+run_test "auto takes a free device and says which" auto
+run_test "a device in use is refused, status 7" busy
+run_test "size 0 is refused" size_zero
+run_test "a size that is no multiple of a block is refused" size_unaligned
+run_test "the server's minimum and maximum block sizes are respected" block_sizes
+run_test "a minimum block size beyond the kernel's is not ignored" block_size_too_large
+run_test "--block-size" block_size_option
+run_test "the backend identifier is set" backend
+run_test "status and its JSON" status
+run_test "list, info and their JSON" tells_of_the_server
+run_test "doctor and its JSON" doctor
+run_test "another CA: status 3, nothing attached" wrong_ca_attaches_nothing
+run_test "--tls with a server without TLS: status 3, nothing attached" tls_asked_is_tls_or_nothing
+run_test "a server that requires TLS says to add --tls" tls_required
+run_test "no server: status 4" nobody_there
+run_test "without root: status 8" not_root
+finish
