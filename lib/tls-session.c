@@ -94,6 +94,8 @@ static int session_failed(struct tls_session *session, int rc, const char *when,
 	if (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)
 		return hung_up(session, saved ? saved : EIO, when, err);
 	error_set(err, ERROR_TLS, EPROTO, "TLS failed %s: %s", when, gnutls_strerror(rc));
+	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || (rc <= GNUTLS_E_PKCS11_ERROR && rc >= GNUTLS_E_PKCS11_REQUESTED_OBJECT_NOT_AVAILBLE))
+		return error_hint(err, -EPROTO, "a token's key is used by the unprivileged negotiator: let user nbd-attach (or nobody, where there is none) use the token");
 	if (rc == GNUTLS_E_UNSUPPORTED_VERSION_PACKET)
 		error_hint(err, 0, session->creds->min_version == TLS_VERSION_1_3 ? "the server may be too old for TLS 1.3: --tls-min 1.2 lowers the floor"
 										  : "the server is too old for TLS 1.2: update it");

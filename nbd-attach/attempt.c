@@ -18,6 +18,8 @@
 /* The child has the same deadline and says politely what it was waiting for; the parent's is for a child that cannot (a resolver
  * that blocks, a compromise). */
 #define GRACE_MS 300
+/* After its last word the child only wipes its keys and ends. */
+#define LAST_WORD_MS 500
 
 int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct error *err)
 {
@@ -60,6 +62,23 @@ void attempt_cancel(struct attempt *attempt)
 	if (attempt->pid > 0)
 		kill(attempt->pid, SIGKILL);
 	reap(attempt);
+}
+
+/* The child has said its last word: how it ends still counts, since a crash in its last step is a crash. */
+static int finish(struct attempt *attempt, int rc, struct error *err)
+{
+	struct pollfd pfd = {.fd = attempt->poll_fd, .events = POLLIN};
+	int status;
+
+	if (attempt->pid <= 0 || poll(&pfd, 1, LAST_WORD_MS) <= 0) {
+		attempt_cancel(attempt);
+		return rc;
+	}
+	status = reap(attempt);
+	if (!WIFSIGNALED(status))
+		return rc;
+	return error_set(err, ERROR_OTHER, EIO, "the negotiator died by signal %d (%s) after its work: this is a bug, or an attack", WTERMSIG(status),
+		strsignal(WTERMSIG(status)));
 }
 
 /* Text from a child that may have been taken over: terminated and printable, whatever it sent. */
@@ -213,6 +232,7 @@ static int take_message(struct attempt *attempt, struct attempt_message *message
 			attempt->job.on_export(&message->export, attempt->job.on_export_data);
 		return 1;
 	case ATTEMPT_MESSAGE_RESULT:
+		result->fd = -1;
 		rc = take_result(&attempt->job, &message->result, *fd, result, err);
 		if (rc == 0 && result->fd >= 0)
 			*fd = -1;
@@ -223,7 +243,11 @@ static int take_message(struct attempt *attempt, struct attempt_message *message
 	default:
 		rc = error_set(err, ERROR_OTHER, EPROTO, "the negotiator sent a message of unknown type %u", message->type);
 	}
-	attempt_cancel(attempt); /* its last word: nothing more is expected of it */
+	rc = finish(attempt, rc, err);
+	if (rc && result->fd >= 0 && message->type == ATTEMPT_MESSAGE_RESULT) {
+		close(result->fd);
+		result->fd = -1;
+	}
 	return rc;
 }
 

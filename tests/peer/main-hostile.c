@@ -98,8 +98,8 @@ static void add_offsets(struct sweep *sweep)
 }
 
 /* What a record's header tells twice: "legacy_record_version MUST be ignored for all purposes" (RFC 8446, 5.1), and GnuTLS takes an
- * encrypted record of outer type handshake for what its authenticated inner type says. The kernel refuses these, but it has not
- * taken over yet. Everything else in a record is authenticated. */
+ * encrypted record of outer type handshake for what its authenticated inner type says. Everything else in a record is
+ * authenticated. */
 static bool is_told_twice(const struct peer_shared *shared, uint64_t at)
 {
 	uint64_t record = shared->tls_start_wire;
