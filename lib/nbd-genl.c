@@ -207,17 +207,23 @@ int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *param
 	return 0;
 }
 
-int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err)
+/* COMMAND for one device: the kernel's own -errno, or -ENOMEM. */
+static int exchange_for_device(struct nbd_genl *genl, uint8_t command, int index, struct answer *answer)
 {
-	struct answer answer = {.index = -1};
-	struct nl_msg *msg = new_message(genl, NBD_CMD_DISCONNECT);
-	int rc;
+	struct nl_msg *msg = new_message(genl, command);
 
 	if (!msg || nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)index) < 0) {
 		nlmsg_free(msg);
-		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory for a netlink message");
+		return -ENOMEM;
 	}
-	rc = exchange(genl, msg, &answer);
+	return exchange(genl, msg, answer);
+}
+
+int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err)
+{
+	struct answer answer = {.index = -1};
+	int rc = exchange_for_device(genl, NBD_CMD_DISCONNECT, index, &answer);
+
 	if (rc == -EPERM)
 		return permission(err);
 	if (rc == -EINVAL || rc == -ENOENT || rc == -EBUSY)
@@ -228,14 +234,8 @@ int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err)
 int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err)
 {
 	struct answer answer = {.index = index};
-	struct nl_msg *msg = new_message(genl, NBD_CMD_STATUS);
-	int rc;
+	int rc = exchange_for_device(genl, NBD_CMD_STATUS, index, &answer);
 
-	if (!msg || nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)index) < 0) {
-		nlmsg_free(msg);
-		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory for a netlink message");
-	}
-	rc = exchange(genl, msg, &answer);
 	if (rc == -EPERM)
 		return permission(err);
 	if (rc)

@@ -33,9 +33,16 @@ int transport_wait(struct transport *transport, short events, struct error *err)
 	return error_retry(err, -ETIMEDOUT);
 }
 
-static long plain_failed(struct transport *transport, const char *verb, int errno_value, struct error *err)
+/* After a call that failed: 0 when it may be called again now, else the error. */
+static int plain_again(struct transport *transport, short events, struct error *err)
 {
-	error_set(err, ERROR_UNREACHABLE, errno_value, "%s: %s while waiting for %s", verb, strerror(errno_value),
+	int errno_value = errno;
+
+	if (errno_value == EINTR)
+		return 0;
+	if (errno_value == EAGAIN)
+		return transport_wait(transport, events, err);
+	error_set(err, ERROR_UNREACHABLE, errno_value, "the connection broke (%s) while we waited for %s", strerror(errno_value),
 		transport->waiting_for ? transport->waiting_for : "the server");
 	return error_retry(err, -errno_value);
 }
@@ -44,17 +51,10 @@ static long plain_read_some(struct transport *transport, void *buf, size_t size,
 {
 	for (;;) {
 		ssize_t n = recv(transport->fd, buf, size, 0);
-		int rc;
+		int rc = n >= 0 ? 0 : plain_again(transport, POLLIN, err);
 
-		if (n >= 0)
-			return n;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return plain_failed(transport, "receive", errno, err);
-		rc = transport_wait(transport, POLLIN, err);
-		if (rc)
-			return rc;
+		if (n >= 0 || rc)
+			return n >= 0 ? n : rc;
 	}
 }
 
@@ -62,17 +62,10 @@ static long plain_write_some(struct transport *transport, const void *buf, size_
 {
 	for (;;) {
 		ssize_t n = send(transport->fd, buf, size, MSG_NOSIGNAL);
-		int rc;
+		int rc = n >= 0 ? 0 : plain_again(transport, POLLOUT, err);
 
-		if (n >= 0)
-			return n;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return plain_failed(transport, "send", errno, err);
-		rc = transport_wait(transport, POLLOUT, err);
-		if (rc)
-			return rc;
+		if (n >= 0 || rc)
+			return n >= 0 ? n : rc;
 	}
 }
 

@@ -124,11 +124,14 @@ static int claim_and_write_back(int index, int *fd, char *warning, size_t warnin
 
 int device_detach(struct nbd_genl *genl, int index, bool force, char *warning, size_t warning_size, struct error *err)
 {
-	int fd = -1, rc = 0;
+	bool configured;
+	int fd = -1, rc = nbd_genl_is_configured(genl, index, &configured, err);
 
 	if (warning)
 		*warning = 0;
-	if (!sysfs_device_configured(index)) {
+	if (rc)
+		return rc;
+	if (!configured) {
 		error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", index);
 		return error_hint(err, -ENOTCONN, "see what is: nbd-attach status");
 	}

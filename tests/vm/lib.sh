@@ -177,6 +177,12 @@ nbd_server() {
     wait_for_file "$state/nbd-server.pid"
     nbd_server_pid=$(cat "$state/nbd-server.pid")
     echo "$nbd_server_pid" >>"$state/pids"
+    # It listens first and then searches for primes, under emulation for up to half a minute, before it accepts anyone.
+    local greeting=''
+    exec 7<>"/dev/tcp/127.0.0.1/$1"
+    read -r -N 8 -t 100 -u 7 greeting || true
+    exec 7>&-
+    [[ $greeting == NBDMAGIC ]] || fail "nbd-server does not greet"
 }
 
 # --- devices
