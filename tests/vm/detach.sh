@@ -127,7 +127,7 @@ server_killed() {
     dd if=$nbd of=/dev/null bs=1M count=1
     # shellcheck disable=SC2154 # nbdkit_server sets it
     stop "$nbdkit_pid" KILL
-    timeout 30 nbd-attach detach $nbd || timeout 30 nbd-attach detach $nbd --force
+    timeout 30 nbd-attach detach $nbd
     assert_not_attached $nbd
     [[ -z $(pidof nbd-attach) ]] || fail "processes are left: $(pidof nbd-attach)"
 }
