@@ -88,7 +88,7 @@ setup: ## install the Debian packages that building and testing need (root)
 
 .PHONY: demo
 demo: setup ## the main job end to end in a VM, nothing of the host touched (root)
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) -s --no-print-directory all
 	$(Q)tests/vm/demo
 
 .PHONY: check
