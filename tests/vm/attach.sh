@@ -169,10 +169,20 @@ block_size_option() {
 backend() {
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
     attach $nbd localhost --port 10809 "${tls[@]}"
-    local identifier
+    local identifier other
     identifier=$(cat /sys/block/nbd0/backend)
     echo "backend: $identifier"
-    [[ -n $identifier ]] || fail "no backend identifier"
+    [[ $identifier =~ ^[0-9a-f]{32}$ ]] || fail "no backend identifier that is safe in a file name"
+    expect 0 nbd-attach status $nbd --json
+    says "\"backend\": *\"$identifier\""
+    detach $nbd
+    # The same name for the same export, another one for another.
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    [[ $(cat /sys/block/nbd0/backend) == "$identifier" ]] || fail "the identifier is not stable"
+    detach $nbd
+    attach $nbd localhost other --port 10809 "${tls[@]}"
+    other=$(cat /sys/block/nbd0/backend)
+    [[ $other != "$identifier" ]] || fail "two exports have one identifier"
     detach $nbd
 }
 status() {
