@@ -44,6 +44,7 @@ all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_A
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 lib_objects     := $(call objects,lib)
+library         := $(BUILD)/libnbdattach.a
 helper_objects  := $(call objects,kmod-helpers)
 program_objects := $(call objects,nbd-attach)
 # Everything of the program but main(), for tests that call it directly.
@@ -55,21 +56,21 @@ peer_programs   := $(patsubst tests/peer/main-%.c,$(BUILD)/tests/%,$(wildcard te
 .PHONY: all
 all: $(BUILD)/nbd-attach ## build the program into build/
 
-$(BUILD)/nbd-attach: $(program_objects) $(helper_objects) $(lib_objects)
+$(BUILD)/nbd-attach: $(program_objects) $(helper_objects) $(library)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
 
-$(BUILD)/libnbdattach.a: $(lib_objects)
+$(library): $(lib_objects)
 	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(all_cflags) $(lib_cflags) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helper_objects) $(lib_objects)
+$(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs) -lcmocka
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(lib_objects)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
 
@@ -123,7 +124,7 @@ uninstall: ## remove what install put there
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay
-	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(BUILD)/libnbdattach.a
+	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
 
 .PHONY: help
 help: ## this list

@@ -135,7 +135,6 @@ static int take_result(const struct attempt_job *job, struct attempt_result *fro
 	CHECK_TEXT(from->tls.peer_issuer);
 	CHECK_TEXT(from->tls.peer_pin);
 	CHECK_TEXT(from->address);
-	CHECK_TEXT(from->warning);
 	if ((job->tls != NULL) != (from->tls.version != 0) || (from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||
 		(job->kind == ATTEMPT_ATTACH && check_socket(fd, job) < 0))
 		return error_set(err, ERROR_TLS, EPROTO, "the negotiator's result does not hold together: it is not used");

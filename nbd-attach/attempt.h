@@ -34,7 +34,6 @@ struct attempt_result {
 	struct export_info export;
 	struct tls_info tls;     /* version 0: no TLS */
 	char address[64];        /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
-	char warning[256];       /* one line worth telling, or empty */
 	int fd;                  /* ATTEMPT_ATTACH: the socket, owned by the caller; else -1 */
 };
 

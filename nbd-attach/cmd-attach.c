@@ -2,6 +2,7 @@
 /* The front end: everything that the user may have got wrong is said before anything is begun; then the supervisor is forked and its
  * one answer awaited. */
 #include "commands.h"
+#include "device.h"
 #include "report.h"
 #include "sandbox.h"
 #include "supervisor.h"
@@ -117,14 +118,6 @@ static int check_target(const struct target *target, struct error *err)
 	return error_hint(err, -EINVAL, "leave TLS out (the socket's permissions guard it), or connect over TCP");
 }
 
-static int check_permission(struct error *err)
-{
-	if (geteuid() == 0)
-		return 0;
-	error_set(err, ERROR_PERMISSION, EPERM, "attaching a device needs root");
-	return error_hint(err, -EPERM, "run it with sudo");
-}
-
 int command_attach(struct options *options)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
@@ -139,7 +132,7 @@ int command_attach(struct options *options)
 	if (!rc)
 		rc = options_credentials(options, &attachment->target, &creds, &err);
 	if (!rc)
-		rc = check_permission(&err);
+		rc = device_check_permission("attaching", &err);
 	if (rc) {
 		status = report_error(&err);
 	} else {

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define SUPERVISOR_END_MS 3000
 
@@ -23,12 +22,10 @@ static int detach(int index, bool force, char *warning, size_t warning_size, str
 	struct nbd_genl genl;
 	int rc = nbd_genl_open(&genl, err);
 
-	if (rc) {
-		err->kind = rc == -ENOENT ? ERROR_BUSY : err->kind;
-		if (rc == -ENOENT)
-			error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
+	if (rc == -ENOENT)
+		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
+	if (rc)
 		return rc;
-	}
 	rc = device_detach(&genl, index, force, warning, warning_size, err);
 	nbd_genl_close(&genl);
 	return rc;
@@ -43,10 +40,8 @@ int command_detach(struct options *options)
 
 	if (!rc && index < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL, "detach which device? \"auto\" is for attaching");
-	if (!rc && geteuid() != 0) {
-		rc = error_set(&err, ERROR_PERMISSION, EPERM, "detaching a device needs root");
-		error_hint(&err, rc, "run it with sudo");
-	}
+	if (!rc)
+		rc = device_check_permission("detaching", &err);
 	if (!rc)
 		rc = detach(index, options->force, warning, sizeof(warning), &err);
 	if (rc)

@@ -15,6 +15,14 @@
 #define GONE_TIMEOUT_MS 30000
 #define OPENER_PATIENCE_MS 2000 /* udev and its helpers open a device for a moment after every change */
 
+int device_check_permission(const char *what, struct error *err)
+{
+	if (geteuid() == 0)
+		return 0;
+	error_set(err, ERROR_PERMISSION, EPERM, "%s a device needs root", what);
+	return error_hint(err, -EPERM, "run it with sudo");
+}
+
 bool device_wait_gone(int index, int timeout_ms)
 {
 	int64_t deadline_ms = monotonic_now_ms() + timeout_ms;

@@ -6,6 +6,8 @@
 #include "error.h"
 #include "nbd-genl.h"
 
+/* Is this process let to configure devices? WHAT ("attaching") is for the sentence. */
+int device_check_permission(const char *what, struct error *err);
 /* Detach /dev/nbdINDEX: refuse (ERROR_BUSY, naming the user) while it is mounted, swapped on, held or open; write back what is
  * dirty; DISCONNECT; wait until the kernel has let go. With FORCE neither is looked at nor written back. WARNING, if not NULL,
  * receives a sentence when it is done but something is worth knowing. */

@@ -143,15 +143,23 @@ static void loop(struct supervisor *self)
 }
 
 /* The device is configured: from here on a failure takes it down again. */
-static int enter(struct supervisor *self, struct error *err)
+static void give_up(struct attachment *attachment)
 {
 	struct error ignored;
+
+	nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
+	control_remove(attachment->index);
+	attachment_close(attachment);
+}
+
+static int enter(struct supervisor *self, struct error *err)
+{
 	int rc = control_listen(self->attachment->index, &self->control_fd, err);
 
 	if (!rc)
 		rc = open_signals(self, err);
 	if (rc)
-		nbd_genl_disconnect(&self->attachment->genl, self->attachment->index, &ignored);
+		give_up(self->attachment);
 	return rc;
 }
 
@@ -174,12 +182,8 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	}
 	rc = message->rc ? (int)message->error.kind : 0;
 	if (!report(message, data) && !rc) {
-		struct error ignored;
-
 		/* Whoever asked is gone: a device that nobody knows of is of no use. */
-		nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
-		control_remove(attachment->index);
-		attachment_close(attachment);
+		give_up(attachment);
 		return ERROR_OTHER;
 	}
 	if (!rc) {
