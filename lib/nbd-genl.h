@@ -31,6 +31,29 @@ int nbd_genl_open(struct nbd_genl *genl, struct error *err);
 void nbd_genl_close(struct nbd_genl *genl);
 /* CONNECT; INDEX receives the device's. */
 int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *params, int *index, struct error *err);
+struct nbd_genl_reconfigure {
+	int index;
+	const char *backend_identifier;   /* the one of CONNECT, or the kernel says EINVAL (kernel fact 8) */
+	int fd;                           /* for a slot whose socket is dead; -1: none. Success does not prove that it was taken (fact 4) */
+	bool set_dead_conn_timeout;
+	uint64_t dead_conn_timeout_sec;
+	uint64_t size_bytes;              /* 0: as it is. Alone in its message, and only while nothing is in flight (fact 9) */
+};
+
+/* RECONFIGURE. Never names a timeout: that would reset the queue's io_timeout (kernel fact 6). -ENOTCONN (ERROR_BUSY) when the device
+ * is not configured any more, or was disconnected and is only held open. */
+int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err);
+
+/* A socket of its own that hears LINK_DEAD notices (group nbd_mc_group; first network namespace only: elsewhere nothing is ever heard).
+ * Non-blocking; poll nbd_genl_listener_fd() for POLLIN. */
+int nbd_genl_listen(struct nbd_genl *listener, struct error *err);
+int nbd_genl_listener_fd(const struct nbd_genl *listener);
+/* Read all that is there. Returns how many notices were for INDEX; -ENOBUFS when some were lost, with the reading finished. */
+int nbd_genl_read_notices(struct nbd_genl *listener, int index);
+/* Take over an open netlink socket (the one that issued CONNECT, handed on by a former supervisor). FD is owned on success. */
+int nbd_genl_adopt(struct nbd_genl *genl, int fd, struct error *err);
+int nbd_genl_fd(const struct nbd_genl *genl);
+
 /* DISCONNECT. The device is gone when sysfs_device_configured() says so, not when this returns. */
 int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err);
 /* Is the device configured? That is all that "connected" means there (kernel fact 5). */

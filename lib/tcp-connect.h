@@ -4,8 +4,15 @@
 #define NBDA_TCP_CONNECT_H
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include "error.h"
 #include "target.h"
+
+/* Where a host was reached last; length 0: never. */
+struct known_address {
+	struct sockaddr_storage address;
+	socklen_t length;
+};
 
 /* Try each address of the target's host in the resolver's order until DEADLINE_MS; each gets a fair share of what is left. FD
  * (non-blocking, close-on-exec, TCP_NODELAY, keepalive) is the caller's; ADDRESS receives the one that answered. */

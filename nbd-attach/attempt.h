@@ -8,6 +8,7 @@
 #include "error.h"
 #include "export-info.h"
 #include "target.h"
+#include "tcp-connect.h"
 #include "tls-credentials.h"
 #include "tls-session.h"
 
@@ -22,6 +23,9 @@ struct attempt_job {
 	const struct target *target;
 	const struct tls_credentials *tls; /* NULL: no TLS */
 	int timeout_ms;                    /* for everything, name resolution included */
+	int liveness_timeout_ms;           /* ATTEMPT_ATTACH: TCP keepalive and TCP_USER_TIMEOUT of the socket; 0: the system's */
+	bool impatient;                    /* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
+	const struct known_address *known; /* one for each of the target's hosts, for when no resolver answers; may be NULL */
 	bool verbose;                      /* tell each stage on stderr */
 	bool skip_ktls;                    /* tests only: return after the canary, without arming */
 	/* ATTEMPT_LIST: called in the parent for each export. */
@@ -34,6 +38,7 @@ struct attempt_result {
 	struct export_info export;
 	struct tls_info tls;     /* version 0: no TLS */
 	char address[64];        /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
+	uint32_t host_index;     /* which of the target's hosts answered */
 	int fd;                  /* ATTEMPT_ATTACH: the socket, owned by the caller; else -1 */
 };
 

@@ -8,12 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option_kind { KIND_FLAG, KIND_STRING, KIND_TLS_MIN, KIND_PORT, KIND_COUNT, KIND_BYTES, KIND_SECONDS };
+#define LONG_SECONDS_MAX (10UL * 365 * 86400)
+/* A negotiation is some dozens of records: a limit below that would be reached before the first byte of data. */
+#define REKEY_RECORDS_MIN 1000
+
+enum option_kind { KIND_FLAG, KIND_STRING, KIND_TLS_MIN, KIND_PORT, KIND_COUNT, KIND_BYTES, KIND_SECONDS, KIND_LONG_SECONDS, KIND_RECORDS };
 
 struct option_entry {
 	const char *name;
 	char letter;
-	enum option_kind kind;
+	#define LONG_SECONDS_MAX (10UL * 365 * 86400)
+/* A negotiation is some dozens of records: a limit below that would be reached before the first byte of data. */
+#define REKEY_RECORDS_MIN 1000
+
+enum option_kind kind;
 	const char *argument;
 	unsigned mask;
 	size_t offset;
@@ -38,10 +46,17 @@ static const struct option_entry entries[] = {
 	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
 	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(connect_timeout_ms), "for the whole negotiation (default 20)"},
 	{"connections", 'C', KIND_COUNT, "N", FOR_ATTACH, AT(connections), "TCP connections, if the server offers several (default 1)"},
+	{"timeout", 0, KIND_SECONDS, "SEC", FOR_ATTACH, AT(liveness_timeout_ms), "a server silent for so long with requests waiting is dead (default 30)"},
+	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_ATTACH, AT(dead_timeout_sec), "how long I/O waits for the server to come back (default 600)"},
+	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_ATTACH, AT(io_timeout_ms), "the driver's look at waiting requests (default 1; several connections: 10)"},
+	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_ATTACH, AT(wait_sec), "keep trying for the first connection (default: one try)"},
+	{"rekey-records", 0, KIND_RECORDS, "N", FOR_ATTACH, AT(rekey_records), "renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
+	{"auto-resize", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(auto_resize), "grow the device when the server comes back with a larger disk"},
 	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_ATTACH, AT(block_size_bytes), "logical block size (default: the server's minimum, at least 512)"},
 	{"read-only", 'r', KIND_FLAG, NULL, FOR_ATTACH, AT(read_only), "attach read-only"},
 	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground), "stay: be the supervisor (for systemd, Type=notify)"},
 	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force), "detach even if it is in use: users get I/O errors"},
+	{"watch", 'w', KIND_FLAG, NULL, FOR_STATUS, AT(watch), "show it anew each second"},
 	{"json", 'j', KIND_FLAG, NULL, FOR_ALL, AT(json), "answer in JSON"},
 	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose), "tell on stderr what is being done"},
 	{"help", 'h', KIND_FLAG, NULL, FOR_ALL, AT(help), "this help"},
@@ -86,6 +101,20 @@ static int store_number(const struct option_entry *entry, void *field, const cha
 		if (!parse_number(value, 4096, &number) || number < 512 || (number & (number - 1)))
 			return bad_value(entry, value, "the kernel takes 512, 1024, 2048 or 4096 bytes", err);
 		*(uint32_t *)field = (uint32_t)number;
+		return 0;
+	case KIND_LONG_SECONDS:
+		if (strcmp(value, "infinity") == 0) {
+			*(int64_t *)field = OPTION_INFINITE_SEC;
+			return 0;
+		}
+		if (!parse_number(value, LONG_SECONDS_MAX, &number))
+			return bad_value(entry, value, "whole seconds up to ten years, or infinity, are wanted", err);
+		*(int64_t *)field = (int64_t)number;
+		return 0;
+	case KIND_RECORDS:
+		if (!parse_number(value, 1UL << 24, &number) || number < REKEY_RECORDS_MIN)
+			return bad_value(entry, value, "a number from 1000 to 16777216 (2^24, the limit of AES-GCM) is wanted", err);
+		*(uint64_t *)field = number;
 		return 0;
 	default:
 		sec = strtod(value, &end);
@@ -152,7 +181,12 @@ int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 	char shorts[2 * ENTRY_COUNT + 2];
 	int code, rc;
 
-	*options = (struct options){.connections = 1, .connect_timeout_ms = 20000};
+	*options = (struct options){
+		.connections = 1,
+		.connect_timeout_ms = 20000,
+		.liveness_timeout_ms = 30000,
+		.dead_timeout_sec = 600,
+	};
 	build_getopt(longs, shorts);
 	opterr = 0;
 	optind = 1;

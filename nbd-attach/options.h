@@ -15,22 +15,29 @@ enum command_mask {
 	FOR_LIST = 1 << 3,
 	FOR_INFO = 1 << 4,
 	FOR_DOCTOR = 1 << 5,
+	FOR_RESIZE = 1 << 6,
 	FOR_SERVER = FOR_ATTACH | FOR_LIST | FOR_INFO,
-	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR,
+	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE,
 };
 
 #define CONNECTIONS_MAX 64
+#define OPTION_INFINITE_SEC (-1)
 
 struct options {
 	const char *words[4]; /* positional arguments */
 	int word_count;
-	bool help, json, verbose, force, foreground, read_only;
+	bool help, json, verbose, force, foreground, read_only, auto_resize, watch;
 	bool tls; /* --tls, or any --tls-* option: wishing for part of it is wishing for it */
 	struct tls_config tls_config;
 	uint16_t port; /* 0: not given */
 	unsigned connections;
 	uint32_t block_size_bytes; /* 0: not given */
 	int connect_timeout_ms;
+	int liveness_timeout_ms;  /* --timeout */
+	int io_timeout_ms;        /* 0: chosen by the number of connections */
+	int64_t dead_timeout_sec; /* or OPTION_INFINITE_SEC */
+	int64_t wait_sec;         /* for the first connection: 0 does not wait; or OPTION_INFINITE_SEC */
+	uint64_t rekey_records;   /* 0: the cipher's own limit */
 };
 
 /* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. */
