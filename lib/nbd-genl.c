@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "nbd-genl.h"
+#include "cleanup.h"
 #include "nbd-protocol.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/nbd-netlink.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* What the driver knows of the transmission flags; others are between the server and clients of another kind. */
 #define KERNEL_FLAGS (NBD_TFLAG_HAS_FLAGS | NBD_TFLAG_READ_ONLY | NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA | \
@@ -146,6 +149,17 @@ static int put_sockets(struct nl_msg *msg, const int *fds, size_t count)
 	return 0;
 }
 
+static int put_reconfigure(struct nl_msg *msg, const struct nbd_genl_reconfigure *params)
+{
+	/* Never NBD_ATTR_TIMEOUT: it would reset the queue's io_timeout (kernel fact 6). */
+	if (nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)params->index) < 0 ||
+		nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, params->backend_identifier) < 0 ||
+		(params->set_dead_conn_timeout && nla_put_u64(msg, NBD_ATTR_DEAD_CONN_TIMEOUT, params->dead_conn_timeout_sec) < 0) ||
+		(params->size_bytes && nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, params->size_bytes) < 0))
+		return -1;
+	return params->fd >= 0 ? put_sockets(msg, &params->fd, 1) : 0;
+}
+
 static int put_connect(struct nl_msg *msg, const struct nbd_genl_connect *params)
 {
 	if ((params->index >= 0 && nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)params->index) < 0) ||
@@ -207,6 +221,42 @@ int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *param
 	return 0;
 }
 
+static int exchange_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params)
+{
+	struct answer answer = {.index = -1};
+	struct nl_msg *msg = new_message(genl, NBD_CMD_RECONFIGURE);
+
+	if (!msg || put_reconfigure(msg, params) < 0) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	return exchange(genl, msg, &answer);
+}
+
+/* The kernel says EINVAL to a device that is gone, to another's identifier, and to a socket or size that it does not like. Asked for
+ * nothing, it can only mean the first two. */
+static bool is_ours(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params)
+{
+	struct nbd_genl_reconfigure nothing = {.index = params->index, .backend_identifier = params->backend_identifier, .fd = -1};
+
+	return exchange_reconfigure(genl, &nothing) != -EINVAL;
+}
+
+int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err)
+{
+	int rc = exchange_reconfigure(genl, params);
+
+	if (!rc)
+		return 0;
+	if (rc == -EPERM)
+		return permission(err);
+	if (rc == -ENOENT || rc == -EBUSY || (rc == -EINVAL && !is_ours(genl, params)))
+		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached any more, or was disconnected", params->index);
+	error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused the new %s of /dev/nbd%d: %s",
+		params->fd >= 0 ? "connection" : params->size_bytes ? "size" : "configuration", params->index, strerror(-rc));
+	return error_hint(err, rc, "the kernel log says more: dmesg | tail");
+}
+
 /* COMMAND for one device: the kernel's own -errno, or -ENOMEM. */
 static int exchange_for_device(struct nbd_genl *genl, uint8_t command, int index, struct answer *answer)
 {
@@ -242,4 +292,37 @@ int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, s
 		return error_set(err, ERROR_KERNEL, -rc, "the nbd driver did not tell about /dev/nbd%d: %s", index, strerror(-rc));
 	*configured = answer.has_status && answer.configured;
 	return 0;
+}
+
+int nbd_genl_adopt(struct nbd_genl *genl, int fd, struct error *err)
+{
+	/* libnl would close FD with its socket, and on failure it is still the caller's. */
+	_cleanup_fd_ int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	char stale[4096];
+	int rc;
+
+	if (copy < 0)
+		return error_set(err, ERROR_OTHER, errno, "cannot take over a netlink socket: %s", strerror(errno));
+	*genl = (struct nbd_genl){.sock = nl_socket_alloc(), .family = -1};
+	if (!genl->sock)
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	rc = nl_socket_set_fd(genl->sock, NETLINK_GENERIC, copy);
+	if (rc >= 0) {
+		steal_fd(&copy);
+		/* Answers that its former owner did not live to read would be taken for ours. */
+		while (recv(nbd_genl_fd(genl), stale, sizeof(stale), MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS)
+			;
+		rc = genl->family = genl_ctrl_resolve(genl->sock, NBD_GENL_FAMILY_NAME);
+	}
+	if (rc >= 0) {
+		close(fd);
+		return 0;
+	}
+	nbd_genl_close(genl);
+	return libnl_failed(rc, "cannot take over a netlink socket", err);
+}
+
+int nbd_genl_fd(const struct nbd_genl *genl)
+{
+	return nl_socket_get_fd(genl->sock);
 }
