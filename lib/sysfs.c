@@ -154,6 +154,14 @@ static bool exists(int index, const char *attribute)
 	return index >= 0 && !make_path(path, sizeof(path), "/sys/block/nbd%d%s", index, attribute) && !access(path, F_OK);
 }
 
+bool sysfs_in_flight(int index)
+{
+	unsigned long long reads = 0, writes = 0;
+	char text[64];
+
+	return sysfs_read(index, "inflight", text, sizeof(text)) == 0 && sscanf(text, "%llu %llu", &reads, &writes) == 2 && reads + writes > 0;
+}
+
 bool sysfs_device_exists(int index)
 {
 	return exists(index, "");

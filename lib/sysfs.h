@@ -20,6 +20,9 @@ int sysfs_read(int index, const char *attribute, char *buf, size_t size);
 int sysfs_read_u64(int index, const char *attribute, uint64_t *value);
 int sysfs_write(int index, const char *attribute, const char *value);
 
+/* Does the device have requests that were sent and not answered? Requests that wait for a link are not among them, nor are flushes:
+ * the block layer does not count these. False when the kernel does not say. */
+bool sysfs_in_flight(int index);
 bool sysfs_device_exists(int index);
 /* /sys/block/nbdN/pid exists exactly while the device is configured. */
 bool sysfs_device_configured(int index);

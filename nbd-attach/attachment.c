@@ -2,41 +2,93 @@
 #include "attachment.h"
 #include "cleanup.h"
 #include "kernel-modules.h"
+#include "backoff.h"
 #include "ktls.h"
 #include "nbd-protocol.h"
+#include "probe.h"
 #include "report.h"
 #include "sysfs.h"
+#include "transport.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/random.h>
 
 /* Without NBD_INFO_BLOCK_SIZE a client must not send more than 32 MiB at once (NBD specification, "Block size constraints"). */
 #define DEFAULT_MAX_BYTES (32U << 20)
 #define SENSIBLE_MAX_KIB 1280U /* the block layer's own default */
 
-static int negotiate_link(struct attachment *attachment, struct link *link, struct export_info *export, struct error *err)
+/* The supervisor decides when to give up, since it can tell a device's users; the driver's own limit is for when none is there. */
+#define DRIVER_EXTRA_SEC 60
+#define DRIVER_INFINITE_SEC (sizeof(long) == 8 ? 10UL * 365 * 86400 : 24UL * 86400) /* it counts in jiffies, in a long */
+#define IO_TIMEOUT_SINGLE_MS 1000
+#define IO_TIMEOUT_SEVERAL_MS 10000
+
+struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient)
 {
-	struct attempt_job job = {
-		.kind = ATTEMPT_ATTACH,
+	return (struct attempt_job){
+		.kind = kind,
 		.target = &attachment->target,
 		.tls = attachment->creds,
 		.timeout_ms = attachment->options.connect_timeout_ms,
+		.liveness_timeout_ms = attachment->options.liveness_timeout_ms,
+		.impatient = impatient,
+		.known = attachment->known,
 		.verbose = attachment->options.verbose,
 	};
+}
+
+void attachment_take_link(struct attachment *attachment, struct link *link, struct attempt_result *result)
+{
+	uint32_t host_index = result->host_index;
+
+	link_init(link, result);
+	if (link->peer.ss_family == AF_UNSPEC || host_index >= TARGET_HOSTS_MAX)
+		return;
+	attachment->known[host_index].address = link->peer;
+	attachment->known[host_index].length = link->peer.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+static int negotiate_link(struct attachment *attachment, struct link *link, struct export_info *export, struct error *err)
+{
+	struct attempt_job job = attachment_job(attachment, ATTEMPT_ATTACH, false);
 	struct attempt_result *result = calloc(1, sizeof(*result)); /* several export names: large */
 	int rc = result ? attempt_run(&job, result, err) : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 
 	if (!rc) {
-		*link = (struct link){.fd = result->fd, .tls = result->tls, .proven = result->tls.version == 0};
-		memcpy(link->address, result->address, sizeof(link->address));
+		attachment_take_link(attachment, link, result);
 		*export = result->export;
 	}
 	free(result);
 	return rc;
+}
+
+/* Negotiate the first link, again and again for --wait while a later attempt may do better. What is waited for is said once. */
+static int negotiate_first(struct attachment *attachment, struct error *err)
+{
+	int64_t start_ms = monotonic_now_ms(), wait_ms = attachment->options.wait_sec * 1000;
+	char said[sizeof(err->text)] = "";
+	uint32_t random = 0;
+	int rc;
+
+	for (;;) {
+		int64_t elapsed_ms;
+
+		rc = negotiate_link(attachment, &attachment->links[0], &attachment->export, err);
+		elapsed_ms = monotonic_now_ms() - start_ms;
+		if (!rc || !err->retry || (wait_ms >= 0 && elapsed_ms >= wait_ms))
+			return rc;
+		if (strcmp(said, err->text) != 0)
+			fprintf(stderr, "nbd-attach: waiting for the server: %s\n", err->text);
+		memcpy(said, err->text, sizeof(said));
+		if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+			random = (uint32_t)elapsed_ms;
+		poll(NULL, 0, (int)backoff_delay_ms(elapsed_ms, random));
+	}
 }
 
 static int refuse_connections(struct attachment *attachment, struct error *err)
@@ -49,11 +101,12 @@ static int refuse_connections(struct attachment *attachment, struct error *err)
 static int negotiate(struct attachment *attachment, struct error *err)
 {
 	struct export_info export;
-	int rc = negotiate_link(attachment, &attachment->links[0], &attachment->export, err);
+	int rc = negotiate_first(attachment, err);
 
 	if (rc)
 		return rc;
 	attachment->link_count = 1;
+	attachment->export_known = true;
 	if (attachment->options.connections > 1 && !(attachment->export.flags & NBD_TFLAG_CAN_MULTI_CONN))
 		return refuse_connections(attachment, err);
 	while (attachment->link_count < attachment->options.connections) {
@@ -103,17 +156,29 @@ static int limit_request_size(const struct attachment *attachment, int index, st
 	return 0;
 }
 
-static void remember_baseline(struct attachment *attachment)
+uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 {
-	for (size_t i = 0; i < attachment->link_count; i++) {
-		struct link *link = &attachment->links[i];
-		struct tcp_stats stats;
+	int64_t sec = attachment->options.dead_timeout_sec;
 
-		if (link->tls.version && tcp_stats_get(link->fd, &stats) == 0)
-			link->base_sent_bytes = stats.sent_bytes;
-		if (link->tls.version)
-			ktls_record_numbers(link->fd, &link->base_transmitted, &link->base_received);
-	}
+	return sec == OPTION_INFINITE_SEC || (uint64_t)sec > DRIVER_INFINITE_SEC - DRIVER_EXTRA_SEC ? DRIVER_INFINITE_SEC : (uint64_t)sec + DRIVER_EXTRA_SEC;
+}
+
+/* With one connection a timer that runs out is only a look: the driver sends the request again if its link has been replaced meanwhile.
+ * With several it closes the link, so there it must not be short (kernel fact 6). */
+int attachment_set_io_timeout(const struct attachment *attachment, struct error *err)
+{
+	int wish_ms = attachment->options.io_timeout_ms;
+	uint64_t now_ms = 0;
+	char text[24];
+
+	if (!wish_ms)
+		wish_ms = attachment->link_count > 1 ? IO_TIMEOUT_SEVERAL_MS : IO_TIMEOUT_SINGLE_MS;
+	snprintf(text, sizeof(text), "%d", wish_ms);
+	sysfs_write(attachment->index, "queue/io_timeout", text); /* what it came to is what counts */
+	if (sysfs_read_u64(attachment->index, "queue/io_timeout", &now_ms) < 0 || now_ms > (uint64_t)wish_ms + 10)
+		return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d/queue/io_timeout cannot be set to %s ms: requests would hang after a reconnect",
+			attachment->index, text);
+	return 0;
 }
 
 static int configure(struct attachment *attachment, int index, struct error *err)
@@ -124,6 +189,7 @@ static int configure(struct attachment *attachment, int index, struct error *err
 		.size_bytes = attachment->export.size_bytes,
 		.block_size_bytes = attachment->block_size_bytes,
 		.server_flags = attachment->flags,
+		.dead_conn_timeout_sec = attachment_dead_conn_timeout_sec(attachment),
 		.backend_identifier = attachment->backend,
 		.fds = fds,
 		.fd_count = attachment->link_count,
@@ -132,106 +198,55 @@ static int configure(struct attachment *attachment, int index, struct error *err
 
 	if (rc)
 		return error_set(err, ERROR_OTHER, -rc, "GnuTLS cannot hash");
-	for (size_t i = 0; i < attachment->link_count; i++) {
-		int flags = fcntl(attachment->links[i].fd, F_GETFL);
-
+	for (size_t i = 0; !rc && i < attachment->link_count; i++) {
 		fds[i] = attachment->links[i].fd;
-		/* The driver's threads block on purpose; a non-blocking socket would give them EAGAIN. */
-		if (flags < 0 || fcntl(fds[i], F_SETFL, flags & ~O_NONBLOCK) < 0)
-			return error_set(err, ERROR_OTHER, errno, "fcntl: %s", strerror(errno));
+		rc = link_prepare(&attachment->links[i], err);
 	}
+	if (rc)
+		return rc;
 	if (index >= 0 && sysfs_device_exists(index)) /* before udev's first look at the device can send a large request */
 		rc = limit_request_size(attachment, index, err);
-	remember_baseline(attachment);
 	if (!rc)
 		rc = nbd_genl_connect(&attachment->genl, &params, &attachment->index, err);
 	if (rc)
 		return rc;
 	attachment->configured = true;
 	attachment->since = time(NULL);
-	return limit_request_size(attachment, attachment->index, err);
+	rc = attachment_set_io_timeout(attachment, err);
+	return rc ? rc : limit_request_size(attachment, attachment->index, err);
 }
 
-/* One direct read; opening the device is also what makes the kernel look for partitions. */
-static int read_first_block(const struct attachment *attachment, struct error *err)
-{
-	_cleanup_free_ void *block = NULL;
-	_cleanup_fd_ int fd = -1;
-	char path[32];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/dev/nbd%d", attachment->index);
-	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
-	if (fd < 0)
-		return error_set(err, ERROR_KERNEL, errno, "cannot open %s: %s", path, strerror(errno));
-	if (posix_memalign(&block, 4096, 4096))
-		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	n = pread(fd, block, attachment->block_size_bytes, 0);
-	if (n == (ssize_t)attachment->block_size_bytes)
-		return 0;
-	error_set(err, ERROR_SERVER, n < 0 ? errno : EIO, "the first read through %s failed: %s", path, n < 0 ? strerror(errno) : "short read");
-	return error_hint(err, n < 0 ? -errno : -EIO, "the kernel log says more: dmesg | tail");
-}
-
-/* The driver maps CPUs to connections, so a read from each CPU uses each link that has a CPU at all. */
-static int read_on_every_cpu(const struct attachment *attachment, struct error *err)
-{
-	cpu_set_t all, one;
-	int rc = 0;
-
-	if (attachment->link_count < 2 || sched_getaffinity(0, sizeof(all), &all) < 0)
-		return read_first_block(attachment, err);
-	for (int cpu = 0; rc == 0 && cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-		rc = read_first_block(attachment, err);
-	}
-	sched_setaffinity(0, sizeof(all), &all);
-	return rc;
-}
-
-int attachment_prove_link(struct link *link, struct error *err)
-{
-	uint64_t transmitted, received;
-	struct tcp_stats stats;
-	int rc;
-
-	if (link->proven || link->dead)
-		return 0;
-	rc = ktls_record_numbers(link->fd, &transmitted, &received);
-	if (rc || tcp_stats_get(link->fd, &stats) < 0)
-		return error_set(err, ERROR_KERNEL, EIO, "the kernel does not tell the link's record numbers");
-	link->proven = transmitted > link->base_transmitted && received > link->base_received;
-	if (link->proven || stats.sent_bytes <= link->base_sent_bytes || transmitted > link->base_transmitted)
-		return 0;
-	shutdown(link->fd, SHUT_RDWR);
-	link->dead = true;
-	error_set(err, ERROR_KERNEL, EPROTO, "the kernel sent data on a TLS link without encrypting it: the link to %s was shut", link->address);
-	return error_hint(err, -EPROTO, "do not use this kernel's nbd driver with TLS, and report this");
-}
-
-bool attachment_is_proven(const struct attachment *attachment)
-{
-	for (size_t i = 0; i < attachment->link_count; i++)
-		if (!attachment->links[i].proven && !attachment->links[i].dead)
-			return false;
-	return true;
-}
-
+/* The read also makes the kernel look for partitions, as any first opening of the device does. */
 static int prove(struct attachment *attachment, struct error *err)
 {
 	bool any = false;
-	int rc = read_on_every_cpu(attachment, err);
+	int rc = probe_run(attachment->index, attachment->block_size_bytes, attachment->link_count > 1, attachment->options.connect_timeout_ms, err);
 
 	for (size_t i = 0; rc == 0 && i < attachment->link_count; i++) {
-		rc = attachment_prove_link(&attachment->links[i], err);
+		rc = link_prove(&attachment->links[i], err);
 		any = any || attachment->links[i].proven;
 	}
 	if (!rc && !any)
 		rc = error_set(err, ERROR_KERNEL, EPROTO, "a read through /dev/nbd%d moved no TLS record: encryption is not proven", attachment->index);
+	return rc;
+}
+
+int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer, bool *grown, struct error *err)
+{
+	struct export_info *before = malloc(sizeof(*before)); /* several export names: large */
+	int rc;
+
+	*grown = false;
+	if (!before)
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	*before = attachment->export_known ? attachment->export : *offer;
+	before->size_bytes = attachment->export.size_bytes;
+	if (offer->has_size && before->has_size && offer->size_bytes > before->size_bytes) {
+		*grown = true;
+		before->size_bytes = offer->size_bytes;
+	}
+	rc = export_info_compare(before, offer, err);
+	free(before);
 	return rc;
 }
 
@@ -287,15 +302,14 @@ void attachment_describe(const struct attachment *attachment, char *buf, size_t 
 		snprintf(how, sizeof(how), "TLS 1.%d %s by the kernel, server verified by %s", tls->version - 10, tls->cipher, tls->authentication);
 	else
 		snprintf(how, sizeof(how), "not encrypted");
-	snprintf(buf, size, "/dev/nbd%d is attached to %s: %s%s, %s", attachment->index, target, size_text,
+	snprintf(buf, size, "/dev/nbd%d %s %s: %s%s, %s", attachment->index, attachment->adopted ? "was adopted; it is attached to" : "is attached to", target, size_text,
 		attachment->flags & NBD_TFLAG_READ_ONLY ? " read-only" : "", how);
 }
 
 void attachment_close(struct attachment *attachment)
 {
 	for (size_t i = 0; i < attachment->link_count; i++)
-		if (attachment->links[i].fd >= 0)
-			close(attachment->links[i].fd);
+		link_close(&attachment->links[i]);
 	attachment->link_count = 0;
 	nbd_genl_close(&attachment->genl);
 }

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One device with its links: negotiated, configured in the kernel, proven. Belongs to the supervisor. */
+/* One device with its links: negotiated, configured in the kernel, proven; or adopted from a supervisor that is no more. Belongs to
+ * its supervisor. */
 #ifndef NBDA_ATTACHMENT_H
 #define NBDA_ATTACHMENT_H
 #include <stdbool.h>
 #include <time.h>
 #include "attempt.h"
 #include "backend-id.h"
+#include "link.h"
 #include "nbd-genl.h"
 #include "options.h"
-#include "tcp-stats.h"
-
-struct link {
-	int fd;                   /* our duplicate of the driver's socket */
-	char address[64];
-	struct tls_info tls;
-	uint64_t base_sent_bytes; /* when the driver took over */
-	uint64_t base_transmitted, base_received; /* record numbers then */
-	bool proven;              /* always true without TLS: there is nothing to prove */
-	bool dead;
-};
 
 struct attachment {
 	struct target target;
@@ -27,22 +18,31 @@ struct attachment {
 	struct nbd_genl genl;     /* issued CONNECT: lives as long as the device (kernel fact 11) */
 	int index;
 	bool configured;
+	bool adopted;
+	bool export_known;        /* false after an adoption that found no record of it: the next offer counts */
 	struct export_info export;
+	uint64_t offered_size_bytes; /* when the server has grown the export since, else 0 */
 	uint32_t block_size_bytes;
 	uint16_t flags;           /* as given to the kernel: with READ_ONLY when wished */
 	char backend[BACKEND_ID_SIZE];
 	struct link links[CONNECTIONS_MAX];
 	size_t link_count;
+	struct known_address known[TARGET_HOSTS_MAX];
 	time_t since;
 };
 
+/* A job for an attempt of KIND at the attachment's server; pointers into ATTACHMENT. */
+struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient);
 /* Negotiate every link, CONNECT, read once through the device, and prove that what the driver sends is encrypted. On failure the
  * device is disconnected again. INDEX -1: any free device. */
 int attachment_open(struct attachment *attachment, int index, struct error *err);
-/* Has the data path of this link been seen to encrypt? Shuts the link and says -EPROTO when payload went out and no record was
- * made (design: encryption is proven, not assumed). Sets link->proven. */
-int attachment_prove_link(struct link *link, struct error *err);
-bool attachment_is_proven(const struct attachment *attachment);
+/* The driver's look at requests that wait (kernel fact 6), and how long new ones wait for a link. */
+int attachment_set_io_timeout(const struct attachment *attachment, struct error *err);
+uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment);
+/* Take the connected socket of RESULT as LINK, and remember where its host was found. */
+void attachment_take_link(struct attachment *attachment, struct link *link, struct attempt_result *result);
+/* Does the offer of another negotiation fit the device? 0, also when the server's export has only grown (then *GROWN), or -ESTALE. */
+int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer, bool *grown, struct error *err);
 /* One line for people: "/dev/nbd0 is attached to ...". */
 void attachment_describe(const struct attachment *attachment, char *buf, size_t size);
 /* Close our descriptors; the device goes on. */

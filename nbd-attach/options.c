@@ -210,6 +210,9 @@ int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 			return error_set(err, ERROR_USAGE, E2BIG, "too many arguments, from \"%s\" on", argv[optind]);
 		options->words[options->word_count++] = argv[optind];
 	}
+	/* Replacing a link takes a moment, in which nothing must fail. */
+	if (options->dead_timeout_sec == 0)
+		return error_set(err, ERROR_USAGE, EINVAL, "--dead-timeout 0: at least one second is needed to renew a link");
 	return 0;
 }
 

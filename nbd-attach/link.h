@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One socket between the kernel's driver and a server, as its supervisor holds a duplicate of it. */
+#ifndef NBDA_LINK_H
+#define NBDA_LINK_H
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <time.h>
+#include "attempt.h"
+
+struct link {
+	int fd;                          /* our duplicate; -1: none (lost, or adopted without it) */
+	char address[64];
+	struct tls_info tls;
+	struct sockaddr_storage local, peer; /* by these another supervisor can find it; family 0: not TCP */
+	uint64_t base_sent_bytes, base_received_bytes; /* when the driver took over */
+	uint64_t base_transmitted, base_received;      /* record numbers then */
+	bool proven;                     /* seen to encrypt; always true without TLS: there is nothing to prove */
+	time_t since;
+};
+
+/* How far a link has come; zeros where the socket does not tell (Unix sockets). */
+struct link_sample {
+	uint64_t sent_bytes, received_bytes;
+	uint64_t transmitted, received; /* record numbers */
+};
+
+/* Take over the socket of RESULT. */
+void link_init(struct link *link, struct attempt_result *result);
+/* Make it ready for the driver: blocking, and the counters remembered. */
+int link_prepare(struct link *link, struct error *err);
+int link_sample(const struct link *link, struct link_sample *sample);
+/* Has data gone both ways since the driver took over? Unknown is false. */
+bool link_has_moved(const struct link *link);
+/* Has the data path been seen to encrypt? Shuts the link and says -EPROTO when payload went out and no record was made (design:
+ * encryption is proven, not assumed). Sets link->proven. */
+int link_prove(struct link *link, struct error *err);
+/* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has none; 0: no wish. */
+uint64_t link_record_limit(const struct link *link, uint64_t wish);
+/* First no more out, then no more in: a request that comes in between fails to be sent and is kept by the driver, and is not one whose
+ * answer is lost. QUIET: give what slipped out before up to 20 ms for its answer. */
+void link_shut(const struct link *link, int index, bool quiet);
+void link_close(struct link *link);
+
+#endif

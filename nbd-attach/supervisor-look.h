@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a look at the links tells, and when to look again. Pure: no I/O, no clock. While data flows it looks every few seconds; an idle
+ * device is looked at every two minutes, and wakes nobody in between. */
+#ifndef NBDA_SUPERVISOR_LOOK_H
+#define NBDA_SUPERVISOR_LOOK_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LOOK_LINKS_MAX 64
+#define LOOK_IDLE_MS 128000
+
+enum look_verdict {
+	LOOK_RENEW = 1 << 0,     /* half of the key's records are used up */
+	LOOK_RENEW_NOW = 1 << 1, /* seven eighths */
+	LOOK_SILENT = 1 << 2,    /* requests, and no byte for the liveness timeout */
+};
+
+struct look_sample {
+	uint64_t sent_bytes, received_bytes;
+	uint64_t records;      /* of the direction that has used more */
+	uint64_t record_limit; /* 0: none */
+};
+
+struct look_link {
+	bool known;
+	struct look_sample last;
+	bool unanswered;          /* something was sent since the last byte came */
+	int64_t waiting_since_ms; /* -1: not waiting */
+	/* How fast it uses up its records. */
+	int64_t window_since_ms;
+	uint64_t window_records, records_per_sec;
+};
+
+struct look {
+	int64_t liveness_ms;
+	unsigned link_count;
+	struct look_link links[LOOK_LINKS_MAX];
+	int64_t interval_ms;
+	/* Of the look that is going on: */
+	int64_t cap_ms, quiet_ms;
+	bool active;
+};
+
+void look_init(struct look *look, int64_t liveness_ms, unsigned link_count, int64_t now_ms);
+/* LINK has another socket, or none: what was known of it counts no more. */
+void look_forget(struct look *look, unsigned link, int64_t now_ms);
+/* A look: begin, each link that has a socket, finish. IN_FLIGHT: is any request of the device unanswered? */
+void look_begin(struct look *look, bool in_flight);
+unsigned look_link(struct look *look, unsigned link, const struct look_sample *sample, bool in_flight, int64_t now_ms);
+/* When the next one is due. AWAITS_QUIET: a renewal waits for a moment with nothing in flight. */
+int64_t look_finish(struct look *look, int64_t now_ms, bool awaits_quiet);
+
+#endif
