@@ -29,8 +29,9 @@ static int silent_server(struct target *target)
 	assert_int_equal(listen(fd, 8), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
 	memset(target, 0, sizeof(*target));
-	strcpy(target->host, "127.0.0.1");
-	target->port = ntohs(address.sin_port);
+	strcpy(target->hosts[0].name, "127.0.0.1");
+	target->hosts[0].port = ntohs(address.sin_port);
+	target->host_count = 1;
 	return fd;
 }
 
@@ -165,6 +166,7 @@ struct fake {
 	struct attempt_message message;
 	struct attempt_result result;
 	struct error err;
+	struct target target;
 	int end;
 };
 
@@ -177,6 +179,8 @@ static int setup_fake(void **state)
 	fake->attempt.poll_fd = pair[0];
 	fake->attempt.deadline_ms = monotonic_now_ms() + 5000;
 	fake->attempt.job.kind = ATTEMPT_INFO;
+	fake->attempt.job.target = &fake->target;
+	fake->target.host_count = 2;
 	fake->end = pair[1];
 	*state = fake;
 	return 0;
@@ -240,6 +244,36 @@ static void a_result_without_the_tls_that_was_asked_for_is_refused(void **state)
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 }
 
+static void a_host_that_was_not_among_those_given_is_refused(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.result.host_index = 2;
+	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
+	assert_int_equal(fake->err.kind, ERROR_TLS);
+}
+
+static void each_of_the_hosts_given_is_taken(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.result.host_index = 1;
+	assert_int_equal(send_and_step(fake, sizeof(fake->message)), 0);
+	assert_int_equal(fake->result.host_index, 1);
+}
+
+static void a_unix_socket_is_host_0(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->target.host_count = 0;
+	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.result.host_index = 1;
+	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
+}
+
 static void a_result_without_its_socket_is_refused(void **state)
 {
 	struct fake *fake = *state;
@@ -285,6 +319,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_unknown_message_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(text_from_the_negotiator_is_cut_and_cleaned, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_result_without_the_tls_that_was_asked_for_is_refused, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(a_host_that_was_not_among_those_given_is_refused, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(each_of_the_hosts_given_is_taken, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(a_unix_socket_is_host_0, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_result_without_its_socket_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_socket_said_to_have_ktls_is_looked_at, setup_fake, teardown_fake),
 	};
