@@ -12,6 +12,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+/* Linux takes no more for TCP_KEEPIDLE and TCP_KEEPINTVL. */
+#define KEEPALIVE_MAX_SEC 32767
+#define KEEPALIVE_PROBES 3
+
 /* One tcp_connect() under way. */
 struct search {
 	const struct tcp_connect_params *params;
@@ -153,6 +157,26 @@ int tcp_connect(const struct tcp_connect_params *params, struct connection *conn
 	else if (search.tried > 1)
 		error_prefix(err, "none of %zu addresses answered, the last", search.tried);
 	return search.rc;
+}
+
+int tcp_set_liveness(int fd, int timeout_ms, struct error *err)
+{
+	int timeout_sec = timeout_ms / 1000, idle_sec = timeout_sec / 2, interval_sec = (timeout_sec - idle_sec) / KEEPALIVE_PROBES;
+	const struct { int level, option, value; } options[] = {
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, idle_sec < 1 ? 1 : idle_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC : idle_sec},
+		{IPPROTO_TCP, TCP_KEEPINTVL, interval_sec < 1 ? 1 : interval_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC : interval_sec},
+		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+		{IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms},
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		int rc = set_option(fd, options[i].level, options[i].option, options[i].value);
+
+		if (rc)
+			return error_set(err, ERROR_OTHER, -rc, "the connection takes no keepalive of %d ms: %s", timeout_ms, strerror(-rc));
+	}
+	return 0;
 }
 
 int unix_connect(const struct target *target, struct connection *connection, struct error *err)

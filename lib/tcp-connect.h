@@ -36,4 +36,8 @@ struct connection {
 int tcp_connect(const struct tcp_connect_params *params, struct connection *connection, struct error *err);
 int unix_connect(const struct target *target, struct connection *connection, struct error *err);
 
+/* Have TCP give a silent path up after about TIMEOUT_MS: with nothing to send (keepalive, in seconds, so no less than some four), and
+ * with data that nobody acknowledges. */
+int tcp_set_liveness(int fd, int timeout_ms, struct error *err);
+
 #endif

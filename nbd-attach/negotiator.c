@@ -78,6 +78,7 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 		.impatient = job->impatient,
 	};
 	char name[64], more[24] = "";
+	int rc;
 
 	if (job->target->host_count > 1)
 		snprintf(more, sizeof(more), " and %zu more", job->target->host_count - 1);
@@ -85,7 +86,10 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 	stage(self, name);
 	if (job->impatient)
 		hurry_resolver();
-	return tcp_connect(&params, connection, err);
+	rc = tcp_connect(&params, connection, err);
+	if (!rc && job->kind == ATTEMPT_ATTACH && job->liveness_timeout_ms > 0)
+		rc = tcp_set_liveness(connection->fd, job->liveness_timeout_ms, err);
+	return rc;
 }
 
 static int connect_server(struct negotiator *self, struct error *err)

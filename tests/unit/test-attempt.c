@@ -7,12 +7,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "negotiator.h"
 #include "sandbox.h"
@@ -96,6 +98,49 @@ static void the_negotiator_has_no_privilege(void **state)
 	status_line(attempt.pid, "NoNewPrivs:", value, sizeof(value));
 	assert_int_equal(atoi(value), 1);
 	attempt_cancel(&attempt);
+	close(fd);
+}
+
+/* The TCP user timeout of the connection that the negotiator holds; -1 without one. */
+static int user_timeout_of(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), timeout_ms = -1;
+
+	for (int at = 3; at < 16; at++) {
+		int fd = (int)syscall(SYS_pidfd_getfd, pidfd, at, 0);
+		socklen_t len = sizeof(timeout_ms);
+
+		if (fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, &len) < 0)
+			timeout_ms = -1;
+		close(fd);
+		if (timeout_ms >= 0)
+			break;
+	}
+	close(pidfd);
+	return timeout_ms;
+}
+
+static void a_link_for_the_kernel_watches_its_path(void **state)
+{
+	static const enum attempt_kind kinds[] = {ATTEMPT_ATTACH, ATTEMPT_INFO};
+	struct attempt attempt;
+	struct target target;
+	struct error err;
+	int fd = silent_server(&target);
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < 2; i++) {
+		struct attempt_job job = job_for(&target, 5000);
+
+		job.kind = kinds[i];
+		job.liveness_timeout_ms = 12345;
+		assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+		wait_until_waiting(&attempt);
+		assert_int_equal(user_timeout_of(attempt.pid), job.kind == ATTEMPT_ATTACH ? 12345 : 0);
+		attempt_cancel(&attempt);
+	}
 	close(fd);
 }
 
@@ -312,6 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_negotiator_has_no_privilege),
+		cmocka_unit_test(a_link_for_the_kernel_watches_its_path),
 		cmocka_unit_test(a_silent_server_costs_the_deadline_and_no_more),
 		cmocka_unit_test(a_stuck_negotiator_is_killed_at_the_deadline),
 		cmocka_unit_test(a_negotiator_that_dies_is_told_of),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,6 +71,15 @@ static int try(const struct target *target, const struct known_address *known, i
 	*connection = (struct connection){.fd = -1};
 	memset(err, 0, sizeof(*err));
 	return tcp_connect(&params, connection, err);
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
 }
 
 static void the_second_host_answers_when_the_first_refuses(void **state)
@@ -212,6 +222,48 @@ static void the_resolver_is_believed_before_what_is_known(void **state)
 	close(open_fd);
 }
 
+static void liveness_is_what_the_socket_says(void **state)
+{
+	static const struct { int timeout_ms, idle_sec, interval_sec; } table[] = {
+		{30000, 15, 5}, {5000, 2, 1}, {1, 1, 1}, {86400000, 32767, 14400}, {90000, 45, 15},
+	};
+	struct sockaddr_in open;
+	int open_fd = listening(&open), fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct target target = {0};
+	struct connection connection;
+	struct error err;
+
+	(void)state;
+	add(&target, "127.0.0.1", &open);
+	assert_int_equal(try(&target, NULL, 5000, &connection, &err), 0);
+	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	assert_int_equal(option(connection.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE), option(fresh, IPPROTO_TCP, TCP_KEEPIDLE));
+	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		assert_int_equal(tcp_set_liveness(connection.fd, table[i].timeout_ms, &err), 0);
+		assert_int_equal(option(connection.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE), table[i].idle_sec);
+		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPINTVL), table[i].interval_sec);
+		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), table[i].timeout_ms);
+	}
+	close(connection.fd);
+	close(open_fd);
+	close(fresh);
+}
+
+static void a_socket_that_takes_no_liveness_is_an_error(void **state)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct error err = {0};
+
+	(void)state;
+	assert_true(tcp_set_liveness(fd, 30000, &err) < 0);
+	assert_non_null(strstr(err.text, "keepalive of 30000 ms"));
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +274,8 @@ int main(void)
 		cmocka_unit_test(the_impatient_give_an_address_five_seconds),
 		cmocka_unit_test(a_name_that_does_not_resolve_is_tried_where_it_was),
 		cmocka_unit_test(the_resolver_is_believed_before_what_is_known),
+		cmocka_unit_test(liveness_is_what_the_socket_says),
+		cmocka_unit_test(a_socket_that_takes_no_liveness_is_an_error),
 	};
 
 	return cmocka_run_group_tests_name("tcp-connect", tests, NULL, NULL);
