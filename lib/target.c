@@ -131,7 +131,7 @@ static int check_host_name(const char *host, struct error *err)
 		return is_ipv6(host) ? 0 : error_set(err, ERROR_USAGE, EINVAL, "'%s' is neither an IPv6 address nor NAME:PORT",
 			show(host, strlen(host)).text);
 	for (p = host; *p; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr("/@[]?#\\%\"'<>", *p))
+		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr(",/@[]?#\\%\"'<>", *p))
 			return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name", show(host, strlen(host)).text);
 	return 0;
 }
@@ -163,38 +163,97 @@ static int find_scheme(const struct scheme **scheme, const char *uri, struct err
 	return error_hint(err, -EINVAL, "use nbd://, nbds://, nbd+unix:// or nbds+unix://");
 }
 
-static int take_authority(struct target *target, const struct scheme *scheme, const UriUriA *uri, struct error *err)
+/* Room for one more host, or NULL. */
+static struct target_host *add_host(struct target *target, struct error *err)
 {
-	int rc;
+	if (target->host_count == TARGET_HOSTS_MAX) {
+		error_set(err, ERROR_USAGE, EINVAL, "more than %d hosts are given", TARGET_HOSTS_MAX);
+		return NULL;
+	}
+	return &target->hosts[target->host_count++];
+}
 
-	rc = decode_range(target->tls_username, sizeof(target->tls_username), &uri->userInfo, "user name", err);
+/* A host given twice would only be tried twice: it is a slip of the pen for another one. */
+static int check_each_once(const struct target *target, struct error *err)
+{
+	for (size_t i = 1; i < target->host_count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (target->hosts[i].port == target->hosts[j].port && !strcasecmp(target->hosts[i].name, target->hosts[j].name))
+				return error_set(err, ERROR_USAGE, EINVAL, "the host '%s' is given twice with port %u",
+					show(target->hosts[i].name, strlen(target->hosts[i].name)).text, target->hosts[i].port);
+	return 0;
+}
+
+int target_set_port(struct target *target, uint16_t port, struct error *err)
+{
+	for (size_t i = 0; i < target->host_count; i++)
+		target->hosts[i].port = port;
+	return check_each_once(target, err);
+}
+
+/* Cut before decoding: a comma that is written %2C is part of a name, and no name has one. */
+static int take_hosts(struct target *target, const UriTextRangeA *text, uint16_t port, struct error *err)
+{
+	UriTextRangeA part = *text;
+	bool more = true;
+
+	while (more) {
+		const char *comma = memchr(part.first, ',', (size_t)(text->afterLast - part.first));
+		struct target_host *host = add_host(target, err);
+		int rc;
+
+		if (!host)
+			return -EINVAL;
+		more = comma != NULL;
+		part.afterLast = more ? comma : text->afterLast;
+		rc = decode_range(host->name, sizeof(host->name), &part, "host", err);
+		if (!rc && !*host->name)
+			rc = refuse(err, "has an empty name among its hosts");
+		if (!rc)
+			rc = check_host_name(host->name, err);
+		if (rc)
+			return rc;
+		host->port = port;
+		if (more)
+			part.first = comma + 1;
+	}
+	return check_each_once(target, err);
+}
+
+static int take_user(struct target *target, const struct scheme *scheme, const UriUriA *uri, struct error *err)
+{
+	int rc = decode_range(target->tls_username, sizeof(target->tls_username), &uri->userInfo, "user name", err);
+
 	if (rc < 0)
 		return rc;
 	if (uri->userInfo.first && memchr(uri->userInfo.first, ':', (size_t)(uri->userInfo.afterLast - uri->userInfo.first)))
 		return refuse(err, "carries a password: only a PSK identity (nbds://NAME@HOST) can stand there");
 	if (*target->tls_username && !scheme->tls)
 		return refuse(err, "has a user name, which means something under TLS only (nbds://)");
-	if (uri->hostData.ipFuture.first)
-		return refuse(err, "has an address of unknown kind");
-	rc = decode_range(target->host, sizeof(target->host), &uri->hostText, "host", err);
+	return 0;
+}
+
+static int take_authority(struct target *target, const struct scheme *scheme, const UriUriA *uri, struct error *err)
+{
+	bool has_host = uri->hostText.first && uri->hostText.afterLast > uri->hostText.first;
+	uint16_t port = TARGET_DEFAULT_PORT;
+	int rc = take_user(target, scheme, uri, err);
+
 	if (rc < 0)
 		return rc;
+	if (uri->hostData.ipFuture.first)
+		return refuse(err, "has an address of unknown kind");
 	if (scheme->is_unix) {
-		if (*target->host || uri->portText.first)
+		if (has_host || uri->portText.first)
 			return refuse(err, "of a unix socket names a host or a port (write nbd+unix:///EXPORT?socket=PATH)");
 		return 0;
 	}
-	if (!*target->host)
+	if (!has_host)
 		return refuse(err, "names no host");
-	rc = check_host_name(target->host, err);
-	if (rc < 0)
-		return rc;
-	target->port = TARGET_DEFAULT_PORT;
 	/* RFC 3986 allows "host:/" to mean the default. */
 	if (uri->portText.first && uri->portText.afterLast > uri->portText.first)
-		return parse_port(&target->port, uri->portText.first,
-			(size_t)(uri->portText.afterLast - uri->portText.first), err);
-	return 0;
+		rc = parse_port(&port, uri->portText.first, (size_t)(uri->portText.afterLast - uri->portText.first), err);
+	return rc < 0 ? rc : take_hosts(target, &uri->hostText, port, err);
 }
 
 /* The path without its first slash is the export's name, slashes and all. */
@@ -345,61 +404,79 @@ int target_parse_uri(struct target *target, const char *uri, struct error *err)
 	return take_query(target, scheme, &parsed.query, err);
 }
 
-/* Cut "[ADDRESS]:PORT" or "NAME:PORT" at its colon: *HOST_LEN bytes of *HOST, and *PORT_TEXT or NULL. */
-static int split_host(const char **host, size_t *host_len, const char **port_text, struct error *err)
+/* Cut the *LEN bytes of "[ADDRESS]:PORT" or "NAME:PORT" at *NAME to those of the name; the port's *PORT_LEN bytes are at *PORT, which
+ * is NULL without one. */
+static int split_host(const char **name, size_t *len, const char **port, size_t *port_len, struct error *err)
 {
-	const char *text = *host, *close, *colon;
+	const char *text = *name, *end = text + *len, *mark;
 
-	*port_text = NULL;
-	if (*text == '[') {
-		close = strchr(text, ']');
-		if (!close || (close[1] && close[1] != ':'))
-			return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an [ADDRESS] or [ADDRESS]:PORT", show(text, strlen(text)).text);
-		*host = text + 1;
-		*host_len = (size_t)(close - text) - 1;
-		*port_text = close[1] ? close + 2 : NULL;
-		return 0;
-	}
-	colon = strchr(text, ':');
-	if (colon && !strchr(colon + 1, ':')) {
-		*host_len = (size_t)(colon - text);
-		*port_text = colon + 1;
+	*port = NULL;
+	if (*len && *text == '[') {
+		mark = memchr(text, ']', *len);
+		if (!mark || (mark + 1 < end && mark[1] != ':'))
+			return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an [ADDRESS] or [ADDRESS]:PORT", show(text, *len).text);
+		*name = text + 1;
+		*len = (size_t)(mark - text) - 1;
+		*port = mark + 1 < end ? mark + 2 : NULL;
 	} else {
-		*host_len = strlen(text);
+		mark = memchr(text, ':', *len);
+		if (mark && !memchr(mark + 1, ':', (size_t)(end - mark) - 1)) {
+			*len = (size_t)(mark - text);
+			*port = mark + 1;
+		}
 	}
+	*port_len = *port ? (size_t)(end - *port) : 0;
 	return 0;
+}
+
+/* One part of a list of hosts. */
+static int take_host(struct target *target, const char *text, size_t len, struct error *err)
+{
+	struct target_host *host = add_host(target, err);
+	bool in_brackets = len && *text == '[';
+	const char *port;
+	size_t port_len;
+	int rc = host ? split_host(&text, &len, &port, &port_len, err) : -EINVAL;
+
+	if (rc < 0)
+		return rc;
+	if (len >= sizeof(host->name))
+		return error_set(err, ERROR_USAGE, EINVAL, "the host name is longer than %zu bytes", sizeof(host->name) - 1);
+	memcpy(host->name, text, len);
+	if (in_brackets && !is_ipv6(host->name))
+		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an IPv6 address", show(host->name, len).text);
+	rc = check_host_name(host->name, err);
+	if (rc < 0)
+		return rc;
+	host->port = TARGET_DEFAULT_PORT;
+	return port ? parse_port(&host->port, port, port_len, err) : 0;
 }
 
 int target_parse_host(struct target *target, const char *host, const char *export_name, struct error *err)
 {
-	const char *port_text, *text = host;
-	size_t len = 0;
+	const char *part = host;
 	int rc;
 
 	memset(target, 0, sizeof(*target));
-	target->port = TARGET_DEFAULT_PORT;
 	if (strstr(host, "://")) {
 		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name", show(host, strlen(host)).text);
 		return error_hint(err, -EINVAL, "a URI starts with nbd://, nbds://, nbd+unix:// or nbds+unix://");
 	}
-	rc = split_host(&text, &len, &port_text, err);
-	if (rc < 0)
-		return rc;
-	if (len >= sizeof(target->host))
-		return error_set(err, ERROR_USAGE, EINVAL, "the host name is longer than %zu bytes", sizeof(target->host) - 1);
-	memcpy(target->host, text, len);
-	if (*host == '[' && !is_ipv6(target->host))
-		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an IPv6 address", show(target->host, len).text);
-	rc = check_host_name(target->host, err);
-	if (rc < 0)
-		return rc;
-	if (port_text) {
-		rc = parse_port(&target->port, port_text, strlen(port_text), err);
+	for (;; part++) {
+		size_t len = strcspn(part, ",");
+
+		if (!len && strchr(host, ','))
+			return error_set(err, ERROR_USAGE, EINVAL, "the list of hosts '%s' has an empty part", show(host, strlen(host)).text);
+		rc = take_host(target, part, len, err);
 		if (rc < 0)
 			return rc;
+		part += len;
+		if (!*part)
+			break;
 	}
-	if (!export_name)
-		return 0;
+	rc = check_each_once(target, err);
+	if (rc < 0 || !export_name)
+		return rc;
 	rc = check_export_name(export_name, err);
 	if (rc < 0)
 		return rc;
@@ -427,10 +504,39 @@ static void append(char *buf, size_t size, size_t *used, const char *text, bool 
 	}
 }
 
+static void append_host(char *buf, size_t size, size_t *used, const struct target_host *host, bool with_port)
+{
+	bool ipv6 = strchr(host->name, ':');
+	char port[16];
+
+	append(buf, size, used, ipv6 ? "[" : "", false, "");
+	append(buf, size, used, host->name, true, ":");
+	append(buf, size, used, ipv6 ? "]" : "", false, "");
+	if (with_port) {
+		snprintf(port, sizeof(port), ":%u", host->port);
+		append(buf, size, used, port, false, "");
+	}
+}
+
+static void append_hosts(char *buf, size_t size, size_t *used, const struct target *target)
+{
+	bool one_port = true;
+	size_t i;
+
+	for (i = 0; i < target->host_count; i++)
+		if (target->hosts[i].port != target->hosts[0].port || (target->host_count > 1 && strchr(target->hosts[i].name, ':')))
+			one_port = false;
+	for (i = 0; i < target->host_count; i++) {
+		bool last = i + 1 == target->host_count;
+
+		append_host(buf, size, used, &target->hosts[i], !one_port || (last && target->hosts[i].port != TARGET_DEFAULT_PORT));
+		append(buf, size, used, last ? "" : ",", false, "");
+	}
+}
+
 void target_format(const struct target *target, char *buf, size_t size)
 {
-	bool is_unix = *target->socket_path, ipv6 = strchr(target->host, ':');
-	char port[16];
+	bool is_unix = *target->socket_path;
 	size_t used = 0;
 
 	if (!size)
@@ -438,15 +544,7 @@ void target_format(const struct target *target, char *buf, size_t size)
 	buf[0] = 0;
 	append(buf, size, &used, target->tls ? "nbds" : "nbd", false, "");
 	append(buf, size, &used, is_unix ? "+unix://" : "://", false, "");
-	if (!is_unix) {
-		append(buf, size, &used, ipv6 ? "[" : "", false, "");
-		append(buf, size, &used, target->host, true, ":");
-		append(buf, size, &used, ipv6 ? "]" : "", false, "");
-		if (target->port != TARGET_DEFAULT_PORT) {
-			snprintf(port, sizeof(port), ":%u", target->port);
-			append(buf, size, &used, port, false, "");
-		}
-	}
+	append_hosts(buf, size, &used, target);
 	append(buf, size, &used, "/", false, "");
 	append(buf, size, &used, target->export_name, true, "/:@");
 	if (is_unix) {

@@ -2,6 +2,7 @@
 /* Resolve and connect. */
 #ifndef NBDA_TCP_CONNECT_H
 #define NBDA_TCP_CONNECT_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -14,9 +15,29 @@ struct known_address {
 	socklen_t length;
 };
 
-/* Try each address of the target's host in the resolver's order until DEADLINE_MS; each gets a fair share of what is left. FD
- * (non-blocking, close-on-exec, TCP_NODELAY, keepalive) is the caller's; ADDRESS receives the one that answered. */
-int tcp_connect(const struct target *target, int64_t deadline_ms, int *fd, char *address, size_t address_size, struct error *err);
-int unix_connect(const struct target *target, int *fd, char *address, size_t address_size, struct error *err);
+#define TCP_CONNECT_IMPATIENT_MS 5000 /* for one address, when there will be another attempt */
+
+struct tcp_connect_params {
+	const struct target *target;
+	const struct known_address *known; /* one for each of the target's hosts; or NULL */
+	int64_t deadline_ms;
+	bool impatient; /* no address gets more than TCP_CONNECT_IMPATIENT_MS, however far the deadline is */
+};
+
+struct connection {
+	int fd;            /* non-blocking, close-on-exec; over TCP with TCP_NODELAY and SO_KEEPALIVE; the caller's */
+	size_t host_index; /* which of the target's hosts answered; 0 for a unix socket */
+	char address[64];  /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
+};
+
+/* Try each address of each host, in the target's and then the resolver's order, until the deadline; each host gets a fair share of
+ * what is left, and each address one of its host's. A host that the resolver does not know, or has no time to know, is tried
+ * where it was reached last. getaddrinfo() heeds no deadline: RES_OPTIONS and whoever kills this process have to. */
+int tcp_connect(const struct tcp_connect_params *params, struct connection *connection, struct error *err);
+int unix_connect(const struct target *target, struct connection *connection, struct error *err);
+
+/* Have TCP give a silent path up after about TIMEOUT_MS: with nothing to send (keepalive, in seconds, so no less than some four), and
+ * with data that nobody acknowledges. */
+int tcp_set_liveness(int fd, int timeout_ms, struct error *err);
 
 #endif

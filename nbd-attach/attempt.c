@@ -135,8 +135,8 @@ static int take_result(const struct attempt_job *job, struct attempt_result *fro
 	CHECK_TEXT(from->tls.peer_issuer);
 	CHECK_TEXT(from->tls.peer_pin);
 	CHECK_TEXT(from->address);
-	if ((job->tls != NULL) != (from->tls.version != 0) || (from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||
-		(job->kind == ATTEMPT_ATTACH && check_socket(fd, job) < 0))
+	if (from->host_index >= (job->target->host_count ? job->target->host_count : 1) || (job->tls != NULL) != (from->tls.version != 0) ||
+		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) || (job->kind == ATTEMPT_ATTACH && check_socket(fd, job) < 0))
 		return error_set(err, ERROR_TLS, EPROTO, "the negotiator's result does not hold together: it is not used");
 	*result = *from;
 	result->fd = job->kind == ATTEMPT_ATTACH ? fd : -1;

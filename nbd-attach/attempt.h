@@ -38,7 +38,7 @@ struct attempt_result {
 	struct export_info export;
 	struct tls_info tls;     /* version 0: no TLS */
 	char address[64];        /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
-	uint32_t host_index;     /* which of the target's hosts answered */
+	uint32_t host_index;     /* which of the target's hosts answered; 0 for a unix socket */
 	int fd;                  /* ATTEMPT_ATTACH: the socket, owned by the caller; else -1 */
 };
 

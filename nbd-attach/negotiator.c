@@ -10,6 +10,7 @@
 #include "text.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,22 +58,57 @@ static void stage(struct negotiator *self, const char *name)
 	send_message(self, -1);
 }
 
-static int connect_server(struct negotiator *self, struct error *err)
+/* glibc waits for 10 s and more for a resolver that does not answer. What the user has set besides stays. */
+static void hurry_resolver(void)
+{
+	const char *options = getenv("RES_OPTIONS");
+	char text[256];
+
+	snprintf(text, sizeof(text), "%.200s timeout:2 attempts:1", options ? options : "");
+	setenv("RES_OPTIONS", text, 1);
+}
+
+static int connect_tcp(struct negotiator *self, struct connection *connection, struct error *err)
 {
 	const struct attempt_job *job = self->job;
-	char name[64];
+	struct tcp_connect_params params = {
+		.target = job->target,
+		.known = job->known,
+		.deadline_ms = self->transport.deadline_ms,
+		.impatient = job->impatient,
+	};
+	char name[64], more[24] = "";
+	int rc;
+
+	if (job->target->host_count > 1)
+		snprintf(more, sizeof(more), " and %zu more", job->target->host_count - 1);
+	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s", job->target->hosts[0].name, more);
+	stage(self, name);
+	if (job->impatient)
+		hurry_resolver();
+	rc = tcp_connect(&params, connection, err);
+	if (!rc && job->kind == ATTEMPT_ATTACH && job->liveness_timeout_ms > 0)
+		rc = tcp_set_liveness(connection->fd, job->liveness_timeout_ms, err);
+	return rc;
+}
+
+static int connect_server(struct negotiator *self, struct error *err)
+{
+	const struct target *target = self->job->target;
+	struct connection connection = {.fd = -1};
 	int rc = 0;
 
 	/* A unix socket is a file, and whose it is may matter: connect as whoever we still are, but read nothing yet. */
-	if (*job->target->socket_path)
-		rc = unix_connect(job->target, &self->fd, self->result.address, sizeof(self->result.address), err);
+	if (*target->socket_path)
+		rc = unix_connect(target, &connection, err);
 	if (!rc)
 		rc = sandbox_drop_privileges(err);
-	if (rc || *job->target->socket_path)
-		return rc;
-	snprintf(name, sizeof(name), "resolving and connecting to %.32s", job->target->host);
-	stage(self, name);
-	return tcp_connect(job->target, self->transport.deadline_ms, &self->fd, self->result.address, sizeof(self->result.address), err);
+	if (!rc && !*target->socket_path)
+		rc = connect_tcp(self, &connection, err);
+	self->fd = connection.fd;
+	self->result.host_index = (uint32_t)connection.host_index;
+	text_copy(self->result.address, sizeof(self->result.address), connection.address);
+	return rc;
 }
 
 static int start_tls(struct negotiator *self, struct error *err)

@@ -244,7 +244,7 @@ int options_target(const struct options *options, int at, struct target *target,
 		rc = target_parse_host(target, first, second, err);
 	}
 	if (!rc && options->port)
-		target->port = options->port;
+		rc = target_set_port(target, options->port, err);
 	if (!rc && options->tls)
 		target->tls = true;
 	return rc;
@@ -272,7 +272,7 @@ int options_credentials(struct options *options, struct target *target, struct t
 		return error_set(err, ERROR_USAGE, EINVAL, "the URI asks for a pre-shared key (tls-type=psk) and names none: add --tls-psk FILE");
 	if (target->tls_type == TARGET_TLS_X509 && config->psk_file)
 		return error_set(err, ERROR_USAGE, EINVAL, "the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared key: choose one");
-	if (!*target->host && !config->hostname && !config->psk_file && !config->pin)
+	if (!target->host_count && !config->hostname && !config->psk_file && !config->pin)
 		return error_set(err, ERROR_USAGE, EINVAL, "a unix socket has no host name to verify: say which to expect with --tls-hostname");
-	return tls_credentials_load(creds, config, target->host, err);
+	return tls_credentials_load(creds, config, target->hosts[0].name, err);
 }

@@ -119,7 +119,7 @@ static void count_export(const struct export_info *info, void *data)
 
 static void attempt(const struct trial *trial, uint16_t port, struct outcome *outcome)
 {
-	struct target target = {.host = "127.0.0.1", .port = port, .export_name = TRIAL_EXPORT, .tls = trial->tls};
+	struct target target = {.hosts = {{"127.0.0.1", port}}, .host_count = 1, .export_name = TRIAL_EXPORT, .tls = trial->tls};
 	struct attempt_job job = {
 		.kind = trial->kind,
 		.target = &target,

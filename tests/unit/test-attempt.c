@@ -7,12 +7,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "negotiator.h"
 #include "sandbox.h"
@@ -29,8 +31,9 @@ static int silent_server(struct target *target)
 	assert_int_equal(listen(fd, 8), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
 	memset(target, 0, sizeof(*target));
-	strcpy(target->host, "127.0.0.1");
-	target->port = ntohs(address.sin_port);
+	strcpy(target->hosts[0].name, "127.0.0.1");
+	target->hosts[0].port = ntohs(address.sin_port);
+	target->host_count = 1;
 	return fd;
 }
 
@@ -95,6 +98,49 @@ static void the_negotiator_has_no_privilege(void **state)
 	status_line(attempt.pid, "NoNewPrivs:", value, sizeof(value));
 	assert_int_equal(atoi(value), 1);
 	attempt_cancel(&attempt);
+	close(fd);
+}
+
+/* The TCP user timeout of the connection that the negotiator holds; -1 without one. */
+static int user_timeout_of(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), timeout_ms = -1;
+
+	for (int at = 3; at < 16; at++) {
+		int fd = (int)syscall(SYS_pidfd_getfd, pidfd, at, 0);
+		socklen_t len = sizeof(timeout_ms);
+
+		if (fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, &len) < 0)
+			timeout_ms = -1;
+		close(fd);
+		if (timeout_ms >= 0)
+			break;
+	}
+	close(pidfd);
+	return timeout_ms;
+}
+
+static void a_link_for_the_kernel_watches_its_path(void **state)
+{
+	static const enum attempt_kind kinds[] = {ATTEMPT_ATTACH, ATTEMPT_INFO};
+	struct attempt attempt;
+	struct target target;
+	struct error err;
+	int fd = silent_server(&target);
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < 2; i++) {
+		struct attempt_job job = job_for(&target, 5000);
+
+		job.kind = kinds[i];
+		job.liveness_timeout_ms = 12345;
+		assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+		wait_until_waiting(&attempt);
+		assert_int_equal(user_timeout_of(attempt.pid), job.kind == ATTEMPT_ATTACH ? 12345 : 0);
+		attempt_cancel(&attempt);
+	}
 	close(fd);
 }
 
@@ -165,6 +211,7 @@ struct fake {
 	struct attempt_message message;
 	struct attempt_result result;
 	struct error err;
+	struct target target;
 	int end;
 };
 
@@ -177,6 +224,8 @@ static int setup_fake(void **state)
 	fake->attempt.poll_fd = pair[0];
 	fake->attempt.deadline_ms = monotonic_now_ms() + 5000;
 	fake->attempt.job.kind = ATTEMPT_INFO;
+	fake->attempt.job.target = &fake->target;
+	fake->target.host_count = 2;
 	fake->end = pair[1];
 	*state = fake;
 	return 0;
@@ -240,6 +289,36 @@ static void a_result_without_the_tls_that_was_asked_for_is_refused(void **state)
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 }
 
+static void a_host_that_was_not_among_those_given_is_refused(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.result.host_index = 2;
+	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
+	assert_int_equal(fake->err.kind, ERROR_TLS);
+}
+
+static void each_of_the_hosts_given_is_taken(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.result.host_index = 1;
+	assert_int_equal(send_and_step(fake, sizeof(fake->message)), 0);
+	assert_int_equal(fake->result.host_index, 1);
+}
+
+static void a_unix_socket_is_host_0(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->target.host_count = 0;
+	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.result.host_index = 1;
+	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
+}
+
 static void a_result_without_its_socket_is_refused(void **state)
 {
 	struct fake *fake = *state;
@@ -278,6 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_negotiator_has_no_privilege),
+		cmocka_unit_test(a_link_for_the_kernel_watches_its_path),
 		cmocka_unit_test(a_silent_server_costs_the_deadline_and_no_more),
 		cmocka_unit_test(a_stuck_negotiator_is_killed_at_the_deadline),
 		cmocka_unit_test(a_negotiator_that_dies_is_told_of),
@@ -285,6 +365,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_unknown_message_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(text_from_the_negotiator_is_cut_and_cleaned, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_result_without_the_tls_that_was_asked_for_is_refused, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(a_host_that_was_not_among_those_given_is_refused, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(each_of_the_hosts_given_is_taken, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(a_unix_socket_is_host_0, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_result_without_its_socket_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_socket_said_to_have_ktls_is_looked_at, setup_fake, teardown_fake),
 	};

@@ -132,8 +132,25 @@ static void the_command_line_goes_before_the_uri(void **state)
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbd://host:1/x", "--port", "2", "--tls"), 0);
 	assert_int_equal(options_target(&options, 0, &target, &err), 0);
-	assert_int_equal(target.port, 2);
+	assert_int_equal(target.hosts[0].port, 2);
 	assert_true(target.tls);
+}
+
+static void the_port_option_is_for_each_host(void **state)
+{
+	struct options options;
+	struct target target;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a,b:1", "x", "--port", "2"), 0);
+	assert_int_equal(options_target(&options, 1, &target, &err), 0);
+	assert_int_equal(target.host_count, 2);
+	assert_int_equal(target.hosts[0].port, 2);
+	assert_int_equal(target.hosts[1].port, 2);
+	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a:1,a:3", "x", "--port", "2"), 0);
+	assert_true(options_target(&options, 1, &target, &err) < 0);
+	assert_int_equal(err.kind, ERROR_USAGE);
 }
 
 static void plain_targets_need_no_credentials(void **state)
@@ -192,6 +209,7 @@ int main(void)
 		cmocka_unit_test(too_many_words_are_refused),
 		cmocka_unit_test(a_uri_takes_no_export_beside_it),
 		cmocka_unit_test(the_command_line_goes_before_the_uri),
+		cmocka_unit_test(the_port_option_is_for_each_host),
 		cmocka_unit_test(plain_targets_need_no_credentials),
 		cmocka_unit_test(a_unix_socket_under_tls_needs_a_name),
 		cmocka_unit_test(a_uri_that_asks_for_a_psk_gets_one_or_nothing),

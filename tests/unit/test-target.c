@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backend-id.h"
 #include "target.h"
 
 static struct target target;
@@ -57,9 +58,10 @@ static void test_uri_basics(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		parse(table[i].uri);
-		assert_string_equal(target.host, table[i].host);
+		assert_int_equal(target.host_count, 1);
+		assert_string_equal(target.hosts[0].name, table[i].host);
 		assert_string_equal(target.export_name, table[i].export);
-		assert_int_equal(target.port, table[i].port);
+		assert_int_equal(target.hosts[0].port, table[i].port);
 		assert_int_equal(target.tls, table[i].tls);
 		assert_string_equal(target.socket_path, "");
 	}
@@ -71,7 +73,7 @@ static void test_uri_unix(void **state)
 	parse("nbd+unix:///disk?socket=/run/nbd%20sock");
 	assert_string_equal(target.socket_path, "/run/nbd sock");
 	assert_string_equal(target.export_name, "disk");
-	assert_string_equal(target.host, "");
+	assert_int_equal(target.host_count, 0);
 	assert_false(target.tls);
 	parse("nbds+unix:///?socket=s&tls-hostname=h&tls-psk-file=/k");
 	assert_string_equal(target.socket_path, "s");
@@ -151,6 +153,16 @@ static void test_uri_refusals(void **state)
 		{ "nbd+unix:///x?socket=", "socket has no value" },
 		{ "nbd+unix:///x?socket=%00abstract", "socket of the NBD URI has a NUL" },
 		{ "nbd+unix://host/x?socket=s", "names a host or a port" },
+		{ "nbd://,/x", "empty name among its hosts" },
+		{ "nbd://a,/x", "empty name among its hosts" },
+		{ "nbd://,a/x", "empty name among its hosts" },
+		{ "nbd://a,,b/x", "empty name among its hosts" },
+		{ "nbd://a%2Cb/x", "'a,b' is not a host name" },
+		{ "nbd://a:1,b:2/x", "not well-formed" },
+		{ "nbd://[::1],b/x", "not well-formed" },
+		{ "nbd://a,[::1]/x", "not well-formed" },
+		{ "nbd://a,b,A:7/x", "'A' is given twice with port 7" },
+		{ "nbd://1,2,3,4,5,6,7,8,9/x", "more than 8 hosts" },
 	};
 	size_t i;
 
@@ -248,8 +260,9 @@ static void test_hosts(void **state)
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (target_parse_host(&target, table[i].word, "x", &err))
 			fail_msg("%s: %s", table[i].word, err.text);
-		assert_string_equal(target.host, table[i].host);
-		assert_int_equal(target.port, table[i].port);
+		assert_int_equal(target.host_count, 1);
+		assert_string_equal(target.hosts[0].name, table[i].host);
+		assert_int_equal(target.hosts[0].port, table[i].port);
 		assert_string_equal(target.export_name, "x");
 		assert_false(target.tls);
 	}
@@ -269,6 +282,111 @@ static void test_hosts(void **state)
 	free(text);
 }
 
+static void assert_hosts(const char *word, const char *expected)
+{
+	char buf[512] = "", piece[300];
+	size_t i;
+
+	for (i = 0; i < target.host_count; i++) {
+		snprintf(piece, sizeof(piece), "%s%s %u", i ? ", " : "", target.hosts[i].name, target.hosts[i].port);
+		strcat(buf, piece);
+	}
+	if (strcmp(buf, expected))
+		fail_msg("%s: %s instead of %s", word, buf, expected);
+}
+
+static void test_several_hosts(void **state)
+{
+	static const struct { const char *word, *wanted; } table[] = {
+		{ "a,b", "a 10809, b 10809" }, { "b,a", "b 10809, a 10809" },
+		{ "host1:10810,[2001:db8::1]:10809,host3", "host1 10810, 2001:db8::1 10809, host3 10809" },
+		{ "::1,1.2.3.4:5,::2", "::1 10809, 1.2.3.4 5, ::2 10809" }, { "[::1],[::1]:1", "::1 10809, ::1 1" },
+		{ "a:1,a:2,a", "a 1, a 2, a 10809" },
+		{ "1,2,3,4,5,6,7,8", "1 10809, 2 10809, 3 10809, 4 10809, 5 10809, 6 10809, 7 10809, 8 10809" },
+	}, uris[] = {
+		{ "nbds://a,b/x", "a 10809, b 10809" }, { "nbds://host1,host2:10810/x", "host1 10810, host2 10810" },
+		{ "nbds://al@a,192.0.2.7,c:1", "a 1, 192.0.2.7 1, c 1" }, { "nbd://%61,b/", "a 10809, b 10809" },
+	}, bad[] = {
+		{ ",", "the list of hosts ',' has an empty part" }, { "a,", "empty part" }, { ",a", "empty part" },
+		{ "a,,b", "the list of hosts 'a,,b' has an empty part" }, { "a,:1", "the host is empty" }, { "a,b:", "'' is not a port" },
+		{ "a:1x,b", "'1x' is not a port" }, { "a:70000,b", "'70000' is not a port" }, { "a, b", "' b' is not a host name" },
+		{ "[::1,::2]", "'[::1' is not an [ADDRESS]" }, { "[::1]x,b", "'[::1]x' is not an [ADDRESS]" }, { "a,-b", "'-b' is not a host name" },
+		{ "a,b,a", "'a' is given twice with port 10809" }, { "a,A:10809", "'A' is given twice" }, { "::1,[::1]", "'::1' is given twice" },
+		{ "1,2,3,4,5,6,7,8,9", "more than 8 hosts are given" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (target_parse_host(&target, table[i].word, "x", &err))
+			fail_msg("%s: %s", table[i].word, err.text);
+		assert_hosts(table[i].word, table[i].wanted);
+		assert_string_equal(target.export_name, "x");
+	}
+	for (i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
+		parse(uris[i].word);
+		assert_hosts(uris[i].word, uris[i].wanted);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(target_parse_host(&target, bad[i].word, NULL, &err), -EINVAL);
+		if (!strstr(err.text, bad[i].wanted))
+			fail_msg("%s: '%s' lacks '%s'", bad[i].word, err.text, bad[i].wanted);
+	}
+}
+
+static void test_one_port_for_all_hosts(void **state)
+{
+	(void)state;
+	assert_int_equal(target_parse_host(&target, "a:1,b,[::1]:2", NULL, &err), 0);
+	assert_int_equal(target_set_port(&target, 7, &err), 0);
+	assert_hosts("a:1,b,[::1]:2", "a 7, b 7, ::1 7");
+	assert_int_equal(target_parse_host(&target, "a:1,a:2", NULL, &err), 0);
+	assert_int_equal(target_set_port(&target, 7, &err), -EINVAL);
+	assert_string_equal(err.text, "the host 'a' is given twice with port 7");
+	parse("nbd+unix:///?socket=/s");
+	assert_int_equal(target_set_port(&target, 7, &err), 0);
+	assert_int_equal(target.host_count, 0);
+}
+
+static void test_format_of_several_hosts(void **state)
+{
+	static const struct { const char *word, *formatted; } table[] = {
+		{ "a,b", "nbd://a,b/x" }, { "a:7,b:7", "nbd://a,b:7/x" }, { "a,b:7", "nbd://a:10809,b:7/x" },
+		{ "a,::1", "nbd://a:10809,[::1]:10809/x" }, { "[::1]:1", "nbd://[::1]:1/x" },
+	};
+	char buf[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		assert_int_equal(target_parse_host(&target, table[i].word, "x", &err), 0);
+		target_format(&target, buf, sizeof(buf));
+		assert_string_equal(buf, table[i].formatted);
+	}
+}
+
+/* A device in use keeps the identifier that an older version gave it: without it no supervisor would know it again. */
+static void test_backend_id(void **state)
+{
+	static const struct { const char *word, *id; } table[] = {
+		{ "storage.example.com:10810", "9be8e9ab217557e89078e03f76158629" },
+		{ "a,b", "d46da3570471655cbc02ec5ef261f5f6" },
+		{ "b,a", "b911affe64078926284cc1770de6fa0a" },
+	};
+	char id[BACKEND_ID_SIZE];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		assert_int_equal(target_parse_host(&target, table[i].word, "x", &err), 0);
+		assert_int_equal(backend_id_format(&target, id), 0);
+		assert_string_equal(id, table[i].id);
+	}
+	parse("nbd+unix:///x?socket=/run/s");
+	assert_int_equal(backend_id_format(&target, id), 0);
+	assert_string_equal(id, "9f0700dd5c6e8f7847538bbbd17ddc87");
+}
+
 static void test_format(void **state)
 {
 	static const struct { const char *uri, *formatted; } table[] = {
@@ -278,6 +396,8 @@ static void test_format(void **state)
 		{ "nbds://[::1]:2/x", "nbds://[::1]:2/x" },
 		{ "nbd+unix:///x?socket=/run/a%26b", "nbd+unix:///x?socket=/run/a%26b" },
 		{ "nbd://host/K%C3%B6ln%1b", "nbd://host/K%C3%B6ln%1B" },
+		{ "nbds://a,b:10809/x", "nbds://a,b/x" },
+		{ "nbds://a,b:10810/x", "nbds://a,b:10810/x" },
 	};
 	char buf[256];
 	size_t i, size;
@@ -299,8 +419,8 @@ static void test_format(void **state)
 static void test_random_uris(void **state)
 {
 	static const char *const seeds[] = { "nbds://al@h.x:12/a%20b/c?tls-hostname=x&tls-psk-file=/f", "nbd+unix:///e?socket=/r/s",
-		"nbd://[2001:db8::1]:77//x" };
-	static const char alphabet[] = "nbds+unix:/?#[]@%0aF&=.-\xc3\xb6 \n";
+		"nbd://[2001:db8::1]:77//x", "nbds://a,b.c,9:5/x" };
+	static const char alphabet[] = "nbds+unix:/?#[]@%0aF&=.-,\xc3\xb6 \n";
 	struct target again;
 	char uri[128], buf[16384];
 	int round;
@@ -310,7 +430,7 @@ static void test_random_uris(void **state)
 	for (round = 0; round < 100000; round++) {
 		int changes = 1 + (int)(random() % 4);
 
-		snprintf(uri, sizeof(uri), "%s", seeds[round % 3]);
+		snprintf(uri, sizeof(uri), "%s", seeds[round % 4]);
 		while (changes--)
 			uri[(size_t)random() % strlen(uri)] = alphabet[(size_t)random() % (sizeof(alphabet) - 1)];
 		if (target_parse_uri(&target, uri, &err))
@@ -319,9 +439,9 @@ static void test_random_uris(void **state)
 		if (target_parse_uri(&again, buf, &err))
 			fail_msg("%s became %s: %s", uri, buf, err.text);
 		assert_string_equal(again.export_name, target.export_name);
-		assert_string_equal(again.host, target.host);
+		assert_memory_equal(again.hosts, target.hosts, sizeof(target.hosts));
+		assert_int_equal(again.host_count, target.host_count);
 		assert_string_equal(again.socket_path, target.socket_path);
-		assert_int_equal(again.port, target.port);
 	}
 }
 
@@ -336,6 +456,10 @@ int main(void)
 		cmocka_unit_test(test_messages_are_printable),
 		cmocka_unit_test(test_is_uri),
 		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_several_hosts),
+		cmocka_unit_test(test_one_port_for_all_hosts),
+		cmocka_unit_test(test_format_of_several_hosts),
+		cmocka_unit_test(test_backend_id),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_random_uris),
 	};

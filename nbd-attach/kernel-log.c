@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel-log.h"
+#include "cleanup.h"
+#include <ctype.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define RECORD_SIZE 8193 /* CONSOLE_EXT_LOG_MAX: the kernel gives whole records or none */
+#define RECORDS_AT_ONCE 10000
+
+int kernel_log_open(struct kernel_log *log, int index)
+{
+	*log = (struct kernel_log){.fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), .index = index};
+	if (log->fd < 0)
+		return -errno;
+	/* What is older is of a former life of the device. */
+	if (lseek(log->fd, 0, SEEK_END) >= 0)
+		return 0;
+	index = -errno;
+	kernel_log_close(log);
+	return index;
+}
+
+void kernel_log_close(struct kernel_log *log)
+{
+	if (log->fd >= 0)
+		close(log->fd);
+	log->fd = -1;
+}
+
+static bool skip_prefix(const char **at, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (strncmp(*at, prefix, len) != 0)
+		return false;
+	*at += len;
+	return true;
+}
+
+/* A number that is there, and fits: strtol alone would take blanks, and cut what is too large. */
+static bool take_number(const char **at, int *value)
+{
+	char *end;
+	long number;
+
+	if (!isdigit((unsigned char)**at) && !(**at == '-' && isdigit((unsigned char)(*at)[1])))
+		return false;
+	errno = 0;
+	number = strtol(*at, &end, 10);
+	if (errno || number < INT_MIN || number > INT_MAX)
+		return false;
+	*value = (int)number;
+	*at = end;
+	return true;
+}
+
+/* "LEVEL,SEQUENCE,MICROSECONDS,FLAGS[,...];MESSAGE\n", then lines of " KEY=VALUE\n". */
+enum kernel_log_event kernel_log_parse(const char *record, int index, int *error)
+{
+	int priority, device, number;
+	const char *at = record;
+
+	/* The numbers above 7 have a facility in them: somebody else wrote the record through /dev/kmsg, who cannot say "kernel". */
+	if (!take_number(&at, &priority) || *at != ',' || priority < 0 || priority > 7)
+		return KERNEL_LOG_OTHER;
+	at += strcspn(at, ";\n");
+	if (!skip_prefix(&at, ";block nbd") || !take_number(&at, &device) || device != index || !skip_prefix(&at, ": "))
+		return KERNEL_LOG_OTHER;
+	if (skip_prefix(&at, "Connection timed out"))
+		return KERNEL_LOG_TIMEOUT;
+	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) || *at != ')')
+		return KERNEL_LOG_OTHER;
+	*error = number;
+	return KERNEL_LOG_ERROR_REPLY;
+}
+
+static void count(struct kernel_log *log, const char *record)
+{
+	switch (kernel_log_parse(record, log->index, &log->last_error)) {
+	case KERNEL_LOG_ERROR_REPLY:
+		log->error_replies++;
+		break;
+	case KERNEL_LOG_TIMEOUT:
+		log->timeouts++;
+		break;
+	case KERNEL_LOG_OTHER:
+		break;
+	}
+}
+
+void kernel_log_read(struct kernel_log *log)
+{
+	char record[RECORD_SIZE];
+
+	/* Bounded: a kernel that logs faster than we read must not keep us here. */
+	for (int i = 0; log->fd >= 0 && i < RECORDS_AT_ONCE; i++) {
+		ssize_t n = read(log->fd, record, sizeof(record) - 1);
+
+		if (n > 0) {
+			record[n] = 0;
+			count(log, record);
+		} else if (n == 0 || (errno != EPIPE && errno != EINTR)) {
+			/* EPIPE: records were overwritten before we came to them; the next read is of those that are left. */
+			return;
+		}
+	}
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "kernel-log.h"
+
+#define DICT "\n SUBSYSTEM=block\n DEVICE=b43:32\n"
+
+static void only_the_kernels_own_lines_of_this_device_count(void **state)
+{
+	static const struct { const char *record; enum kernel_log_event event; int error; } table[] = {
+		{"3,1041,7712003,-;block nbd1: Other side returned error (108)" DICT, KERNEL_LOG_ERROR_REPLY, 108},
+		{"3,1041,7712003,-;block nbd1: Other side returned error (5)\n", KERNEL_LOG_ERROR_REPLY, 5},
+		{"3,1041,7712003,-,caller=T97;block nbd1: Other side returned error (5)" DICT, KERNEL_LOG_ERROR_REPLY, 5},
+		{"3,1041,7712003,-;block nbd1: Other side returned error (-1)\n", KERNEL_LOG_ERROR_REPLY, -1},
+		{"3,1042,7712003,-;block nbd1: Connection timed out" DICT, KERNEL_LOG_TIMEOUT, 0},
+		{"3,1042,7712003,-;block nbd1: Connection timed out, retrying (1/2 alive)" DICT, KERNEL_LOG_TIMEOUT, 0},
+		/* another device */
+		{"3,1,1,-;block nbd12: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd0: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1p1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd4294967297: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd99999999999999999999: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd 1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		/* something else, or somebody else */
+		{"3,1,1,-;block nbd1: Receive control failed (result -32)" DICT, KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Possible stuck request 0: control (read@0,4096B). Runtime 30 seconds\n", KERNEL_LOG_OTHER, 0},
+		{"4,1,1,-;nbd_handle_reply: 14 callbacks suppressed\n", KERNEL_LOG_OTHER, 0},
+		{"12,1,1,-;block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"11,1,1,-;block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
+		{"-3,1,1,-;block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
+		{"4294967299,1,1,-;block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;hello; block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;hello\n;block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;EXT4-fs (nbd1): Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;x\n block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		/* cut or garbled */
+		{"3,1,1,-;block nbd1: Other side returned error (\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error (108\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error ( 5)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error ()\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error (99999999999)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1:", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-", KERNEL_LOG_OTHER, 0},
+		{"3,", KERNEL_LOG_OTHER, 0},
+		{"3", KERNEL_LOG_OTHER, 0},
+		{";block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
+		{"block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
+		{"", KERNEL_LOG_OTHER, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		int error = 0;
+
+		if (kernel_log_parse(table[i].record, 1, &error) != table[i].event || error != table[i].error)
+			fail_msg("'%s': error %d", table[i].record, error);
+	}
+}
+
+static void random_bytes_are_survived(void **state)
+{
+	static const char alphabet[] = "3,;-block nbd1: Other side returned error (108)\n\x80\xff";
+	char record[96];
+	int error;
+
+	(void)state;
+	srand(1);
+	for (int round = 0; round < 200000; round++) {
+		size_t len = (size_t)rand() % sizeof(record), good = len < 12 ? len : (size_t)rand() % 12;
+
+		memcpy(record, "3,1,1,-;block nbd1: Other", good);
+		for (size_t i = good; i < len; i++)
+			record[i] = alphabet[(size_t)rand() % sizeof(alphabet)];
+		record[len] = 0;
+		/* On the heap in its exact size, so that a sanitizer sees a read behind the end. */
+		char *exact = strdup(record);
+		kernel_log_parse(exact, 1, &error);
+		free(exact);
+	}
+}
+
+static void reading_drains_the_log_without_waiting(void **state)
+{
+	static const char *const records[] = {
+		"3,1,1,-;block nbd1: Other side returned error (5)" DICT,
+		"3,2,1,-;block nbd1: Connection timed out" DICT,
+		"3,3,1,-;block nbd12: Other side returned error (28)" DICT,
+		"3,4,1,-;block nbd1: Other side returned error (108)" DICT,
+		"6,5,1,-;eth0: link up\n",
+	};
+	struct kernel_log log = {.index = 1};
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	log.fd = pair[0];
+	kernel_log_read(&log);
+	assert_int_equal(log.error_replies, 0);
+	for (size_t i = 0; i < sizeof(records) / sizeof(*records); i++)
+		assert_true(send(pair[1], records[i], strlen(records[i]), 0) > 0);
+	kernel_log_read(&log);
+	assert_int_equal(log.error_replies, 2);
+	assert_int_equal(log.last_error, 108);
+	assert_int_equal(log.timeouts, 1);
+	kernel_log_close(&log);
+	assert_int_equal(log.fd, -1);
+	kernel_log_read(&log);
+	close(pair[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_the_kernels_own_lines_of_this_device_count),
+		cmocka_unit_test(random_bytes_are_survived),
+		cmocka_unit_test(reading_drains_the_log_without_waiting),
+	};
+
+	return cmocka_run_group_tests_name("kernel-log", tests, NULL, NULL);
+}
