@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control.h"
 #include "cleanup.h"
-#include "ktls.h"
-#include "nbd-protocol.h"
-#include "report.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,131 +22,145 @@ static struct sockaddr_un control_address(int index)
 	return address;
 }
 
-int control_listen(int index, int *out, struct error *err)
+static int open_lock(int index, int flags)
 {
-	struct sockaddr_un address = control_address(index);
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t mask;
-	int rc;
+	char path[64];
 
+	snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", index);
+	return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+void control_init(struct control *control)
+{
+	control->fd = control->lock_fd = -1;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		control->clients[i] = -1;
+}
+
+static int lock(struct control *control, int index, struct error *err)
+{
 	if (mkdir(CONTROL_DIRECTORY, 0755) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_OTHER, errno, "cannot make " CONTROL_DIRECTORY ": %s", strerror(errno));
+	control->lock_fd = open_lock(index, O_RDWR | O_CREAT);
+	if (control->lock_fd < 0)
+		return error_set(err, ERROR_OTHER, errno, "cannot open " CONTROL_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
+	if (flock(control->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d has a supervisor already", index);
+	return error_hint(err, -EBUSY, "see to what it is attached: nbd-attach status");
+}
+
+int control_open(struct control *control, int index, struct error *err)
+{
+	struct sockaddr_un address = control_address(index);
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask;
+	int rc = lock(control, index, err);
+
+	if (rc)
+		return rc;
 	unlink(address.sun_path); /* a supervisor that was killed leaves its own */
 	mask = umask(0177);
 	rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(mask);
 	if (rc < 0 || listen(fd, 16) < 0)
 		return error_set(err, ERROR_OTHER, errno, "cannot listen on %s: %s", address.sun_path, strerror(errno));
-	*out = steal_fd(&fd);
+	control->fd = steal_fd(&fd);
 	return 0;
 }
 
-void control_remove(int index)
+static void close_client(struct control *control, size_t at)
+{
+	if (control->clients[at] >= 0)
+		close(control->clients[at]);
+	control->clients[at] = -1;
+}
+
+void control_close(struct control *control, int index)
 {
 	struct sockaddr_un address = control_address(index);
+	char path[64];
 
-	unlink(address.sun_path);
-}
-
-static json_object *link_status(const struct link *link)
-{
-	json_object *object = json_object_new_object();
-	uint64_t transmitted, received;
-	struct tcp_stats stats;
-	const struct ktls_cipher *cipher = ktls_cipher_find(link->tls.kernel_cipher);
-
-	json_object_object_add(object, "address", json_object_new_string(link->address));
-	json_object_object_add(object, "state", json_object_new_string(link->dead ? "dead" : "alive"));
-	json_object_object_add(object, "tls", report_tls_json(&link->tls));
-	if (tcp_stats_get(link->fd, &stats) == 0) {
-		json_object_object_add(object, "sent_bytes", json_object_new_uint64(stats.sent_bytes));
-		json_object_object_add(object, "received_bytes", json_object_new_uint64(stats.received_bytes));
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		close_client(control, i);
+	if (control->fd >= 0) {
+		unlink(address.sun_path);
+		close(control->fd);
 	}
-	if (!link->tls.version)
-		return object;
-	json_object_object_add(object, "encryption_proven", json_object_new_boolean(link->proven));
-	if (!link->dead && ktls_record_numbers(link->fd, &transmitted, &received) == 0) {
-		json_object_object_add(object, "records_sent", json_object_new_uint64(transmitted));
-		json_object_object_add(object, "records_received", json_object_new_uint64(received));
+	if (control->lock_fd >= 0) {
+		snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", index);
+		unlink(path);
+		close(control->lock_fd);
 	}
-	if (cipher && cipher->record_limit && link->tls.version == TLS_VERSION_1_3)
-		json_object_object_add(object, "record_limit", json_object_new_uint64(cipher->record_limit));
-	return object;
+	control->fd = control->lock_fd = -1;
 }
 
-static const char *state_of(const struct attachment *attachment)
+void control_accept(struct control *control)
 {
-	for (size_t i = 0; i < attachment->link_count; i++)
-		if (!attachment->links[i].dead)
-			return "alive";
-	return "failed";
-}
-
-json_object *control_status(const struct attachment *attachment)
-{
-	json_object *object = json_object_new_object(), *links = json_object_new_array();
-	char text[512];
-
-	snprintf(text, sizeof(text), "/dev/nbd%d", attachment->index);
-	json_object_object_add(object, "device", json_object_new_string(text));
-	json_object_object_add(object, "state", json_object_new_string(state_of(attachment)));
-	target_format(&attachment->target, text, sizeof(text));
-	json_object_object_add(object, "uri", json_object_new_string(text));
-	json_object_object_add(object, "export", report_export_json(&attachment->export));
-	json_object_object_add(object, "size_bytes", json_object_new_uint64(attachment->export.size_bytes));
-	json_object_object_add(object, "block_size_bytes", json_object_new_uint64(attachment->block_size_bytes));
-	json_object_object_add(object, "read_only", json_object_new_boolean(attachment->flags & NBD_TFLAG_READ_ONLY));
-	json_object_object_add(object, "backend", json_object_new_string(attachment->backend));
-	json_object_object_add(object, "supervisor_pid", json_object_new_int64(getpid()));
-	json_object_object_add(object, "since_unix_sec", json_object_new_int64(attachment->since));
-	for (size_t i = 0; i < attachment->link_count; i++)
-		json_object_array_add(links, link_status(&attachment->links[i]));
-	json_object_object_add(object, "links", links);
-	return object;
-}
-
-void control_answer(int fd, const struct attachment *attachment)
-{
-	_cleanup_fd_ int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int room = ANSWER_MAX_BYTES;
-	json_object *status;
-	const char *text;
+	int room = ANSWER_MAX_BYTES, client = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	size_t at = 0;
 
 	if (client < 0)
 		return;
+	while (at < CONTROL_CLIENTS_MAX && control->clients[at] >= 0)
+		at++;
+	if (at == CONTROL_CLIENTS_MAX) {
+		close(client);
+		return;
+	}
 	/* One send into a buffer that holds it all: a client that does not read costs nothing. */
 	setsockopt(client, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	status = control_status(attachment);
-	text = json_object_to_json_string_ext(status, JSON_C_TO_STRING_PLAIN);
-	send(client, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
-	json_object_put(status);
+	control->clients[at] = client;
+}
+
+bool control_receive(struct control *control, size_t at, char word[CONTROL_WORD_SIZE])
+{
+	ssize_t n = recv(control->clients[at], word, CONTROL_WORD_SIZE - 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		close_client(control, at);
+		return false;
+	}
+	word[n] = 0;
+	return true;
+}
+
+void control_reply(struct control *control, size_t at, json_object *answer)
+{
+	const char *text = json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN);
+
+	send(control->clients[at], text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	json_object_put(answer);
+	close_client(control, at);
 }
 
 bool control_exists(int index)
 {
-	struct sockaddr_un address = control_address(index);
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_fd_ int fd = open_lock(index, O_RDWR);
 
-	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+json_object *control_command(int index, const char *word, int timeout_ms)
+{
+	struct sockaddr_un address = control_address(index);
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_free_ char *answer = malloc(ANSWER_MAX_BYTES);
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	ssize_t n;
+
+	if (fd < 0 || !answer || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || send(fd, word, strlen(word), MSG_NOSIGNAL) < 0)
+		return NULL;
+	if (poll(&pfd, 1, timeout_ms) <= 0)
+		return NULL;
+	n = recv(fd, answer, ANSWER_MAX_BYTES - 1, MSG_DONTWAIT);
+	answer[n > 0 ? n : 0] = 0;
+	return n > 0 ? json_tokener_parse(answer) : NULL;
 }
 
 json_object *control_ask(int index)
 {
-	struct sockaddr_un address = control_address(index);
-	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	_cleanup_free_ char *answer = malloc(ANSWER_MAX_BYTES);
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-	size_t used = 0;
-	ssize_t n;
-
-	if (fd < 0 || !answer || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return NULL;
-	while (used < ANSWER_MAX_BYTES - 1 && poll(&pfd, 1, 1000) > 0) {
-		n = recv(fd, answer + used, ANSWER_MAX_BYTES - 1 - used, 0);
-		if (n <= 0)
-			break;
-		used += (size_t)n;
-	}
-	answer[used] = 0;
-	return used ? json_tokener_parse(answer) : NULL;
+	return control_command(index, "status", 1000);
 }

@@ -1,23 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* /run/nbd-attach/nbdN.sock: whoever connects (root) is told the device's status as one JSON text, and the connection ends. */
+/* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one word, gets one JSON text, and the connection ends.
+ * nbdN.lock beside it is locked for as long as a supervisor lives, however it ends. */
 #ifndef NBDA_CONTROL_H
 #define NBDA_CONTROL_H
 #include <json.h>
-#include "attachment.h"
+#include <stdbool.h>
+#include <stddef.h>
 #include "error.h"
 
 #define CONTROL_DIRECTORY "/run/nbd-attach"
+#define CONTROL_CLIENTS_MAX 8
+#define CONTROL_WORD_SIZE 16
 
-/* Listen for INDEX; -errno. FD non-blocking. */
-int control_listen(int index, int *fd, struct error *err);
-void control_remove(int index);
-/* Accept one connection and answer; never blocks. */
-void control_answer(int fd, const struct attachment *attachment);
-/* The other side: the supervisor's answer, parsed, or NULL when there is none within a second (nobody watches the device). */
+struct control {
+	int fd, lock_fd;
+	int clients[CONTROL_CLIENTS_MAX]; /* -1: free */
+};
+
+/* The supervisor's side. Nothing here blocks. */
+void control_init(struct control *control);
+/* Be the one supervisor of INDEX and listen: -EBUSY (ERROR_BUSY) when another one is. */
+int control_open(struct control *control, int index, struct error *err);
+/* No longer; descriptors are closed and the files removed. */
+void control_close(struct control *control, int index);
+/* Accept whoever waits; too many are turned away. */
+void control_accept(struct control *control);
+/* What client AT asks for: true with WORD; false when there is nothing yet, or it has hung up (and is closed). */
+bool control_receive(struct control *control, size_t at, char word[CONTROL_WORD_SIZE]);
+/* Answer and hang up. ANSWER is freed. */
+void control_reply(struct control *control, size_t at, json_object *answer);
+
+/* The other side: the answer to WORD, or NULL when nobody answers within TIMEOUT_MS. */
+json_object *control_command(int index, const char *word, int timeout_ms);
 json_object *control_ask(int index);
-/* Does the device's supervisor still listen? */
+/* Does a supervisor live for this device? */
 bool control_exists(int index);
-/* What is told: documented in nbd-attach(8), JSON. */
-json_object *control_status(const struct attachment *attachment);
 
 #endif

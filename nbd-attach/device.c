@@ -130,7 +130,7 @@ static int claim_and_write_back(int index, int *fd, char *warning, size_t warnin
 	return 0;
 }
 
-int device_detach(struct nbd_genl *genl, int index, bool force, char *warning, size_t warning_size, struct error *err)
+int device_detach(struct nbd_genl *genl, int index, enum detach_how how, char *warning, size_t warning_size, struct error *err)
 {
 	bool configured;
 	int fd = -1, rc = nbd_genl_is_configured(genl, index, &configured, err);
@@ -143,9 +143,9 @@ int device_detach(struct nbd_genl *genl, int index, bool force, char *warning, s
 		error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", index);
 		return error_hint(err, -ENOTCONN, "see what is: nbd-attach status");
 	}
-	if (!force)
+	if (how != DETACH_FORCED)
 		rc = check_unused(index, err);
-	if (!rc && !force)
+	if (!rc && how == DETACH_IF_UNUSED)
 		rc = claim_and_write_back(index, &fd, warning, warning_size, err);
 	if (!rc)
 		rc = nbd_genl_disconnect(genl, index, err);
@@ -153,7 +153,7 @@ int device_detach(struct nbd_genl *genl, int index, bool force, char *warning, s
 		close(fd); /* the kernel lets go of the device only now */
 	if (rc)
 		return rc;
-	if (device_wait_gone(index, force ? 1000 : GONE_TIMEOUT_MS) || force)
+	if (device_wait_gone(index, how == DETACH_FORCED ? 1000 : GONE_TIMEOUT_MS) || how == DETACH_FORCED)
 		return 0;
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d was disconnected, but somebody still holds it open", index);
 	return error_hint(err, -EBUSY, "it is free again when the last one closes it");

@@ -8,10 +8,16 @@
 
 /* Is this process let to configure devices? WHAT ("attaching") is for the sentence. */
 int device_check_permission(const char *what, struct error *err);
+enum detach_how {
+	DETACH_IF_UNUSED,
+	DETACH_FAILED, /* as above, for a device whose I/O fails already: there is nothing left to write back */
+	DETACH_FORCED, /* neither looked at who uses it nor written back */
+};
+
 /* Detach /dev/nbdINDEX: refuse (ERROR_BUSY, naming the user) while it is mounted, swapped on, held or open; write back what is
- * dirty; DISCONNECT; wait until the kernel has let go. With FORCE neither is looked at nor written back. WARNING, if not NULL,
- * receives a sentence when it is done but something is worth knowing. */
-int device_detach(struct nbd_genl *genl, int index, bool force, char *warning, size_t warning_size, struct error *err);
+ * dirty; DISCONNECT; wait until the kernel has let go. WARNING, if not NULL, receives a sentence when it is done but something is worth
+ * knowing. Writing back waits for a server that is away: never call this where the reconnect has to come from. */
+int device_detach(struct nbd_genl *genl, int index, enum detach_how how, char *warning, size_t warning_size, struct error *err);
 /* Wait until the kernel says that the device is not configured. */
 bool device_wait_gone(int index, int timeout_ms);
 

@@ -2,18 +2,25 @@
 /* Process model: one supervisor a device. It is the only process that holds privilege for long, and it reads nothing from the
  * network: a negotiator (attempt.h) does, and hands over one validated struct and the armed socket. Here is one poll loop over
  *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it;
- *  - the control socket: status;
- *  - a duplicate of each link, for its hang-up only: the driver reads the data.
- * While every link is well and proven nothing wakes us up. */
+ *  - the control socket: status, resize;
+ *  - the driver's notices of dead links (netlink multicast);
+ *  - a duplicate of each link, for its hang-up only: the driver reads the data;
+ *  - the children: a negotiator, a read that proves a new link, the one that detaches. None of them is waited for.
+ * What to do is decided in supervisor-fsm.c and done in supervisor-act.c. Nothing here opens the device or waits for its I/O: it may be
+ * us on whom that I/O waits. */
 #include "supervisor.h"
+#include "adopt.h"
 #include "cleanup.h"
-#include "control.h"
 #include "device.h"
 #include "report.h"
 #include "sd-notify.h"
+#include "state-file.h"
+#include "supervisor-internal.h"
 #include "supervisor-log.h"
 #include "sysfs.h"
+#include "transport.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,25 +28,16 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 
-/* After a hang-up the driver may take a moment to say whether the device was disconnected or only its link. */
-#define DISCONNECT_SETTLE_MS 1000
-#define UNPROVEN_LOOK_MS 1000
-#define FAILED_LOOK_MS 1000
+#define SETTLE_MS 200
+#define STANDBY_MS 60000
+#define RENEW_PAUSE_MS 10000
+#define DETACH_PATIENCE_MS 10000
+/* A device that has failed sends no notice when somebody detaches it. */
+#define FAILED_LOOK_MS 5000
 
-struct supervisor {
-	struct attachment *attachment;
-	int signal_fd, control_fd;
-	bool done;
-};
-
-static void build_report(const struct attachment *attachment, struct supervisor_report *report)
+int64_t supervisor_now_ms(void)
 {
-	json_object *status = control_status(attachment);
-
-	attachment_describe(attachment, report->line, sizeof(report->line));
-	snprintf(report->json, sizeof(report->json), "%s",
-		json_object_to_json_string_ext(status, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(status);
+	return monotonic_now_ms();
 }
 
 static int open_signals(struct supervisor *self, struct error *err)
@@ -55,143 +53,440 @@ static int open_signals(struct supervisor *self, struct error *err)
 	return self->signal_fd < 0 ? error_set(err, ERROR_OTHER, errno, "signalfd: %s", strerror(errno)) : 0;
 }
 
-/* Told to end: take the device along if nobody uses it, and otherwise leave it to the kernel rather than pull a disk from under a
- * file system (a unit's restart does just that). */
+/* --- being told to end: take the device along if nobody uses it, and otherwise leave it to the kernel rather than pull a disk from under
+ * a file system (a unit's restart does just that) */
+
+static int detach_in_child(int index)
+{
+	char warning[256];
+	struct nbd_genl genl;
+	struct error err;
+	int rc = nbd_genl_open(&genl, &err);
+
+	if (!rc)
+		rc = device_detach(&genl, index, DETACH_IF_UNUSED, warning, sizeof(warning), &err);
+	if (rc)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: %s", index, err.text);
+	return rc;
+}
+
+static void start_detacher(struct supervisor *self)
+{
+	int fds[2], rc;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		rc = detach_in_child(self->attachment->index);
+		_exit(write(fds[1], &rc, sizeof(rc)) != sizeof(rc));
+	}
+	close(fds[1]);
+	if (pid < 0)
+		close(fds[0]);
+	else
+		self->detacher.poll_fd = fds[0];
+	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
+}
+
 static void on_signal(struct supervisor *self)
 {
 	struct signalfd_siginfo info;
-	char warning[256];
-	struct error err;
 
-	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info))
+	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) || self->detacher.poll_fd >= 0)
 		return;
-	self->done = true;
-	if (device_detach(&self->attachment->genl, self->attachment->index, false, warning, sizeof(warning), &err) == 0)
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d detached on signal %u%s%s", self->attachment->index, info.ssi_signo, *warning ? "; " : "", warning);
+	supervisor_log(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
+	if (fsm_is_serving(&self->fsm))
+		start_detacher(self);
 	else
-		supervisor_log(LOG_WARNING, "ending on signal %u, but /dev/nbd%d stays: %s", info.ssi_signo, self->attachment->index, err.text);
+		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: its server is away, and what may not be written yet would be lost", self->attachment->index);
+	self->done = self->detacher.poll_fd < 0;
 }
 
-static void on_hangup(struct supervisor *self, size_t at)
+static void step_detacher(struct supervisor *self)
 {
-	struct attachment *attachment = self->attachment;
+	int rc = probe_step(&self->detacher);
 
-	attachment->links[at].dead = true;
-	if (device_wait_gone(attachment->index, DISCONNECT_SETTLE_MS)) {
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);
+	if (rc < 0)
 		self->done = true;
-		return;
-	}
-	supervisor_log(LOG_ERR, "/dev/nbd%d: the connection to %s is gone; I/O on it fails until the device is detached and attached again",
-		attachment->index, attachment->links[at].address);
+	/* Detached: the hang-up of our links says so too, but here it is certain. */
+	if (rc == 0)
+		supervisor_event(self, FSM_EV_GONE, 0);
 }
 
-static bool all_dead(const struct attachment *attachment)
-{
-	for (size_t i = 0; i < attachment->link_count; i++)
-		if (!attachment->links[i].dead)
-			return false;
-	return true;
-}
-
-/* -1: nothing to look at by itself. */
-static int next_look_ms(const struct attachment *attachment)
-{
-	if (all_dead(attachment))
-		return FAILED_LOOK_MS;
-	return attachment_is_proven(attachment) ? -1 : UNPROVEN_LOOK_MS;
-}
+/* --- looking */
 
 static void look(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
-	struct error err;
+	int64_t now_ms = supervisor_now_ms();
+	bool in_flight = sysfs_in_flight(attachment->index), quiet = !in_flight && fsm_awaits_quiet(&self->fsm);
+	uint64_t wish = attachment->options.rekey_records;
 
-	for (size_t i = 0; i < attachment->link_count; i++)
-		if (attachment_prove_link(&attachment->links[i], &err) == -EPROTO)
-			supervisor_log(LOG_CRIT, "/dev/nbd%d: %s", attachment->index, err.text);
-	if (all_dead(attachment) && !sysfs_device_configured(attachment->index)) {
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);
+	look_begin(&self->look, in_flight);
+	for (unsigned i = 0; i < attachment->link_count; i++) {
+		struct link *link = &attachment->links[i];
+		struct link_sample now;
+		struct look_sample sample;
+		unsigned verdict;
+		struct error err;
+
+		if (self->fsm.links[i].state != FSM_LINK_ALIVE || link_sample(link, &now) < 0)
+			continue;
+		sample = (struct look_sample){now.sent_bytes, now.received_bytes, now.transmitted > now.received ? now.transmitted : now.received,
+			link_record_limit(link, wish)};
+		verdict = look_link(&self->look, i, &sample, in_flight, now_ms);
+		if (link_prove(link, &err) == -EPROTO) {
+			supervisor_note(self, LOG_CRIT, "", &err);
+			verdict |= LOOK_SILENT;
+		} else if (verdict & LOOK_SILENT) {
+			supervisor_log(LOG_WARNING, "/dev/nbd%d: %s has not answered for %d s and requests wait: closing this connection", attachment->index,
+				link->address, attachment->options.liveness_timeout_ms / 1000);
+		}
+		if (verdict & LOOK_RENEW_NOW)
+			supervisor_event(self, FSM_EV_RENEW_NOW, i);
+		else if (verdict & LOOK_RENEW)
+			supervisor_event(self, FSM_EV_RENEW, i);
+		if (verdict & LOOK_SILENT)
+			supervisor_event(self, FSM_EV_SILENT, i);
+	}
+	if (quiet)
+		supervisor_event(self, FSM_EV_QUIET, 0);
+	self->look_at_ms = look_finish(&self->look, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
+}
+
+static void tell_error_replies(struct supervisor *self)
+{
+	if (self->log.error_replies == self->error_replies_told)
+		return;
+	self->error_replies_told = self->log.error_replies;
+	supervisor_log(LOG_ERR, "/dev/nbd%d: the server answered requests with an error (%s; %llu so far, at least): that I/O has failed, and no reconnect can cure it",
+		self->attachment->index, strerror(self->log.last_error), (unsigned long long)self->log.error_replies);
+}
+
+/* --- the control socket */
+
+static void on_word(struct supervisor *self, size_t client, const char *word)
+{
+	json_object *answer;
+
+	if (strcmp(word, "resize") == 0) {
+		supervisor_resize_ask(self, client);
+		return;
+	}
+	if (strcmp(word, "check") == 0 && !sysfs_device_configured(self->attachment->index))
+		supervisor_event(self, FSM_EV_GONE, 0);
+	if (strcmp(word, "status") == 0 || strcmp(word, "check") == 0) {
+		answer = supervisor_status(self);
+	} else {
+		answer = json_object_new_object();
+		json_object_object_add(answer, "error", json_object_new_string("unknown command"));
+	}
+	control_reply(&self->control, client, answer);
+}
+
+static void on_client(struct supervisor *self, size_t at)
+{
+	char word[CONTROL_WORD_SIZE];
+
+	if (control_receive(&self->control, at, word))
+		on_word(self, at, word);
+	else if (self->control.clients[at] < 0 && self->resize.client == (int)at)
+		self->resize.client = -1;
+}
+
+/* --- the loop */
+
+enum slot {
+	SLOT_SIGNAL,
+	SLOT_CONTROL,
+	SLOT_NOTICES,
+	SLOT_ATTEMPT,
+	SLOT_STANDBY,
+	SLOT_PROBE,
+	SLOT_RESIZE,
+	SLOT_DETACHER,
+	SLOT_CLIENTS,
+	SLOT_LINKS = SLOT_CLIENTS + CONTROL_CLIENTS_MAX,
+	SLOT_COUNT = SLOT_LINKS + CONNECTIONS_MAX,
+};
+
+static void fill(const struct supervisor *self, struct pollfd *fds)
+{
+	for (unsigned i = 0; i < SLOT_COUNT; i++)
+		fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+	fds[SLOT_SIGNAL].fd = self->signal_fd;
+	fds[SLOT_CONTROL].fd = self->control.fd;
+	fds[SLOT_NOTICES].fd = nbd_genl_listener_fd(&self->listener);
+	if (self->attempting)
+		fds[SLOT_ATTEMPT].fd = self->attempt.poll_fd;
+	fds[SLOT_STANDBY] = (struct pollfd){.fd = self->standby.fd, .events = POLLRDHUP};
+	fds[SLOT_PROBE].fd = self->probe.poll_fd;
+	if (self->resize.state == RESIZE_ASKING)
+		fds[SLOT_RESIZE].fd = self->resize.attempt.poll_fd;
+	fds[SLOT_DETACHER].fd = self->detacher.poll_fd;
+	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		fds[SLOT_CLIENTS + i].fd = self->control.clients[i];
+	for (unsigned i = 0; i < self->attachment->link_count; i++)
+		if (self->fsm.links[i].state == FSM_LINK_ALIVE)
+			fds[SLOT_LINKS + i] = (struct pollfd){.fd = self->attachment->links[i].fd, .events = POLLRDHUP};
+}
+
+static void earlier(int64_t *deadline_ms, int64_t other_ms)
+{
+	if (other_ms >= 0 && (*deadline_ms < 0 || other_ms < *deadline_ms))
+		*deadline_ms = other_ms;
+}
+
+static int poll_timeout_ms(const struct supervisor *self)
+{
+	int64_t deadline_ms = fsm_deadline_ms(&self->fsm), left_ms;
+
+	earlier(&deadline_ms, self->look_at_ms);
+	if (self->attempting)
+		earlier(&deadline_ms, self->attempt.deadline_ms);
+	earlier(&deadline_ms, supervisor_resize_deadline_ms(self));
+	if (self->detacher.poll_fd >= 0)
+		earlier(&deadline_ms, self->detacher_until_ms);
+	if (self->fsm.phase == FSM_FAILED)
+		earlier(&deadline_ms, supervisor_now_ms() + FAILED_LOOK_MS);
+	if (deadline_ms < 0)
+		return -1;
+	left_ms = deadline_ms - supervisor_now_ms();
+	return left_ms < 0 ? 0 : left_ms > 3600000 ? 3600000 : (int)left_ms;
+}
+
+#define HUNG_UP (POLLRDHUP | POLLHUP | POLLERR)
+
+static void on_links(struct supervisor *self, const struct pollfd *fds)
+{
+	int notices = 0;
+
+	/* Hang-ups first: a notice does not say of which link it is. */
+	for (unsigned i = 0; i < self->attachment->link_count; i++)
+		if (fds[SLOT_LINKS + i].revents & HUNG_UP && fds[SLOT_LINKS + i].fd == self->attachment->links[i].fd)
+			supervisor_event(self, FSM_EV_HANGUP, i);
+	if (fds[SLOT_NOTICES].revents)
+		notices = nbd_genl_read_notices(&self->listener, self->attachment->index);
+	for (; notices > 0; notices--)
+		supervisor_event(self, FSM_EV_SLOT_FREED, 0);
+	if (fds[SLOT_STANDBY].revents & HUNG_UP && self->standby.fd >= 0) {
+		link_close(&self->standby);
+		supervisor_event(self, FSM_EV_STANDBY_LOST, 0);
+	}
+}
+
+static void on_children(struct supervisor *self, const struct pollfd *fds)
+{
+	if (self->attempting && (fds[SLOT_ATTEMPT].revents || supervisor_now_ms() >= self->attempt.deadline_ms))
+		supervisor_step_attempt(self);
+	if (fds[SLOT_PROBE].revents && self->probe.poll_fd >= 0)
+		supervisor_step_probe(self);
+	if (fds[SLOT_DETACHER].revents && self->detacher.poll_fd >= 0)
+		step_detacher(self);
+	if (self->detacher.poll_fd >= 0 && supervisor_now_ms() >= self->detacher_until_ms) {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: detaching takes too long", self->attachment->index);
 		self->done = true;
 	}
+	supervisor_resize_step(self);
 }
 
 static void loop(struct supervisor *self)
 {
-	struct attachment *attachment = self->attachment;
-	struct pollfd fds[2 + CONNECTIONS_MAX];
+	struct pollfd fds[SLOT_COUNT];
 
-	fds[0] = (struct pollfd){.fd = self->signal_fd, .events = POLLIN};
-	fds[1] = (struct pollfd){.fd = self->control_fd, .events = POLLIN};
 	while (!self->done) {
-		for (size_t i = 0; i < attachment->link_count; i++)
-			fds[2 + i] = (struct pollfd){.fd = attachment->links[i].dead ? -1 : attachment->links[i].fd, .events = POLLRDHUP};
-		if (poll(fds, 2 + attachment->link_count, next_look_ms(attachment)) < 0 && errno != EINTR) {
+		fill(self, fds);
+		if (poll(fds, SLOT_COUNT, poll_timeout_ms(self)) < 0) {
+			if (errno == EINTR)
+				continue;
 			supervisor_log(LOG_CRIT, "poll: %s", strerror(errno));
 			return;
 		}
-		if (fds[1].revents)
-			control_answer(self->control_fd, attachment);
-		for (size_t i = 0; i < attachment->link_count && !self->done; i++)
-			if (fds[2 + i].revents & (POLLRDHUP | POLLHUP | POLLERR))
-				on_hangup(self, i);
-		if (fds[0].revents && !self->done)
+		on_links(self, fds);
+		on_children(self, fds);
+		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+			if (fds[SLOT_CLIENTS + i].revents && self->control.clients[i] >= 0)
+				on_client(self, i);
+		if (fds[SLOT_CONTROL].revents)
+			control_accept(&self->control);
+		if (fds[SLOT_SIGNAL].revents && !self->done)
 			on_signal(self);
-		if (!self->done)
+		if (supervisor_now_ms() >= self->look_at_ms) {
 			look(self);
+			kernel_log_read(&self->log);
+		}
+		if (self->fsm.phase == FSM_FAILED && !sysfs_device_configured(self->attachment->index))
+			supervisor_event(self, FSM_EV_GONE, 0);
+		else
+			supervisor_event(self, FSM_EV_TICK, 0);
+		tell_error_replies(self);
 	}
 }
 
-/* The device is configured: from here on a failure takes it down again. */
-static void give_up(struct attachment *attachment)
+/* --- beginning and end */
+
+static void init(struct supervisor *self, struct attachment *attachment)
 {
+	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1};
+	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = -1;
+	control_init(&self->control);
+	supervisor_resize_init(self);
+}
+
+/* The device is there: know what it does from here on. */
+static int enter(struct supervisor *self, struct error *err)
+{
+	struct attachment *attachment = self->attachment;
+	const struct options *options = &attachment->options;
+	int64_t dead_sec = options->dead_timeout_sec;
+	struct fsm_config config = {
+		.dead_timeout_ms = dead_sec == OPTION_INFINITE_SEC ? -1 : dead_sec * 1000,
+		.settle_ms = SETTLE_MS,
+		.prove_ms = options->liveness_timeout_ms,
+		.standby_ms = STANDBY_MS,
+		.renew_pause_ms = RENEW_PAUSE_MS,
+	};
+	int rc = nbd_genl_listen(&self->listener, err);
+
+	fsm_init(&self->fsm, &config, (unsigned)attachment->link_count);
+	for (size_t i = 0; i < attachment->link_count; i++)
+		self->fsm.links[i].unwatched = attachment->links[i].fd < 0;
+	look_init(&self->look, options->liveness_timeout_ms, (unsigned)attachment->link_count, supervisor_now_ms());
+	self->look_at_ms = supervisor_now_ms();
+	kernel_log_open(&self->log, attachment->index);
+	self->state = supervisor_state(self);
+	self->state_since = time(NULL);
+	return rc ? rc : open_signals(self, err);
+}
+
+static int begin(struct supervisor *self, int index, struct error *err)
+{
+	struct attachment *attachment = self->attachment;
+	struct sd_fd fds[ADOPT_FDS_MAX];
+	size_t fd_count = sd_take_fds(fds, ADOPT_FDS_MAX);
+	bool adopt = adopt_is_ours(attachment, index);
+	int rc = index >= 0 && (adopt || !sysfs_device_configured(index)) ? control_open(&self->control, index, err) : 0;
+
+	if (!rc && adopt) {
+		rc = adopt_device(attachment, index, fds, fd_count, err);
+	} else {
+		for (size_t i = 0; i < fd_count; i++)
+			close(fds[i].fd);
+		if (!rc)
+			rc = attachment_open(attachment, index, err);
+	}
+	if (!rc && self->control.fd < 0)
+		rc = control_open(&self->control, attachment->index, err);
+	return rc ? rc : enter(self, err);
+}
+
+/* The device is configured: from here on a failure takes it down again, unless it was there before us. */
+static void give_up(struct supervisor *self)
+{
+	struct attachment *attachment = self->attachment;
 	struct error ignored;
 
-	nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
-	control_remove(attachment->index);
+	if (attachment->configured && !attachment->adopted)
+		nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
+}
+
+static void leave_nothing(const struct attachment *attachment)
+{
+	char name[SD_FD_NAME_SIZE];
+
+	state_remove(attachment->index);
+	if (!sd_store_available())
+		return;
+	sd_forget_fd("netlink");
+	for (size_t i = 0; i < attachment->link_count; i++) {
+		snprintf(name, sizeof(name), "link-%zu", i);
+		sd_forget_fd(name);
+	}
+}
+
+static void finish(struct supervisor *self)
+{
+	struct attachment *attachment = self->attachment;
+
+	if (self->attempting)
+		attempt_cancel(&self->attempt);
+	supervisor_resize_cancel(self);
+	probe_abandon(&self->probe);
+	probe_abandon(&self->detacher);
+	link_close(&self->standby);
+	nbd_genl_close(&self->listener);
+	kernel_log_close(&self->log);
+	control_close(&self->control, attachment->index);
+	if (self->signal_fd >= 0)
+		close(self->signal_fd);
+	if (self->fsm.phase == FSM_ENDED)
+		leave_nothing(attachment);
 	attachment_close(attachment);
 }
 
-static int enter(struct supervisor *self, struct error *err)
+static void keep_for_a_successor(const struct supervisor *self)
 {
-	int rc = control_listen(self->attachment->index, &self->control_fd, err);
+	const struct attachment *attachment = self->attachment;
+	char name[SD_FD_NAME_SIZE];
 
-	if (!rc)
-		rc = open_signals(self, err);
-	if (rc)
-		give_up(self->attachment);
-	return rc;
+	state_save(attachment);
+	if (!sd_store_available())
+		return;
+	sd_store_fd("netlink", nbd_genl_fd(&attachment->genl));
+	for (size_t i = 0; i < attachment->link_count; i++) {
+		snprintf(name, sizeof(name), "link-%zu", i);
+		if (attachment->links[i].fd >= 0)
+			sd_store_fd(name, attachment->links[i].fd);
+	}
+}
+
+static void build_report(struct supervisor *self, struct supervisor_report *report)
+{
+	json_object *status = supervisor_status(self);
+
+	attachment_describe(self->attachment, report->line, sizeof(report->line));
+	snprintf(report->json, sizeof(report->json), "%s",
+		json_object_to_json_string_ext(status, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(status);
 }
 
 int supervisor_run(struct attachment *attachment, int index, supervisor_report_function *report, void *data, bool foreground)
 {
-	struct supervisor self = {.attachment = attachment, .signal_fd = -1, .control_fd = -1};
-	_cleanup_free_ struct supervisor_report *message = calloc(1, sizeof(*message));
+	_cleanup_free_ struct supervisor *self = calloc(1, sizeof(*self));
+	struct supervisor_report *message = calloc(1, sizeof(*message));
 	int rc;
 
-	if (!message)
+	if (!self || !message)
 		return ERROR_OTHER;
+	init(self, attachment);
 	supervisor_log_open(foreground);
-	message->rc = attachment_open(attachment, index, &message->error);
-	if (!message->rc)
-		message->rc = enter(&self, &message->error);
+	message->rc = begin(self, index, &message->error);
 	if (!message->rc) {
-		build_report(attachment, message);
+		build_report(self, message);
 		/* Before the front end is told, since it ends as soon as it is. */
 		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	}
 	rc = message->rc ? (int)message->error.kind : 0;
-	if (!report(message, data) && !rc) {
-		/* Whoever asked is gone: a device that nobody knows of is of no use. */
-		give_up(attachment);
-		return ERROR_OTHER;
-	}
-	if (!rc) {
+	/* Whoever asked may be gone: a device that nobody knows of is of no use. */
+	if (!report(message, data) && !rc)
+		rc = ERROR_OTHER;
+	if (rc) {
+		give_up(self);
+	} else {
 		sd_notify_ready(message->line);
 		supervisor_log(LOG_NOTICE, "%s", message->line);
-		loop(&self);
-		control_remove(attachment->index);
-		attachment_close(attachment);
+		free(message);
+		message = NULL;
+		keep_for_a_successor(self);
+		supervisor_event(self, FSM_EV_TICK, 0);
+		loop(self);
+		if (self->fsm.phase == FSM_ENDED)
+			supervisor_log(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);
 	}
+	free(message);
+	finish(self);
 	return rc;
 }

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "adopt.h"
+#include "nbd-protocol.h"
+#include "state-file.h"
+#include "sysfs.h"
+#include "tcp-stats.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool adopt_is_ours(const struct attachment *attachment, int index)
+{
+	char ours[BACKEND_ID_SIZE], there[128];
+
+	return index >= 0 && sysfs_device_configured(index) && backend_id_format(&attachment->target, ours) == 0 &&
+		sysfs_read(index, "backend", there, sizeof(there)) == 0 && strcmp(ours, there) == 0;
+}
+
+/* Without a state file: what the kernel shows. The export itself is known with the next offer. */
+static int read_kernel(struct attachment *attachment, int index, struct error *err)
+{
+	uint64_t sectors = 0, block_size = 0, read_only = 0;
+	char queue[32], value[32];
+
+	if (sysfs_read_u64(index, "size", &sectors) < 0 || sysfs_read_u64(index, "queue/logical_block_size", &block_size) < 0 ||
+		sysfs_read_u64(index, "ro", &read_only) < 0)
+		return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d does not tell the device's size", index);
+	/* The kernel's word goes before the file's. */
+	attachment->export.has_size = true;
+	attachment->export.size_bytes = sectors * 512;
+	attachment->block_size_bytes = (uint32_t)block_size;
+	if (read_only)
+		attachment->flags |= NBD_TFLAG_READ_ONLY;
+	if (attachment->link_count)
+		return 0;
+	/* The driver has a hardware queue for each connection. */
+	do {
+		attachment->links[attachment->link_count++] = (struct link){.fd = -1};
+		snprintf(queue, sizeof(queue), "mq/%zu/nr_tags", attachment->link_count);
+	} while (attachment->link_count < CONNECTIONS_MAX && sysfs_read(index, queue, value, sizeof(value)) == 0);
+	return 0;
+}
+
+static void take_link(struct attachment *attachment, const char *number, int fd)
+{
+	unsigned long at = strtoul(number, NULL, 10);
+	struct tcp_stats stats;
+	struct link *link;
+
+	if (at >= attachment->link_count || attachment->links[at].fd >= 0) {
+		close(fd);
+		return;
+	}
+	link = &attachment->links[at];
+	link->fd = fd;
+	/* What the former supervisor proved, we see anew. */
+	link->proven = link->tls.version == 0;
+	if (tcp_stats_get(fd, &stats) < 0 || link_prepare(link, NULL) < 0)
+		link_close(link);
+}
+
+static int open_netlink(struct attachment *attachment, struct sd_fd *fds, size_t fd_count, struct error *err)
+{
+	for (size_t i = 0; i < fd_count; i++) {
+		if (strcmp(fds[i].name, "netlink") != 0)
+			continue;
+		if (nbd_genl_adopt(&attachment->genl, fds[i].fd, NULL) == 0) {
+			fds[i].fd = -1;
+			return 0;
+		}
+	}
+	return nbd_genl_open(&attachment->genl, err);
+}
+
+static int tell_driver(const struct attachment *attachment, struct error *err)
+{
+	struct nbd_genl_reconfigure params = {
+		.index = attachment->index,
+		.backend_identifier = attachment->backend,
+		.fd = -1,
+		.set_dead_conn_timeout = true,
+		.dead_conn_timeout_sec = attachment_dead_conn_timeout_sec(attachment),
+	};
+	struct nbd_genl genl = attachment->genl;
+	int rc = nbd_genl_reconfigure(&genl, &params, err);
+
+	return rc ? rc : attachment_set_io_timeout(attachment, err);
+}
+
+int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, size_t fd_count, struct error *err)
+{
+	int rc = open_netlink(attachment, fds, fd_count, err);
+
+	attachment->index = index;
+	attachment->adopted = attachment->configured = true;
+	attachment->since = time(NULL);
+	if (!rc && backend_id_format(&attachment->target, attachment->backend) < 0)
+		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
+	if (!rc) {
+		state_load(attachment, index, attachment->backend);
+		rc = read_kernel(attachment, index, err);
+	}
+	for (size_t i = 0; i < fd_count; i++) {
+		if (!rc && fds[i].fd >= 0 && strncmp(fds[i].name, "link-", 5) == 0)
+			take_link(attachment, fds[i].name + 5, fds[i].fd);
+		else if (fds[i].fd >= 0)
+			close(fds[i].fd);
+	}
+	return rc ? rc : tell_driver(attachment, err);
+}

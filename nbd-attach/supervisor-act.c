@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The actions of the state function, and the events that they and what they started lead to. */
+#include "supervisor-internal.h"
+#include "sd-notify.h"
+#include "sock-destroy.h"
+#include "state-file.h"
+#include "supervisor-log.h"
+#include "sysfs.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err)
+{
+	if (strcmp(self->reason, err->text) != 0)
+		supervisor_log(priority, "/dev/nbd%d: %s%s%s%s", self->attachment->index, what, err->text, *err->hint ? "; " : "", err->hint);
+	memcpy(self->reason, err->text, sizeof(self->reason));
+}
+
+static void enqueue(struct supervisor *self, enum fsm_event_type type, unsigned link)
+{
+	unsigned size = sizeof(self->events) / sizeof(self->events[0]);
+	struct fsm_event *event = &self->events[(self->event_first + self->event_count) % size];
+
+	if (self->event_count == size)
+		return; /* cannot be: each action leads to one event at most */
+	*event = (struct fsm_event){.type = type, .link = link, .now_ms = supervisor_now_ms()};
+	if (getrandom(&event->random, sizeof(event->random), GRND_NONBLOCK) < 0)
+		event->random = (uint32_t)event->now_ms * 2654435761U;
+	self->event_count++;
+}
+
+static void store_link(unsigned at, int fd)
+{
+	char name[SD_FD_NAME_SIZE];
+
+	if (!sd_store_available())
+		return;
+	snprintf(name, sizeof(name), "link-%u", at);
+	sd_forget_fd(name);
+	if (fd >= 0)
+		sd_store_fd(name, fd);
+}
+
+static void start_attempt(struct supervisor *self)
+{
+	struct attachment *attachment = self->attachment;
+	struct attempt_job job = attachment_job(attachment, ATTEMPT_ATTACH, true);
+	struct error err;
+
+	/* A hang-up is also how somebody else's disconnect looks. */
+	if (!sysfs_device_configured(attachment->index)) {
+		enqueue(self, FSM_EV_GONE, 0);
+		return;
+	}
+	if (self->lost_at_ms >= 0 && self->fsm.attempts == 0)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: the connection to %s is lost; reconnecting", attachment->index, self->lost_address);
+	job.verbose = false;
+	if (attempt_start(&self->attempt, &job, &err) == 0) {
+		self->attempting = true;
+		return;
+	}
+	supervisor_note(self, LOG_ERR, "cannot try to connect: ", &err);
+	enqueue(self, FSM_EV_ATTEMPT_FAILED, 0);
+}
+
+static void refuse_offer(struct supervisor *self, struct attempt_result *result, const struct error *err)
+{
+	close(result->fd);
+	supervisor_note(self, LOG_ERR, "", err);
+	enqueue(self, FSM_EV_REFUSED, 0);
+}
+
+static void accept_offer(struct supervisor *self, struct attempt_result *result, bool grown)
+{
+	struct attachment *attachment = self->attachment;
+	uint64_t size_bytes = attachment->export.size_bytes;
+
+	if (!attachment->export_known) {
+		attachment->export = result->export;
+		attachment->export.size_bytes = size_bytes;
+		attachment->export_known = true;
+	}
+	if (grown && attachment->offered_size_bytes != result->export.size_bytes)
+		supervisor_log(LOG_NOTICE, "/dev/nbd%d: the export has grown from %llu to %llu bytes%s", attachment->index, (unsigned long long)size_bytes,
+			(unsigned long long)result->export.size_bytes, attachment->options.auto_resize ? "" : "; the device keeps its size until: nbd-attach resize");
+	attachment->offered_size_bytes = grown ? result->export.size_bytes : 0;
+	attachment_take_link(attachment, &self->standby, result);
+	enqueue(self, FSM_EV_NEGOTIATED, 0);
+}
+
+void supervisor_step_attempt(struct supervisor *self)
+{
+	struct attempt_result *result = calloc(1, sizeof(*result)); /* several export names: large */
+	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
+	int rc = result ? attempt_step(&self->attempt, result, &err) : -ENOMEM;
+	bool grown = false;
+
+	if (rc == 1) {
+		free(result);
+		return;
+	}
+	if (rc == -ENOMEM && !result)
+		attempt_cancel(&self->attempt);
+	self->attempting = false;
+	if (rc) {
+		supervisor_note(self, LOG_WARNING, "cannot connect: ", &err);
+		enqueue(self, FSM_EV_ATTEMPT_FAILED, 0);
+	} else if (attachment_check_offer(self->attachment, &result->export, &grown, &err)) {
+		refuse_offer(self, result, &err);
+	} else {
+		accept_offer(self, result, grown);
+	}
+	free(result);
+	supervisor_event(self, FSM_EV_TICK, 0);
+}
+
+static void shut_link(struct supervisor *self, unsigned at)
+{
+	struct link *link = &self->attachment->links[at];
+	struct error err;
+	int rc;
+
+	if (link->fd >= 0) {
+		link_shut(link, self->attachment->index, self->fsm.links[at].renewing && !self->fsm.links[at].renew_now);
+		return;
+	}
+	rc = sock_destroy(&link->local, &link->peer, &err);
+	if (rc && rc != -ENOENT) {
+		supervisor_log(LOG_NOTICE, "/dev/nbd%d: a link of the former supervisor stays unwatched until it ends: %s", self->attachment->index, err.text);
+		enqueue(self, FSM_EV_CANNOT_SHUT, at);
+	}
+}
+
+static void hand_over(struct supervisor *self, unsigned at)
+{
+	struct attachment *attachment = self->attachment;
+	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .fd = self->standby.fd};
+	struct error err;
+	int rc = link_prepare(&self->standby, &err);
+
+	if (!rc)
+		rc = nbd_genl_reconfigure(&attachment->genl, &params, &err);
+	if (rc) {
+		link_close(&self->standby);
+		if (rc == -ENOTCONN)
+			supervisor_log(LOG_NOTICE, "/dev/nbd%d was disconnected by somebody else", attachment->index);
+		else
+			supervisor_note(self, LOG_ERR, "", &err);
+		enqueue(self, rc == -ENOTCONN ? FSM_EV_GONE : FSM_EV_HAND_OVER_FAILED, at);
+		return;
+	}
+	if (self->fsm.trial)
+		self->trial_former = attachment->links[at];
+	link_close(&attachment->links[at]);
+	attachment->links[at] = self->standby;
+	self->standby.fd = -1;
+	look_forget(&self->look, at, supervisor_now_ms());
+	enqueue(self, FSM_EV_HANDED_OVER, at);
+}
+
+static void start_probe(struct supervisor *self)
+{
+	struct attachment *attachment = self->attachment;
+	struct error err;
+
+	/* One that hangs from a former link will be done by this one as well as a new one would. */
+	if (self->probe.poll_fd < 0 &&
+		probe_start(&self->probe, attachment->index, attachment->block_size_bytes, attachment->link_count > 1, &err))
+		supervisor_note(self, LOG_ERR, "cannot prove the new link: ", &err);
+}
+
+static void drop_link(struct supervisor *self, unsigned at)
+{
+	struct link *link = &self->attachment->links[at];
+
+	if (link->fd >= 0)
+		link_shut(link, self->attachment->index, false);
+	link_close(link);
+	if (self->fsm.trial) {
+		*link = self->trial_former;
+		link->fd = -1;
+	}
+	look_forget(&self->look, at, supervisor_now_ms());
+}
+
+/* What waits for a link is sent over this one, which is closed already, and fails since there is no time left to wait for another; what
+ * waits for its timer follows when that runs out. The device stays configured: only its users know when they are done with it. */
+static void fail_device(struct supervisor *self)
+{
+	struct attachment *attachment = self->attachment;
+	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .set_dead_conn_timeout = true};
+	struct error err;
+	int pair[2];
+
+	if (!*self->reason)
+		snprintf(self->reason, sizeof(self->reason), "the server did not come back");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		supervisor_log(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, strerror(errno));
+		return;
+	}
+	close(pair[1]);
+	params.fd = pair[0];
+	if (nbd_genl_reconfigure(&attachment->genl, &params, &err))
+		supervisor_log(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, err.text);
+	close(pair[0]);
+}
+
+static void carry_out(struct supervisor *self, const struct fsm_action *action)
+{
+	switch (action->type) {
+	case FSM_NEGOTIATE:    start_attempt(self); break;
+	case FSM_CANCEL:       if (self->attempting) attempt_cancel(&self->attempt); self->attempting = false; break;
+	case FSM_DROP_STANDBY: link_close(&self->standby); break;
+	case FSM_SHUT:         shut_link(self, action->link); break;
+	case FSM_HAND_OVER:    hand_over(self, action->link); break;
+	case FSM_PROVE:        start_probe(self); break;
+	case FSM_DROP_LINK:    drop_link(self, action->link); break;
+	case FSM_FAIL_DEVICE:  fail_device(self); break;
+	case FSM_END:          self->done = true; break;
+	}
+}
+
+static void on_proven(struct supervisor *self, unsigned at, bool renewal)
+{
+	struct attachment *attachment = self->attachment;
+	int64_t ms = self->lost_at_ms < 0 ? 0 : supervisor_now_ms() - self->lost_at_ms;
+
+	if (renewal)
+		supervisor_log(LOG_INFO, "/dev/nbd%d: the link to %s was renewed", attachment->index, attachment->links[at].address);
+	else
+		supervisor_log(LOG_NOTICE, "/dev/nbd%d: reconnected to %s after %lld.%lld s", attachment->index, attachment->links[at].address,
+			(long long)(ms / 1000), (long long)(ms % 1000 / 100));
+	self->lost_at_ms = -1;
+	for (unsigned i = 0; i < self->fsm.link_count; i++)
+		if (self->fsm.links[i].state != FSM_LINK_ALIVE)
+			self->lost_at_ms = supervisor_now_ms(); /* there are more to bring back */
+	*self->reason = 0;
+	store_link(at, attachment->links[at].fd);
+	state_save(attachment);
+	if (attachment->offered_size_bytes && attachment->options.auto_resize)
+		supervisor_resize_to(self, attachment->offered_size_bytes);
+	self->look_at_ms = supervisor_now_ms(); /* its rate is not known yet */
+}
+
+/* A link is gone, and not for its renewal. */
+static void note_loss(struct supervisor *self)
+{
+	for (unsigned i = 0; i < self->fsm.link_count && self->lost_at_ms < 0; i++) {
+		if (self->fsm.links[i].state == FSM_LINK_ALIVE || self->fsm.links[i].renewing)
+			continue;
+		self->lost_at_ms = supervisor_now_ms();
+		memcpy(self->lost_address, self->attachment->links[i].address, sizeof(self->lost_address));
+		kernel_log_read(&self->log);
+	}
+}
+
+static void one_event(struct supervisor *self, const struct fsm_event *event)
+{
+	uint64_t reconnects = self->fsm.reconnects, renewals = self->fsm.renewals;
+	unsigned at = self->fsm.work_link;
+	struct fsm_actions actions;
+
+	fsm_step(&self->fsm, event, &actions);
+	note_loss(self);
+	if (self->fsm.reconnects != reconnects || self->fsm.renewals != renewals)
+		on_proven(self, at, self->fsm.renewals != renewals);
+	for (unsigned i = 0; i < actions.count; i++)
+		carry_out(self, &actions.list[i]);
+}
+
+void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigned link)
+{
+	enqueue(self, type, link);
+	while (self->event_count) {
+		struct fsm_event event = self->events[self->event_first];
+
+		self->event_first = (self->event_first + 1) % (sizeof(self->events) / sizeof(self->events[0]));
+		self->event_count--;
+		one_event(self, &event);
+	}
+	supervisor_tell_state(self);
+}
+
+/* Has the link under proof carried data? PROBED: the read through the device was done. */
+static void judge_proof(struct supervisor *self, bool probed)
+{
+	unsigned at = self->fsm.work_link;
+	struct link *link = &self->attachment->links[at];
+	struct error err;
+
+	if (link_prove(link, &err) == -EPROTO) {
+		supervisor_note(self, LOG_CRIT, "", &err);
+		supervisor_event(self, FSM_EV_SILENT, at);
+	} else if (link_has_moved(link) || (probed && link->local.ss_family == AF_UNSPEC)) {
+		supervisor_event(self, FSM_EV_PROVEN, at);
+	} else if (probed) {
+		supervisor_event(self, self->attachment->link_count == 1 || self->fsm.trial ? FSM_EV_NOT_TAKEN : FSM_EV_UNUSED, at);
+	}
+}
+
+void supervisor_step_probe(struct supervisor *self)
+{
+	int rc = probe_step(&self->probe);
+	bool proving = self->fsm.work == FSM_WORK_PROVE;
+
+	if (rc == 1 || !proving)
+		return;
+	if (rc < 0)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: a read of the first block fails: %s", self->attachment->index, strerror(-rc));
+	/* A failure that came from the server is an answer. Any other moved nothing. */
+	judge_proof(self, rc == 0);
+	if (rc < 0 && self->fsm.work == FSM_WORK_PROVE)
+		supervisor_event(self, FSM_EV_SILENT, self->fsm.work_link);
+}

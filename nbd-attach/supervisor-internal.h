@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the supervisor's parts share: the loop (supervisor.c), what it does (supervisor-act.c), what it says (supervisor-status.c), and
+ * growing a device (supervisor-resize.c). */
+#ifndef NBDA_SUPERVISOR_INTERNAL_H
+#define NBDA_SUPERVISOR_INTERNAL_H
+#include "attachment.h"
+#include "control.h"
+#include "kernel-log.h"
+#include "probe.h"
+#include "supervisor-fsm.h"
+#include "supervisor-look.h"
+
+enum resize_state {
+	RESIZE_NONE,
+	RESIZE_ASKING, /* an attempt asks the server */
+	RESIZE_QUIET,  /* its answer waits for a moment with nothing in flight (kernel fact 9) */
+};
+
+struct resize {
+	enum resize_state state;
+	struct attempt attempt;
+	int client;           /* slot in control; -1: nobody waits for an answer */
+	uint64_t size_bytes;
+	int64_t until_ms;     /* QUIET; -1: for as long as it takes */
+};
+
+struct supervisor {
+	struct attachment *attachment;
+	struct fsm fsm;
+	struct fsm_event events[2 * FSM_LINKS_MAX]; /* a ring */
+	unsigned event_first, event_count;
+	struct look look;
+	int64_t look_at_ms;
+	struct nbd_genl listener;
+	struct kernel_log log;
+	uint64_t error_replies_told, timeouts_seen;
+	struct control control;
+	int signal_fd;
+
+	bool attempting;
+	struct attempt attempt;
+	struct link standby;                   /* fd -1: none */
+	struct link trial_former;              /* the unwatched link that is on trial */
+	struct probe probe;
+	struct resize resize;
+	struct probe detacher;                 /* told to end: a child sees whether the device can be taken along */
+	int64_t detacher_until_ms;
+
+	const char *state;                     /* as told last */
+	time_t state_since;
+	int64_t lost_at_ms;                    /* for "after N s" */
+	char reason[sizeof(((struct error *)0)->text)]; /* the last error; empty: none since the last proof */
+	char lost_address[64];
+	bool done;
+};
+
+/* supervisor-act.c */
+/* Feed the state function, and do what it says until it says nothing more. */
+void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigned link);
+void supervisor_step_attempt(struct supervisor *self);
+void supervisor_step_probe(struct supervisor *self);
+/* Remember and log an error, once. */
+void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err);
+
+/* supervisor-status.c */
+const char *supervisor_state(const struct supervisor *self);
+/* Documented in nbd-attach(8), JSON. */
+json_object *supervisor_status(struct supervisor *self);
+/* Log, and tell the service manager, when the state is another than it was. */
+void supervisor_tell_state(struct supervisor *self);
+
+/* supervisor-resize.c */
+void supervisor_resize_init(struct supervisor *self);
+/* A client asks for it; it is answered now or later. */
+void supervisor_resize_ask(struct supervisor *self, size_t client);
+/* A reconnect found the export grown. */
+void supervisor_resize_to(struct supervisor *self, uint64_t size_bytes);
+void supervisor_resize_step(struct supervisor *self);
+int64_t supervisor_resize_deadline_ms(const struct supervisor *self);
+void supervisor_resize_cancel(struct supervisor *self);
+
+/* The loop's clock, that of everything absolute here. */
+int64_t supervisor_now_ms(void);
+
+#endif
