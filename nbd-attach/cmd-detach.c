@@ -19,37 +19,27 @@ static void wait_for_supervisor(int index)
 		poll(NULL, 0, 10);
 }
 
-/* What is not written yet can only be written by a server that is there: waiting for it here could take as long as --dead-timeout. */
-static int choose_how(int index, bool force, enum detach_how *how, struct error *err)
+/* Nothing here may wait for a server that is away. */
+static enum detach_how choose_how(int index, bool force)
 {
 	json_object *status = force ? NULL : control_ask(index), *value = NULL;
 	const char *state = status && json_object_object_get_ex(status, "state", &value) ? json_object_get_string(value) : "alive";
-	int rc = 0;
+	bool reachable = strcmp(state, "alive") == 0;
 
-	*how = force ? DETACH_FORCED : strcmp(state, "failed") == 0 ? DETACH_FAILED : DETACH_IF_UNUSED;
-	if (strcmp(state, "reconnecting") == 0 || strcmp(state, "stopped") == 0) {
-		error_set(err, ERROR_BUSY, EBUSY, "the server of /dev/nbd%d is away (%s): what is not written yet would be lost", index, state);
-		rc = error_hint(err, -EBUSY, "wait until it is back (nbd-attach status), or detach with --force and lose it");
-	}
 	json_object_put(status);
-	return rc;
+	return force ? DETACH_FORCED : reachable ? DETACH_IF_UNUSED : DETACH_UNREACHABLE;
 }
 
 static int detach(int index, bool force, char *warning, size_t warning_size, struct error *err)
 {
-	enum detach_how how;
 	struct nbd_genl genl;
-	int rc = choose_how(index, force, &how, err);
-
-	if (rc)
-		return rc;
-	rc = nbd_genl_open(&genl, err);
+	int rc = nbd_genl_open(&genl, err);
 
 	if (rc == -ENOENT)
 		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
 	if (rc)
 		return rc;
-	rc = device_detach(&genl, index, how, warning, warning_size, err);
+	rc = device_detach(&genl, index, choose_how(index, force), warning, warning_size, err);
 	nbd_genl_close(&genl);
 	return rc;
 }

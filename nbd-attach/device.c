@@ -147,6 +147,8 @@ int device_detach(struct nbd_genl *genl, int index, enum detach_how how, char *w
 		rc = check_unused(index, err);
 	if (!rc && how == DETACH_IF_UNUSED)
 		rc = claim_and_write_back(index, &fd, warning, warning_size, err);
+	if (!rc && how == DETACH_UNREACHABLE && warning)
+		snprintf(warning, warning_size, "the server could not be told to flush its cache: it is away; if it crashed, its last writes may be lost");
 	if (!rc)
 		rc = nbd_genl_disconnect(genl, index, err);
 	if (fd >= 0)

@@ -19,16 +19,30 @@ void supervisor_note(struct supervisor *self, int priority, const char *what, co
 	memcpy(self->reason, err->text, sizeof(self->reason));
 }
 
+#define EVENTS_MAX (sizeof(((struct supervisor *)0)->events) / sizeof(struct fsm_event))
+
+static struct fsm_event make_event(enum fsm_event_type type, unsigned link)
+{
+	struct fsm_event event = {.type = type, .link = link, .now_ms = supervisor_now_ms()};
+
+	if (getrandom(&event.random, sizeof(event.random), GRND_NONBLOCK) < 0)
+		event.random = (uint32_t)event.now_ms * 2654435761U;
+	return event;
+}
+
 static void enqueue(struct supervisor *self, enum fsm_event_type type, unsigned link)
 {
-	unsigned size = sizeof(self->events) / sizeof(self->events[0]);
-	struct fsm_event *event = &self->events[(self->event_first + self->event_count) % size];
+	if (self->event_count < EVENTS_MAX) /* each action leads to one event at most */
+		self->events[(self->event_first + self->event_count++) % EVENTS_MAX] = make_event(type, link);
+}
 
-	if (self->event_count == size)
-		return; /* cannot be: each action leads to one event at most */
-	*event = (struct fsm_event){.type = type, .link = link, .now_ms = supervisor_now_ms()};
-	if (getrandom(&event->random, sizeof(event->random), GRND_NONBLOCK) < 0)
-		event->random = (uint32_t)event->now_ms * 2654435761U;
+/* What an action led to goes before what else has happened. */
+static void enqueue_outcome(struct supervisor *self, enum fsm_event_type type, unsigned link)
+{
+	if (self->event_count == EVENTS_MAX)
+		return;
+	self->event_first = (self->event_first + EVENTS_MAX - 1) % EVENTS_MAX;
+	self->events[self->event_first] = make_event(type, link);
 	self->event_count++;
 }
 
@@ -52,7 +66,7 @@ static void start_attempt(struct supervisor *self)
 
 	/* A hang-up is also how somebody else's disconnect looks. */
 	if (!sysfs_device_configured(attachment->index)) {
-		enqueue(self, FSM_EV_GONE, 0);
+		enqueue_outcome(self, FSM_EV_GONE, 0);
 		return;
 	}
 	if (self->lost_at_ms >= 0 && self->fsm.attempts == 0)
@@ -63,7 +77,7 @@ static void start_attempt(struct supervisor *self)
 		return;
 	}
 	supervisor_note(self, LOG_ERR, "cannot try to connect: ", &err);
-	enqueue(self, FSM_EV_ATTEMPT_FAILED, 0);
+	enqueue_outcome(self, FSM_EV_ATTEMPT_FAILED, 0);
 }
 
 static void refuse_offer(struct supervisor *self, struct attempt_result *result, const struct error *err)
@@ -130,7 +144,7 @@ static void shut_link(struct supervisor *self, unsigned at)
 	rc = sock_destroy(&link->local, &link->peer, &err);
 	if (rc && rc != -ENOENT) {
 		supervisor_log(LOG_NOTICE, "/dev/nbd%d: a link of the former supervisor stays unwatched until it ends: %s", self->attachment->index, err.text);
-		enqueue(self, FSM_EV_CANNOT_SHUT, at);
+		enqueue_outcome(self, FSM_EV_CANNOT_SHUT, at);
 	}
 }
 
@@ -149,7 +163,7 @@ static void hand_over(struct supervisor *self, unsigned at)
 			supervisor_log(LOG_NOTICE, "/dev/nbd%d was disconnected by somebody else", attachment->index);
 		else
 			supervisor_note(self, LOG_ERR, "", &err);
-		enqueue(self, rc == -ENOTCONN ? FSM_EV_GONE : FSM_EV_HAND_OVER_FAILED, at);
+		enqueue_outcome(self, rc == -ENOTCONN ? FSM_EV_GONE : FSM_EV_HAND_OVER_FAILED, at);
 		return;
 	}
 	if (self->fsm.trial)
@@ -158,7 +172,7 @@ static void hand_over(struct supervisor *self, unsigned at)
 	attachment->links[at] = self->standby;
 	self->standby.fd = -1;
 	look_forget(&self->look, at, supervisor_now_ms());
-	enqueue(self, FSM_EV_HANDED_OVER, at);
+	enqueue_outcome(self, FSM_EV_HANDED_OVER, at);
 }
 
 static void start_probe(struct supervisor *self)
@@ -277,7 +291,7 @@ void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigne
 	while (self->event_count) {
 		struct fsm_event event = self->events[self->event_first];
 
-		self->event_first = (self->event_first + 1) % (sizeof(self->events) / sizeof(self->events[0]));
+		self->event_first = (self->event_first + 1) % EVENTS_MAX;
 		self->event_count--;
 		one_event(self, &event);
 	}
