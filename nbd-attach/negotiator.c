@@ -113,12 +113,14 @@ static int connect_server(struct negotiator *self, struct error *err)
 
 static int start_tls(struct negotiator *self, struct error *err)
 {
+	const struct target *target = self->job->target;
+	const char *host = target->host_count ? target->hosts[self->result.host_index].name : "";
 	int rc;
 
 	stage(self, "starting TLS");
 	rc = nego_starttls(&self->nego, err);
 	if (!rc)
-		rc = tls_session_start(&self->session, &self->transport, self->job->tls, &self->result.tls, err);
+		rc = tls_session_start(&self->session, &self->transport, self->job->tls, host, &self->result.tls, err);
 	self->nego.tls_active = rc == 0;
 	return rc;
 }
