@@ -23,7 +23,7 @@ static int reply_error(uint32_t nbd_errno, struct error *err)
 static int wrong_magic(const struct nego *nego, uint32_t magic, struct error *err)
 {
 	if (magic != NBD_STRUCTURED_REPLY_MAGIC && magic != NBD_EXTENDED_REPLY_MAGIC)
-		return error_set(err, ERROR_SERVER, EPROTO, "the server's reply to our first read has a wrong magic number (0x%08x)", magic);
+		return error_set(err, ERROR_SERVER, EPROTO, "%s has a wrong magic number (0x%08x)", nego->transport->waiting_for, magic);
 	error_set(err, nego->tls_active ? ERROR_TLS : ERROR_SERVER, EPROTO,
 		"the server sent a structured reply that nobody negotiated%s",
 		nego->tls_active ? " within TLS: options were injected before TLS began, and this server kept them (CVE-2021-3716)" : "");
@@ -31,7 +31,7 @@ static int wrong_magic(const struct nego *nego, uint32_t magic, struct error *er
 							 : "the server is broken, or somebody on the path tampers with it");
 }
 
-int nego_canary(struct nego *nego, uint32_t block_size_bytes, struct error *err)
+int nego_canary(struct nego *nego, uint32_t block_size_bytes, const char *name, struct error *err)
 {
 	_cleanup_free_ uint8_t *data = malloc(block_size_bytes);
 	uint8_t request[28] = {0}, reply[16];
@@ -39,7 +39,7 @@ int nego_canary(struct nego *nego, uint32_t block_size_bytes, struct error *err)
 
 	if (!data)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	nego->transport->waiting_for = "the server's reply to a first read";
+	nego->transport->waiting_for = name;
 	wire_put_u32(request, NBD_REQUEST_MAGIC_);
 	wire_put_u16(request + 6, NBD_COMMAND_READ);
 	if (getrandom(request + 8, 8, 0) != 8)

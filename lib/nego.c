@@ -153,9 +153,17 @@ int nego_reply_error(const struct nego *nego, uint32_t option, const char *expor
 int nego_check_silence(struct nego *nego, const char *where, struct error *err)
 {
 	uint8_t byte;
+	ssize_t n = transport_pending(nego->transport) ? 1 : recv(nego->transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-	if (transport_pending(nego->transport) == 0 && recv(nego->transport->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+	if (n < 0 && errno == EAGAIN)
 		return 0;
+	if (n <= 0) {
+		/* Under kernel TLS, EIO is a record that holds no data: an alert, a ticket, a new key. The driver could not take it either. */
+		int errno_value = n == 0 ? ECONNRESET : errno;
+
+		error_set(err, ERROR_UNREACHABLE, errno_value, "the connection ended %s: %s", where, n == 0 ? "the server closed it" : strerror(errno_value));
+		return error_retry(err, -errno_value);
+	}
 	error_set(err, ERROR_SERVER, EPROTO, "bytes that nobody asked for came %s", where);
 	return error_hint(err, -EPROTO, "the server is broken, or somebody on the path inserted them: do not use this path until you know");
 }

@@ -46,9 +46,11 @@ int nego_list(struct nego *nego, int (*emit)(const struct export_info *info, voi
 /* OPT_ABORT, as a courtesy; no answer is waited for. */
 void nego_abort(struct nego *nego);
 /* One small read in the transmission phase, which has to come back as a simple reply: a structured one means that somebody
- * negotiated on our behalf before TLS began (CVE-2021-3716). BLOCK_SIZE_BYTES bytes at offset 0 are read and dropped. */
-int nego_canary(struct nego *nego, uint32_t block_size_bytes, struct error *err);
-/* 0 when neither the session nor the socket holds a byte that nobody asked for; -EPROTO (ERROR_SERVER) otherwise, saying WHERE. */
+ * negotiated on our behalf before TLS began (CVE-2021-3716). BLOCK_SIZE_BYTES bytes at offset 0 are read and dropped.
+ * NAME is what a message calls the reply: "the server's reply to a first read". */
+int nego_canary(struct nego *nego, uint32_t block_size_bytes, const char *name, struct error *err);
+/* 0 when neither the session nor the socket holds a byte that nobody asked for; -EPROTO (ERROR_SERVER) otherwise, saying WHERE. A
+ * connection that has ended or broken fails as well. */
 int nego_check_silence(struct nego *nego, const char *where, struct error *err);
 
 /* Shared by the option files. */

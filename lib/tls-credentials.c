@@ -226,7 +226,7 @@ static int check_config(const struct tls_config *config, struct error *err)
 	return 0;
 }
 
-int tls_credentials_load(struct tls_credentials **out, const struct tls_config *config, const char *host, struct error *err)
+int tls_credentials_load(struct tls_credentials **out, const struct tls_config *config, struct error *err)
 {
 	struct tls_config effective = *config;
 	struct tls_credentials *creds;
@@ -240,7 +240,7 @@ int tls_credentials_load(struct tls_credentials **out, const struct tls_config *
 	if (!creds)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	creds->min_version = config->min_version ? config->min_version : TLS_VERSION_1_3;
-	if (!text_copy(creds->hostname, sizeof(creds->hostname), config->hostname ? config->hostname : host))
+	if (!text_copy(creds->hostname, sizeof(creds->hostname), config->hostname ? config->hostname : ""))
 		rc = error_set(err, ERROR_USAGE, ENAMETOOLONG, "the host name to verify is too long");
 	if (!rc && config->pin) {
 		rc = tls_pin_parse(creds->pin, config->pin, err);

@@ -15,7 +15,7 @@ struct tls_config {
 	const char *certificates_dir; /* ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem: as libnbd, nbdkit and QEMU */
 	const char *psk_file;         /* psktool's "user:hex" lines; with it, no certificates */
 	const char *username;         /* PSK identity; the file's only one when not given */
-	const char *hostname;         /* name to verify and to send as SNI; the target's host when not given */
+	const char *hostname;         /* name to verify and to send as SNI; the connected host's when not given */
 	const char *pin;              /* sha256:HEX or sha256:BASE64 of the server's public key (SPKI) */
 	const char *priority;         /* GnuTLS priority string; refused when it names nothing that kTLS carries */
 	enum tls_version min_version; /* 0: 1.3 */
@@ -23,9 +23,9 @@ struct tls_config {
 
 struct tls_credentials;
 
-/* Load and check everything; HOST is the name to verify when config says none. Prints nothing. The file's contents are
- * only in GnuTLS's memory afterwards. Free with tls_credentials_free(), which wipes. */
-int tls_credentials_load(struct tls_credentials **creds, const struct tls_config *config, const char *host, struct error *err);
+/* Load and check everything. Prints nothing. The file's contents are only in GnuTLS's memory afterwards. Free with
+ * tls_credentials_free(), which wipes. */
+int tls_credentials_load(struct tls_credentials **creds, const struct tls_config *config, struct error *err);
 void tls_credentials_free(struct tls_credentials *creds);
 
 #endif

@@ -15,7 +15,8 @@
 struct tls_session {
 	gnutls_session_t gnutls;
 	const struct tls_credentials *creds;
-	struct tls_info *info;      /* during the handshake only */
+	const char *hostname;       /* to verify, and for SNI; this and the next during the handshake only */
+	struct tls_info *info;
 	struct error verify_error;  /* why our own check refused the peer */
 	bool refused_peer;
 	bool handshake_done;
@@ -165,7 +166,7 @@ static int verify_callback(gnutls_session_t gnutls)
 {
 	struct tls_session *session = gnutls_session_get_ptr(gnutls);
 
-	if (tls_verify_peer(gnutls, session->creds, session->info, &session->verify_error) == 0)
+	if (tls_verify_peer(gnutls, session->creds, session->hostname, session->info, &session->verify_error) == 0)
 		return 0;
 	session->refused_peer = true;
 	return GNUTLS_E_CERTIFICATE_ERROR;
@@ -174,6 +175,7 @@ static int verify_callback(gnutls_session_t gnutls)
 static int configure(struct tls_session *session, struct transport *transport, struct error *err)
 {
 	const struct tls_credentials *creds = session->creds;
+	const char *hostname = session->hostname;
 	unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
 	unsigned char address[16];
 	int rc;
@@ -186,8 +188,8 @@ static int configure(struct tls_session *session, struct transport *transport, s
 	if (rc == 0)
 		rc = creds->psk ? gnutls_credentials_set(session->gnutls, GNUTLS_CRD_PSK, creds->psk)
 				: gnutls_credentials_set(session->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
-	if (rc == 0 && *creds->hostname && inet_pton(AF_INET, creds->hostname, address) != 1 && inet_pton(AF_INET6, creds->hostname, address) != 1)
-		rc = gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, creds->hostname, strlen(creds->hostname));
+	if (rc == 0 && *hostname && inet_pton(AF_INET, hostname, address) != 1 && inet_pton(AF_INET6, hostname, address) != 1)
+		rc = gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, hostname, strlen(hostname));
 	if (rc < 0)
 		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", gnutls_strerror(rc));
 	gnutls_session_set_ptr(session->gnutls, session);
@@ -251,7 +253,7 @@ static int handshake(struct tls_session *session, struct transport *transport, s
 	return -EACCES;
 }
 
-int tls_session_start(struct tls_session **out, struct transport *transport, const struct tls_credentials *creds,
+int tls_session_start(struct tls_session **out, struct transport *transport, const struct tls_credentials *creds, const char *host,
 	struct tls_info *info, struct error *err)
 {
 	struct tls_session *session = calloc(1, sizeof(*session));
@@ -261,12 +263,14 @@ int tls_session_start(struct tls_session **out, struct transport *transport, con
 	if (!session)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	session->creds = creds;
+	session->hostname = *creds->hostname ? creds->hostname : host;
 	session->info = info;
 	rc = configure(session, transport, err);
 	if (!rc)
 		rc = handshake(session, transport, err);
 	if (!rc)
 		rc = check_negotiated(session, info, err);
+	session->hostname = NULL;
 	session->info = NULL;
 	if (rc) {
 		tls_session_free(session);

@@ -24,8 +24,10 @@ struct tls_info {
 struct tls_session;
 
 /* Handshake over TRANSPORT's socket, verify, and turn TRANSPORT into the TLS one. No byte may have been read ahead. On
- * failure the transport is unusable. INFO may be filled also on failure (what was presented). */
-int tls_session_start(struct tls_session **session, struct transport *transport, const struct tls_credentials *creds,
+ * failure the transport is unusable. INFO may be filled also on failure (what was presented). HOST is the name of the host at the
+ * other end: the one to verify and to send as SNI unless CREDS name another. It may be empty (a unix socket) when there is no
+ * certificate to find it in. */
+int tls_session_start(struct tls_session **session, struct transport *transport, const struct tls_credentials *creds, const char *host,
 	struct tls_info *info, struct error *err);
 /* Move the session's keys into the kernel, both directions, and wipe GnuTLS's. Refuses when GnuTLS holds an unread byte
  * (kernel fact 15). After it, the socket carries plaintext for its users and TLS on the wire. */

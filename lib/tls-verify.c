@@ -141,6 +141,8 @@ static int check_name(gnutls_x509_crt_t crt, const char *hostname, struct error 
 	size_t cn_size = sizeof(cn), address_size = 0;
 	bool matches;
 
+	if (!*hostname)
+		return error_set(err, ERROR_TLS, EACCES, "there is no host name to look for in the server's certificate");
 	if (inet_pton(AF_INET, hostname, address) == 1)
 		address_size = 4;
 	else if (inet_pton(AF_INET6, hostname, address) == 1)
@@ -236,7 +238,8 @@ static int check_pin(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
 	return error_hint(err, -EACCES, "if the server got a new key, pin that one; if not, this is not your server");
 }
 
-int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds, struct tls_info *info, struct error *err)
+int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds, const char *hostname, struct tls_info *info,
+	struct error *err)
 {
 	gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER};
 	unsigned count = 0, status = 0;
@@ -261,5 +264,5 @@ int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *cred
 		return error_set(err, ERROR_TLS, EACCES, "the server's certificate cannot be checked: %s", gnutls_strerror(rc));
 	if (status)
 		return explain(status, crt, creds, info, err);
-	return check_name(crt, creds->hostname, err);
+	return check_name(crt, hostname, err);
 }

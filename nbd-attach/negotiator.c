@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Every byte from the network is read here, in a process that has nothing: see sandbox.h. Blocking code under one deadline, in the
- * order of the protocol: connect, greeting, STARTTLS, TLS, GO, the canary, kernel TLS. */
+ * order of the protocol: connect, greeting, STARTTLS, TLS, GO, the canary, kernel TLS, and a second canary through it. */
 #include "negotiator.h"
 #include "cleanup.h"
 #include "nbd-protocol.h"
@@ -113,14 +113,30 @@ static int connect_server(struct negotiator *self, struct error *err)
 
 static int start_tls(struct negotiator *self, struct error *err)
 {
+	const struct target *target = self->job->target;
+	const char *host = target->host_count ? target->hosts[self->result.host_index].name : "";
 	int rc;
 
 	stage(self, "starting TLS");
 	rc = nego_starttls(&self->nego, err);
 	if (!rc)
-		rc = tls_session_start(&self->session, &self->transport, self->job->tls, &self->result.tls, err);
+		rc = tls_session_start(&self->session, &self->transport, self->job->tls, host, &self->result.tls, err);
 	self->nego.tls_active = rc == 0;
 	return rc;
+}
+
+/* That the kernel took the keys does not say that it encrypts with them as the server does. The server's answer to a read through it
+ * does, in both directions, and before an old link is given up for this one. */
+static int enter_kernel_tls(struct negotiator *self, uint32_t block_size_bytes, struct error *err)
+{
+	int rc = tls_session_arm_ktls(self->session, &self->transport, err);
+
+	if (rc)
+		return rc;
+	stage(self, "waiting for the reply to a read through kernel TLS");
+	transport_init_plain(&self->transport, self->fd, self->transport.deadline_ms);
+	rc = nego_canary(&self->nego, block_size_bytes, "the server's reply to a read through kernel TLS", err);
+	return rc ? rc : nego_check_silence(&self->nego, "behind the reply to a read through kernel TLS", err);
 }
 
 static int enter_export(struct negotiator *self, struct error *err)
@@ -139,12 +155,12 @@ static int enter_export(struct negotiator *self, struct error *err)
 	if (rc)
 		return rc;
 	stage(self, "waiting for the reply to a first read");
-	rc = nego_canary(&self->nego, block_size_bytes, err);
+	rc = nego_canary(&self->nego, block_size_bytes, "the server's reply to a first read", err);
 	if (!rc)
 		rc = nego_check_silence(&self->nego, "behind the reply to our first read", err);
 	if (rc || !self->session || self->job->skip_ktls)
 		return rc;
-	return tls_session_arm_ktls(self->session, &self->transport, err);
+	return enter_kernel_tls(self, block_size_bytes, err);
 }
 
 /* Names first, all of them; only then ask about each: no other option may come between a list's replies. */

@@ -274,5 +274,5 @@ int options_credentials(struct options *options, struct target *target, struct t
 		return error_set(err, ERROR_USAGE, EINVAL, "the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared key: choose one");
 	if (!target->host_count && !config->hostname && !config->psk_file && !config->pin)
 		return error_set(err, ERROR_USAGE, EINVAL, "a unix socket has no host name to verify: say which to expect with --tls-hostname");
-	return tls_credentials_load(creds, config, target->hosts[0].name, err);
+	return tls_credentials_load(creds, config, err);
 }

@@ -405,7 +405,7 @@ static void all_replies(const char *dir)
 	}
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", dir);
 	config.ca_file = ca;
-	if (tls_credentials_load(&client_credentials, &config, "127.0.0.1", &err) == 0) {
+	if (tls_credentials_load(&client_credentials, &config, &err) == 0) {
 		tls12_hello_request(shared);
 		tls_credentials_free(client_credentials);
 	} else
@@ -489,7 +489,7 @@ static int load(const char *dir)
 	server_credentials = peer_load_credentials(dir);
 	if (!server_credentials)
 		return -EIO;
-	if (tls_credentials_load(&client_credentials, &config, "127.0.0.1", &err) == 0)
+	if (tls_credentials_load(&client_credentials, &config, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s | %s\n", err.text, err.hint);
 	return -EIO;

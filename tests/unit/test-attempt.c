@@ -205,6 +205,28 @@ static void a_negotiator_that_dies_is_told_of(void **state)
 	close(fd);
 }
 
+static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
+{
+	struct sockaddr_in *address;
+	struct known_address known = {.length = sizeof(*address)};
+	struct attempt attempt;
+	struct target target;
+	struct error err;
+	int fd = silent_server(&target);
+	struct attempt_job job = job_for(&target, 20000);
+
+	(void)state;
+	address = (struct sockaddr_in *)&known.address;
+	assert_int_equal(getsockname(fd, (struct sockaddr *)address, &known.length), 0);
+	strcpy(target.hosts[0].name, "no-such-host.invalid");
+	job.known = &known;
+	job.impatient = true;
+	assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+	wait_until_waiting(&attempt);
+	attempt_cancel(&attempt);
+	close(fd);
+}
+
 /* From here on we are the negotiator, and a bad one. */
 struct fake {
 	struct attempt attempt;
@@ -315,6 +337,15 @@ static void a_unix_socket_is_host_0(void **state)
 
 	fake->target.host_count = 0;
 	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	assert_int_equal(send_and_step(fake, sizeof(fake->message)), 0);
+}
+
+static void a_unix_socket_is_no_other_host(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->target.host_count = 0;
+	fake->message.type = ATTEMPT_MESSAGE_RESULT;
 	fake->message.result.host_index = 1;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 }
@@ -361,6 +392,7 @@ int main(void)
 		cmocka_unit_test(a_silent_server_costs_the_deadline_and_no_more),
 		cmocka_unit_test(a_stuck_negotiator_is_killed_at_the_deadline),
 		cmocka_unit_test(a_negotiator_that_dies_is_told_of),
+		cmocka_unit_test(a_name_without_a_resolver_is_tried_where_it_was),
 		cmocka_unit_test_setup_teardown(a_message_of_the_wrong_size_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(an_unknown_message_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(text_from_the_negotiator_is_cut_and_cleaned, setup_fake, teardown_fake),
@@ -368,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_host_that_was_not_among_those_given_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(each_of_the_hosts_given_is_taken, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_unix_socket_is_host_0, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(a_unix_socket_is_no_other_host, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_result_without_its_socket_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_socket_said_to_have_ktls_is_looked_at, setup_fake, teardown_fake),
 	};
