@@ -15,6 +15,9 @@ void control_remove(int index);
 void control_answer(int fd, const struct attachment *attachment);
 /* The other side: the supervisor's answer, parsed, or NULL when there is none within a second (nobody watches the device). */
 json_object *control_ask(int index);
+/* Ask the supervisor to do COMMAND ("resize"). The answer has "ok" (bool), and "error", "hint" and "exit_status" where that is
+ * false; the caller frees it. NULL when nobody answers within TIMEOUT_MS. */
+json_object *control_command(int index, const char *command, int timeout_ms);
 /* Does the device's supervisor still listen? */
 bool control_exists(int index);
 /* What is told: documented in nbd-attach(8), JSON. */
