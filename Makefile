@@ -116,11 +116,13 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
 	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
+	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
-		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md
+		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
+		$(DESTDIR)$(docdir)/reconnect.md
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay

@@ -3,13 +3,17 @@
 #include "commands.h"
 #include "control.h"
 #include "report.h"
+#include "status-text.h"
 #include "sysfs.h"
 #include <errno.h>
-#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#define WATCH_INTERVAL_MS 1000
 
 /* "configured" is all that the kernel tells: not that the server is there (kernel fact 5). */
 static json_object *kernel_status(int index)
@@ -33,96 +37,116 @@ static json_object *kernel_status(int index)
 	return object;
 }
 
+static json_object *detached_status(int index)
+{
+	json_object *object = json_object_new_object();
+	char device[32];
+
+	snprintf(device, sizeof(device), "/dev/nbd%d", index);
+	json_object_object_add(object, "device", json_object_new_string(device));
+	json_object_object_add(object, "state", json_object_new_string("detached"));
+	return object;
+}
+
 static json_object *device_status(int index)
 {
 	json_object *object = control_ask(index);
 
-	return object ? object : kernel_status(index);
+	if (object)
+		return object;
+	if (sysfs_device_configured(index))
+		return kernel_status(index);
+	return detached_status(index); /* while it is watched; it may be attached again */
 }
 
-static const char *string_at(json_object *object, const char *key)
+static void print_text(json_object *devices)
 {
-	json_object *value = NULL;
-
-	return json_object_object_get_ex(object, key, &value) && value ? json_object_get_string(value) : "";
-}
-
-static uint64_t number_at(json_object *object, const char *key)
-{
-	json_object *value = NULL;
-
-	return json_object_object_get_ex(object, key, &value) && value ? json_object_get_uint64(value) : 0;
-}
-
-static void print_link(json_object *link, size_t number)
-{
-	json_object *tls = NULL;
-	char date[32];
-
-	printf("  link %zu:   %s, %s", number, string_at(link, "address"), string_at(link, "state"));
-	json_object_object_get_ex(link, "tls", &tls);
-	if (!tls) {
-		printf(", not encrypted\n");
-		return;
-	}
-	printf(", TLS %s %s %s\n", string_at(tls, "version"), string_at(tls, "cipher"), string_at(tls, "group"));
-	printf("    server:  verified by %s", string_at(tls, "authentication"));
-	if (number_at(tls, "peer_not_after_unix_sec")) {
-		report_format_date((int64_t)number_at(tls, "peer_not_after_unix_sec"), date, sizeof(date));
-		printf(": %s, until %s", string_at(tls, "peer_name"), date);
-	}
-	printf("\n    records: %" PRIu64 " sent, %" PRIu64 " received", number_at(link, "records_sent"), number_at(link, "records_received"));
-	if (number_at(link, "record_limit"))
-		printf(" of at most %" PRIu64, number_at(link, "record_limit"));
-	printf("%s\n", strcmp(string_at(link, "encryption_proven"), "true") == 0 ? ", encrypted by the kernel" : ", no data yet");
-}
-
-static void print_device(json_object *status)
-{
-	char size[32], since[40] = "";
-	json_object *links = NULL;
-	time_t when = (time_t)number_at(status, "since_unix_sec");
-	struct tm tm;
-
-	report_format_size(number_at(status, "size_bytes"), size, sizeof(size));
-	printf("%s: %s%s%s, %s%s\n", string_at(status, "device"), string_at(status, "uri"), *string_at(status, "uri") ? ", " : "", size,
-		string_at(status, "state"), strcmp(string_at(status, "read_only"), "true") == 0 ? ", read-only" : "");
-	if (!number_at(status, "supervisor_pid")) {
-		printf("  nobody watches it: no supervisor answers (are you root?), so whether the server is there is not known\n");
-		return;
-	}
-	if (localtime_r(&when, &tm))
-		strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("  since %s, supervisor is process %" PRIu64 "\n", since, number_at(status, "supervisor_pid"));
-	json_object_object_get_ex(status, "links", &links);
-	for (size_t i = 0; links && i < json_object_array_length(links); i++)
-		print_link(json_object_array_get_idx(links, i), i + 1);
-}
-
-static int print_all(json_object *devices, bool json)
-{
-	json_object *top;
 	size_t count = json_object_array_length(devices);
 
-	if (json) {
-		top = json_object_new_object();
-		json_object_object_add(top, "devices", devices);
-		return report_print_json(top);
-	}
 	for (size_t i = 0; i < count; i++)
-		print_device(json_object_array_get_idx(devices, i));
+		status_text_print(stdout, json_object_array_get_idx(devices, i), time(NULL), geteuid() == 0);
 	if (count == 0)
 		printf("no device is attached\n");
-	json_object_put(devices);
-	return report_finish(0);
+}
+
+/* ONLY: -1 for all. */
+static json_object *ask_all(int only)
+{
+	json_object *devices = json_object_new_array();
+	int *indices = NULL;
+	size_t count = 0;
+
+	if (only >= 0)
+		json_object_array_add(devices, device_status(only));
+	else
+		sysfs_list_devices(&indices, &count); /* without the driver there are none */
+	for (size_t i = 0; i < count; i++)
+		if (sysfs_device_configured(indices[i]))
+			json_object_array_add(devices, device_status(indices[i]));
+	free(indices);
+	return devices;
+}
+
+static json_object *top_of(json_object *devices)
+{
+	json_object *top = json_object_new_object();
+
+	json_object_object_add(top, "devices", devices);
+	return top;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* Once a second, until Ctrl-C or until nobody reads any more: neither is a failure. */
+static int watch(int only, bool json)
+{
+	struct sigaction action = {.sa_handler = on_interrupt};
+	struct pollfd reader = {.fd = STDOUT_FILENO}; /* no events: POLLERR and POLLHUP come unasked */
+	bool clear = !json && isatty(STDOUT_FILENO), first = true;
+	sigset_t interrupt;
+
+	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* a picture at a time */
+	while (!interrupted) {
+		json_object *devices, *top;
+
+		sigprocmask(SIG_BLOCK, &interrupt, NULL); /* half an answer would show the device as unwatched */
+		devices = ask_all(only);
+		if (json) {
+			top = top_of(devices);
+			puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+			json_object_put(top);
+		} else {
+			fputs(clear ? "\033[H\033[2J" : first ? "" : "\n", stdout);
+			print_text(devices);
+			json_object_put(devices);
+		}
+		first = false;
+		sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
+		if (fflush(stdout) != 0 && (errno == EPIPE || interrupted))
+			return 0;
+		if (ferror(stdout))
+			return report_finish(0);
+		if (!interrupted && poll(&reader, 1, WATCH_INTERVAL_MS) > 0)
+			return 0;
+	}
+	return 0;
 }
 
 int command_status(struct options *options)
 {
-	json_object *devices = json_object_new_array();
-	int *indices = NULL, only = -1, rc = 0;
+	json_object *devices;
+	int only = -1, rc = 0;
 	struct error err = {0};
-	size_t count = 0;
 
 	if (options->word_count)
 		rc = sysfs_parse_device(options->words[0], &only, &err);
@@ -130,17 +154,14 @@ int command_status(struct options *options)
 		rc = error_set(&err, ERROR_USAGE, EINVAL, "status of which device? \"auto\" is for attaching");
 	if (!rc && only >= 0 && !sysfs_device_configured(only))
 		rc = error_set(&err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", only);
-	if (rc) {
-		json_object_put(devices);
+	if (rc)
 		return report_error(&err);
-	}
-	if (only < 0)
-		sysfs_list_devices(&indices, &count); /* without the driver there are none */
-	for (size_t i = 0; i < count; i++)
-		if (sysfs_device_configured(indices[i]))
-			json_object_array_add(devices, device_status(indices[i]));
-	if (only >= 0)
-		json_object_array_add(devices, device_status(only));
-	free(indices);
-	return print_all(devices, options->json);
+	if (options->watch)
+		return watch(only, options->json);
+	devices = ask_all(only);
+	if (options->json)
+		return report_print_json(top_of(devices));
+	print_text(devices);
+	json_object_put(devices);
+	return report_finish(0);
 }

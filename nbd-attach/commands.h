@@ -7,6 +7,7 @@
 int command_attach(struct options *options);
 int command_detach(struct options *options);
 int command_status(struct options *options);
+int command_resize(struct options *options);
 int command_list(struct options *options);
 int command_info(struct options *options);
 int command_doctor(struct options *options);

@@ -30,9 +30,11 @@ _nbd_attach_words()
 _nbd_attach()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=attach
-	local commands="attach detach status list info doctor"
+	local commands="attach detach status resize list info doctor"
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
+	local attach="--connections --timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only
+		--foreground --version"
 	local all="--json --verbose --help"
 	COMPREPLY=()
 
@@ -44,15 +46,18 @@ _nbd_attach()
 	--tls-pin) _nbd_attach_words "sha256:"; return ;;
 	--tls-hostname) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); return ;;
 	--tls-username | --tls-priority | --port | -p | --connect-timeout | --connections | -C) return ;;
+	--dead-timeout | --wait) _nbd_attach_words "infinity"; return ;;
+	--timeout | --io-timeout | --rekey-records) return ;;
 	esac
 	if [ "$COMP_CWORD" -gt 1 ] && [[ " $commands " = *" ${COMP_WORDS[1]} "* ]]; then
 		command=${COMP_WORDS[1]}
 	fi
 	if [[ $cur = -* ]]; then
 		case $command in
-		attach) _nbd_attach_words "$server --connections --block-size --read-only --foreground $all --version" ;;
+		attach) _nbd_attach_words "$server $attach $all" ;;
 		list | info) _nbd_attach_words "$server $all" ;;
 		detach) _nbd_attach_words "--force $all" ;;
+		status) _nbd_attach_words "--watch $all" ;;
 		*) _nbd_attach_words "$all" ;;
 		esac
 		return
@@ -68,7 +73,7 @@ _nbd_attach()
 		else
 			mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")
 		fi ;;
-	detach | status) _nbd_attach_words "$(_nbd_attach_devices attached)" ;;
+	detach | status | resize) _nbd_attach_words "$(_nbd_attach_devices attached)" ;;
 	list | info) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
 	esac
 }

@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{"attach", FOR_ATTACH, 2, 3, "DEVICE HOST [EXPORT] | DEVICE URI", "attach an export; DEVICE is /dev/nbdN, nbdN or auto", command_attach},
 	{"detach", FOR_DETACH, 1, 1, "DEVICE", "detach a device that nobody uses", command_detach},
 	{"status", FOR_STATUS, 0, 1, "[DEVICE]", "what is attached, and how it is", command_status},
+	{"resize", FOR_RESIZE, 1, 1, "DEVICE", "grow a device in use to the size that its server offers now", command_resize},
 	{"list", FOR_LIST, 1, 1, "HOST | URI", "the exports of a server", command_list},
 	{"info", FOR_INFO, 1, 2, "HOST [EXPORT] | URI", "one export: size, flags, block sizes, TLS, certificate", command_info},
 	{"doctor", FOR_DOCTOR, 0, 0, "", "what this kernel and GnuTLS can do, and what is missing", command_doctor},

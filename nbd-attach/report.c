@@ -41,6 +41,23 @@ void report_format_date(int64_t when, char *buf, size_t size)
 		snprintf(buf, size, "?");
 }
 
+void report_format_duration(int64_t sec, char *buf, size_t size)
+{
+	static const struct { int64_t sec; const char *name; } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t unit = 0, last = sizeof(units) / sizeof(units[0]) - 1;
+	int64_t rest;
+
+	if (sec < 0)
+		sec = 0;
+	while (unit < last && sec < units[unit].sec)
+		unit++;
+	rest = unit < last ? sec % units[unit].sec / units[unit + 1].sec : 0;
+	if (rest)
+		snprintf(buf, size, "%" PRId64 " %s %" PRId64 " %s", sec / units[unit].sec, units[unit].name, rest, units[unit + 1].name);
+	else
+		snprintf(buf, size, "%" PRId64 " %s", sec / units[unit].sec, units[unit].name);
+}
+
 static void add_string(json_object *object, const char *key, const char *text)
 {
 	if (*text)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A device's status, as in nbd-attach(8), JSON, for people. */
+#ifndef NBDA_STATUS_TEXT_H
+#define NBDA_STATUS_TEXT_H
+#include <json.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Some lines about one device to OUT. Any key may be missing or of another type; text is sanitised here once more, since it comes
+ * over a socket and goes to a terminal. NOW is what durations are reckoned from. IS_ROOT: the supervisors would have answered. */
+void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, bool is_root);
+
+#endif
