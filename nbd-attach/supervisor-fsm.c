@@ -61,6 +61,20 @@ static void set_work(struct step *step, enum fsm_work work, int64_t duration_ms)
 	step->fsm->work_until_ms = step->event->now_ms + duration_ms;
 }
 
+static void shut(struct step *step, unsigned at, bool for_renewal);
+
+/* Some servers serve one connection at a time (qemu-nbd without --shared): a second one is not answered while the first is there. A link
+ * that has to be renewed now gives way then. */
+static bool make_room(struct step *step)
+{
+	int at = find_renewal(step->fsm);
+
+	if (at < 0 || !step->fsm->links[at].renew_now || step->fsm->links[at].unwatched)
+		return false;
+	shut(step, (unsigned)at, true);
+	return true;
+}
+
 /* An attempt came to nothing. The longer the outage, the longer the pauses; the first attempt of an outage never waits. */
 static void pause_after_failure(struct step *step)
 {
@@ -72,7 +86,9 @@ static void pause_after_failure(struct step *step)
 	elapsed_ms = step->event->now_ms - fsm->trying_since_ms;
 	fsm->attempts++;
 	fsm->for_renewal = find_state(fsm, FSM_LINK_FREE) < 0 && find_state(fsm, FSM_LINK_LOST) < 0;
-	if (fsm->for_renewal)
+	if (fsm->for_renewal && make_room(step))
+		fsm->work = FSM_WORK_NONE;
+	else if (fsm->for_renewal)
 		set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
 	else
 		set_work(step, FSM_WORK_PAUSE, fsm->refused ? BACKOFF_MAX_MS : backoff_delay_ms(elapsed_ms, step->event->random));

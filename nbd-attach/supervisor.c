@@ -157,11 +157,16 @@ static void look(struct supervisor *self)
 	self->look_at_ms = look_finish(&self->look, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
 }
 
-static void tell_error_replies(struct supervisor *self)
+/* An error reply is final (kernel fact 13a). One of them can be kept from coming again: a server that is shutting down (nbdkit on SIGTERM)
+ * answers so whatever it is sent, for as long as it is sent something; requests that find no link wait instead. */
+static void read_kernel_log(struct supervisor *self)
 {
+	kernel_log_read(&self->log);
 	if (self->log.error_replies == self->error_replies_told)
 		return;
 	self->error_replies_told = self->log.error_replies;
+	for (unsigned i = 0; self->log.last_error == ESHUTDOWN && i < self->attachment->link_count; i++)
+		supervisor_event(self, FSM_EV_SILENT, i);
 	supervisor_log(LOG_ERR, "/dev/nbd%d: the server answered requests with an error (%s; %llu so far, at least): that I/O has failed, and no reconnect can cure it",
 		self->attachment->index, strerror(self->log.last_error), (unsigned long long)self->log.error_replies);
 }
@@ -203,6 +208,7 @@ enum slot {
 	SLOT_SIGNAL,
 	SLOT_CONTROL,
 	SLOT_NOTICES,
+	SLOT_KERNEL_LOG,
 	SLOT_ATTEMPT,
 	SLOT_STANDBY,
 	SLOT_PROBE,
@@ -220,6 +226,9 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	fds[SLOT_SIGNAL].fd = self->signal_fd;
 	fds[SLOT_CONTROL].fd = self->control.fd;
 	fds[SLOT_NOTICES].fd = nbd_genl_listener_fd(&self->listener);
+	/* The kernel has much to say that is not for us: while nothing goes on, it must not wake us up. */
+	if (self->look.active)
+		fds[SLOT_KERNEL_LOG].fd = self->log.fd;
 	if (self->attempting)
 		fds[SLOT_ATTEMPT].fd = self->attempt.poll_fd;
 	fds[SLOT_STANDBY] = (struct pollfd){.fd = self->standby.fd, .events = POLLRDHUP};
@@ -305,6 +314,8 @@ static void loop(struct supervisor *self)
 			supervisor_log(LOG_CRIT, "poll: %s", strerror(errno));
 			return;
 		}
+		if (self->look.active || supervisor_now_ms() >= self->look_at_ms)
+			read_kernel_log(self);
 		on_links(self, fds);
 		on_children(self, fds);
 		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
@@ -314,15 +325,12 @@ static void loop(struct supervisor *self)
 			control_accept(&self->control);
 		if (fds[SLOT_SIGNAL].revents && !self->done)
 			on_signal(self);
-		if (supervisor_now_ms() >= self->look_at_ms) {
+		if (supervisor_now_ms() >= self->look_at_ms)
 			look(self);
-			kernel_log_read(&self->log);
-		}
 		if (self->fsm.phase == FSM_FAILED && !sysfs_device_configured(self->attachment->index))
 			supervisor_event(self, FSM_EV_GONE, 0);
 		else
 			supervisor_event(self, FSM_EV_TICK, 0);
-		tell_error_replies(self);
 	}
 }
 
