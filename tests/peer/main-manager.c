@@ -58,10 +58,8 @@ static void keep(const char *name, int fd)
 	for (size_t i = 0; i < stored_count; i++)
 		refused |= is_same_file(store[i].fd, fd);
 	printf("%s %s\n", refused ? "full, or has it already:" : "stored", name);
-	if (refused) {
-		close(fd);
+	if (refused && close(fd) == 0)
 		return;
-	}
 	snprintf(store[stored_count].name, NAME_SIZE, "%s", *name ? name : "stored");
 	store[stored_count++].fd = fd;
 }
@@ -162,7 +160,7 @@ static int manage(char **argv, int notify_fd, int signal_fd)
 	pid_t pid = start(argv);
 	int status;
 
-	while (poll(fds, 2, -1) >= 0 || errno == EINTR) {
+	while (poll(fds, 2, -1) >= 0) {
 		/* Also what the dead one said last, before another is started. */
 		read_notices(notify_fd);
 		if (!fds[1].revents || read(signal_fd, &info, sizeof(info)) != sizeof(info))
