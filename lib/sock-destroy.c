@@ -113,17 +113,35 @@ static int find(struct request *request)
 	return 0;
 }
 
-int sock_destroy(const struct sockaddr_storage *local, const struct sockaddr_storage *peer, struct error *err)
+/* -EAFNOSUPPORT for what is not TCP. */
+static int prepare(struct request *request, const struct sockaddr_storage *local, const struct sockaddr_storage *peer)
 {
-	struct request request = {.body = {.sdiag_family = (__u8)local->ss_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U}};
-	struct inet_diag_sockid *id = &request.body.id;
-	struct reply reply;
-	int rc;
+	struct inet_diag_sockid *id = &request->body.id;
 
+	*request = (struct request){.body = {.sdiag_family = (__u8)local->ss_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U}};
 	if ((local->ss_family != AF_INET && local->ss_family != AF_INET6) || peer->ss_family != local->ss_family)
-		return error_set(err, ERROR_OTHER, EAFNOSUPPORT, "only TCP connections can be closed by their addresses");
+		return -EAFNOSUPPORT;
 	put_address(local, &id->idiag_sport, id->idiag_src, &id->idiag_if);
 	put_address(peer, &id->idiag_dport, id->idiag_dst, &id->idiag_if);
+	return 0;
+}
+
+int sock_find(const struct sockaddr_storage *local, const struct sockaddr_storage *peer)
+{
+	struct request request;
+	int rc = prepare(&request, local, peer);
+
+	return rc ? rc : find(&request);
+}
+
+int sock_destroy(const struct sockaddr_storage *local, const struct sockaddr_storage *peer, struct error *err)
+{
+	struct request request;
+	struct reply reply;
+	int rc = prepare(&request, local, peer);
+
+	if (rc)
+		return error_set(err, ERROR_OTHER, -rc, "only TCP connections can be closed by their addresses");
 	rc = find(&request);
 	if (!rc)
 		rc = exchange(&request, SOCK_DESTROY, NLM_F_ACK, &reply);

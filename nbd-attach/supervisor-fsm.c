@@ -34,6 +34,15 @@ static int find_state(const struct fsm *fsm, enum fsm_link_state state)
 	return -1;
 }
 
+/* Does any link lack a socket, as far as is known? One that was adopted unseen may. */
+static bool is_in_need(const struct fsm *fsm)
+{
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		if (fsm->links[i].state != FSM_LINK_ALIVE || (fsm->links[i].unwatched && !fsm->links[i].tried))
+			return true;
+	return false;
+}
+
 static bool wants_renewal(const struct fsm_link *link)
 {
 	return link->state == FSM_LINK_ALIVE && !link->unshuttable && (link->renew_now || link->renew || link->unwatched);
@@ -85,7 +94,7 @@ static void pause_after_failure(struct step *step)
 		fsm->trying_since_ms = step->event->now_ms;
 	elapsed_ms = step->event->now_ms - fsm->trying_since_ms;
 	fsm->attempts++;
-	fsm->for_renewal = find_state(fsm, FSM_LINK_FREE) < 0 && find_state(fsm, FSM_LINK_LOST) < 0;
+	fsm->for_renewal = !is_in_need(fsm);
 	if (fsm->for_renewal && make_room(step))
 		fsm->work = FSM_WORK_NONE;
 	else if (fsm->for_renewal)

@@ -14,6 +14,7 @@
 #include "device.h"
 #include "report.h"
 #include "sd-notify.h"
+#include "sock-destroy.h"
 #include "state-file.h"
 #include "supervisor-internal.h"
 #include "supervisor-log.h"
@@ -360,8 +361,13 @@ static int enter(struct supervisor *self, struct error *err)
 	int rc = nbd_genl_listen(&self->listener, err);
 
 	fsm_init(&self->fsm, &config, (unsigned)attachment->link_count);
-	for (size_t i = 0; i < attachment->link_count; i++)
-		self->fsm.links[i].unwatched = attachment->links[i].fd < 0;
+	for (size_t i = 0; i < attachment->link_count; i++) {
+		const struct link *link = &attachment->links[i];
+
+		self->fsm.links[i].unwatched = link->fd < 0;
+		if (link->fd < 0 && sock_find(&link->local, &link->peer) == -ENOENT)
+			self->fsm.links[i].state = FSM_LINK_FREE; /* it died while nobody was looking */
+	}
 	look_init(&self->look, options->liveness_timeout_ms, (unsigned)attachment->link_count, supervisor_now_ms());
 	self->look_at_ms = supervisor_now_ms();
 	kernel_log_open(&self->log, attachment->index);
