@@ -287,6 +287,8 @@ static void one_event(struct supervisor *self, const struct fsm_event *event)
 
 void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigned link)
 {
+	bool awaited_quiet = fsm_awaits_quiet(&self->fsm);
+
 	enqueue(self, type, link);
 	while (self->event_count) {
 		struct fsm_event event = self->events[self->event_first];
@@ -295,6 +297,8 @@ void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigne
 		self->event_count--;
 		one_event(self, &event);
 	}
+	if (fsm_awaits_quiet(&self->fsm) && !awaited_quiet)
+		self->look_at_ms = supervisor_now_ms();
 	supervisor_tell_state(self);
 }
 
