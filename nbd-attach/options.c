@@ -17,11 +17,7 @@ enum option_kind { KIND_FLAG, KIND_STRING, KIND_TLS_MIN, KIND_PORT, KIND_COUNT, 
 struct option_entry {
 	const char *name;
 	char letter;
-	#define LONG_SECONDS_MAX (10UL * 365 * 86400)
-/* A negotiation is some dozens of records: a limit below that would be reached before the first byte of data. */
-#define REKEY_RECORDS_MIN 1000
-
-enum option_kind kind;
+	enum option_kind kind;
 	const char *argument;
 	unsigned mask;
 	size_t offset;
