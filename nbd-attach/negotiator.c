@@ -125,6 +125,21 @@ static int start_tls(struct negotiator *self, struct error *err)
 	return rc;
 }
 
+/* What the kernel's recv() means by these two is not what strerror() says. A garbled or torn-down connection is curable. */
+static int explain_record(int rc, struct error *err)
+{
+	if (err->kind != ERROR_UNREACHABLE || (rc != -EBADMSG && rc != -EIO))
+		return rc;
+	if (rc == -EBADMSG)
+		error_set(err, ERROR_TLS, EBADMSG, "the kernel cannot decrypt the server's reply to a read through kernel TLS");
+	else
+		error_set(err, ERROR_TLS, EIO,
+			"instead of a reply to a read through kernel TLS there came a record without data (an alert or a new key)");
+	error_hint(err, 0,
+		"the server's log may say why; if it happens each time, kernel and server disagree: try another cipher with --tls-priority");
+	return error_retry(err, rc);
+}
+
 /* That the kernel took the keys does not say that it encrypts with them as the server does. The server's answer to a read through it
  * does, in both directions, and before an old link is given up for this one. */
 static int enter_kernel_tls(struct negotiator *self, uint32_t block_size_bytes, struct error *err)
@@ -136,7 +151,9 @@ static int enter_kernel_tls(struct negotiator *self, uint32_t block_size_bytes, 
 	stage(self, "waiting for the reply to a read through kernel TLS");
 	transport_init_plain(&self->transport, self->fd, self->transport.deadline_ms);
 	rc = nego_canary(&self->nego, block_size_bytes, "the server's reply to a read through kernel TLS", err);
-	return rc ? rc : nego_check_silence(&self->nego, "behind the reply to a read through kernel TLS", err);
+	if (!rc)
+		rc = nego_check_silence(&self->nego, "behind the reply to a read through kernel TLS", err);
+	return explain_record(rc, err);
 }
 
 static int enter_export(struct negotiator *self, struct error *err)

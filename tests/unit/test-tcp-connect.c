@@ -64,7 +64,8 @@ static void add(struct target *target, const char *name, const struct sockaddr_i
 	host->port = ntohs(address->sin_port);
 }
 
-static int try(const struct target *target, const struct known_address *known, int timeout_ms, struct connection *connection, struct error *err)
+static int try(const struct target *target, const struct known_address *known, int timeout_ms, struct connection *connection,
+	struct error *err)
 {
 	struct tcp_connect_params params = {.target = target, .known = known, .deadline_ms = monotonic_now_ms() + timeout_ms};
 
