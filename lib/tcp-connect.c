@@ -20,6 +20,7 @@
 struct search {
 	const struct tcp_connect_params *params;
 	struct connection *connection;
+	size_t hosts_left; /* with the one that is being tried */
 	size_t tried; /* addresses */
 	int rc;       /* of the last failure, which ERR tells */
 	struct error *err;
@@ -89,33 +90,40 @@ static int not_connected(const struct target_host *host, const char *address, in
 	return error_retry(err, rc);
 }
 
+static int try_address(struct search *search, size_t index, const struct addrinfo *ai, int64_t share_ms)
+{
+	const struct tcp_connect_params *params = search->params;
+	struct connection *connection = search->connection;
+	int rc;
+
+	if (params->impatient && share_ms > TCP_CONNECT_IMPATIENT_MS)
+		share_ms = TCP_CONNECT_IMPATIENT_MS;
+	search->tried++;
+	format_address(ai, connection->address, sizeof(connection->address));
+	rc = connect_one(ai, monotonic_now_ms() + share_ms, &connection->fd);
+	if (rc)
+		return search->rc = not_connected(&params->target->hosts[index], connection->address, rc, search->err);
+	connection->host_index = index;
+	return 0;
+}
+
 /* 0 when one of LIST answers. The time is shared out from now on, since the resolver may have taken more than its host's share. */
 static int try_addresses(struct search *search, size_t index, const struct addrinfo *list)
 {
 	const struct tcp_connect_params *params = search->params;
-	struct connection *connection = search->connection;
-	int64_t now = monotonic_now_ms(), deadline_ms = now + (params->deadline_ms - now) / (int64_t)(params->target->host_count - index);
+	int64_t now_ms = monotonic_now_ms(), deadline_ms = now_ms + (params->deadline_ms - now_ms) / (int64_t)search->hosts_left;
 	const struct addrinfo *ai;
-	size_t left = 0;
+	size_t count = 0, skip;
 
 	for (ai = list; ai; ai = ai->ai_next)
-		left++;
-	for (ai = list; ai; ai = ai->ai_next, left--) {
-		int64_t share;
-		int rc;
-
-		now = monotonic_now_ms();
-		share = (deadline_ms - now) / (int64_t)left;
-		if (params->impatient && share > TCP_CONNECT_IMPATIENT_MS)
-			share = TCP_CONNECT_IMPATIENT_MS;
-		search->tried++;
-		format_address(ai, connection->address, sizeof(connection->address));
-		rc = connect_one(ai, now + share, &connection->fd);
-		if (rc == 0) {
-			connection->host_index = index;
+		count++;
+	skip = params->first / params->target->host_count % count;
+	for (ai = list; skip; skip--)
+		ai = ai->ai_next;
+	for (size_t left = count; left; left--) {
+		if (try_address(search, index, ai, (deadline_ms - monotonic_now_ms()) / (int64_t)left) == 0)
 			return 0;
-		}
-		search->rc = not_connected(&params->target->hosts[index], connection->address, rc, search->err);
+		ai = ai->ai_next ? ai->ai_next : list;
 	}
 	return search->rc;
 }
@@ -147,10 +155,10 @@ static int try_host(struct search *search, size_t index)
 int tcp_connect(const struct tcp_connect_params *params, struct connection *connection, struct error *err)
 {
 	struct search search = {.params = params, .connection = connection, .err = err};
-	size_t count = params->target->host_count;
+	size_t count = params->only_first ? 1 : params->target->host_count;
 
-	for (size_t i = 0; i < count; i++)
-		if (try_host(&search, i) == 0)
+	for (search.hosts_left = count; search.hosts_left; search.hosts_left--)
+		if (try_host(&search, (params->first + count - search.hosts_left) % params->target->host_count) == 0)
 			return 0;
 	if (count > 1)
 		error_prefix(err, "none of %zu hosts (%zu addresses tried) answered, the last", count, search.tried);

@@ -53,12 +53,16 @@ void attachment_take_link(struct attachment *attachment, struct link *link, stru
 	attachment->known[host_index].length = link->peer.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
-static int negotiate_link(struct attachment *attachment, struct link *link, struct export_info *export, struct error *err)
+static int negotiate_link(struct attachment *attachment, size_t at, size_t first_host, struct export_info *export, struct error *err)
 {
 	struct attempt_job job = attachment_job(attachment, ATTEMPT_ATTACH, false);
+	struct link *link = &attachment->links[at];
 	struct attempt_result *result = calloc(1, sizeof(*result)); /* several export names: large */
-	int rc = result ? attempt_run(&job, result, err) : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	int rc;
 
+	job.first_host = first_host;
+	job.only_first_host = at > 0;
+	rc = result ? attempt_run(&job, result, err) : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	if (!rc) {
 		attachment_take_link(attachment, link, result);
 		*export = result->export;
@@ -72,13 +76,16 @@ static int negotiate_first(struct attachment *attachment, struct error *err)
 {
 	int64_t start_ms = monotonic_now_ms(), wait_ms = attachment->options.wait_sec * 1000;
 	char said[sizeof(err->text)] = "";
+	size_t host_count = attachment->target.host_count;
 	uint32_t random = 0;
 	int rc;
 
-	for (;;) {
+	for (size_t first = 0;; first++) {
 		int64_t elapsed_ms;
 
-		rc = negotiate_link(attachment, &attachment->links[0], &attachment->export, err);
+		rc = negotiate_link(attachment, 0, first, &attachment->export, err);
+		if (rc && first + 1 < host_count) /* connected to and of no use: it is the next one's turn */
+			continue;
 		elapsed_ms = monotonic_now_ms() - start_ms;
 		if (!rc || !err->retry || (wait_ms >= 0 && elapsed_ms >= wait_ms))
 			return rc;
@@ -110,7 +117,7 @@ static int negotiate(struct attachment *attachment, struct error *err)
 	if (attachment->options.connections > 1 && !(attachment->export.flags & NBD_TFLAG_CAN_MULTI_CONN))
 		return refuse_connections(attachment, err);
 	while (attachment->link_count < attachment->options.connections) {
-		rc = negotiate_link(attachment, &attachment->links[attachment->link_count], &export, err);
+		rc = negotiate_link(attachment, attachment->link_count, attachment->links[0].host_index, &export, err);
 		if (rc)
 			return rc;
 		attachment->link_count++;

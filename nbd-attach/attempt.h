@@ -25,6 +25,8 @@ struct attempt_job {
 	int timeout_ms;                    /* for everything, name resolution included */
 	int liveness_timeout_ms;           /* ATTEMPT_ATTACH: TCP keepalive and TCP_USER_TIMEOUT of the socket; 0: the system's */
 	bool impatient;                    /* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
+	size_t first_host;                 /* where to begin, and whether that is the only one: see tcp-connect.h */
+	bool only_first_host;
 	const struct known_address *known; /* one for each of the target's hosts, for when no resolver answers; may be NULL */
 	bool verbose;                      /* tell each stage on stderr */
 	bool skip_ktls;                    /* tests only: return after the canary, without arming */

@@ -71,29 +71,35 @@ enum kernel_log_event kernel_log_parse(const char *record, int index, int *error
 		return KERNEL_LOG_OTHER;
 	if (skip_prefix(&at, "Connection timed out"))
 		return KERNEL_LOG_TIMEOUT;
+	if (skip_prefix(&at, "Possible stuck request"))
+		return KERNEL_LOG_STUCK;
 	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) || *at != ')')
 		return KERNEL_LOG_OTHER;
 	*error = number;
 	return KERNEL_LOG_ERROR_REPLY;
 }
 
-static void count(struct kernel_log *log, const char *record)
+static bool count(struct kernel_log *log, const char *record)
 {
 	switch (kernel_log_parse(record, log->index, &log->last_error)) {
 	case KERNEL_LOG_ERROR_REPLY:
 		log->error_replies++;
-		break;
+		return true;
 	case KERNEL_LOG_TIMEOUT:
 		log->timeouts++;
-		break;
-	case KERNEL_LOG_OTHER:
-		break;
+		return true;
+	case KERNEL_LOG_STUCK:
+		log->stuck++;
+		return true;
+	default:
+		return false;
 	}
 }
 
-void kernel_log_read(struct kernel_log *log)
+bool kernel_log_read(struct kernel_log *log)
 {
 	char record[RECORD_SIZE];
+	bool ours = false;
 
 	/* Bounded: a kernel that logs faster than we read must not keep us here. */
 	for (int i = 0; log->fd >= 0 && i < RECORDS_AT_ONCE; i++) {
@@ -101,10 +107,11 @@ void kernel_log_read(struct kernel_log *log)
 
 		if (n > 0) {
 			record[n] = 0;
-			count(log, record);
+			ours |= count(log, record);
 		} else if (n == 0 || (errno != EPIPE && errno != EINTR)) {
 			/* EPIPE: records were overwritten before we came to them; the next read is of those that are left. */
-			return;
+			break;
 		}
 	}
+	return ours;
 }

@@ -10,6 +10,7 @@
 struct link {
 	int fd;                          /* our duplicate; -1: none (lost, or adopted without it) */
 	char address[64];
+	uint32_t host_index;             /* of the target's hosts */
 	struct tls_info tls;
 	struct sockaddr_storage local, peer; /* by these another supervisor can find it; family 0: not TCP */
 	uint64_t base_sent_bytes, base_received_bytes; /* when the driver took over */

@@ -75,14 +75,16 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 		.target = job->target,
 		.known = job->known,
 		.deadline_ms = self->transport.deadline_ms,
+		.first = job->first_host,
+		.only_first = job->only_first_host,
 		.impatient = job->impatient,
 	};
 	char name[64], more[24] = "";
 	int rc;
 
-	if (job->target->host_count > 1)
+	if (job->target->host_count > 1 && !job->only_first_host)
 		snprintf(more, sizeof(more), " and %zu more", job->target->host_count - 1);
-	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s", job->target->hosts[0].name, more);
+	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s", job->target->hosts[job->first_host % job->target->host_count].name, more);
 	stage(self, name);
 	if (job->impatient)
 		hurry_resolver();

@@ -45,6 +45,7 @@ static json_object *link_json(const struct link *link)
 	json_object *object = json_object_new_object();
 
 	json_object_object_add(object, "address", json_object_new_string(link->address));
+	json_object_object_add(object, "host", json_object_new_int64(link->host_index));
 	json_object_object_add(object, "since", json_object_new_int64(link->since));
 	json_object_object_add(object, "tls", report_tls_json(&link->tls));
 	json_object_object_add(object, "local", address_json(&link->local));
@@ -183,6 +184,9 @@ static int load_links(struct attachment *attachment, json_object *array)
 
 		*link = (struct link){.fd = -1, .since = (time_t)number(object, "since")};
 		string(object, "address", link->address, sizeof(link->address));
+		link->host_index = (uint32_t)number(object, "host");
+		if (link->host_index >= TARGET_HOSTS_MAX)
+			link->host_index = 0;
 		load_address(member(object, "local"), &link->local);
 		load_address(member(object, "peer"), &link->peer);
 		rc = load_tls(member(object, "tls"), &link->tls);

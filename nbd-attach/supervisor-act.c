@@ -58,6 +58,18 @@ static void store_link(unsigned at, int fd)
 		sd_store_fd(name, fd);
 }
 
+/* While any link serves, another one must be to the same host: two hosts of which each holds a part of the writes are no disk. */
+static void choose_host(const struct supervisor *self, struct attempt_job *job)
+{
+	job->first_host = self->fsm.attempts;
+	for (unsigned i = 0; i < self->fsm.link_count; i++) {
+		if (self->fsm.links[i].state != FSM_LINK_ALIVE)
+			continue;
+		job->first_host = self->attachment->links[i].host_index;
+		job->only_first_host = true;
+	}
+}
+
 static void start_attempt(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
@@ -72,6 +84,7 @@ static void start_attempt(struct supervisor *self)
 	if (self->lost_at_ms >= 0 && self->fsm.attempts == 0)
 		supervisor_log(LOG_WARNING, "/dev/nbd%d: the connection to %s is lost; reconnecting", attachment->index, self->lost_address);
 	job.verbose = false;
+	choose_host(self, &job);
 	if (attempt_start(&self->attempt, &job, &err) == 0) {
 		self->attempting = true;
 		return;
@@ -166,6 +179,8 @@ static void hand_over(struct supervisor *self, unsigned at)
 		enqueue_outcome(self, rc == -ENOTCONN ? FSM_EV_GONE : FSM_EV_HAND_OVER_FAILED, at);
 		return;
 	}
+	kernel_log_read(&self->log);
+	self->error_replies_before = self->log.error_replies;
 	if (self->fsm.trial)
 		self->trial_former = attachment->links[at];
 	link_close(&attachment->links[at]);

@@ -33,7 +33,9 @@ struct supervisor {
 	int64_t look_at_ms;
 	struct nbd_genl listener;
 	struct kernel_log log;
-	uint64_t error_replies_told, timeouts_seen;
+	bool log_muted;                        /* until the next look: what it said last was not for us */
+	uint64_t error_replies_told, stuck_seen;
+	uint64_t error_replies_before;         /* the newest link was handed over */
 	struct control control;
 	int signal_fd;
 

@@ -160,16 +160,26 @@ static void look(struct supervisor *self)
 
 /* An error reply is final (kernel fact 13a). One of them can be kept from coming again: a server that is shutting down (nbdkit on SIGTERM)
  * answers so whatever it is sent, for as long as it is sent something; requests that find no link wait instead. */
-static void read_kernel_log(struct supervisor *self)
+static void read_error_replies(struct supervisor *self)
 {
-	kernel_log_read(&self->log);
 	if (self->log.error_replies == self->error_replies_told)
 		return;
 	self->error_replies_told = self->log.error_replies;
-	for (unsigned i = 0; self->log.last_error == ESHUTDOWN && i < self->attachment->link_count; i++)
+	for (unsigned i = 0; self->log.last_error == ESHUTDOWN && self->log.error_replies > self->error_replies_before && i < self->fsm.link_count; i++)
 		supervisor_event(self, FSM_EV_SILENT, i);
 	supervisor_log(LOG_ERR, "/dev/nbd%d: the server answered requests with an error (%s; %llu so far, at least): that I/O has failed, and no reconnect can cure it",
 		self->attachment->index, strerror(self->log.last_error), (unsigned long long)self->log.error_replies);
+}
+
+/* Requests that wait for long are told there: a server that hangs is noticed on a device that nobody looks at just then. But the kernel
+ * has much to say that is not for us. */
+static void read_kernel_log(struct supervisor *self)
+{
+	self->log_muted = !kernel_log_read(&self->log);
+	if (self->log.stuck != self->stuck_seen && !self->look.active)
+		self->look_at_ms = supervisor_now_ms();
+	self->stuck_seen = self->log.stuck;
+	read_error_replies(self);
 }
 
 /* --- the control socket */
@@ -227,8 +237,7 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	fds[SLOT_SIGNAL].fd = self->signal_fd;
 	fds[SLOT_CONTROL].fd = self->control.fd;
 	fds[SLOT_NOTICES].fd = nbd_genl_listener_fd(&self->listener);
-	/* The kernel has much to say that is not for us: while nothing goes on, it must not wake us up. */
-	if (self->look.active)
+	if (!self->log_muted)
 		fds[SLOT_KERNEL_LOG].fd = self->log.fd;
 	if (self->attempting)
 		fds[SLOT_ATTEMPT].fd = self->attempt.poll_fd;
@@ -315,8 +324,11 @@ static void loop(struct supervisor *self)
 			supervisor_log(LOG_CRIT, "poll: %s", strerror(errno));
 			return;
 		}
-		if (self->look.active || supervisor_now_ms() >= self->look_at_ms)
+		if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->look_at_ms) {
 			read_kernel_log(self);
+			if (supervisor_now_ms() >= self->look_at_ms)
+				self->log_muted = false;
+		}
 		on_links(self, fds);
 		on_children(self, fds);
 		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)

@@ -19,6 +19,8 @@ static void only_the_kernels_own_lines_of_this_device_count(void **state)
 		{"3,1041,7712003,-;block nbd1: Other side returned error (5)\n", KERNEL_LOG_ERROR_REPLY, 5},
 		{"3,1041,7712003,-,caller=T97;block nbd1: Other side returned error (5)" DICT, KERNEL_LOG_ERROR_REPLY, 5},
 		{"3,1041,7712003,-;block nbd1: Other side returned error (-1)\n", KERNEL_LOG_ERROR_REPLY, -1},
+		{"6,348,9037515,-;block nbd1: Possible stuck request 00000000e5afda91: control (read@1384448,4096B). Runtime 2 seconds" DICT, KERNEL_LOG_STUCK, 0},
+		{"6,348,9037515,-;block nbd12: Possible stuck request 00000000e5afda91: control (read@0,512B). Runtime 2 seconds" DICT, KERNEL_LOG_OTHER, 0},
 		{"3,1042,7712003,-;block nbd1: Connection timed out" DICT, KERNEL_LOG_TIMEOUT, 0},
 		{"3,1042,7712003,-;block nbd1: Connection timed out, retrying (1/2 alive)" DICT, KERNEL_LOG_TIMEOUT, 0},
 		/* another device */
