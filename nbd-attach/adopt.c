@@ -2,6 +2,7 @@
 #include "adopt.h"
 #include "nbd-protocol.h"
 #include "state-file.h"
+#include "supervisor-log.h"
 #include "sysfs.h"
 #include "tcp-stats.h"
 #include <errno.h>
@@ -74,7 +75,7 @@ static int open_netlink(struct attachment *attachment, struct sd_fd *fds, size_t
 	return nbd_genl_open(&attachment->genl, err);
 }
 
-static int tell_driver(const struct attachment *attachment, struct error *err)
+static int tell_driver(struct attachment *attachment, struct error *err)
 {
 	struct nbd_genl_reconfigure params = {
 		.index = attachment->index,
@@ -83,10 +84,26 @@ static int tell_driver(const struct attachment *attachment, struct error *err)
 		.set_dead_conn_timeout = true,
 		.dead_conn_timeout_sec = attachment_dead_conn_timeout_sec(attachment),
 	};
-	struct nbd_genl genl = attachment->genl;
-	int rc = nbd_genl_reconfigure(&genl, &params, err);
+	int rc = nbd_genl_reconfigure(&attachment->genl, &params, err);
 
 	return rc ? rc : attachment_set_io_timeout(attachment, err);
+}
+
+/* What was asked for and cannot be had without detaching. */
+static int compare_options(const struct attachment *attachment, struct error *err)
+{
+	const struct options *options = &attachment->options;
+
+	if (options->read_only && !(attachment->flags & NBD_TFLAG_READ_ONLY)) {
+		error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached for writing, and --read-only is asked for", attachment->index);
+		return error_hint(err, -EBUSY, "detach it first, or leave --read-only out to adopt it as it is");
+	}
+	if (options->connections != attachment->link_count && attachment->export_known)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its %zu connections until it is detached, not --connections %u", attachment->index,
+			attachment->link_count, options->connections);
+	if (options->block_size_bytes && options->block_size_bytes != attachment->block_size_bytes)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its block size of %u bytes until it is detached", attachment->index, attachment->block_size_bytes);
+	return 0;
 }
 
 int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, size_t fd_count, struct error *err)
@@ -102,6 +119,8 @@ int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, si
 		state_load(attachment, index, attachment->backend);
 		rc = read_kernel(attachment, index, err);
 	}
+	if (!rc)
+		rc = compare_options(attachment, err);
 	for (size_t i = 0; i < fd_count; i++) {
 		if (!rc && fds[i].fd >= 0 && strncmp(fds[i].name, "link-", 5) == 0)
 			take_link(attachment, fds[i].name + 5, fds[i].fd);

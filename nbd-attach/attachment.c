@@ -84,8 +84,10 @@ static int negotiate_first(struct attachment *attachment, struct error *err)
 		int64_t elapsed_ms;
 
 		rc = negotiate_link(attachment, 0, first, &attachment->export, err);
-		if (rc && first + 1 < host_count) /* connected to and of no use: it is the next one's turn */
+		if (rc && first + 1 < host_count) { /* connected to and of no use: it is the next one's turn */
+			fprintf(stderr, "nbd-attach: %s; trying the next host\n", err->text);
 			continue;
+		}
 		elapsed_ms = monotonic_now_ms() - start_ms;
 		if (!rc || !err->retry || (wait_ms >= 0 && elapsed_ms >= wait_ms))
 			return rc;

@@ -279,6 +279,20 @@ static int poll_timeout_ms(const struct supervisor *self)
 
 #define HUNG_UP (POLLRDHUP | POLLHUP | POLLERR)
 
+/* Some notices were lost: those links that only a notice tells of have to be looked up. */
+static int count_vanished(const struct supervisor *self)
+{
+	int count = 0;
+
+	for (unsigned i = 0; i < self->attachment->link_count; i++) {
+		const struct link *link = &self->attachment->links[i];
+
+		if (self->fsm.links[i].unwatched && link->fd < 0 && sock_find(&link->local, &link->peer) == -ENOENT)
+			count++;
+	}
+	return count;
+}
+
 static void on_links(struct supervisor *self, const struct pollfd *fds)
 {
 	int notices = 0;
@@ -289,6 +303,8 @@ static void on_links(struct supervisor *self, const struct pollfd *fds)
 			supervisor_event(self, FSM_EV_HANGUP, i);
 	if (fds[SLOT_NOTICES].revents)
 		notices = nbd_genl_read_notices(&self->listener, self->attachment->index);
+	if (notices == -ENOBUFS)
+		notices = count_vanished(self);
 	for (; notices > 0; notices--)
 		supervisor_event(self, FSM_EV_SLOT_FREED, 0);
 	if (fds[SLOT_STANDBY].revents & HUNG_UP && self->standby.fd >= 0) {

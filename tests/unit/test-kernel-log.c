@@ -33,7 +33,7 @@ static void only_the_kernels_own_lines_of_this_device_count(void **state)
 		{"3,1,1,-;block nbd 1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
 		/* something else, or somebody else */
 		{"3,1,1,-;block nbd1: Receive control failed (result -32)" DICT, KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Possible stuck request 0: control (read@0,4096B). Runtime 30 seconds\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Possible stuck request 0: control (read@0,4096B). Runtime 30 seconds\n", KERNEL_LOG_STUCK, 0},
 		{"4,1,1,-;nbd_handle_reply: 14 callbacks suppressed\n", KERNEL_LOG_OTHER, 0},
 		{"12,1,1,-;block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
 		{"11,1,1,-;block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
