@@ -50,8 +50,10 @@ program_objects := $(call objects,nbd-attach)
 # Everything of the program but main(), for tests that call it directly.
 program_parts   := $(filter-out %/main.o,$(program_objects))
 unit_tests      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
-peer_parts      := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/peer/main-*.c),$(wildcard tests/peer/*.c)))
+peer_parts      := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/peer/main-*.c tests/peer/*-shim.c),$(wildcard tests/peer/*.c)))
 peer_programs   := $(patsubst tests/peer/main-%.c,$(BUILD)/tests/%,$(wildcard tests/peer/main-*.c))
+# Preloaded into other people's servers.
+peer_shims      := $(patsubst tests/peer/%.c,$(BUILD)/tests/%.so,$(wildcard tests/peer/*-shim.c))
 
 .PHONY: all
 all: $(BUILD)/nbd-attach ## build the program into build/
@@ -74,10 +76,15 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
 
+# Never sanitized: what it is loaded into is not.
+$(BUILD)/tests/%-shim.so: tests/peer/%-shim.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) -std=gnu11 -D_GNU_SOURCE $(CFLAGS) $(warnings) -fPIC -shared $(lib_cflags) -o $@ $<
+
 .PRECIOUS: $(BUILD)/obj/%.o
 
 .PHONY: tests
-tests: $(unit_tests) $(peer_programs) ## build the tests' own programs
+tests: $(unit_tests) $(peer_programs) $(peer_shims) ## build the tests' own programs
 
 .PHONY: asan
 asan: ## build program and tests with ASan and UBSan into build/asan/
@@ -106,8 +113,12 @@ check-host: all tests asan ## all tests that need no VM
 	$(Q)tests/run unit server hostile install
 
 .PHONY: check-vm
-check-vm: all ## the VM tests alone, on both kernels
+check-vm: all $(peer_shims) ## the VM tests alone, on both kernels
 	$(Q)tests/run vm
+
+.PHONY: soak
+soak: all $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
+	$(Q)tests/vm/soak
 
 .PHONY: install
 install: all ## install below $(DESTDIR)$(prefix)

@@ -19,6 +19,11 @@ not_ok() {
 }
 skip() { echo "ok - vm $VM_SERIES: $1 # SKIP $2"; }
 
+# note TEXT...: a measured number, shown whatever the verdict
+note() {
+    echo "$*"
+    echo "$*" >>"$state/notes"
+}
 # fail TEXT...: end the test, with the reason
 fail() {
     echo "FAILED: $*"
@@ -39,10 +44,11 @@ need() {
 # run_test NAME FUNCTION [ARG...]; test_timeout (seconds) can be set before it
 run_test() {
     # The test function sees these too, so they must not take a name that a script uses.
-    local test_name=$1 pid watchdog status=0
+    local test_name=$1 pid watchdog status=0 messages_before=0
     shift
     rm -rf "$state"
     mkdir -p "$state"
+    [[ ! -e /run/vm/messages ]] || messages_before=$(wc -l </run/vm/messages)
     printf '@running %s\n' "$test_name"
     echo "vm: test: $test_name" >/dev/kmsg
     (
@@ -67,12 +73,14 @@ run_test() {
         not_ok "$test_name"
         tail -n 60 "$state/log" | sed 's/^/#   /'
         [[ $status -ne 97 ]] || sed 's/^/#   clearing away: /' "$state/clear"
+        [[ ! -e /run/vm/messages ]] || tail -n +$((messages_before + 1)) /run/vm/messages | tail -n 30 | sed 's/^/#   syslog: /'
         dmesg | sed -n "/vm: test: .*/h;//!H;\${x;p}" | tail -n 15 | sed 's/^/#   kernel: /'
     elif [[ -e $state/skip ]]; then
         skip "$test_name" "$(cat "$state/skip")"
     else
         ok "$test_name"
     fi
+    [[ ! -e $state/notes ]] || sed "s/^/# vm $VM_SERIES:   /" "$state/notes"
 }
 finish() {
     : >/run/vm/finished
@@ -274,6 +282,9 @@ is_json() {
 
 clear_away() {
     local device pid status=0
+    # A network that a test took away.
+    [[ ! -d /sys/module/nf_tables ]] || nft flush ruleset
+    [[ ! -d /sys/module/sch_netem ]] || tc qdisc del dev lo root 2>/dev/null || true
     sed -n 's|^[^ ]* \(/mnt[^ ]*\) .*|\1|p' /proc/mounts | sort -r | while read -r device; do
         umount "$device" || umount -l "$device"
     done
@@ -289,6 +300,8 @@ clear_away() {
         echo "$device is left attached"
         timeout -s KILL 20 nbd-attach detach "$device" --force && continue
         pid=$(supervisor_of "$device" 2>/dev/null) && kill -KILL "$pid"
+        # A device outlives its supervisor.
+        ! command -v nbd-client >/dev/null || timeout -s KILL 20 nbd-client -d "$device"
         wait_until 10 eval "! is_attached $device" || { echo "$device cannot be detached"; status=1; }
     done
     # A front end or a negotiator that hangs would hold up the next test.

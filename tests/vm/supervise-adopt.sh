@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
+#
+# The supervisor is not in the data path: when it is gone the device goes on, and the same command line again takes it
+# over.
+
+# shellcheck source=tests/vm/lib-supervise.sh
+. /tests/lib-supervise.sh
+
+kill_supervisor() {
+    local pid
+    pid=$(field $nbd .supervisor_pid)
+    kill -KILL "$pid"
+    wait_until 10 eval "! is_alive $pid" || fail "the supervisor does not die"
+}
+adopt() { # OPTION...
+    expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}" "$@"
+    says adopted
+    [[ $(wc -l <<<"$said") -eq 1 ]] || fail "more than one line"
+    [[ $(field $nbd .supervisor_pid) -gt 0 ]] || fail "nobody watches it"
+}
+
+goes_on_alone() {
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port "${tls[@]}"
+    load load $nbd "${verified[@]}"
+    kill_supervisor
+    expect 0 nbd-attach status $nbd --json
+    assert_has $nbd '.state == "configured" and .supervisor_pid == null'
+    sleep 2
+    moves $nbd || fail "I/O has stopped"
+    adopt
+    assert_has $nbd '.state == "alive" and .reconnects == 0'
+    moves $nbd || fail "I/O has stopped"
+    # What the new one has not seen made, it must still be able to replace.
+    outage 1 serve_nbdkit
+    within 10 moves $nbd || fail "no I/O after the server is back"
+    sleep 3
+    becomes $nbd alive 10
+    assert_has $nbd '.links[0].encryption_proven and .links[0].state == "alive"'
+    load_ends load
+    detach $nbd
+}
+killed_again_and_again() { # COUNT OPTION...
+    local count=$1 i links
+    shift
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port "${tls[@]}" "$@"
+    load load $nbd "${verified[@]}"
+    for ((i = 0; i < count; i++)); do
+        kill_supervisor
+        adopt "$@"
+        outage 0.$((RANDOM % 10)) serve_nbdkit
+        within 15 moves $nbd || fail "no I/O 15 s after the server is back, in round $i"
+        becomes $nbd alive 15
+    done
+    sleep 3
+    load_ends load
+    links=$(jq '.devices[0].links | map(select(.state == "alive")) | length' <<<"$(nbd-attach status $nbd --json)")
+    [[ $links -eq $(client_ports | wc -l) ]] || fail "$links links are alive, but there are $(client_ports | wc -l) connections"
+    detach $nbd
+}
+# A machine whose storage and whose supervisor are gone at the same time.
+without_server() {
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port "${tls[@]}"
+    load load $nbd "${verified[@]}"
+    kill_supervisor
+    kill_server
+    sleep 2
+    adopt
+    becomes $nbd reconnecting 10
+    serve_nbdkit
+    outage_ends
+    within 10 moves $nbd || fail "no I/O after the server is back"
+    sleep 3
+    becomes $nbd alive 10
+    load_ends load
+    stalls_fit load 2500
+    detach $nbd
+}
+# Its own device only.
+somebody_elses() {
+    mkdir "$state/dir"
+    truncate -s 16M "$state/dir/one" "$state/dir/two"
+    nbdkit_server $tls_port "${nbdkit_x509[@]}" file dir="$state/dir"
+    attach $nbd localhost one --port $tls_port "${tls[@]}"
+    kill_supervisor
+    expect 7 nbd-attach $nbd localhost two --port $tls_port "${tls[@]}"
+    assert_has $nbd '.state == "configured"'
+    expect 0 nbd-attach $nbd localhost one --port $tls_port "${tls[@]}"
+    says adopted
+    # And not one that is watched.
+    expect 7 nbd-attach $nbd localhost one --port $tls_port "${tls[@]}"
+    detach $nbd
+}
+unwatched_is_detached() {
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port "${tls[@]}"
+    kill_supervisor
+    detach $nbd
+}
+
+test_timeout=180
+[[ -z ${VM_SOAK:-} ]] || test_timeout=$((180 + VM_SOAK * 5))
+run_test "the device goes on without its supervisor, and the next one adopts it" goes_on_alone
+run_test "supervisor and server are killed $(rounds 8 100) times in turn" killed_again_and_again "$(rounds 8 100)"
+run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)" --connections 2
+run_test "adopted while the server is away" without_server
+run_test "another export's device is not adopted, nor one that is watched" somebody_elses
+run_test "a device without supervisor is detached" unwatched_is_detached
+finish

@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
+#
+# Sixty-four devices: how soon they are all back, what their supervisors weigh, and that they sleep.
+
+# shellcheck source=tests/vm/lib-supervise.sh
+. /tests/lib-supervise.sh
+
+count=64
+
+serve_many() {
+    nbdkit_server $tls_port "${nbdkit_x509[@]}" --threads=2 file dir="$state/dir"
+    server_pid=$nbdkit_pid
+}
+states() { nbd-attach status --json | jq -r '.devices[].state'; }
+all_alive() { [[ $(states | grep -cx alive) -eq $count ]]; }
+supervisors() { cat /sys/block/nbd*/pid | sort -u; }
+# How often they gave up the CPU by themselves: once for each time that something woke them.
+wakeups() {
+    local pid
+    for pid in $(supervisors); do cat /proc/$pid/task/*/status; done | awk '/^voluntary_ctxt_switches/ { n += $2 } END { print n }'
+}
+
+many() {
+    local i pids pss before
+    mkdir "$state/dir"
+    for ((i = 0; i < count; i++)); do truncate -s 8M "$state/dir/disk$i"; done
+    serve_many
+    before=$SECONDS
+    for ((i = 0; i < count; i++)); do attach /dev/nbd$i localhost disk$i --port $tls_port "${tls[@]}" >/dev/null; done
+    note "$count devices attached in $((SECONDS - before)) s"
+    read -ra pids <<<"$(supervisors | tr '\n' ' ')"
+    [[ ${#pids[@]} -eq $count ]] || fail "there are ${#pids[@]} supervisors"
+
+    outage 1 serve_many
+    within 15 all_alive || fail "after 15 s: $(states | sort | uniq -c | tr '\n' ' ')"
+    note "all alive $took_ms ms after the server is back"
+    for i in 0 31 63; do write_and_compare /dev/nbd$i 1; done
+
+    pss=$(for i in "${pids[@]}"; do cat /proc/$i/smaps_rollup; done | awk '/^Pss:/ { n += $2 } END { print n }')
+    note "memory: $((pss / count)) KiB for each supervisor (Pss)"
+    [[ $((pss / count)) -le 2048 ]] || fail "more than 2 MiB for each"
+
+    # Reconnecting may have its aftermath; idling begins after it.
+    sleep 40
+    before=$(wakeups)
+    sleep 60
+    note "$(($(wakeups) - before)) wake-ups of $count supervisors in 60 s"
+    [[ $(wakeups) -eq $before ]] || fail "supervisors of idle devices do not sleep"
+    for ((i = 0; i < count; i++)); do detach /dev/nbd$i; done
+}
+
+modprobe -r nbd 2>/dev/null
+modprobe nbd nbds_max=$count
+test_timeout=300
+run_test "$count devices: all back within 15 s, 2 MiB each at most, no wake-up in an idle minute" many
+modprobe -r nbd
+finish
