@@ -239,6 +239,11 @@ static void on_timeouts(struct step *step)
 	}
 }
 
+static bool is_about_link(enum fsm_event_type type)
+{
+	return type == FSM_EV_HANGUP || type == FSM_EV_RENEW || type == FSM_EV_RENEW_NOW || type == FSM_EV_SILENT || type == FSM_EV_CANNOT_SHUT;
+}
+
 /* What the event itself means; what follows from the state as a whole is in advance(). */
 static void take_event(struct step *step)
 {
@@ -246,6 +251,8 @@ static void take_event(struct step *step)
 	struct fsm_link *link = &fsm->links[step->event->link < fsm->link_count ? step->event->link : 0];
 	bool negotiating = fsm->work == FSM_WORK_NEGOTIATE, proving = fsm->work == FSM_WORK_PROVE, standby = fsm->work == FSM_WORK_STANDBY;
 
+	if (is_about_link(step->event->type) && step->event->link >= fsm->link_count)
+		return;
 	switch (step->event->type) {
 	case FSM_EV_HANGUP:           on_hangup(step); break;
 	case FSM_EV_SLOT_FREED:       on_slot_freed(step); break;

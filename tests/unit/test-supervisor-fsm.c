@@ -593,6 +593,19 @@ static void answers_that_nobody_waits_for_are_no_news(void **state)
 	assert_int_equal(script.fsm.reconnects, 0);
 }
 
+static void a_link_that_does_not_exist_is_left_alone(void **state)
+{
+	static const enum fsm_event_type types[] = {FSM_EV_HANGUP, FSM_EV_RENEW, FSM_EV_RENEW_NOW, FSM_EV_SILENT, FSM_EV_CANNOT_SHUT};
+	static const unsigned links[] = {1, FSM_LINKS_MAX, UINT32_MAX};
+	struct script script = begin(1);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		for (size_t k = 0; k < sizeof(links) / sizeof(links[0]); k++)
+			expect_(&script, 1, types[i], links[k], "", __LINE__);
+	assert_at_rest(&script);
+}
+
 /* --- links of a former supervisor */
 
 static struct script begin_unwatched(void)
@@ -880,6 +893,7 @@ int main(void)
 		cmocka_unit_test(a_link_that_nothing_was_sent_over_counts_until_its_first_use),
 		cmocka_unit_test(a_link_that_does_not_answer_is_shut_and_replaced),
 		cmocka_unit_test(answers_that_nobody_waits_for_are_no_news),
+		cmocka_unit_test(a_link_that_does_not_exist_is_left_alone),
 		cmocka_unit_test(an_unwatched_link_that_was_dead_is_replaced),
 		cmocka_unit_test(an_unwatched_link_that_lives_is_replaced_in_a_quiet_moment),
 		cmocka_unit_test(an_unwatched_link_that_cannot_be_shut_is_left_until_it_dies),
