@@ -34,6 +34,12 @@ static int find_state(const struct fsm *fsm, enum fsm_link_state state)
 	return -1;
 }
 
+/* Is there a link to bring back? */
+static bool is_in_need(const struct fsm *fsm)
+{
+	return find_state(fsm, FSM_LINK_LOST) >= 0 || find_state(fsm, FSM_LINK_FREE) >= 0;
+}
+
 static bool wants_renewal(const struct fsm_link *link)
 {
 	return link->state == FSM_LINK_ALIVE && !link->unshuttable && (link->renew_now || link->renew || link->unwatched);
@@ -71,7 +77,7 @@ static void pause_after_failure(struct step *step)
 		fsm->trying_since_ms = step->event->now_ms;
 	elapsed_ms = step->event->now_ms - fsm->trying_since_ms;
 	fsm->attempts++;
-	fsm->for_renewal = find_state(fsm, FSM_LINK_FREE) < 0 && find_state(fsm, FSM_LINK_LOST) < 0;
+	fsm->for_renewal = !is_in_need(fsm);
 	if (fsm->for_renewal)
 		set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
 	else
@@ -228,7 +234,7 @@ static void on_timeouts(struct step *step)
 		return;
 	if (fsm->work == FSM_WORK_PAUSE) {
 		fsm->work = FSM_WORK_NONE;
-	} else if (fsm->work == FSM_WORK_STANDBY && find_state(fsm, FSM_LINK_LOST) < 0 && find_state(fsm, FSM_LINK_FREE) < 0) {
+	} else if (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) {
 		act(step, FSM_DROP_STANDBY, 0);
 		fsm->for_renewal = true;
 		set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
@@ -388,7 +394,7 @@ bool fsm_awaits_quiet(const struct fsm *fsm)
 	int at = find_renewal(fsm);
 
 	return fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_STANDBY && at >= 0 && (!fsm->links[at].unwatched || fsm->links[at].tried) &&
-		find_state(fsm, FSM_LINK_FREE) < 0 && find_state(fsm, FSM_LINK_LOST) < 0;
+		!is_in_need(fsm);
 }
 
 static void earlier(int64_t *deadline_ms, int64_t other_ms)
@@ -406,7 +412,8 @@ int64_t fsm_deadline_ms(const struct fsm *fsm)
 	for (unsigned i = 0; i < fsm->link_count; i++)
 		if (fsm->links[i].state == FSM_LINK_LOST)
 			earlier(&deadline_ms, fsm->links[i].settle_until_ms);
-	if (fsm->work == FSM_WORK_PAUSE || fsm->work == FSM_WORK_STANDBY || fsm->work == FSM_WORK_PROVE)
+	/* A socket that stands by for a lost link does so for as long as the link takes to settle. */
+	if (fsm->work == FSM_WORK_PAUSE || (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) || fsm->work == FSM_WORK_PROVE)
 		earlier(&deadline_ms, fsm->work_until_ms);
 	if (fsm->phase == FSM_RUNNING && fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0)
 		earlier(&deadline_ms, fsm->outage_since_ms + fsm->config.dead_timeout_ms);

@@ -508,6 +508,18 @@ static void a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile(vo
 
 /* --- what can go wrong between negotiation and proof */
 
+static void a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	go_to_standby(&script);
+	expect(&script, STANDBY_MS - 10, HANGUP, 0, "");
+	expect(&script, 10, TICK, 0, "");
+	assert_true(fsm_deadline_ms(&script.fsm) > script.now_ms);
+	expect_deadline(&script, SETTLE_MS - 10, "hand-over 0");
+}
+
 static void a_hand_over_that_fails_is_tried_again(void **state)
 {
 	struct script script = begin(1);
@@ -887,6 +899,7 @@ int main(void)
 		cmocka_unit_test(the_most_urgent_renewal_goes_first),
 		cmocka_unit_test(a_renewed_link_that_dies_before_its_proof_is_reconnected),
 		cmocka_unit_test(a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile),
+		cmocka_unit_test(a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy),
 		cmocka_unit_test(a_hand_over_that_fails_is_tried_again),
 		cmocka_unit_test(a_proof_that_runs_out_of_time_costs_the_link),
 		cmocka_unit_test(a_link_that_dies_before_its_proof_is_no_proof),
