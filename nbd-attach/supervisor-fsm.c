@@ -342,16 +342,21 @@ static void fail(struct step *step)
 	}
 }
 
+static void note_outage(struct step *step)
+{
+	if (fsm_is_serving(step->fsm))
+		step->fsm->outage_since_ms = -1;
+	else if (step->fsm->outage_since_ms < 0)
+		step->fsm->outage_since_ms = step->event->now_ms;
+}
+
 static void advance(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
 	int64_t now_ms = step->event->now_ms;
 	int at;
 
-	if (fsm_is_serving(fsm))
-		fsm->outage_since_ms = -1;
-	else if (fsm->outage_since_ms < 0)
-		fsm->outage_since_ms = now_ms;
+	note_outage(step);
 	if (fsm->phase == FSM_FAILED || (fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0 &&
 		now_ms - fsm->outage_since_ms >= fsm->config.dead_timeout_ms)) {
 		fail(step);
@@ -369,6 +374,7 @@ static void advance(struct step *step)
 	}
 	if (fsm->work == FSM_WORK_STANDBY)
 		use_standby(step);
+	note_outage(step); /* a renewal has shut the only link */
 }
 
 void fsm_step(struct fsm *fsm, const struct fsm_event *event, struct fsm_actions *actions)

@@ -369,6 +369,16 @@ static void a_renewal_that_is_urgent_waits_for_nothing(void **state)
 	assert_at_rest(&script);
 }
 
+static void an_outage_begins_with_the_shutting_of_the_only_link(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, RENEW_NOW, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "shut 0");
+	assert_int_equal(script.fsm.outage_since_ms, script.now_ms);
+}
+
 static void a_renewal_that_becomes_urgent_waits_no_longer(void **state)
 {
 	struct script script = begin(1);
@@ -889,6 +899,7 @@ int main(void)
 		cmocka_unit_test(links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace),
 		cmocka_unit_test(a_renewal_waits_for_a_quiet_moment),
 		cmocka_unit_test(a_renewal_that_is_urgent_waits_for_nothing),
+		cmocka_unit_test(an_outage_begins_with_the_shutting_of_the_only_link),
 		cmocka_unit_test(a_renewal_that_becomes_urgent_waits_no_longer),
 		cmocka_unit_test(a_renewal_without_a_quiet_moment_is_given_up_and_tried_again),
 		cmocka_unit_test(a_renewal_that_cannot_be_negotiated_is_tried_again),
