@@ -123,7 +123,7 @@ static void on_hangup(struct step *step)
 	lose(step, step->event->link);
 	if (step->event->now_ms - link->proven_at_ms >= SHORT_LIFE_MS)
 		fsm->short_lives = 0;
-	else if (fsm->work == FSM_WORK_NONE && fsm->short_lives++ > 0)
+	else if (fsm->short_lives++ > 0 && fsm->work == FSM_WORK_NONE)
 		pause_after_short_life(step);
 }
 
@@ -176,6 +176,9 @@ static void on_proven(struct step *step)
 	fsm->attempts = 0;
 	fsm->trying_since_ms = -1;
 	fsm->work = FSM_WORK_NONE;
+	/* The one that died while this one was worked on. */
+	if (fsm->short_lives > 1 && is_in_need(fsm))
+		pause_after_short_life(step);
 }
 
 static void on_not_taken(struct step *step)

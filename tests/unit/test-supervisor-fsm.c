@@ -329,6 +329,35 @@ static void links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace
 	expect(&script, 0, SLOT_FREED, 0, "negotiate");
 }
 
+/* A server that lives for no longer than the first requests of a link, and never for both links at once. */
+static void several_links_do_not_make_short_lives_faster(void **state)
+{
+	struct script script = begin(2);
+	int64_t end_ms = script.now_ms + 10000;
+	unsigned attempts = 0;
+
+	(void)state;
+	for (struct fsm_event event = {.type = FSM_EV_HANGUP, .now_ms = script.now_ms}; event.now_ms < end_ms;) {
+		struct fsm_actions actions;
+
+		fsm_step(&script.fsm, &event, &actions);
+		event = (struct fsm_event){.type = FSM_EV_TICK, .now_ms = event.now_ms + 1};
+		for (unsigned i = 0; i < actions.count; i++)
+			attempts += actions.list[i].type == FSM_NEGOTIATE;
+		if (actions.count && actions.list[actions.count - 1].type == FSM_HAND_OVER)
+			event.type = FSM_EV_HANDED_OVER;
+		else if (script.fsm.work == FSM_WORK_PROVE)
+			event.type = FSM_EV_PROVEN;
+		else if (script.fsm.links[0].state == FSM_LINK_ALIVE || script.fsm.links[1].state == FSM_LINK_ALIVE)
+			event = (struct fsm_event){FSM_EV_HANGUP, script.fsm.links[0].state != FSM_LINK_ALIVE, event.now_ms, 0};
+		else if (script.fsm.links[0].state == FSM_LINK_LOST || script.fsm.links[1].state == FSM_LINK_LOST)
+			event.type = FSM_EV_SLOT_FREED;
+		else if (script.fsm.work == FSM_WORK_NEGOTIATE)
+			event.type = FSM_EV_NEGOTIATED;
+	}
+	assert_in_range(attempts, 5, 30);
+}
+
 /* --- renewal */
 
 static void a_renewal_waits_for_a_quiet_moment(void **state)
@@ -897,6 +926,7 @@ int main(void)
 		cmocka_unit_test(an_offer_that_is_refused_is_asked_for_again_after_a_long_pause),
 		cmocka_unit_test(a_refusal_counts_until_the_next_answer_only),
 		cmocka_unit_test(links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace),
+		cmocka_unit_test(several_links_do_not_make_short_lives_faster),
 		cmocka_unit_test(a_renewal_waits_for_a_quiet_moment),
 		cmocka_unit_test(a_renewal_that_is_urgent_waits_for_nothing),
 		cmocka_unit_test(an_outage_begins_with_the_shutting_of_the_only_link),
