@@ -190,6 +190,11 @@ static void on_not_taken(struct step *step)
 	link->unwatched = link->tried = link->proven = true; /* I/O was done, so something serves that slot */
 	link->renewing = false;
 	fsm->work = FSM_WORK_NONE;
+	if (fsm->trial)
+		return;
+	/* It was thought to be free, and may be so again in a moment. */
+	fsm->for_renewal = true;
+	set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
 }
 
 static void on_unused(struct step *step)

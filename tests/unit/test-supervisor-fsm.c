@@ -600,6 +600,38 @@ static void a_link_that_dies_before_its_proof_is_no_proof(void **state)
 	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
 }
 
+static void a_socket_that_the_driver_did_not_take_is_dropped(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	go_to_prove(&script);
+	expect(&script, 5, NOT_TAKEN, 0, "drop-link 0");
+	assert_true(fsm_is_serving(&script.fsm)); /* I/O was done */
+	assert_true(script.fsm.links[0].unwatched);
+	assert_int_equal(script.fsm.reconnects, 0);
+	/* Were it tried again at once, a device whose slot nobody can free would keep its server busy for ever. */
+	expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "");
+	expect(&script, 5, QUIET, 0, "shut 0");
+	expect_deadline(&script, SETTLE_MS, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 5, NOT_TAKEN, 0, "drop-link 0");
+	expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
+}
+
+static void a_late_notice_ends_the_wait_of_a_socket_that_was_not_taken(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	go_to_prove(&script);
+	expect(&script, 5, NOT_TAKEN, 0, "drop-link 0");
+	expect(&script, 5, SLOT_FREED, 0, "negotiate");
+	expect_reconnect(&script, 0);
+	assert_at_rest(&script);
+}
+
 static void a_link_that_nothing_was_sent_over_counts_until_its_first_use(void **state)
 {
 	struct script script = begin(2);
@@ -944,6 +976,8 @@ int main(void)
 		cmocka_unit_test(a_hand_over_that_fails_is_tried_again),
 		cmocka_unit_test(a_proof_that_runs_out_of_time_costs_the_link),
 		cmocka_unit_test(a_link_that_dies_before_its_proof_is_no_proof),
+		cmocka_unit_test(a_socket_that_the_driver_did_not_take_is_dropped),
+		cmocka_unit_test(a_late_notice_ends_the_wait_of_a_socket_that_was_not_taken),
 		cmocka_unit_test(a_link_that_nothing_was_sent_over_counts_until_its_first_use),
 		cmocka_unit_test(a_link_that_does_not_answer_is_shut_and_replaced),
 		cmocka_unit_test(answers_that_nobody_waits_for_are_no_news),
