@@ -89,11 +89,17 @@ static void lose(struct step *step, unsigned at)
 {
 	struct fsm *fsm = step->fsm;
 	struct fsm_link *link = &fsm->links[at];
+	bool proving = fsm->work == FSM_WORK_PROVE && fsm->work_link == at;
 
+	/* Renewals may have failed before: that was no outage. */
+	if (!proving && !is_in_need(fsm)) {
+		fsm->attempts = 0;
+		fsm->trying_since_ms = -1;
+	}
 	link->state = FSM_LINK_LOST;
 	link->proven = link->unwatched = link->tried = link->unshuttable = link->renew = link->renew_now = false;
 	link->settle_until_ms = step->event->now_ms + fsm->config.settle_ms;
-	if (fsm->work == FSM_WORK_PROVE && fsm->work_link == at)
+	if (proving)
 		pause_after_failure(step);
 }
 

@@ -276,6 +276,25 @@ static void a_proof_makes_the_pauses_short_again(void **state)
 	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
 }
 
+static void an_outage_has_nothing_to_do_with_renewals_that_failed_before(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, RENEW, 0, "negotiate");
+	for (int i = 0; i < 20; i++) {
+		expect(&script, 30000, ATTEMPT_FAILED, 0, "");
+		expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
+	}
+	expect(&script, 30000, REFUSED, 0, "");
+	expect(&script, 1000, HANGUP, 0, "");
+	assert_int_equal(script.fsm.attempts, 0);
+	expect(&script, 1, SLOT_FREED, 0, "negotiate");
+	expect(&script, 1, ATTEMPT_FAILED, 0, "");
+	assert_int_equal(script.fsm.attempts, 1);
+	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
+}
+
 static void an_offer_that_is_refused_is_asked_for_again_after_a_long_pause(void **state)
 {
 	struct script script = begin(1);
@@ -546,6 +565,22 @@ static void a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile(vo
 }
 
 /* --- what can go wrong between negotiation and proof */
+
+static void a_standby_socket_that_is_lost_is_negotiated_anew(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	go_to_standby(&script);
+	expect(&script, 5, STANDBY_LOST, 0, "");
+	assert_true(fsm_is_serving(&script.fsm));
+	expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "");
+	expect(&script, 5, HANGUP, 0, "");
+	expect(&script, 5, STANDBY_LOST, 0, ""); /* and now it is no renewal any more */
+	expect(&script, 0, SLOT_FREED, 0, "");
+	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
+}
 
 static void a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy(void **state)
 {
@@ -955,6 +990,7 @@ int main(void)
 		cmocka_unit_test(somebody_elses_disconnect_ends_it_at_any_time),
 		cmocka_unit_test(pauses_grow_and_are_bounded),
 		cmocka_unit_test(a_proof_makes_the_pauses_short_again),
+		cmocka_unit_test(an_outage_has_nothing_to_do_with_renewals_that_failed_before),
 		cmocka_unit_test(an_offer_that_is_refused_is_asked_for_again_after_a_long_pause),
 		cmocka_unit_test(a_refusal_counts_until_the_next_answer_only),
 		cmocka_unit_test(links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace),
@@ -972,6 +1008,7 @@ int main(void)
 		cmocka_unit_test(the_most_urgent_renewal_goes_first),
 		cmocka_unit_test(a_renewed_link_that_dies_before_its_proof_is_reconnected),
 		cmocka_unit_test(a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile),
+		cmocka_unit_test(a_standby_socket_that_is_lost_is_negotiated_anew),
 		cmocka_unit_test(a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy),
 		cmocka_unit_test(a_hand_over_that_fails_is_tried_again),
 		cmocka_unit_test(a_proof_that_runs_out_of_time_costs_the_link),
