@@ -133,12 +133,22 @@ static void on_hangup(struct step *step)
 		pause_after_short_life(step);
 }
 
-/* The notice names no link: it is for one that is seen to be lost, and otherwise for one that is not watched. */
+/* The notice names no link: it is for one that is seen to be lost, then for one whose slot was taken to be free before it was (its new
+ * socket was not taken then), and otherwise for one that is not watched. */
 static void on_slot_freed(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
 	int at = find_state(fsm, FSM_LINK_LOST);
 
+	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++)
+		if (fsm->links[i].state == FSM_LINK_FREE && fsm->links[i].assumed_free)
+			at = (int)i;
+	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++) {
+		if (fsm->links[i].state == FSM_LINK_ALIVE && fsm->links[i].assumed_free) {
+			shut(step, i, false);
+			return;
+		}
+	}
 	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++)
 		if (fsm->links[i].unwatched)
 			at = (int)i;
@@ -153,6 +163,7 @@ static void on_slot_freed(struct step *step)
 		lose(step, (unsigned)at);
 	}
 	fsm->links[at].state = FSM_LINK_FREE;
+	fsm->links[at].assumed_free = false;
 }
 
 static void on_handed_over(struct step *step)
@@ -178,7 +189,7 @@ static void on_proven(struct step *step)
 		fsm->reconnects++;
 	link->proven = true;
 	link->proven_at_ms = step->event->now_ms;
-	link->renewing = link->unwatched = link->tried = link->unshuttable = false;
+	link->renewing = link->unwatched = link->tried = link->unshuttable = link->assumed_free = false;
 	fsm->attempts = 0;
 	fsm->trying_since_ms = -1;
 	fsm->work = FSM_WORK_NONE;
@@ -194,7 +205,7 @@ static void on_not_taken(struct step *step)
 
 	act(step, FSM_DROP_LINK, fsm->work_link);
 	link->unwatched = link->tried = link->proven = true; /* I/O was done, so something serves that slot */
-	link->renewing = false;
+	link->renewing = link->assumed_free = false;
 	fsm->work = FSM_WORK_NONE;
 	if (fsm->trial)
 		return;
@@ -205,7 +216,11 @@ static void on_not_taken(struct step *step)
 
 static void on_unused(struct step *step)
 {
+	struct fsm_link *link = &step->fsm->links[step->fsm->work_link];
+	bool assumed_free = link->assumed_free;
+
 	on_proven(step); /* its first use will tell: link_prove() is asked at each look */
+	link->assumed_free = assumed_free;
 }
 
 static void on_quiet(struct step *step)
@@ -241,9 +256,12 @@ static void on_timeouts(struct step *step)
 	struct fsm *fsm = step->fsm;
 	int64_t now_ms = step->event->now_ms;
 
-	for (unsigned i = 0; i < fsm->link_count; i++)
-		if (fsm->links[i].state == FSM_LINK_LOST && now_ms >= fsm->links[i].settle_until_ms)
+	for (unsigned i = 0; i < fsm->link_count; i++) {
+		if (fsm->links[i].state == FSM_LINK_LOST && now_ms >= fsm->links[i].settle_until_ms) {
 			fsm->links[i].state = FSM_LINK_FREE;
+			fsm->links[i].assumed_free = true;
+		}
+	}
 	if (now_ms < fsm->work_until_ms)
 		return;
 	if (fsm->work == FSM_WORK_PAUSE) {

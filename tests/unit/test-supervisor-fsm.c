@@ -667,6 +667,58 @@ static void a_late_notice_ends_the_wait_of_a_socket_that_was_not_taken(void **st
 	assert_at_rest(&script);
 }
 
+static struct script begin_without_notice(unsigned link_count)
+{
+	struct script script = begin(link_count);
+
+	expect(&script, 0, HANGUP, 0, "");
+	expect_deadline(&script, SETTLE_MS, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	return script;
+}
+
+static void a_hand_over_before_the_driver_let_go_is_done_again(void **state)
+{
+	struct script script = begin_without_notice(1);
+
+	(void)state;
+	expect(&script, 50, SLOT_FREED, 0, "shut 0"); /* so the new socket is in no slot: why wait for its proof? */
+	expect(&script, BACKOFF_MIN_MS, TICK, 0, "");
+	expect_deadline(&script, SETTLE_MS - BACKOFF_MIN_MS, "negotiate");
+	expect_reconnect(&script, 0);
+	expect(&script, 10, SLOT_FREED, 0, "");
+	assert_at_rest(&script);
+}
+
+static void a_hand_over_before_the_driver_let_go_is_noticed_after_an_empty_proof_too(void **state)
+{
+	struct script script = begin_without_notice(2);
+
+	(void)state;
+	expect(&script, 5, UNUSED, 0, "");
+	expect(&script, 50, SLOT_FREED, 0, "shut 0");
+	expect_deadline(&script, SETTLE_MS, "negotiate");
+	expect_reconnect(&script, 0);
+	expect(&script, 10, SLOT_FREED, 0, "");
+	assert_at_rest(&script);
+}
+
+static void a_late_notice_of_a_slot_that_is_tried_already_is_taken_for_its_own(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect_deadline(&script, SETTLE_MS, "negotiate");
+	expect(&script, 10, SLOT_FREED, 0, "");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect(&script, 1, PROVEN, 0, "");
+	assert_at_rest(&script);
+}
+
 static void a_link_that_nothing_was_sent_over_counts_until_its_first_use(void **state)
 {
 	struct script script = begin(2);
@@ -1015,6 +1067,9 @@ int main(void)
 		cmocka_unit_test(a_link_that_dies_before_its_proof_is_no_proof),
 		cmocka_unit_test(a_socket_that_the_driver_did_not_take_is_dropped),
 		cmocka_unit_test(a_late_notice_ends_the_wait_of_a_socket_that_was_not_taken),
+		cmocka_unit_test(a_hand_over_before_the_driver_let_go_is_done_again),
+		cmocka_unit_test(a_hand_over_before_the_driver_let_go_is_noticed_after_an_empty_proof_too),
+		cmocka_unit_test(a_late_notice_of_a_slot_that_is_tried_already_is_taken_for_its_own),
 		cmocka_unit_test(a_link_that_nothing_was_sent_over_counts_until_its_first_use),
 		cmocka_unit_test(a_link_that_does_not_answer_is_shut_and_replaced),
 		cmocka_unit_test(answers_that_nobody_waits_for_are_no_news),
