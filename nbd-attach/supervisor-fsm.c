@@ -34,11 +34,17 @@ static int find_state(const struct fsm *fsm, enum fsm_link_state state)
 	return -1;
 }
 
-/* Does any link lack a socket, as far as is known? One that was adopted unseen may. */
+/* Is there a link to bring back? */
 static bool is_in_need(const struct fsm *fsm)
 {
+	return find_state(fsm, FSM_LINK_LOST) >= 0 || find_state(fsm, FSM_LINK_FREE) >= 0;
+}
+
+/* Links that were adopted unseen may be dead. */
+static bool may_be_in_need(const struct fsm *fsm)
+{
 	for (unsigned i = 0; i < fsm->link_count; i++)
-		if (fsm->links[i].state != FSM_LINK_ALIVE || (fsm->links[i].unwatched && !fsm->links[i].tried))
+		if (fsm->links[i].unwatched && !fsm->links[i].tried)
 			return true;
 	return false;
 }
@@ -94,7 +100,7 @@ static void pause_after_failure(struct step *step)
 		fsm->trying_since_ms = step->event->now_ms;
 	elapsed_ms = step->event->now_ms - fsm->trying_since_ms;
 	fsm->attempts++;
-	fsm->for_renewal = !is_in_need(fsm);
+	fsm->for_renewal = !is_in_need(fsm) && !may_be_in_need(fsm);
 	if (fsm->for_renewal && make_room(step))
 		fsm->work = FSM_WORK_NONE;
 	else if (fsm->for_renewal)
@@ -108,11 +114,17 @@ static void lose(struct step *step, unsigned at)
 {
 	struct fsm *fsm = step->fsm;
 	struct fsm_link *link = &fsm->links[at];
+	bool proving = fsm->work == FSM_WORK_PROVE && fsm->work_link == at;
 
+	/* Renewals may have failed before: that was no outage. */
+	if (!proving && !is_in_need(fsm)) {
+		fsm->attempts = 0;
+		fsm->trying_since_ms = -1;
+	}
 	link->state = FSM_LINK_LOST;
 	link->proven = link->unwatched = link->tried = link->unshuttable = link->renew = link->renew_now = false;
 	link->settle_until_ms = step->event->now_ms + fsm->config.settle_ms;
-	if (fsm->work == FSM_WORK_PROVE && fsm->work_link == at)
+	if (proving)
 		pause_after_failure(step);
 }
 
@@ -142,16 +154,26 @@ static void on_hangup(struct step *step)
 	lose(step, step->event->link);
 	if (step->event->now_ms - link->proven_at_ms >= SHORT_LIFE_MS)
 		fsm->short_lives = 0;
-	else if (fsm->work == FSM_WORK_NONE && fsm->short_lives++ > 0)
+	else if (fsm->short_lives++ > 0 && fsm->work == FSM_WORK_NONE)
 		pause_after_short_life(step);
 }
 
-/* The notice names no link: it is for one that is seen to be lost, and otherwise for one that is not watched. */
+/* The notice names no link: it is for one that is seen to be lost, then for one whose slot was taken to be free before it was (its new
+ * socket was not taken then), and otherwise for one that is not watched. */
 static void on_slot_freed(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
 	int at = find_state(fsm, FSM_LINK_LOST);
 
+	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++)
+		if (fsm->links[i].state == FSM_LINK_FREE && fsm->links[i].assumed_free)
+			at = (int)i;
+	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++) {
+		if (fsm->links[i].state == FSM_LINK_ALIVE && fsm->links[i].assumed_free) {
+			shut(step, i, false);
+			return;
+		}
+	}
 	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++)
 		if (fsm->links[i].unwatched)
 			at = (int)i;
@@ -166,6 +188,7 @@ static void on_slot_freed(struct step *step)
 		lose(step, (unsigned)at);
 	}
 	fsm->links[at].state = FSM_LINK_FREE;
+	fsm->links[at].assumed_free = false;
 }
 
 static void on_handed_over(struct step *step)
@@ -191,10 +214,13 @@ static void on_proven(struct step *step)
 		fsm->reconnects++;
 	link->proven = true;
 	link->proven_at_ms = step->event->now_ms;
-	link->renewing = link->unwatched = link->tried = link->unshuttable = false;
+	link->renewing = link->unwatched = link->tried = link->unshuttable = link->assumed_free = false;
 	fsm->attempts = 0;
 	fsm->trying_since_ms = -1;
 	fsm->work = FSM_WORK_NONE;
+	/* The one that died while this one was worked on. */
+	if (fsm->short_lives > 1 && is_in_need(fsm))
+		pause_after_short_life(step);
 }
 
 static void on_not_taken(struct step *step)
@@ -204,13 +230,22 @@ static void on_not_taken(struct step *step)
 
 	act(step, FSM_DROP_LINK, fsm->work_link);
 	link->unwatched = link->tried = link->proven = true; /* I/O was done, so something serves that slot */
-	link->renewing = false;
+	link->renewing = link->assumed_free = false;
 	fsm->work = FSM_WORK_NONE;
+	if (fsm->trial)
+		return;
+	/* It was thought to be free, and may be so again in a moment. */
+	fsm->for_renewal = true;
+	set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
 }
 
 static void on_unused(struct step *step)
 {
+	struct fsm_link *link = &step->fsm->links[step->fsm->work_link];
+	bool assumed_free = link->assumed_free;
+
 	on_proven(step); /* its first use will tell: link_prove() is asked at each look */
+	link->assumed_free = assumed_free;
 }
 
 static void on_quiet(struct step *step)
@@ -246,14 +281,17 @@ static void on_timeouts(struct step *step)
 	struct fsm *fsm = step->fsm;
 	int64_t now_ms = step->event->now_ms;
 
-	for (unsigned i = 0; i < fsm->link_count; i++)
-		if (fsm->links[i].state == FSM_LINK_LOST && now_ms >= fsm->links[i].settle_until_ms)
+	for (unsigned i = 0; i < fsm->link_count; i++) {
+		if (fsm->links[i].state == FSM_LINK_LOST && now_ms >= fsm->links[i].settle_until_ms) {
 			fsm->links[i].state = FSM_LINK_FREE;
+			fsm->links[i].assumed_free = true;
+		}
+	}
 	if (now_ms < fsm->work_until_ms)
 		return;
 	if (fsm->work == FSM_WORK_PAUSE) {
 		fsm->work = FSM_WORK_NONE;
-	} else if (fsm->work == FSM_WORK_STANDBY && find_state(fsm, FSM_LINK_LOST) < 0 && find_state(fsm, FSM_LINK_FREE) < 0) {
+	} else if (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) {
 		act(step, FSM_DROP_STANDBY, 0);
 		fsm->for_renewal = true;
 		set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
@@ -264,6 +302,11 @@ static void on_timeouts(struct step *step)
 	}
 }
 
+static bool is_about_link(enum fsm_event_type type)
+{
+	return type == FSM_EV_HANGUP || type == FSM_EV_RENEW || type == FSM_EV_RENEW_NOW || type == FSM_EV_SILENT || type == FSM_EV_CANNOT_SHUT;
+}
+
 /* What the event itself means; what follows from the state as a whole is in advance(). */
 static void take_event(struct step *step)
 {
@@ -271,6 +314,8 @@ static void take_event(struct step *step)
 	struct fsm_link *link = &fsm->links[step->event->link < fsm->link_count ? step->event->link : 0];
 	bool negotiating = fsm->work == FSM_WORK_NEGOTIATE, proving = fsm->work == FSM_WORK_PROVE, standby = fsm->work == FSM_WORK_STANDBY;
 
+	if (is_about_link(step->event->type) && step->event->link >= fsm->link_count)
+		return;
 	switch (step->event->type) {
 	case FSM_EV_HANGUP:           on_hangup(step); break;
 	case FSM_EV_SLOT_FREED:       on_slot_freed(step); break;
@@ -354,16 +399,21 @@ static void fail(struct step *step)
 	}
 }
 
+static void note_outage(struct step *step)
+{
+	if (fsm_is_serving(step->fsm))
+		step->fsm->outage_since_ms = -1;
+	else if (step->fsm->outage_since_ms < 0)
+		step->fsm->outage_since_ms = step->event->now_ms;
+}
+
 static void advance(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
 	int64_t now_ms = step->event->now_ms;
 	int at;
 
-	if (fsm_is_serving(fsm))
-		fsm->outage_since_ms = -1;
-	else if (fsm->outage_since_ms < 0)
-		fsm->outage_since_ms = now_ms;
+	note_outage(step);
 	if (fsm->phase == FSM_FAILED || (fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0 &&
 		now_ms - fsm->outage_since_ms >= fsm->config.dead_timeout_ms)) {
 		fail(step);
@@ -381,6 +431,7 @@ static void advance(struct step *step)
 	}
 	if (fsm->work == FSM_WORK_STANDBY)
 		use_standby(step);
+	note_outage(step); /* a renewal has shut the only link */
 }
 
 void fsm_step(struct fsm *fsm, const struct fsm_event *event, struct fsm_actions *actions)
@@ -406,7 +457,7 @@ bool fsm_awaits_quiet(const struct fsm *fsm)
 	int at = find_renewal(fsm);
 
 	return fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_STANDBY && at >= 0 && (!fsm->links[at].unwatched || fsm->links[at].tried) &&
-		find_state(fsm, FSM_LINK_FREE) < 0 && find_state(fsm, FSM_LINK_LOST) < 0;
+		!is_in_need(fsm);
 }
 
 static void earlier(int64_t *deadline_ms, int64_t other_ms)
@@ -424,7 +475,8 @@ int64_t fsm_deadline_ms(const struct fsm *fsm)
 	for (unsigned i = 0; i < fsm->link_count; i++)
 		if (fsm->links[i].state == FSM_LINK_LOST)
 			earlier(&deadline_ms, fsm->links[i].settle_until_ms);
-	if (fsm->work == FSM_WORK_PAUSE || fsm->work == FSM_WORK_STANDBY || fsm->work == FSM_WORK_PROVE)
+	/* A socket that stands by for a lost link does so for as long as the link takes to settle. */
+	if (fsm->work == FSM_WORK_PAUSE || (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) || fsm->work == FSM_WORK_PROVE)
 		earlier(&deadline_ms, fsm->work_until_ms);
 	if (fsm->phase == FSM_RUNNING && fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0)
 		earlier(&deadline_ms, fsm->outage_since_ms + fsm->config.dead_timeout_ms);

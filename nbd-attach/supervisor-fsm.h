@@ -36,6 +36,7 @@ struct fsm_link {
 	bool tried;            /* unwatched: a socket was offered, and the slot was not free */
 	bool unshuttable;      /* unwatched: there is no way to end it from here, so it is left until it dies */
 	int64_t proven_at_ms;
+	bool assumed_free;     /* its slot was taken to be free without a notice, and nothing has shown yet that it was */
 	int64_t settle_until_ms; /* LOST: free by then even when no notice came */
 };
 
