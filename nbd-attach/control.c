@@ -46,6 +46,8 @@ static int lock(struct control *control, int index, struct error *err)
 		return error_set(err, ERROR_OTHER, errno, "cannot open " CONTROL_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
 	if (flock(control->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
+	/* It is the other one's: control_close() must not remove it. */
+	close(steal_fd(&control->lock_fd));
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d has a supervisor already", index);
 	return error_hint(err, -EBUSY, "see to what it is attached: nbd-attach status");
 }

@@ -249,12 +249,14 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 		json_object_put(object);
 		return -ESTALE;
 	}
-	attachment->since = (time_t)number(object, "since");
-	attachment->block_size_bytes = (uint32_t)number(object, "block_size");
-	attachment->flags = (uint16_t)number(object, "flags");
 	rc = load_export(attachment, member(object, "export"));
 	if (!rc)
 		rc = load_links(attachment, member(object, "links"));
+	if (!rc) {
+		attachment->since = (time_t)number(object, "since");
+		attachment->block_size_bytes = (uint32_t)number(object, "block_size");
+		attachment->flags = (uint16_t)number(object, "flags");
+	}
 	json_object_put(object);
 	if (rc) {
 		attachment->export_known = false;

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The control socket: one supervisor a device, and clients that do what they like. The folder is the real one, in /run: the device
+ * numbers are such as no kernel has. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "control.h"
+
+static int device;
+static struct control control;
+static struct error err;
+
+/* Of this process alone: several may test at a time. */
+static int setup(void **state)
+{
+	(void)state;
+	device = 100000000 + (int)getpid();
+	memset(&err, 0, sizeof(err));
+	control_init(&control);
+	return 0;
+}
+
+static int setup_open(void **state)
+{
+	setup(state);
+	if (geteuid() != 0)
+		return 0;
+	return control_open(&control, device, &err);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	control_close(&control, device);
+	return 0;
+}
+
+static void need_root(void)
+{
+	if (geteuid() != 0)
+		skip(); /* only root may write to /run */
+}
+
+static void format_path(char path[64], const char *suffix)
+{
+	snprintf(path, 64, CONTROL_DIRECTORY "/nbd%d.%s", device, suffix);
+}
+
+static bool has_file(const char *suffix)
+{
+	char path[64];
+
+	format_path(path, suffix);
+	return access(path, F_OK) == 0;
+}
+
+static int connect_client(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = 5};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	format_path(address.sun_path, "sock");
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	return fd;
+}
+
+/* The client's command, in a process of its own: what it got, or NULL, is told by its exit status. */
+static pid_t start_command(const char *word, int timeout_ms, bool (*is_right)(json_object *answer))
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(!is_right(control_command(device, word, timeout_ms)));
+	return pid;
+}
+
+static int status_of(pid_t pid)
+{
+	int status = -1;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* What the supervisor's loop does with its first client. */
+static void receive_word(char word[CONTROL_WORD_SIZE])
+{
+	struct pollfd pfd = {.fd = control.fd, .events = POLLIN};
+
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	control_accept(&control);
+	assert_true(control.clients[0] >= 0);
+	pfd.fd = control.clients[0];
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	assert_true(control_receive(&control, 0, word));
+}
+
+static json_object *say(const char *key, const char *text)
+{
+	json_object *object = json_object_new_object();
+
+	json_object_object_add(object, key, json_object_new_string(text));
+	return object;
+}
+
+/* --- being the only one */
+
+static void a_device_has_one_supervisor(void **state)
+{
+	struct control second;
+
+	(void)state;
+	need_root();
+	control_init(&second);
+	assert_true(control_exists(device));
+	assert_int_equal(control_open(&second, device, &err), -EBUSY);
+	assert_int_equal(err.kind, ERROR_BUSY);
+	assert_true(second.fd < 0);
+	control_close(&second, device);
+	/* The one that was refused took nothing away from the other. */
+	assert_true(has_file("lock"));
+	assert_true(has_file("sock"));
+	assert_true(control_exists(device));
+	assert_int_equal(control_open(&second, device, &err), -EBUSY);
+	control_close(&second, device);
+}
+
+static void a_refused_supervisor_leaves_other_devices_alone_too(void **state)
+{
+	struct control second, other;
+
+	(void)state;
+	need_root();
+	control_init(&second);
+	control_init(&other);
+	assert_int_equal(control_open(&second, device, &err), -EBUSY);
+	device--;
+	assert_int_equal(control_open(&other, device, &err), 0);
+	control_close(&second, device); /* for a device that it never had */
+	assert_true(has_file("lock"));
+	assert_true(control_exists(device));
+	control_close(&other, device++);
+}
+
+static void nobody_is_there_before_and_after(void **state)
+{
+	(void)state;
+	need_root();
+	assert_false(control_exists(device));
+	assert_null(control_ask(device));
+	assert_int_equal(control_open(&control, device, &err), 0);
+	assert_true(control_exists(device));
+	control_close(&control, device);
+	assert_false(control_exists(device));
+	assert_false(has_file("lock"));
+	assert_false(has_file("sock"));
+	assert_int_equal(control_open(&control, device, &err), 0);
+}
+
+static void a_killed_supervisor_is_followed_by_another(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	pid = fork();
+	if (pid == 0)
+		_exit(control_open(&control, device, &err) != 0); /* and it closes nothing */
+	assert_int_equal(status_of(pid), 0);
+	assert_true(has_file("lock"));
+	assert_true(has_file("sock"));
+	assert_false(control_exists(device));
+	assert_null(control_ask(device));
+	assert_int_equal(control_open(&control, device, &err), 0);
+	assert_true(control_exists(device));
+}
+
+static void nobody_but_root_may_talk_to_it(void **state)
+{
+	struct stat st;
+	char path[64];
+
+	(void)state;
+	need_root();
+	format_path(path, "sock");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	format_path(path, "lock");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat(CONTROL_DIRECTORY, &st), 0);
+	assert_int_equal(st.st_mode & 022, 0);
+}
+
+static void a_lock_that_is_a_link_is_refused(void **state)
+{
+	char path[64];
+
+	(void)state;
+	need_root();
+	format_path(path, "lock");
+	assert_int_equal(symlink("/dev/null", path), 0);
+	assert_true(control_open(&control, device, &err) < 0);
+	assert_non_null(strstr(err.text, path));
+	assert_false(control_exists(device));
+	unlink(path);
+}
+
+/* --- one word, one answer */
+
+static bool is_fine(json_object *answer)
+{
+	json_object *value;
+
+	return answer && json_object_object_get_ex(answer, "state", &value) && strcmp(json_object_get_string(value), "fine") == 0;
+}
+
+static void a_word_is_answered(void **state)
+{
+	char word[CONTROL_WORD_SIZE];
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	pid = start_command("status", 5000, is_fine);
+	receive_word(word);
+	assert_string_equal(word, "status");
+	control_reply(&control, 0, say("state", "fine"));
+	assert_true(control.clients[0] < 0);
+	assert_int_equal(status_of(pid), 0);
+}
+
+static bool is_big(json_object *answer)
+{
+	json_object *value;
+
+	return answer && json_object_object_get_ex(answer, "text", &value) && json_object_get_string_len(value) == 100 << 10;
+}
+
+static void a_big_answer_arrives_whole(void **state)
+{
+	char word[CONTROL_WORD_SIZE], *text = malloc((100 << 10) + 1);
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	memset(text, 'x', 100 << 10);
+	text[100 << 10] = 0;
+	pid = start_command("status", 5000, is_big);
+	receive_word(word);
+	control_reply(&control, 0, say("text", text));
+	assert_int_equal(status_of(pid), 0);
+	free(text);
+}
+
+static bool is_null(json_object *answer)
+{
+	return !answer;
+}
+
+static void a_supervisor_that_hangs_costs_its_client_the_timeout(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	pid = start_command("status", 100, is_null);
+	assert_int_equal(status_of(pid), 0);
+	control_accept(&control);
+	assert_true(control.clients[0] >= 0);
+}
+
+static void an_answer_that_is_cut_is_none(void **state)
+{
+	char word[CONTROL_WORD_SIZE];
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	pid = start_command("status", 5000, is_null);
+	receive_word(word);
+	assert_int_equal(send(control.clients[0], "{\"state\": \"fi", 13, 0), 13);
+	assert_int_equal(status_of(pid), 0);
+}
+
+/* --- clients that do what they like */
+
+static void a_client_that_says_nothing_holds_nobody_up(void **state)
+{
+	char word[CONTROL_WORD_SIZE];
+	int fd;
+
+	(void)state;
+	need_root();
+	fd = connect_client();
+	control_accept(&control);
+	assert_false(control_receive(&control, 0, word));
+	assert_true(control.clients[0] >= 0); /* it may still */
+	assert_int_equal(send(fd, "status", 6, 0), 6);
+	assert_true(control_receive(&control, 0, word));
+	assert_string_equal(word, "status");
+	close(fd);
+}
+
+static void a_client_that_hangs_up_is_forgotten(void **state)
+{
+	char word[CONTROL_WORD_SIZE];
+	int fd;
+
+	(void)state;
+	need_root();
+	fd = connect_client();
+	control_accept(&control);
+	close(fd);
+	assert_false(control_receive(&control, 0, word));
+	assert_true(control.clients[0] < 0);
+}
+
+static void a_client_that_does_not_wait_for_its_answer_does_no_harm(void **state)
+{
+	char word[CONTROL_WORD_SIZE];
+	int fd;
+
+	(void)state;
+	need_root();
+	fd = connect_client();
+	assert_int_equal(send(fd, "status", 6, 0), 6);
+	control_accept(&control);
+	assert_true(control_receive(&control, 0, word));
+	close(fd);
+	control_reply(&control, 0, say("state", "fine")); /* no SIGPIPE */
+	assert_true(control.clients[0] < 0);
+}
+
+static void an_answer_for_a_client_that_is_gone_is_freed(void **state)
+{
+	(void)state;
+	need_root();
+	control_reply(&control, 3, say("state", "fine"));
+	assert_true(control.clients[3] < 0);
+}
+
+static void nobody_waiting_is_no_client(void **state)
+{
+	(void)state;
+	need_root();
+	control_accept(&control);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		assert_true(control.clients[i] < 0);
+}
+
+static void a_word_that_is_too_long_is_cut(void **state)
+{
+	char word[CONTROL_WORD_SIZE + 1], sent[4096];
+	int fd;
+
+	(void)state;
+	need_root();
+	memset(sent, 'w', sizeof(sent));
+	memset(word, '#', sizeof(word));
+	fd = connect_client();
+	control_accept(&control);
+	assert_int_equal(send(fd, sent, sizeof(sent), 0), sizeof(sent));
+	assert_true(control_receive(&control, 0, word));
+	assert_int_equal(strlen(word), CONTROL_WORD_SIZE - 1);
+	assert_int_equal(word[CONTROL_WORD_SIZE], '#');
+	assert_false(control_receive(&control, 0, word)); /* the rest of it is not another word */
+	close(fd);
+}
+
+static void a_client_too_many_is_turned_away(void **state)
+{
+	int fds[CONTROL_CLIENTS_MAX + 1];
+	char word[CONTROL_WORD_SIZE], byte;
+
+	(void)state;
+	need_root();
+	for (size_t i = 0; i <= CONTROL_CLIENTS_MAX; i++) {
+		fds[i] = connect_client();
+		control_accept(&control);
+	}
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		assert_true(control.clients[i] >= 0);
+	assert_int_equal(recv(fds[CONTROL_CLIENTS_MAX], &byte, 1, 0), 0);
+	close(fds[CONTROL_CLIENTS_MAX]);
+	/* As soon as one goes there is room again. */
+	close(fds[2]);
+	assert_false(control_receive(&control, 2, word));
+	fds[2] = connect_client();
+	control_accept(&control);
+	assert_true(control.clients[2] >= 0);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		close(fds[i]);
+}
+
+static void clients_are_hung_up_on_at_the_end(void **state)
+{
+	char byte;
+	int fd;
+
+	(void)state;
+	need_root();
+	fd = connect_client();
+	control_accept(&control);
+	control_close(&control, device);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_device_has_one_supervisor, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_refused_supervisor_leaves_other_devices_alone_too, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(nobody_is_there_before_and_after, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_killed_supervisor_is_followed_by_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_but_root_may_talk_to_it, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_lock_that_is_a_link_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_word_is_answered, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_big_answer_arrives_whole, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_supervisor_that_hangs_costs_its_client_the_timeout, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(an_answer_that_is_cut_is_none, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_says_nothing_holds_nobody_up, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_hangs_up_is_forgotten, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_client_that_does_not_wait_for_its_answer_does_no_harm, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(an_answer_for_a_client_that_is_gone_is_freed, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(nobody_waiting_is_no_client, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_word_that_is_too_long_is_cut, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_client_too_many_is_turned_away, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(clients_are_hung_up_on_at_the_end, setup_open, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
