@@ -190,6 +190,23 @@ static void hand_over(struct supervisor *self, unsigned at)
 	enqueue_outcome(self, FSM_EV_HANDED_OVER, at);
 }
 
+/* Was the new link dropped by the driver (kernel fact 4)? With one link the same socket can simply be offered again: where the slot is
+ * taken, by it or by another, that does nothing. With several it might end up in two slots. */
+static void recheck(struct supervisor *self, unsigned at)
+{
+	struct attachment *attachment = self->attachment;
+	struct link *link = &attachment->links[at];
+	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .fd = link->fd};
+	struct link_sample now;
+
+	if (link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes)
+		return;
+	if (attachment->link_count > 1)
+		enqueue_outcome(self, FSM_EV_NOT_SENT, at);
+	else if (nbd_genl_reconfigure(&attachment->genl, &params, NULL) == -ENOTCONN)
+		enqueue_outcome(self, FSM_EV_GONE, at);
+}
+
 static void start_probe(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
@@ -246,6 +263,7 @@ static void carry_out(struct supervisor *self, const struct fsm_action *action)
 	case FSM_SHUT:         shut_link(self, action->link); break;
 	case FSM_HAND_OVER:    hand_over(self, action->link); break;
 	case FSM_PROVE:        start_probe(self); break;
+	case FSM_RECHECK:      recheck(self, action->link); break;
 	case FSM_DROP_LINK:    drop_link(self, action->link); break;
 	case FSM_FAIL_DEVICE:  fail_device(self); break;
 	case FSM_END:          self->done = true; break;

@@ -122,6 +122,7 @@ static void lose(struct step *step, unsigned at)
 		fsm->trying_since_ms = -1;
 	}
 	link->state = FSM_LINK_LOST;
+	link->noticed = false;
 	link->proven = link->unwatched = link->tried = link->unshuttable = link->renew = link->renew_now = false;
 	link->settle_until_ms = step->event->now_ms + fsm->config.settle_ms;
 	if (proving)
@@ -163,8 +164,11 @@ static void on_hangup(struct step *step)
 static void on_slot_freed(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
-	int at = find_state(fsm, FSM_LINK_LOST);
+	int at = -1;
 
+	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++)
+		if (fsm->links[i].state == FSM_LINK_LOST && !fsm->links[i].noticed)
+			at = (int)i;
 	for (unsigned i = 0; at < 0 && i < fsm->link_count; i++)
 		if (fsm->links[i].state == FSM_LINK_FREE && fsm->links[i].assumed_free)
 			at = (int)i;
@@ -187,8 +191,12 @@ static void on_slot_freed(struct step *step)
 		}
 		lose(step, (unsigned)at);
 	}
-	fsm->links[at].state = FSM_LINK_FREE;
 	fsm->links[at].assumed_free = false;
+	if (fsm->links[at].state == FSM_LINK_FREE)
+		return;
+	/* The driver queues its notice, then shuts the socket, and only then is the slot free: a notice can be too early. */
+	fsm->links[at].noticed = true;
+	fsm->links[at].settle_until_ms = step->event->now_ms + fsm->config.notice_ms;
 }
 
 static void on_handed_over(struct step *step)
@@ -200,6 +208,7 @@ static void on_handed_over(struct step *step)
 	link->proven = fsm->trial; /* on trial the former socket counts until it is known to be dead */
 	link->renew = link->renew_now = false;
 	set_work(step, FSM_WORK_PROVE, fsm->config.prove_ms);
+	fsm->recheck_at_ms = step->event->now_ms + fsm->config.recheck_ms;
 	act(step, FSM_PROVE, fsm->work_link);
 }
 
@@ -276,6 +285,28 @@ static void release_work(struct step *step)
 	step->fsm->work = FSM_WORK_NONE;
 }
 
+static bool rechecks(const struct fsm *fsm)
+{
+	return fsm->work == FSM_WORK_PROVE && !fsm->trial && fsm->config.recheck_ms > 0;
+}
+
+static void recheck(struct step *step)
+{
+	struct fsm *fsm = step->fsm;
+
+	if (!rechecks(fsm) || step->event->now_ms < fsm->recheck_at_ms)
+		return;
+	act(step, FSM_RECHECK, fsm->work_link);
+	fsm->recheck_at_ms = step->event->now_ms + fsm->config.recheck_ms;
+}
+
+/* No harm if the driver has it all the same: shutting it frees its slot again. */
+static void on_not_sent(struct step *step)
+{
+	act(step, FSM_DROP_LINK, step->fsm->work_link);
+	lose(step, step->fsm->work_link);
+}
+
 static void on_timeouts(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
@@ -284,9 +315,10 @@ static void on_timeouts(struct step *step)
 	for (unsigned i = 0; i < fsm->link_count; i++) {
 		if (fsm->links[i].state == FSM_LINK_LOST && now_ms >= fsm->links[i].settle_until_ms) {
 			fsm->links[i].state = FSM_LINK_FREE;
-			fsm->links[i].assumed_free = true;
+			fsm->links[i].assumed_free = !fsm->links[i].noticed;
 		}
 	}
+	recheck(step);
 	if (now_ms < fsm->work_until_ms)
 		return;
 	if (fsm->work == FSM_WORK_PAUSE) {
@@ -341,6 +373,7 @@ static void take_event(struct step *step)
 	case FSM_EV_PROVEN:           if (proving) on_proven(step); break;
 	case FSM_EV_NOT_TAKEN:        if (proving) on_not_taken(step); break;
 	case FSM_EV_UNUSED:           if (proving) on_unused(step); break;
+	case FSM_EV_NOT_SENT:         if (proving && !fsm->trial) on_not_sent(step); break;
 	case FSM_EV_RENEW:            link->renew = true; break;
 	case FSM_EV_RENEW_NOW:        link->renew_now = true; break;
 	case FSM_EV_SILENT:
@@ -478,6 +511,8 @@ int64_t fsm_deadline_ms(const struct fsm *fsm)
 	/* A socket that stands by for a lost link does so for as long as the link takes to settle. */
 	if (fsm->work == FSM_WORK_PAUSE || (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) || fsm->work == FSM_WORK_PROVE)
 		earlier(&deadline_ms, fsm->work_until_ms);
+	if (rechecks(fsm))
+		earlier(&deadline_ms, fsm->recheck_at_ms);
 	if (fsm->phase == FSM_RUNNING && fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0)
 		earlier(&deadline_ms, fsm->outage_since_ms + fsm->config.dead_timeout_ms);
 	return deadline_ms;

@@ -36,6 +36,7 @@ struct fsm_link {
 	bool tried;            /* unwatched: a socket was offered, and the slot was not free */
 	bool unshuttable;      /* unwatched: there is no way to end it from here, so it is left until it dies */
 	int64_t proven_at_ms;
+	bool noticed;          /* LOST: the driver has said so */
 	bool assumed_free;     /* its slot was taken to be free without a notice, and nothing has shown yet that it was */
 	int64_t settle_until_ms; /* LOST: free by then even when no notice came */
 };
@@ -43,6 +44,8 @@ struct fsm_link {
 struct fsm_config {
 	int64_t dead_timeout_ms;  /* -1: infinite */
 	int64_t settle_ms;        /* how long a notice of the driver may take */
+	int64_t notice_ms;        /* the driver says so first and frees the slot then: after its notice it gets so long for it */
+	int64_t recheck_ms;       /* a new link over which nothing was sent for so long may not have been taken; 0: do not look */
 	int64_t prove_ms;         /* how long a new link has for its first data */
 	int64_t standby_ms;       /* how long a negotiated socket waits for a quiet moment */
 	int64_t renew_pause_ms;   /* between two attempts at a renewal */
@@ -57,6 +60,7 @@ struct fsm {
 	unsigned work_link;       /* PROVE: which; else which one the work was begun for */
 	int64_t work_until_ms;    /* PAUSE, STANDBY, PROVE */
 	bool for_renewal;         /* PAUSE: no link is in need */
+	int64_t recheck_at_ms;    /* PROVE */
 	bool trial;               /* PROVE: whether an unwatched slot was free is what is being found out */
 	int64_t outage_since_ms;  /* no link is alive and proven since; -1: one is */
 	int64_t trying_since_ms;  /* since the first of a row of failed attempts; -1: none failed */
@@ -80,6 +84,7 @@ enum fsm_event_type {
 	FSM_EV_PROVEN,           /* the link under proof carries data */
 	FSM_EV_NOT_TAKEN,        /* I/O was done, but not over it: the slot was not free */
 	FSM_EV_UNUSED,           /* I/O was done over the device's other links: no saying */
+	FSM_EV_NOT_SENT,         /* answer to FSM_RECHECK: the driver has not got this one of several links */
 	FSM_EV_QUIET,            /* nothing is in flight */
 	FSM_EV_RENEW,            /* link has used up half of what its key may do */
 	FSM_EV_RENEW_NOW,        /* link is near its limit */
@@ -103,6 +108,7 @@ enum fsm_action_type {
 	FSM_SHUT,         /* shut link's socket: a hang-up and a notice follow */
 	FSM_HAND_OVER,    /* give the socket that stands by to the driver for link; its outcome is the next event */
 	FSM_PROVE,        /* have I/O done and look whether link carried it */
+	FSM_RECHECK,      /* has nothing been sent over link yet? Then it may have to be handed over again */
 	FSM_DROP_LINK,    /* shut and close our socket of link: the driver has not got it */
 	FSM_FAIL_DEVICE,  /* make the driver fail what waits and what comes */
 	FSM_END,

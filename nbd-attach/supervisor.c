@@ -30,6 +30,8 @@
 #include <sys/signalfd.h>
 
 #define SETTLE_MS 200
+#define NOTICE_MS 5
+#define RECHECK_MS 500
 #define STANDBY_MS 60000
 #define RENEW_PAUSE_MS 10000
 #define DETACH_PATIENCE_MS 10000
@@ -382,6 +384,8 @@ static int enter(struct supervisor *self, struct error *err)
 	struct fsm_config config = {
 		.dead_timeout_ms = dead_sec == OPTION_INFINITE_SEC ? -1 : dead_sec * 1000,
 		.settle_ms = SETTLE_MS,
+		.notice_ms = NOTICE_MS,
+		.recheck_ms = RECHECK_MS,
 		.prove_ms = options->liveness_timeout_ms,
 		.standby_ms = STANDBY_MS,
 		.renew_pause_ms = RENEW_PAUSE_MS,
