@@ -199,7 +199,7 @@ static void recheck(struct supervisor *self, unsigned at)
 	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .fd = link->fd};
 	struct link_sample now;
 
-	if (link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes)
+	if ((link->local.ss_family == AF_UNSPEC && attachment->link_count > 1) || (link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes))
 		return;
 	if (attachment->link_count > 1)
 		enqueue_outcome(self, FSM_EV_NOT_SENT, at);

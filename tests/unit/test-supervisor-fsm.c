@@ -1222,6 +1222,7 @@ static void carry_out(struct model *model, const struct fsm_action *action)
 		check(model, model->ours[action->link] != NONE);
 		model->probing = true;
 		break;
+	case FSM_RECHECK:     break;
 	case FSM_DROP_LINK:   act_drop_link(model, action->link); break;
 	case FSM_FAIL_DEVICE: model->failures_told++; break;
 	case FSM_END:         model->ends++; break;
@@ -1231,7 +1232,7 @@ static void carry_out(struct model *model, const struct fsm_action *action)
 static void trace(struct model *model, const struct fsm_event *event, const struct fsm_actions *actions)
 {
 	static const char *const events[] = {"tick", "hang-up", "slot freed", "negotiated", "refused", "attempt failed", "standby lost", "handed over",
-		"hand-over failed", "proven", "not taken", "unused", "quiet", "renew", "renew now", "silent", "cannot shut", "gone"};
+		"hand-over failed", "proven", "not taken", "unused", "not sent", "quiet", "renew", "renew now", "silent", "cannot shut", "gone"};
 	char *line = model->trace[model->events % TRACE];
 	char text[96];
 
