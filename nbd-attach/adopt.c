@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "adopt.h"
 #include "nbd-protocol.h"
+#include "queue.h"
 #include "state-file.h"
 #include "supervisor-log.h"
 #include "sysfs.h"
@@ -84,9 +85,12 @@ static int tell_driver(struct attachment *attachment, struct error *err)
 		.set_dead_conn_timeout = true,
 		.dead_conn_timeout_sec = attachment_dead_conn_timeout_sec(attachment),
 	};
-	int rc = nbd_genl_reconfigure(&attachment->genl, &params, err);
+	int wish_ms = attachment_io_timeout_ms(attachment), now_ms = queue_io_timeout_ms(attachment->index);
 
-	return rc ? rc : attachment_set_io_timeout(attachment, err);
+	/* Setting it would wait for what is in flight (queue.h), and that may be waiting for us. */
+	if (now_ms < wish_ms || now_ms > wish_ms + 10)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its --io-timeout of %d ms until it is detached", attachment->index, now_ms);
+	return nbd_genl_reconfigure(&attachment->genl, &params, err);
 }
 
 /* What was asked for and cannot be had without detaching. */

@@ -6,11 +6,11 @@
 #include "ktls.h"
 #include "nbd-protocol.h"
 #include "probe.h"
+#include "queue.h"
 #include "report.h"
 #include "sysfs.h"
 #include "transport.h"
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -20,7 +20,6 @@
 
 /* Without NBD_INFO_BLOCK_SIZE a client must not send more than 32 MiB at once (NBD specification, "Block size constraints"). */
 #define DEFAULT_MAX_BYTES (32U << 20)
-#define SENSIBLE_MAX_KIB 1280U /* the block layer's own default */
 
 /* The supervisor decides when to give up, since it can tell a device's users; the driver's own limit is for when none is there. */
 #define DRIVER_EXTRA_SEC 60
@@ -145,24 +144,10 @@ static int choose_geometry(struct attachment *attachment, struct error *err)
 }
 
 /* The driver knows nothing of the server's maximum, so the queue keeps it. A former attachment's limit may still stand there. */
-static int limit_request_size(const struct attachment *attachment, int index, struct error *err)
+static int limit_requests(const struct attachment *attachment, int index, struct error *err)
 {
-	uint32_t max_bytes = attachment->export.has_block_size ? attachment->export.block_max_bytes : DEFAULT_MAX_BYTES;
-	uint64_t max_kib = max_bytes / 1024, now_kib = 0;
-	char text[24];
-
-	if (max_kib > SENSIBLE_MAX_KIB)
-		max_kib = SENSIBLE_MAX_KIB;
-	if (max_kib < 4) {
-		error_set(err, ERROR_SERVER, EINVAL, "the server takes at most %u bytes at once, less than a page", max_bytes);
-		return error_hint(err, -EINVAL, "raise the server's maximum block size to at least 4096");
-	}
-	snprintf(text, sizeof(text), "%" PRIu64, max_kib);
-	sysfs_write(index, "queue/max_sectors_kb", text); /* what it came to is what counts */
-	if (sysfs_read_u64(index, "queue/max_sectors_kb", &now_kib) < 0 || now_kib > max_kib)
-		return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d/queue/max_sectors_kb cannot be set to the server's maximum of %s KiB (it is %" PRIu64 ")",
-			index, text, now_kib);
-	return 0;
+	return queue_limit_requests(index, attachment->export.has_block_size ? attachment->export.block_max_bytes : DEFAULT_MAX_BYTES,
+		attachment->options.connect_timeout_ms, err);
 }
 
 uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
@@ -174,20 +159,11 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 
 /* With one connection a timer that runs out is only a look: the driver sends the request again if its link has been replaced meanwhile.
  * With several it closes the link, so there it must not be short (kernel fact 6). */
-int attachment_set_io_timeout(const struct attachment *attachment, struct error *err)
+int attachment_io_timeout_ms(const struct attachment *attachment)
 {
 	int wish_ms = attachment->options.io_timeout_ms;
-	uint64_t now_ms = 0;
-	char text[24];
 
-	if (!wish_ms)
-		wish_ms = attachment->link_count > 1 ? IO_TIMEOUT_SEVERAL_MS : IO_TIMEOUT_SINGLE_MS;
-	snprintf(text, sizeof(text), "%d", wish_ms);
-	sysfs_write(attachment->index, "queue/io_timeout", text); /* what it came to is what counts */
-	if (sysfs_read_u64(attachment->index, "queue/io_timeout", &now_ms) < 0 || now_ms > (uint64_t)wish_ms + 10)
-		return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d/queue/io_timeout cannot be set to %s ms: requests would hang after a reconnect",
-			attachment->index, text);
-	return 0;
+	return wish_ms ? wish_ms : attachment->link_count > 1 ? IO_TIMEOUT_SEVERAL_MS : IO_TIMEOUT_SINGLE_MS;
 }
 
 static int configure(struct attachment *attachment, int index, struct error *err)
@@ -214,22 +190,28 @@ static int configure(struct attachment *attachment, int index, struct error *err
 	if (rc)
 		return rc;
 	if (index >= 0 && sysfs_device_exists(index)) /* before udev's first look at the device can send a large request */
-		rc = limit_request_size(attachment, index, err);
+		rc = limit_requests(attachment, index, err);
 	if (!rc)
 		rc = nbd_genl_connect(&attachment->genl, &params, &attachment->index, err);
 	if (rc)
 		return rc;
 	attachment->configured = true;
 	attachment->since = time(NULL);
-	rc = attachment_set_io_timeout(attachment, err);
-	return rc ? rc : limit_request_size(attachment, attachment->index, err);
+	rc = queue_set_io_timeout(attachment->index, attachment_io_timeout_ms(attachment), attachment->options.connect_timeout_ms, err);
+	return rc ? rc : limit_requests(attachment, attachment->index, err);
+}
+
+struct probe attachment_probe(const struct attachment *attachment)
+{
+	return (struct probe){attachment->index, attachment->block_size_bytes, attachment->link_count > 1};
 }
 
 /* The read also makes the kernel look for partitions, as any first opening of the device does. */
 static int prove(struct attachment *attachment, struct error *err)
 {
+	struct probe probe = attachment_probe(attachment);
 	bool any = false;
-	int rc = probe_run(attachment->index, attachment->block_size_bytes, attachment->link_count > 1, attachment->options.connect_timeout_ms, err);
+	int rc = probe_run(&probe, attachment->options.connect_timeout_ms, err);
 
 	for (size_t i = 0; rc == 0 && i < attachment->link_count; i++) {
 		rc = link_prove(&attachment->links[i], err);

@@ -10,6 +10,7 @@
 #include "link.h"
 #include "nbd-genl.h"
 #include "options.h"
+#include "probe.h"
 
 struct attachment {
 	struct target target;
@@ -37,12 +38,14 @@ struct attempt_job attachment_job(const struct attachment *attachment, enum atte
  * device is disconnected again. INDEX -1: any free device. */
 int attachment_open(struct attachment *attachment, int index, struct error *err);
 /* The driver's look at requests that wait (kernel fact 6), and how long new ones wait for a link. */
-int attachment_set_io_timeout(const struct attachment *attachment, struct error *err);
+int attachment_io_timeout_ms(const struct attachment *attachment);
 uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment);
 /* Take the connected socket of RESULT as LINK, and remember where its host was found. */
 void attachment_take_link(struct attachment *attachment, struct link *link, struct attempt_result *result);
 /* Does the offer of another negotiation fit the device? 0, also when the server's export has only grown (then *GROWN), or -ESTALE. */
 int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer, bool *grown, struct error *err);
+/* A read that uses each link that can be used. */
+struct probe attachment_probe(const struct attachment *attachment);
 /* One line for people: "/dev/nbd0 is attached to ...". */
 void attachment_describe(const struct attachment *attachment, char *buf, size_t size);
 /* Close our descriptors; the device goes on. */

@@ -209,12 +209,11 @@ static void recheck(struct supervisor *self, unsigned at)
 
 static void start_probe(struct supervisor *self)
 {
-	struct attachment *attachment = self->attachment;
+	struct probe probe = attachment_probe(self->attachment);
 	struct error err;
 
 	/* One that hangs from a former link will be done by this one as well as a new one would. */
-	if (self->probe.poll_fd < 0 &&
-		probe_start(&self->probe, attachment->index, attachment->block_size_bytes, attachment->link_count > 1, &err))
+	if (self->probe.poll_fd < 0 && probe_start(&self->probe, &probe, &err))
 		supervisor_note(self, LOG_ERR, "cannot prove the new link: ", &err);
 }
 
@@ -354,7 +353,7 @@ static void judge_proof(struct supervisor *self, bool probed)
 
 void supervisor_step_probe(struct supervisor *self)
 {
-	int rc = probe_step(&self->probe);
+	int rc = task_step(&self->probe);
 	bool proving = self->fsm.work == FSM_WORK_PROVE;
 
 	if (rc == 1 || !proving)

@@ -43,9 +43,9 @@ struct supervisor {
 	struct attempt attempt;
 	struct link standby;                   /* fd -1: none */
 	struct link trial_former;              /* the unwatched link that is on trial */
-	struct probe probe;
+	struct task probe;
 	struct resize resize;
-	struct probe detacher;                 /* told to end: a child sees whether the device can be taken along */
+	struct task detacher;                 /* told to end: a child sees whether the device can be taken along */
 	int64_t detacher_until_ms;
 
 	const char *state;                     /* as told last */

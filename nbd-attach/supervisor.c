@@ -59,13 +59,14 @@ static int open_signals(struct supervisor *self, struct error *err)
 /* --- being told to end: take the device along if nobody uses it, and otherwise leave it to the kernel rather than pull a disk from under
  * a file system (a unit's restart does just that) */
 
-static int detach_in_child(int index)
+static int detach(const void *argument)
 {
+	int index = *(const int *)argument, rc;
 	char warning[256];
 	struct nbd_genl genl;
 	struct error err;
-	int rc = nbd_genl_open(&genl, &err);
 
+	rc = nbd_genl_open(&genl, &err);
 	if (!rc)
 		rc = device_detach(&genl, index, DETACH_IF_UNUSED, warning, sizeof(warning), &err);
 	if (rc)
@@ -75,22 +76,10 @@ static int detach_in_child(int index)
 
 static void start_detacher(struct supervisor *self)
 {
-	int fds[2], rc;
-	pid_t pid;
+	struct error err;
 
-	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return;
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		rc = detach_in_child(self->attachment->index);
-		_exit(write(fds[1], &rc, sizeof(rc)) != sizeof(rc));
-	}
-	close(fds[1]);
-	if (pid < 0)
-		close(fds[0]);
-	else
-		self->detacher.poll_fd = fds[0];
+	if (task_start(&self->detacher, detach, &self->attachment->index, &err))
+		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", self->attachment->index, err.text);
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
@@ -110,7 +99,7 @@ static void on_signal(struct supervisor *self)
 
 static void step_detacher(struct supervisor *self)
 {
-	int rc = probe_step(&self->detacher);
+	int rc = task_step(&self->detacher);
 
 	if (rc < 0)
 		self->done = true;
@@ -460,8 +449,8 @@ static void finish(struct supervisor *self)
 	if (self->attempting)
 		attempt_cancel(&self->attempt);
 	supervisor_resize_cancel(self);
-	probe_abandon(&self->probe);
-	probe_abandon(&self->detacher);
+	task_abandon(&self->probe);
+	task_abandon(&self->detacher);
 	link_close(&self->standby);
 	nbd_genl_close(&self->listener);
 	kernel_log_close(&self->log);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "task.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <syslog.h>
+#include <unistd.h>
+
+static _Noreturn void task_main(int channel, task_function *function, const void *argument)
+{
+	sigset_t none;
+	int rc;
+
+	closelog(); /* it would not notice that its descriptor is another now */
+	/* The supervisor's sockets are not ours to keep open for as long as we hang. */
+	dup2(channel, 3);
+	syscall(SYS_close_range, 4U, ~0U, 0U);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	rc = function(argument);
+	_exit(write(3, &rc, sizeof(rc)) != sizeof(rc));
+}
+
+int task_start(struct task *task, task_function *function, const void *argument, struct error *err)
+{
+	int fds[2], status;
+	pid_t pid;
+
+	task->poll_fd = -1;
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return error_set(err, ERROR_OTHER, errno, "pipe: %s", strerror(errno));
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		/* Twice, so that nobody has to wait for one that hangs. */
+		pid = fork();
+		if (pid == 0)
+			task_main(fds[1], function, argument);
+		_exit(pid < 0);
+	}
+	close(fds[1]);
+	if (pid > 0)
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+	if (pid < 0 || status != 0) {
+		close(fds[0]);
+		return error_set(err, ERROR_OTHER, EAGAIN, "cannot start another process");
+	}
+	task->poll_fd = fds[0];
+	return 0;
+}
+
+int task_step(struct task *task)
+{
+	int rc = -EIO;
+	ssize_t n = read(task->poll_fd, &rc, sizeof(rc));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 1;
+	task_abandon(task);
+	return n == sizeof(rc) && rc <= 0 ? rc : -EIO;
+}
+
+void task_abandon(struct task *task)
+{
+	if (task->poll_fd >= 0)
+		close(task->poll_fd);
+	task->poll_fd = -1;
+}
+
+int task_run(task_function *function, const void *argument, int timeout_ms)
+{
+	struct task task;
+	int rc = task_start(&task, function, argument, NULL);
+	struct pollfd pfd = {.fd = task.poll_fd, .events = POLLIN};
+
+	if (rc)
+		return rc;
+	if (poll(&pfd, 1, timeout_ms) > 0)
+		return task_step(&task);
+	task_abandon(&task);
+	return -ETIMEDOUT;
+}

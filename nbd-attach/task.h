@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Something that may hang on a device whose server is away, beyond the reach of signals: done by a process of its own, since the one
+ * who waits for it may be the one who has to bring the server back. */
+#ifndef NBDA_TASK_H
+#define NBDA_TASK_H
+#include "error.h"
+
+struct task {
+	int poll_fd; /* readable when it is done; -1: none runs */
+};
+
+/* Returns 0 or -errno. Has stdio, and no other descriptor of ours. */
+typedef int task_function(const void *argument);
+
+int task_start(struct task *task, task_function *function, const void *argument, struct error *err);
+/* 1: not finished; 0 or -errno: what the function returned (-EIO also when its process died). Then none runs any more. */
+int task_step(struct task *task);
+/* Forget it; it ends by itself when it can. */
+void task_abandon(struct task *task);
+/* start and wait, for at most TIMEOUT_MS: -ETIMEDOUT then, and it is abandoned. */
+int task_run(task_function *function, const void *argument, int timeout_ms);
+
+#endif
