@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAX_BYTES (128 << 10)
+#define ANSWER_PATIENCE_MS 5000 /* a supervisor never blocks, but a busy machine may make it wait for its turn */
 
 static struct sockaddr_un control_address(int index)
 {
@@ -164,5 +165,5 @@ json_object *control_command(int index, const char *word, int timeout_ms)
 
 json_object *control_ask(int index)
 {
-	return control_command(index, "status", 1000);
+	return control_command(index, "status", ANSWER_PATIENCE_MS);
 }

@@ -98,6 +98,35 @@ somebody_elses() {
     expect 7 nbd-attach $nbd localhost one --port $tls_port "${tls[@]}"
     detach $nbd
 }
+# A service manager that keeps descriptors hands them to the next one: the link goes on as if nothing had been.
+handed_on() {
+    local pid ports
+    make_disk
+    serve_nbdkit
+    start manager manager nbd-attach $nbd localhost --port $tls_port "${tls[@]}" --foreground
+    within 30 grep -q '^ready' "$state/manager.out" || fail "it does not get ready"
+    load load $nbd "${verified[@]}"
+    pid=$(field $nbd .supervisor_pid) ports=$(client_ports)
+    kill -KILL "$pid"
+    within 20 has $nbd ".supervisor_pid != null and .supervisor_pid != $pid" || fail "it is not started again"
+    assert_has $nbd '.adopted and .reconnects == 0 and .renewals == 0 and .links[0].state == "alive" and .links[0].records_sent > 0'
+    [[ $(client_ports) == "$ports" ]] || fail "the link is another one"
+    outage 1 serve_nbdkit
+    within 10 moves $nbd || fail "no I/O after the server is back"
+    sleep 3
+    load_ends load
+    # The one that was made since is handed on, and not the one that is gone.
+    pid=$(field $nbd .supervisor_pid) ports=$(client_ports)
+    kill -KILL "$pid"
+    within 20 has $nbd ".supervisor_pid != null and .supervisor_pid != $pid" || fail "it is not started again"
+    assert_has $nbd '.links[0].state == "alive" and .links[0].records_sent > 0'
+    [[ $(client_ports) == "$ports" ]] || fail "the link is another one"
+    kill -TERM $manager_pid
+    within 20 eval "! is_attached $nbd" || fail "it is not detached"
+    within 10 eval "! is_alive $manager_pid" || fail "it does not end"
+    cat "$state/manager.out"
+    grep -q '^forgot link-0' "$state/manager.out" || fail "the store was not cleared"
+}
 unwatched_is_detached() {
     make_disk
     serve_nbdkit
@@ -113,5 +142,6 @@ run_test "supervisor and server are killed $(rounds 8 100) times in turn" killed
 run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)" --connections 2
 run_test "adopted while the server is away" without_server
 run_test "another export's device is not adopted, nor one that is watched" somebody_elses
+run_test "a service manager hands the sockets on to the next supervisor" handed_on
 run_test "a device without supervisor is detached" unwatched_is_detached
 finish
