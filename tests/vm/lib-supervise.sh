@@ -9,8 +9,11 @@
 
 tls=(--tls --tls-ca "$certs/ca-cert.pem")
 tls_port=10809
-# How many rounds: `rounds 10 200` is 10 in a check and 200, or what NBD_SOAK says, in a soak.
-rounds() { if [[ -n ${VM_SOAK:-} ]]; then echo $(($2 * VM_SOAK / 200)); else echo "$1"; fi; }
+# rounds CHECK SOAK: how many in a check, and how many in a soak that kills nbdkit NBD_SOAK=200 times
+rounds() {
+    local count=$(($2 * ${VM_SOAK:-0} / 200))
+    echo $((count > $1 ? count : $1))
+}
 
 # What the supervisors say; it is shown when a test fails.
 if ! pidof syslogd >/dev/null; then syslogd -S -O /run/vm/messages; fi

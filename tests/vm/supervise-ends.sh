@@ -22,12 +22,12 @@ dead_timeout() {
     kill_server
     # fio ends with the first error, when all that it has in flight is answered.
     within 20 eval "! is_alive $load_load_pid" || fail "I/O hangs 20 s after the server went"
-    took_ms=$(($(now_ms) - outage_began))
-    note "I/O fails $took_ms ms after the server went"
+    local failed_after=$(($(now_ms) - outage_began))
+    note "I/O fails $failed_after ms after the server went"
     load_stops load
     [[ $(jq '.jobs[0].error' "$state/load.result") -eq 5 ]] || fail "fio did not end with EIO"
-    [[ $took_ms -ge 4800 ]] || fail "I/O failed too early"
-    [[ $took_ms -le 9000 ]] || fail "I/O failed too late"
+    [[ $failed_after -ge 4800 ]] || fail "I/O failed too early"
+    [[ $failed_after -le 9000 ]] || fail "I/O failed too late"
     assert_has $nbd '.state == "failed" and .reason != null and .last_error != null and .next_attempt_in_ms == null'
     local since
     since=$(field $nbd .state_since_unix_sec)
@@ -86,10 +86,13 @@ error_replies() {
     write_and_compare $nbd 4
     detach $nbd
 }
+# A writer that is done, and whose data is not.
 detached_while_away() {
     attached
     kill_server
     becomes $nbd reconnecting 5
+    start writer dd if=/dev/zero of=$nbd bs=4k count=64
+    sleep 1
     local before=$SECONDS
     expect 7 timeout 20 nbd-attach detach $nbd
     [[ $((SECONDS - before)) -le 10 ]] || fail "that took $((SECONDS - before)) s"
@@ -97,7 +100,8 @@ detached_while_away() {
     says "--force"
     is_state $nbd reconnecting || fail "it is $(field $nbd .state)"
     timeout 20 nbd-attach detach $nbd --force
-    assert_not_attached $nbd
+    within 10 eval "! is_alive $writer_pid" || fail "the writer hangs"
+    within 10 eval "! is_attached $nbd" || fail "still attached"
     [[ -z $(pidof nbd-attach) ]] || fail "processes are left: $(pidof nbd-attach)"
 }
 # With I/O that waits, it ends that I/O.
@@ -133,7 +137,7 @@ run_test "--dead-timeout 5: I/O fails then and not before, and status says so" d
 run_test "--dead-timeout infinity waits" infinite
 run_test "another program disconnects while the server is away: the supervisor ends" somebody_else_disconnects
 run_test "error replies are counted, and the device goes on" error_replies
-run_test "detach while the server is away: refused without --force" detached_while_away
+run_test "detach while the server is away and data waits: refused without --force" detached_while_away
 run_test "detach --force ends I/O that waits for the server" detached_under_load
 run_test "--wait: for the first connection" waits_for_the_first
 finish

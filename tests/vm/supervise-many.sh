@@ -13,8 +13,9 @@ serve_many() {
     nbdkit_server $tls_port "${nbdkit_x509[@]}" --threads=2 file dir="$state/dir"
     server_pid=$nbdkit_pid
 }
-states() { nbd-attach status --json | jq -r '.devices[].state'; }
-all_alive() { [[ $(states | grep -cx alive) -eq $count ]]; }
+# A line for each device: its state, and how often it has reconnected.
+states() { nbd-attach status --json | jq -r '.devices[] | "\(.state) \(.reconnects)"'; }
+all_are() { [[ $(states | grep -cx "$1") -eq $count ]]; }
 supervisors() { cat /sys/block/nbd*/pid | sort -u; }
 # How often they gave up the CPU by themselves: once for each time that something woke them.
 wakeups() {
@@ -33,8 +34,11 @@ many() {
     read -ra pids <<<"$(supervisors | tr '\n' ' ')"
     [[ ${#pids[@]} -eq $count ]] || fail "there are ${#pids[@]} supervisors"
 
-    outage 1 serve_many
-    within 15 all_alive || fail "after 15 s: $(states | sort | uniq -c | tr '\n' ' ')"
+    all_are "alive 0" || fail "attached: $(states | sort | uniq -c | tr '\n' ' ')"
+    kill_server
+    within 10 all_are "reconnecting 0" || fail "after 10 s without a server: $(states | sort | uniq -c | tr '\n' ' ')"
+    serve_many
+    within 15 all_are "alive 1" || fail "after 15 s: $(states | sort | uniq -c | tr '\n' ' ')"
     note "all alive $took_ms ms after the server is back"
     for i in 0 31 63; do write_and_compare /dev/nbd$i 1; done
 
