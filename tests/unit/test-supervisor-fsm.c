@@ -27,11 +27,11 @@ static const struct fsm_config usual = {
 	.renew_pause_ms = RENEW_PAUSE_MS,
 };
 
-static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut", "hand-over", "prove", "drop-link", "fail-device", "end"};
+static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut", "hand-over", "prove", "recheck", "drop-link", "fail-device", "end"};
 
 static bool names_link(enum fsm_action_type type)
 {
-	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE || type == FSM_DROP_LINK;
+	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE || type == FSM_RECHECK || type == FSM_DROP_LINK;
 }
 
 /* "shut 1, cancel" */
