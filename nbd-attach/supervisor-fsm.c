@@ -191,10 +191,9 @@ static void on_slot_freed(struct step *step)
 		}
 		lose(step, (unsigned)at);
 	}
-	fsm->links[at].assumed_free = false;
-	if (fsm->links[at].state == FSM_LINK_FREE)
-		return;
 	/* The driver queues its notice, then shuts the socket, and only then is the slot free: a notice can be too early. */
+	fsm->links[at].state = FSM_LINK_LOST;
+	fsm->links[at].assumed_free = false;
 	fsm->links[at].noticed = true;
 	fsm->links[at].settle_until_ms = step->event->now_ms + fsm->config.notice_ms;
 }

@@ -27,11 +27,11 @@ static const struct fsm_config usual = {
 	.renew_pause_ms = RENEW_PAUSE_MS,
 };
 
-static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut", "hand-over", "prove", "drop-link", "fail-device", "end"};
+static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut", "hand-over", "prove", "recheck", "drop-link", "fail-device", "end"};
 
 static bool names_link(enum fsm_action_type type)
 {
-	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE || type == FSM_DROP_LINK;
+	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE || type == FSM_RECHECK || type == FSM_DROP_LINK;
 }
 
 /* "shut 1, cancel" */
@@ -755,7 +755,7 @@ static void a_link_that_does_not_answer_is_shut_and_replaced(void **state)
 static void answers_that_nobody_waits_for_are_no_news(void **state)
 {
 	static const enum fsm_event_type types[] = {FSM_EV_NEGOTIATED, FSM_EV_REFUSED, FSM_EV_ATTEMPT_FAILED, FSM_EV_STANDBY_LOST, FSM_EV_HANDED_OVER,
-		FSM_EV_HAND_OVER_FAILED, FSM_EV_PROVEN, FSM_EV_NOT_TAKEN, FSM_EV_UNUSED, FSM_EV_QUIET, FSM_EV_CANNOT_SHUT};
+		FSM_EV_HAND_OVER_FAILED, FSM_EV_PROVEN, FSM_EV_NOT_TAKEN, FSM_EV_UNUSED, FSM_EV_NOT_SENT, FSM_EV_QUIET, FSM_EV_CANNOT_SHUT};
 	struct script script = begin(1);
 
 	(void)state;
@@ -889,6 +889,331 @@ static void a_notice_is_for_the_link_that_is_seen_to_be_lost(void **state)
 	assert_int_equal(script.fsm.links[1].state, FSM_LINK_FREE);
 	expect(&script, 1, SLOT_FREED, 0, "");
 	assert_int_equal(script.fsm.links[0].state, FSM_LINK_FREE);
+}
+
+/* --- a notice that comes before its slot is free, and a look whether a new link was taken */
+
+#define NOTICE_MS 5
+#define RECHECK_MS 500
+
+static struct script begin_looking(unsigned link_count)
+{
+	struct script script = begin(link_count);
+
+	script.fsm.config.notice_ms = NOTICE_MS;
+	script.fsm.config.recheck_ms = RECHECK_MS;
+	return script;
+}
+
+static struct script begin_looking_at_proof(unsigned link_count)
+{
+	struct script script = begin_looking(link_count);
+
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	return script;
+}
+
+static void a_slot_is_free_a_moment_after_its_notice(void **state)
+{
+	struct script script = begin_looking(1);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 50, SLOT_FREED, 0, "");
+	assert_int_equal(script.fsm.links[0].state, FSM_LINK_LOST);
+	assert_true(script.fsm.links[0].noticed);
+	expect(&script, 1, HANGUP, 0, "");
+	expect_deadline(&script, NOTICE_MS - 1, "negotiate");
+	assert_int_equal(script.fsm.links[0].state, FSM_LINK_FREE);
+	assert_false(script.fsm.links[0].assumed_free);
+	expect_reconnect(&script, 0);
+	assert_at_rest(&script);
+}
+
+static void a_notice_at_the_end_of_the_settling_time_gets_its_moment_too(void **state)
+{
+	struct script script = begin_looking(1);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, SETTLE_MS - 1, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	assert_false(script.fsm.links[0].assumed_free);
+	script = begin_looking(1);
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, SETTLE_MS, SLOT_FREED, 0, ""); /* both at once */
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	assert_false(script.fsm.links[0].assumed_free);
+}
+
+static void a_successor_that_stands_by_waits_for_that_moment(void **state)
+{
+	struct script script = begin_looking(1);
+
+	(void)state;
+	go_to_standby(&script);
+	expect(&script, 5, QUIET, 0, "shut 0");
+	expect(&script, 1, HANGUP, 0, "");
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 1, PROVEN, 0, "");
+	assert_int_equal(script.fsm.renewals, 1);
+	assert_at_rest(&script);
+}
+
+static void two_notices_are_for_two_lost_links(void **state)
+{
+	struct script script = begin_looking(3);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 0, HANGUP, 2, "");
+	expect(&script, 10, SLOT_FREED, 0, "");
+	expect(&script, 2, SLOT_FREED, 0, "");
+	assert_true(script.fsm.links[0].noticed && script.fsm.links[2].noticed && !script.fsm.links[1].noticed);
+	expect(&script, 1, SLOT_FREED, 0, ""); /* of a third one, whose hang-up nobody saw: it puts nothing off */
+	expect_deadline(&script, NOTICE_MS - 3, "negotiate");
+	assert_int_equal(script.fsm.links[0].state, FSM_LINK_FREE);
+	assert_int_equal(script.fsm.links[2].state, FSM_LINK_LOST);
+	expect_deadline(&script, 2, "");
+	assert_int_equal(script.fsm.links[2].state, FSM_LINK_FREE);
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 1, PROVEN, 0, "negotiate");
+	expect_reconnect(&script, 2);
+	assert_at_rest(&script);
+}
+
+/* A link whose notice was lost waits for its own time. */
+static void one_notice_is_for_one_of_two_lost_links(void **state)
+{
+	struct script script = begin_looking(2);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 0, HANGUP, 1, "");
+	expect(&script, 10, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	expect_deadline(&script, SETTLE_MS - 10 - NOTICE_MS, "");
+	assert_false(script.fsm.links[0].assumed_free);
+	assert_true(script.fsm.links[1].assumed_free);
+}
+
+static void a_slot_that_was_taken_to_be_free_is_so_a_moment_after_its_late_notice(void **state)
+{
+	struct script script = begin_looking(1);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect_deadline(&script, SETTLE_MS, "negotiate");
+	assert_true(script.fsm.links[0].assumed_free);
+	expect(&script, 29, SLOT_FREED, 0, "");
+	assert_false(script.fsm.links[0].assumed_free);
+	expect(&script, 1, NEGOTIATED, 0, ""); /* the driver would drop it now */
+	expect_deadline(&script, NOTICE_MS - 1, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 1, SLOT_FREED, 0, ""); /* nothing is assumed any more */
+	expect(&script, 1, PROVEN, 0, "");
+	assert_at_rest(&script);
+}
+
+static void an_unwatched_link_is_free_a_moment_after_its_notice(void **state)
+{
+	struct script script = begin_unwatched();
+
+	(void)state;
+	script.fsm.config.notice_ms = NOTICE_MS;
+	expect(&script, 5, SLOT_FREED, 0, "drop-link 0");
+	assert_int_equal(script.fsm.links[0].state, FSM_LINK_LOST);
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	expect_reconnect(&script, 0);
+	assert_at_rest(&script);
+}
+
+static void a_link_under_proof_is_looked_at_now_and_then(void **state)
+{
+	struct script script = begin_looking_at_proof(1);
+
+	(void)state;
+	for (int i = 1; i * RECHECK_MS < PROVE_MS; i++)
+		expect_deadline(&script, RECHECK_MS, "recheck 0");
+	expect_deadline(&script, RECHECK_MS, "recheck 0, shut 0"); /* and still it ends */
+	expect(&script, 0, NOT_SENT, 0, "");
+	assert_int_equal(script.fsm.attempts, 1);
+	expect_deadline(&script, BACKOFF_MIN_MS, "");
+	expect_deadline(&script, SETTLE_MS - BACKOFF_MIN_MS, "negotiate");
+	expect_reconnect(&script, 0);
+	expect(&script, RECHECK_MS, TICK, 0, "");
+	assert_at_rest(&script);
+}
+
+static void a_look_that_is_late_is_made_once(void **state)
+{
+	struct script script = begin_looking_at_proof(1);
+
+	(void)state;
+	expect(&script, 5 * RECHECK_MS + 7, TICK, 0, "recheck 0");
+	expect(&script, 0, TICK, 0, "");
+	expect_deadline(&script, RECHECK_MS, "recheck 0");
+	expect(&script, 3, PROVEN, 0, "");
+	assert_at_rest(&script);
+}
+
+/* The proof that came with the deadline needs no look. */
+static void an_outcome_at_the_time_of_a_look_goes_first(void **state)
+{
+	struct script script = begin_looking_at_proof(1);
+
+	(void)state;
+	expect(&script, RECHECK_MS, PROVEN, 0, "");
+	assert_at_rest(&script);
+	script = begin_looking_at_proof(1);
+	expect(&script, RECHECK_MS, HANGUP, 0, "");
+	assert_int_equal(script.fsm.work, FSM_WORK_PAUSE);
+	script = begin_looking_at_proof(1);
+	expect(&script, RECHECK_MS, NOT_TAKEN, 0, "drop-link 0");
+}
+
+static void nobody_looks_unless_told_to(void **state)
+{
+	struct script script = begin_looking_at_proof(1);
+
+	(void)state;
+	script.fsm.config.recheck_ms = 0;
+	expect_deadline(&script, PROVE_MS, "shut 0");
+}
+
+/* That the driver drops a socket on trial is the usual case. */
+static void a_socket_on_trial_is_not_looked_at(void **state)
+{
+	struct script script = begin_unwatched();
+
+	(void)state;
+	script.fsm.config.recheck_ms = RECHECK_MS;
+	expect(&script, RECHECK_MS, TICK, 0, "");
+	expect(&script, 0, NOT_SENT, 0, "");
+	assert_int_equal(script.fsm.work, FSM_WORK_PROVE);
+	expect_deadline(&script, PROVE_MS - RECHECK_MS, "drop-link 0, negotiate");
+}
+
+static void a_link_that_dies_between_two_looks_is_not_looked_at_again(void **state)
+{
+	struct script script = begin_looking_at_proof(1);
+
+	(void)state;
+	expect_deadline(&script, RECHECK_MS, "recheck 0");
+	expect(&script, 100, HANGUP, 0, "");
+	expect(&script, 0, NOT_SENT, 0, "");
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "");
+	/* A dead socket that was offered again brings a second notice. */
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect_deadline(&script, BACKOFF_MIN_MS - NOTICE_MS - 2, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect_deadline(&script, RECHECK_MS, "recheck 0"); /* of this one */
+	expect(&script, 3, PROVEN, 0, "");
+	assert_at_rest(&script);
+}
+
+static void a_link_of_several_that_was_not_taken_is_negotiated_anew(void **state)
+{
+	struct script script = begin_looking(2);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 0, HANGUP, 1, "");
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect(&script, 0, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect_deadline(&script, RECHECK_MS, "recheck 0");
+	expect(&script, 0, NOT_SENT, 0, "drop-link 0");
+	assert_int_equal(script.fsm.links[0].state, FSM_LINK_LOST);
+	assert_int_equal(script.fsm.work, FSM_WORK_PAUSE);
+	assert_int_equal(script.fsm.reconnects, 0);
+	assert_true(script.fsm.outage_since_ms >= 0);
+	/* The other one's slot is free, so it need not wait for this one's. */
+	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
+	assert_int_equal(script.fsm.work_link, 1);
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 1");
+	expect(&script, 0, HANDED_OVER, 1, "prove 1");
+	expect(&script, 3, PROVEN, 1, "");
+	expect_deadline(&script, SETTLE_MS - BACKOFF_MIN_MS - 33, "negotiate");
+	assert_int_equal(script.fsm.attempts, 0);
+	expect_reconnect(&script, 0);
+	assert_int_equal(script.fsm.reconnects, 2);
+	assert_at_rest(&script);
+}
+
+static void a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace(void **state)
+{
+	struct script script = begin_looking_at_proof(2);
+	int64_t last_ms = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		int64_t began_ms;
+
+		expect_deadline(&script, RECHECK_MS, "recheck 0");
+		expect(&script, 0, NOT_SENT, 0, "drop-link 0");
+		began_ms = script.now_ms;
+		while (script.fsm.work != FSM_WORK_NEGOTIATE) {
+			struct fsm_event event = {.type = FSM_EV_TICK, .now_ms = script.now_ms = fsm_deadline_ms(&script.fsm)};
+			struct fsm_actions actions;
+
+			fsm_step(&script.fsm, &event, &actions);
+		}
+		assert_in_range(script.now_ms - began_ms, last_ms > SETTLE_MS ? last_ms : SETTLE_MS, PAUSE_LIMIT_MS);
+		last_ms = script.now_ms - began_ms;
+		expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+		expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	}
+	assert_int_equal(last_ms, BACKOFF_MAX_MS);
+	assert_true(fsm_is_serving(&script.fsm));
+}
+
+static void an_answer_to_a_look_that_nobody_made_is_no_news(void **state)
+{
+	static void (*const moments[])(struct script *script) = {stay, go_to_lost, go_to_negotiate, go_to_pause, go_to_standby};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+		struct script script = begin(1);
+		enum fsm_work work;
+		int64_t deadline_ms;
+
+		moments[i](&script);
+		work = script.fsm.work;
+		deadline_ms = fsm_deadline_ms(&script.fsm);
+		expect(&script, 0, NOT_SENT, 0, "");
+		assert_int_equal(script.fsm.work, work);
+		assert_int_equal(fsm_deadline_ms(&script.fsm), deadline_ms);
+	}
+}
+
+static void the_dead_timeout_ends_the_looks(void **state)
+{
+	struct script script = begin_looking(1);
+
+	(void)state;
+	script.fsm.config.dead_timeout_ms = 2 * RECHECK_MS;
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 0, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	expect(&script, 0, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect_deadline(&script, RECHECK_MS, "recheck 0");
+	expect_deadline(&script, RECHECK_MS - NOTICE_MS, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect_deadline(&script, NOTICE_MS, "fail-device");
+	assert_int_equal(fsm_deadline_ms(&script.fsm), -1);
 }
 
 /* --- several links, and the end of patience */
@@ -1802,6 +2127,23 @@ int main(void)
 		cmocka_unit_test(a_trial_without_an_answer_ends),
 		cmocka_unit_test(an_unwatched_link_that_dies_while_its_successor_waits_gets_it),
 		cmocka_unit_test(a_notice_is_for_the_link_that_is_seen_to_be_lost),
+		cmocka_unit_test(a_slot_is_free_a_moment_after_its_notice),
+		cmocka_unit_test(a_notice_at_the_end_of_the_settling_time_gets_its_moment_too),
+		cmocka_unit_test(a_successor_that_stands_by_waits_for_that_moment),
+		cmocka_unit_test(two_notices_are_for_two_lost_links),
+		cmocka_unit_test(one_notice_is_for_one_of_two_lost_links),
+		cmocka_unit_test(a_slot_that_was_taken_to_be_free_is_so_a_moment_after_its_late_notice),
+		cmocka_unit_test(an_unwatched_link_is_free_a_moment_after_its_notice),
+		cmocka_unit_test(a_link_under_proof_is_looked_at_now_and_then),
+		cmocka_unit_test(a_look_that_is_late_is_made_once),
+		cmocka_unit_test(an_outcome_at_the_time_of_a_look_goes_first),
+		cmocka_unit_test(nobody_looks_unless_told_to),
+		cmocka_unit_test(a_socket_on_trial_is_not_looked_at),
+		cmocka_unit_test(a_link_that_dies_between_two_looks_is_not_looked_at_again),
+		cmocka_unit_test(a_link_of_several_that_was_not_taken_is_negotiated_anew),
+		cmocka_unit_test(a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace),
+		cmocka_unit_test(an_answer_to_a_look_that_nobody_made_is_no_news),
+		cmocka_unit_test(the_dead_timeout_ends_the_looks),
 		cmocka_unit_test(a_device_with_a_link_left_is_never_given_up),
 		cmocka_unit_test(every_one_of_many_links_comes_back),
 		cmocka_unit_test(the_device_fails_exactly_at_its_dead_timeout),
