@@ -452,6 +452,10 @@ static void advance(struct step *step)
 		return;
 	}
 	at = find_state(fsm, FSM_LINK_FREE);
+	if (fsm->work == FSM_WORK_PROVE && fsm->trial && at >= 0) {
+		act(step, FSM_DROP_LINK, fsm->work_link); /* no answer may come before that one is back */
+		fsm->work = FSM_WORK_NONE;
+	}
 	if (fsm->work == FSM_WORK_PAUSE && fsm->for_renewal && at >= 0)
 		fsm->work = FSM_WORK_NONE; /* now it is no renewal any more */
 	if (fsm->work == FSM_WORK_NONE && at < 0)

@@ -865,6 +865,28 @@ static void a_trial_without_an_answer_ends(void **state)
 	assert_true(fsm_is_serving(&script.fsm));
 }
 
+/* The unwatched one may have died with it, and its notice may have been lost. */
+static void a_trial_gives_way_to_a_link_that_is_lost(void **state)
+{
+	struct script script = begin(2);
+
+	(void)state;
+	script.fsm.links[1].unwatched = true;
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 1");
+	expect(&script, 0, HANDED_OVER, 1, "prove 1");
+	expect(&script, 5, HANGUP, 0, "");
+	expect_deadline(&script, SETTLE_MS, "drop-link 1, negotiate");
+	assert_true(script.fsm.links[1].unwatched);
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 3, PROVEN, 0, "negotiate"); /* and now the trial again */
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 1");
+	expect(&script, 0, HANDED_OVER, 1, "prove 1");
+	expect(&script, 3, PROVEN, 0, "");
+	assert_at_rest(&script);
+}
+
 static void an_unwatched_link_that_dies_while_its_successor_waits_gets_it(void **state)
 {
 	struct script script = begin_unwatched();
@@ -2125,6 +2147,7 @@ int main(void)
 		cmocka_unit_test(an_unwatched_link_that_cannot_be_shut_is_left_until_it_dies),
 		cmocka_unit_test(an_unwatched_link_that_dies_during_its_trial_is_replaced),
 		cmocka_unit_test(a_trial_without_an_answer_ends),
+		cmocka_unit_test(a_trial_gives_way_to_a_link_that_is_lost),
 		cmocka_unit_test(an_unwatched_link_that_dies_while_its_successor_waits_gets_it),
 		cmocka_unit_test(a_notice_is_for_the_link_that_is_seen_to_be_lost),
 		cmocka_unit_test(a_slot_is_free_a_moment_after_its_notice),
