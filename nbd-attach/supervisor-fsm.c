@@ -120,6 +120,7 @@ static void lose(struct step *step, unsigned at)
 	if (!proving && !is_in_need(fsm)) {
 		fsm->attempts = 0;
 		fsm->trying_since_ms = -1;
+		fsm->for_renewal = true; /* a pause that was begun before, after a trial too */
 	}
 	link->state = FSM_LINK_LOST;
 	link->noticed = false;

@@ -887,6 +887,26 @@ static void a_trial_gives_way_to_a_link_that_is_lost(void **state)
 	assert_at_rest(&script);
 }
 
+static void an_outage_does_not_wait_for_the_next_trial(void **state)
+{
+	struct script script = begin(2);
+
+	(void)state;
+	script.fsm.links[1].unwatched = true;
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 10, REFUSED, 0, "");
+	expect_deadline(&script, BACKOFF_MAX_MS, "negotiate");
+	expect(&script, 10, REFUSED, 0, "");
+	expect(&script, 10, HANGUP, 0, "");
+	expect(&script, 1, SLOT_FREED, 0, "negotiate");
+	assert_int_equal(script.fsm.attempts, 0);
+	/* But in it, it does. */
+	expect(&script, 10, REFUSED, 0, "");
+	expect(&script, 10, SLOT_FREED, 0, "");
+	assert_false(fsm_is_serving(&script.fsm));
+	expect_deadline(&script, BACKOFF_MAX_MS - 10, "negotiate");
+}
+
 static void an_unwatched_link_that_dies_while_its_successor_waits_gets_it(void **state)
 {
 	struct script script = begin_unwatched();
@@ -2148,6 +2168,7 @@ int main(void)
 		cmocka_unit_test(an_unwatched_link_that_dies_during_its_trial_is_replaced),
 		cmocka_unit_test(a_trial_without_an_answer_ends),
 		cmocka_unit_test(a_trial_gives_way_to_a_link_that_is_lost),
+		cmocka_unit_test(an_outage_does_not_wait_for_the_next_trial),
 		cmocka_unit_test(an_unwatched_link_that_dies_while_its_successor_waits_gets_it),
 		cmocka_unit_test(a_notice_is_for_the_link_that_is_seen_to_be_lost),
 		cmocka_unit_test(a_slot_is_free_a_moment_after_its_notice),
