@@ -120,6 +120,7 @@ static void lose(struct step *step, unsigned at)
 	if (!proving && !is_in_need(fsm)) {
 		fsm->attempts = 0;
 		fsm->trying_since_ms = -1;
+		fsm->for_renewal = true; /* a pause that was begun before, after a trial too */
 	}
 	link->state = FSM_LINK_LOST;
 	link->noticed = false;
@@ -452,6 +453,10 @@ static void advance(struct step *step)
 		return;
 	}
 	at = find_state(fsm, FSM_LINK_FREE);
+	if (fsm->work == FSM_WORK_PROVE && fsm->trial && at >= 0) {
+		act(step, FSM_DROP_LINK, fsm->work_link); /* no answer may come before that one is back */
+		fsm->work = FSM_WORK_NONE;
+	}
 	if (fsm->work == FSM_WORK_PAUSE && fsm->for_renewal && at >= 0)
 		fsm->work = FSM_WORK_NONE; /* now it is no renewal any more */
 	if (fsm->work == FSM_WORK_NONE && at < 0)

@@ -865,6 +865,48 @@ static void a_trial_without_an_answer_ends(void **state)
 	assert_true(fsm_is_serving(&script.fsm));
 }
 
+/* The unwatched one may have died with it, and its notice may have been lost. */
+static void a_trial_gives_way_to_a_link_that_is_lost(void **state)
+{
+	struct script script = begin(2);
+
+	(void)state;
+	script.fsm.links[1].unwatched = true;
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 1");
+	expect(&script, 0, HANDED_OVER, 1, "prove 1");
+	expect(&script, 5, HANGUP, 0, "");
+	expect_deadline(&script, SETTLE_MS, "drop-link 1, negotiate");
+	assert_true(script.fsm.links[1].unwatched);
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 3, PROVEN, 0, "negotiate"); /* and now the trial again */
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 1");
+	expect(&script, 0, HANDED_OVER, 1, "prove 1");
+	expect(&script, 3, PROVEN, 0, "");
+	assert_at_rest(&script);
+}
+
+static void an_outage_does_not_wait_for_the_next_trial(void **state)
+{
+	struct script script = begin(2);
+
+	(void)state;
+	script.fsm.links[1].unwatched = true;
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 10, REFUSED, 0, "");
+	expect_deadline(&script, BACKOFF_MAX_MS, "negotiate");
+	expect(&script, 10, REFUSED, 0, "");
+	expect(&script, 10, HANGUP, 0, "");
+	expect(&script, 1, SLOT_FREED, 0, "negotiate");
+	assert_int_equal(script.fsm.attempts, 0);
+	/* But in it, it does. */
+	expect(&script, 10, REFUSED, 0, "");
+	expect(&script, 10, SLOT_FREED, 0, "");
+	assert_false(fsm_is_serving(&script.fsm));
+	expect_deadline(&script, BACKOFF_MAX_MS - 10, "negotiate");
+}
+
 static void an_unwatched_link_that_dies_while_its_successor_waits_gets_it(void **state)
 {
 	struct script script = begin_unwatched();
@@ -1365,7 +1407,12 @@ static void an_infinite_dead_timeout_never_comes(void **state)
 #define TRACE 48
 #define ATTEMPT_MS 30000
 #define HAND_OVER_MS 4 /* what netlink may take */
+#define NEGOTIATION_MS 20
 #define DRIVER_MS 400 /* it may be slower than the settling time */
+#define LETTING_GO_MS 800 /* from its notice until the slot is free; NOTICE_MS as a rule */
+/* With a server that answers and a driver that has let go of the last slot, the device serves after no more than this: a look comes at a
+ * socket that was dropped, and where there are several links, another one is negotiated once that one's slot has settled. */
+#define SERVES_AGAIN_MS (SETTLE_MS + NOTICE_MS + RECHECK_MS + 2 * NEGOTIATION_MS)
 #define NONE (-1)
 
 /* The driver, the server, and what the supervisor's loop holds. Sockets are numbers; a link of the state function and a slot of the driver
@@ -1375,12 +1422,14 @@ struct model {
 	int64_t now_ms;
 	uint64_t rng, seed, events, limit;
 	/* every socket there was */
-	bool hung[SOCKETS_MAX];
+	bool hung[SOCKETS_MAX], sent[SOCKETS_MAX];
 	int socket_count;
 	/* the driver */
 	int slot[FSM_LINKS_MAX];
-	bool slot_dead[FSM_LINKS_MAX];
-	unsigned notices;
+	bool slot_ended[FSM_LINKS_MAX];        /* its notice is queued */
+	int64_t slot_free_at_ms[FSM_LINKS_MAX]; /* and from then on it takes another socket */
+	int64_t ends_at_ms[FSM_LINKS_MAX];     /* at rest: when the driver sees the hang-up */
+	unsigned notices, slow_percent;
 	bool loses_notices;
 	/* the loop */
 	int ours[FSM_LINKS_MAX];    /* NONE: unwatched, or closed */
@@ -1397,10 +1446,13 @@ struct model {
 	/* the weather */
 	unsigned server_percent, storm_percent, renew_percent;
 	bool benign;
+	bool looks; /* the state function is told to */
 };
 
 static struct {
 	uint64_t episodes, negotiations, cancels, dropped, shut, handed, not_taken, unused, renewals, reconnects, failed, ended, rests;
+	uint64_t in_vain, looks, taken_at_a_look, not_sent, hang_ups;
+	int64_t slowest_ms;
 } counts;
 
 static uint64_t draw(struct model *model)
@@ -1422,6 +1474,11 @@ static bool chance(struct model *model, unsigned percent)
 	return below(model, 100) < percent;
 }
 
+static bool is_slot_dead(const struct model *model, unsigned at)
+{
+	return model->slot_ended[at] && model->now_ms >= model->slot_free_at_ms[at];
+}
+
 static void fail_model(const struct model *model, const char *what, int line)
 {
 	const struct fsm *fsm = &model->fsm;
@@ -1431,7 +1488,7 @@ static void fail_model(const struct model *model, const char *what, int line)
 	for (unsigned i = 0; i < fsm->link_count; i++)
 		print_message("# link %u: state %d, proven %d, unwatched %d, tried %d, unshuttable %d; socket %d; slot: socket %d%s\n", i, fsm->links[i].state,
 			fsm->links[i].proven, fsm->links[i].unwatched, fsm->links[i].tried, fsm->links[i].unshuttable, model->ours[i], model->slot[i],
-			model->slot_dead[i] ? " dead" : "");
+			is_slot_dead(model, i) ? " dead" : model->slot_ended[i] ? " ended" : model->hung[model->slot[i]] ? " hung" : "");
 	print_message("# FSM_SEED=%llu FSM_EVENTS=%llu, event %llu, time %lld\n", (unsigned long long)model->seed, (unsigned long long)model->limit,
 		(unsigned long long)model->events, (long long)model->now_ms);
 	fail_msg("line %d: %s", line, what);
@@ -1453,19 +1510,21 @@ static void push(struct model *model, enum fsm_event_type type, unsigned link, b
 static int new_socket(struct model *model)
 {
 	check(model, model->socket_count < SOCKETS_MAX);
-	model->hung[model->socket_count] = false;
+	model->hung[model->socket_count] = model->sent[model->socket_count] = false;
 	return model->socket_count++;
 }
 
 /* Kernel fact 4: into a dead slot, or nowhere, and it does not say. */
-static void driver_takes(struct model *model, int fd)
+static bool driver_takes(struct model *model, int fd)
 {
 	for (unsigned i = 0; i < model->fsm.link_count; i++)
-		if (model->slot_dead[i]) {
+		if (is_slot_dead(model, i)) {
 			model->slot[i] = fd;
-			model->slot_dead[i] = false;
-			return;
+			model->slot_ended[i] = false;
+			model->sent[fd] = model->benign || chance(model, 70); /* I/O waits for it, or may come later */
+			return true;
 		}
+	return false;
 }
 
 static void act_negotiate(struct model *model)
@@ -1511,10 +1570,30 @@ static void act_hand_over(struct model *model, unsigned at)
 	}
 	if (model->fsm.trial)
 		model->trial_address = model->address[at];
-	driver_takes(model, fd);
+	counts.in_vain += !driver_takes(model, fd);
 	model->standby = NONE;
 	model->ours[at] = model->address[at] = fd;
 	push(model, FSM_EV_HANDED_OVER, at, true);
+}
+
+/* As in supervisor-act.c: of several links the driver could put the same socket into two slots. */
+static void act_recheck(struct model *model, unsigned at)
+{
+	int fd = model->ours[at];
+
+	check(model, fd != NONE);
+	check(model, model->fsm.config.recheck_ms > 0 && !model->fsm.trial);
+	counts.looks++;
+	if (model->sent[fd])
+		return;
+	if (model->fsm.link_count > 1) {
+		counts.not_sent++;
+		push(model, FSM_EV_NOT_SENT, at, true);
+	} else if (!model->benign && below(model, 1000) == 0) {
+		push(model, FSM_EV_GONE, at, true);
+	} else {
+		counts.taken_at_a_look += driver_takes(model, fd); /* even if it has hung up meanwhile: it looks at it afterwards */
+	}
 }
 
 static void act_drop_link(struct model *model, unsigned at)
@@ -1547,7 +1626,7 @@ static void carry_out(struct model *model, const struct fsm_action *action)
 		check(model, model->ours[action->link] != NONE);
 		model->probing = true;
 		break;
-	case FSM_RECHECK:     break;
+	case FSM_RECHECK:     act_recheck(model, action->link); break;
 	case FSM_DROP_LINK:   act_drop_link(model, action->link); break;
 	case FSM_FAIL_DEVICE: model->failures_told++; break;
 	case FSM_END:         model->ends++; break;
@@ -1586,6 +1665,10 @@ static void check_actions(struct model *model, const struct fsm_actions *actions
 			check(model, phase == FSM_RUNNING);
 			alive |= 1ULL << action->link;
 		}
+		if (action->type == FSM_RECHECK || action->type == FSM_DROP_LINK)
+			check(model, alive >> action->link & 1);
+		if (action->type == FSM_RECHECK)
+			check(model, phase == FSM_RUNNING && model->fsm.config.recheck_ms > 0);
 		if (action->type == FSM_HAND_OVER)
 			check(model, i + 1 == actions->count); /* its outcome is the next event */
 		if (action->type == FSM_FAIL_DEVICE)
@@ -1636,6 +1719,12 @@ static void check_state(struct model *model)
 	check(model, (fsm->outage_since_ms < 0) == serving);
 	if (fsm->phase != FSM_RUNNING)
 		return;
+	/* A look comes in time, a notice's moment is short. */
+	if (fsm->work == FSM_WORK_PROVE && !fsm->trial && fsm->config.recheck_ms > 0)
+		check(model, deadline_ms >= 0 && deadline_ms - model->now_ms <= fsm->config.recheck_ms);
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		if (fsm->links[i].state == FSM_LINK_LOST)
+			check(model, deadline_ms >= 0 && deadline_ms - model->now_ms <= (fsm->links[i].noticed ? fsm->config.notice_ms : fsm->config.settle_ms));
 	/* Every wait has an end. */
 	check(model, !dead || deadline_ms >= 0 || fsm->work == FSM_WORK_NEGOTIATE || handing_over);
 	check(model, serving || fsm->config.dead_timeout_ms < 0 || model->now_ms - fsm->outage_since_ms < fsm->config.dead_timeout_ms);
@@ -1714,7 +1803,8 @@ static void pass_time(struct model *model, int64_t ms)
 		if (model->fsm.phase == FSM_ENDED)
 			return;
 	}
-	model->now_ms = until_ms;
+	if (until_ms > model->now_ms) /* a hand-over takes time too */
+		model->now_ms = until_ms;
 }
 
 static void end_attempt(struct model *model, bool answered)
@@ -1737,13 +1827,23 @@ static void see_hangups(struct model *model)
 	}
 }
 
-/* The driver sees the end of the socket in slot AT. */
+static bool is_any_unwatched(const struct fsm *fsm)
+{
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		if (fsm->links[i].unwatched)
+			return true;
+	return false;
+}
+
+/* The driver sees the end of the socket in slot AT. It says so first, and lets go of the slot then. In good weather no notice is lost that
+ * alone tells of a link. */
 static void driver_sees(struct model *model, unsigned at)
 {
-	if (model->slot_dead[at] || !model->hung[model->slot[at]])
+	if (model->slot_ended[at] || !model->hung[model->slot[at]])
 		return;
-	model->slot_dead[at] = true;
-	model->notices += model->benign || !model->loses_notices || chance(model, 90);
+	model->slot_ended[at] = true;
+	model->slot_free_at_ms[at] = model->now_ms + below(model, chance(model, model->slow_percent) ? LETTING_GO_MS : NOTICE_MS);
+	model->notices += !model->loses_notices || (model->benign && is_any_unwatched(&model->fsm)) || chance(model, 90);
 }
 
 static void see_notices(struct model *model)
@@ -1772,7 +1872,7 @@ static void end_probe(struct model *model)
 	if (!model->probing)
 		return;
 	for (unsigned i = 0; i < count && used == NONE; i++)
-		if (!model->slot_dead[(first + i) % count] && !model->hung[model->slot[(first + i) % count]])
+		if (!model->hung[model->slot[(first + i) % count]])
 			used = model->slot[(first + i) % count];
 	if (used == NONE && (model->benign || chance(model, 80)))
 		return;
@@ -1860,11 +1960,95 @@ static bool all_links_serve(const struct fsm *fsm)
 	return true;
 }
 
+/* Does it, and does the state function know? */
+static bool device_serves(const struct model *model)
+{
+	for (unsigned i = 0; i < model->fsm.link_count; i++)
+		if (!model->hung[model->slot[i]])
+			return fsm_is_serving(&model->fsm);
+	return false;
+}
+
+static void sooner(int64_t *at_ms, int64_t other_ms)
+{
+	if (other_ms >= 0 && (*at_ms < 0 || other_ms < *at_ms))
+		*at_ms = other_ms;
+}
+
+/* All that is due. When the next is: -1: never. */
+static int64_t punctual_turn(struct model *model, int64_t *let_go_ms)
+{
+	int64_t next_ms = -1;
+
+	for (unsigned i = 0; i < model->fsm.link_count; i++) {
+		if (!model->hung[model->slot[i]])
+			continue;
+		if (model->now_ms >= model->ends_at_ms[i])
+			driver_sees(model, i);
+		else
+			sooner(&next_ms, model->ends_at_ms[i]);
+		if (model->slot_ended[i] && model->slot_free_at_ms[i] > *let_go_ms)
+			*let_go_ms = model->slot_free_at_ms[i];
+	}
+	see_notices(model);
+	if (model->negotiating && model->now_ms >= model->attempt_until_ms - ATTEMPT_MS + NEGOTIATION_MS)
+		end_attempt(model, true);
+	end_probe(model);
+	if (model->negotiating)
+		sooner(&next_ms, model->attempt_until_ms - ATTEMPT_MS + NEGOTIATION_MS);
+	sooner(&next_ms, fsm_deadline_ms(&model->fsm));
+	return next_ms;
+}
+
+/* Progress: a server that answers, links that hang up, and a driver that takes its time. */
+static void hang_up_at_rest(struct model *model)
+{
+	bool all = chance(model, 60), serves = false;
+	int64_t let_go_ms, bound_ms = SERVES_AGAIN_MS + HAND_OVER_MS;
+	unsigned turns = 0;
+
+	pass_time(model, 1000 + below(model, 10000)); /* no short lives */
+	benign_turn(model);
+	if (!all_links_serve(&model->fsm) || model->fsm.phase != FSM_RUNNING)
+		return;
+	let_go_ms = model->now_ms;
+	for (unsigned i = 0; i < model->fsm.link_count; i++) {
+		if (all || chance(model, 50))
+			model->hung[model->slot[i]] = true;
+		model->ends_at_ms[i] = model->now_ms + (chance(model, 50) ? 0 : below(model, DRIVER_MS));
+	}
+	see_hangups(model);
+	for (; turns < 50 + 20 * model->fsm.link_count && model->fsm.phase == FSM_RUNNING; turns++) {
+		int64_t next_ms = punctual_turn(model, &let_go_ms);
+
+		if (device_serves(model) && !serves) {
+			serves = true;
+			if (model->now_ms - let_go_ms > counts.slowest_ms)
+				counts.slowest_ms = model->now_ms - let_go_ms;
+		}
+		if (all_links_serve(&model->fsm) && serves)
+			break;
+		if (next_ms >= 0)
+			pass_time(model, next_ms - model->now_ms);
+		check(model, serves || model->fsm.phase == FSM_FAILED || model->now_ms <= let_go_ms + bound_ms);
+	}
+	if (model->fsm.phase == FSM_FAILED) {
+		check(model, model->fsm.config.dead_timeout_ms <= DRIVER_MS + LETTING_GO_MS + bound_ms);
+		return;
+	}
+	check(model, serves);
+	check(model, all_links_serve(&model->fsm));
+	check(model, model->now_ms <= let_go_ms + bound_ms + (NEGOTIATION_MS + HAND_OVER_MS) * model->fsm.link_count);
+	counts.hang_ups++;
+}
+
 /* Progress: with a server that answers, every link is back within a few turns. */
 static void end_in_good_weather(struct model *model)
 {
 	int64_t began_ms = model->now_ms, left_ms = model->fsm.config.dead_timeout_ms;
 	unsigned turns = 0, limit = 20 + 4 * model->fsm.link_count;
+	/* A pause that was begun in bad weather, and what comes after it: a proof has all its time if nobody looks. */
+	int64_t bound_ms = PAUSE_LIMIT_MS + LETTING_GO_MS + (model->looks ? 2 * SERVES_AGAIN_MS : PAUSE_LIMIT_MS + PROVE_MS + SETTLE_MS);
 
 	if (model->outage_since_ms >= 0)
 		left_ms = model->outage_since_ms + model->fsm.config.dead_timeout_ms - model->now_ms;
@@ -1880,14 +2064,16 @@ static void end_in_good_weather(struct model *model)
 			pass_time(model, deadline_ms - model->now_ms);
 	}
 	if (model->fsm.phase == FSM_FAILED) {
-		check(model, left_ms <= PAUSE_LIMIT_MS + PROVE_MS + SETTLE_MS); /* it was too late already */
+		check(model, left_ms <= bound_ms); /* it was too late already */
 		return;
 	}
 	check(model, turns < limit);
 	/* And what it believes is so. Of several links one may be wrongly believed in until its first use. */
-	check(model, model->fsm.link_count > 1 || !model->slot_dead[0]);
-	check(model, model->now_ms - began_ms <= PAUSE_LIMIT_MS + PROVE_MS + SETTLE_MS + 1000 * model->fsm.link_count);
+	check(model, model->fsm.link_count > 1 || !model->slot_ended[0]);
+	check(model, model->now_ms - began_ms <= bound_ms + 1000 * model->fsm.link_count);
 	counts.rests++;
+	for (unsigned rounds = model->looks ? 1 + below(model, 8) : 0; rounds && model->fsm.phase == FSM_RUNNING; rounds--)
+		hang_up_at_rest(model);
 }
 
 /* The server is gone for good: the device fails at its dead-timeout, neither before nor after. */
@@ -1936,6 +2122,13 @@ static void check_ended(struct model *model)
 		tell(model, (enum fsm_event_type)below(model, FSM_EV_COUNT), below(model, model->fsm.link_count));
 }
 
+static uint64_t number_from(const char *variable, uint64_t otherwise)
+{
+	const char *text = getenv(variable);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
 static void begin_episode(struct model *model)
 {
 	static const unsigned link_counts[] = {1, 1, 1, 1, 2, 2, 3, 4, 8};
@@ -1945,7 +2138,13 @@ static void begin_episode(struct model *model)
 	bool adopted = chance(model, 30);
 
 	config.dead_timeout_ms = dead_timeouts_ms[below(model, sizeof(dead_timeouts_ms) / sizeof(dead_timeouts_ms[0]))];
+	model->looks = chance(model, 50);
+	if (model->looks) {
+		config.notice_ms = NOTICE_MS;
+		config.recheck_ms = (int64_t)number_from("FSM_RECHECK_MS", RECHECK_MS); /* with 0 this test must fail */
+	}
 	fsm_init(&model->fsm, &config, count);
+	model->slow_percent = below(model, 2) ? 5 : below(model, 101);
 	model->now_ms = (int64_t)(draw(model) % 1000000000000);
 	model->socket_count = 0;
 	model->notices = 0;
@@ -1960,7 +2159,7 @@ static void begin_episode(struct model *model)
 	model->renew_percent = below(model, 60);
 	for (unsigned i = 0; i < count; i++) {
 		model->slot[i] = model->ours[i] = model->address[i] = new_socket(model);
-		model->slot_dead[i] = false;
+		model->slot_ended[i] = false;
 		if (!adopted || chance(model, 50))
 			continue;
 		model->fsm.links[i].unwatched = true;
@@ -1991,13 +2190,6 @@ static void end_episode(struct model *model)
 		check_ended(model);
 }
 
-static uint64_t number_from(const char *variable, uint64_t otherwise)
-{
-	const char *text = getenv(variable);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
-
 static struct model *new_model(uint64_t seed)
 {
 	struct model *model = calloc(1, sizeof(*model));
@@ -2024,14 +2216,18 @@ static void nothing_that_can_happen_leads_to_a_standstill(void **state)
 	}
 	/* Each part of it must have been seen. */
 	if (model->limit >= 100000)
-		check(model, counts.cancels && counts.dropped && counts.not_taken && counts.renewals && counts.reconnects && counts.failed && counts.ended && counts.rests);
+		check(model, counts.cancels && counts.dropped && counts.not_taken && counts.renewals && counts.reconnects && counts.failed && counts.ended && counts.rests &&
+			counts.taken_at_a_look && counts.not_sent && counts.hang_ups);
 	if (getenv("FSM_EVENTS"))
 		print_message("# %llu events, %llu episodes: %llu negotiations, %llu cancelled; %llu handed over, %llu dropped before, %llu after; %llu reconnects, "
-			      "%llu renewals; %llu failed, %llu ended, %llu at rest\n",
+			      "%llu renewals; %llu failed, %llu ended, %llu at rest\n"
+			      "# %llu handed over in vain, %llu looks, %llu taken at one, %llu not sent; %llu hang-ups at rest, at most %lld ms after the last slot was free\n",
 			(unsigned long long)model->events, (unsigned long long)counts.episodes, (unsigned long long)counts.negotiations,
 			(unsigned long long)counts.cancels, (unsigned long long)counts.handed, (unsigned long long)counts.dropped,
 			(unsigned long long)counts.not_taken, (unsigned long long)counts.reconnects, (unsigned long long)counts.renewals,
-			(unsigned long long)counts.failed, (unsigned long long)counts.ended, (unsigned long long)counts.rests);
+			(unsigned long long)counts.failed, (unsigned long long)counts.ended, (unsigned long long)counts.rests,
+			(unsigned long long)counts.in_vain, (unsigned long long)counts.looks, (unsigned long long)counts.taken_at_a_look,
+			(unsigned long long)counts.not_sent, (unsigned long long)counts.hang_ups, (long long)counts.slowest_ms);
 	free(model);
 }
 
@@ -2125,6 +2321,8 @@ int main(void)
 		cmocka_unit_test(an_unwatched_link_that_cannot_be_shut_is_left_until_it_dies),
 		cmocka_unit_test(an_unwatched_link_that_dies_during_its_trial_is_replaced),
 		cmocka_unit_test(a_trial_without_an_answer_ends),
+		cmocka_unit_test(a_trial_gives_way_to_a_link_that_is_lost),
+		cmocka_unit_test(an_outage_does_not_wait_for_the_next_trial),
 		cmocka_unit_test(an_unwatched_link_that_dies_while_its_successor_waits_gets_it),
 		cmocka_unit_test(a_notice_is_for_the_link_that_is_seen_to_be_lost),
 		cmocka_unit_test(a_slot_is_free_a_moment_after_its_notice),
