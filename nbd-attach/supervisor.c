@@ -114,7 +114,7 @@ static void look(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
 	int64_t now_ms = supervisor_now_ms();
-	bool in_flight = sysfs_in_flight(attachment->index), quiet = !in_flight && fsm_awaits_quiet(&self->fsm);
+	bool in_flight = sysfs_in_flight(attachment->index);
 	uint64_t wish = attachment->options.rekey_records;
 
 	look_begin(&self->look, in_flight);
@@ -144,7 +144,8 @@ static void look(struct supervisor *self)
 		if (verdict & LOOK_SILENT)
 			supervisor_event(self, FSM_EV_SILENT, i);
 	}
-	if (quiet)
+	/* Asked again at the last moment: what is sent before the link is shut waits for its timer. */
+	if (!in_flight && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
 		supervisor_event(self, FSM_EV_QUIET, 0);
 	self->look_at_ms = look_finish(&self->look, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
 }
