@@ -233,7 +233,7 @@ static void drop_link(struct supervisor *self, unsigned at)
 
 /* What waits for a link is sent over this one, which is closed already, and fails since there is no time left to wait for another; what
  * waits for its timer follows when that runs out. The device stays configured: only its users know when they are done with it. */
-static void fail_device(struct supervisor *self)
+void supervisor_fail_device(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
 	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .set_dead_conn_timeout = true};
@@ -264,7 +264,7 @@ static void carry_out(struct supervisor *self, const struct fsm_action *action)
 	case FSM_PROVE:        start_probe(self); break;
 	case FSM_RECHECK:      recheck(self, action->link); break;
 	case FSM_DROP_LINK:    drop_link(self, action->link); break;
-	case FSM_FAIL_DEVICE:  fail_device(self); break;
+	case FSM_FAIL_DEVICE:  supervisor_fail_device(self); break;
 	case FSM_END:          self->done = true; break;
 	}
 }

@@ -53,6 +53,7 @@ struct supervisor {
 	int64_t lost_at_ms;                    /* for "after N s" */
 	char reason[sizeof(((struct error *)0)->text)]; /* the last error; empty: none since the last proof */
 	char lost_address[64];
+	int64_t fail_again_at_ms;              /* failed: when to look at the device again, and to end the wait of its I/O again */
 	bool done;
 };
 
@@ -61,6 +62,8 @@ struct supervisor {
 void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigned link);
 void supervisor_step_attempt(struct supervisor *self);
 void supervisor_step_probe(struct supervisor *self);
+/* What waits for a link fails, and what comes too. */
+void supervisor_fail_device(struct supervisor *self);
 /* Remember and log an error, once. */
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err);
 

@@ -174,6 +174,15 @@ static void read_kernel_log(struct supervisor *self)
 	read_error_replies(self);
 }
 
+static void look_at_failed(struct supervisor *self)
+{
+	self->fail_again_at_ms = supervisor_now_ms() + FAILED_LOOK_MS;
+	if (!sysfs_device_configured(self->attachment->index))
+		supervisor_event(self, FSM_EV_GONE, 0);
+	else if (sysfs_in_flight(self->attachment->index))
+		supervisor_fail_device(self); /* the first time may have been too early for the driver, as with any hand-over */
+}
+
 /* --- the control socket */
 
 static void on_word(struct supervisor *self, size_t client, const char *word)
@@ -262,7 +271,7 @@ static int poll_timeout_ms(const struct supervisor *self)
 	if (self->detacher.poll_fd >= 0)
 		earlier(&deadline_ms, self->detacher_until_ms);
 	if (self->fsm.phase == FSM_FAILED)
-		earlier(&deadline_ms, supervisor_now_ms() + FAILED_LOOK_MS);
+		earlier(&deadline_ms, self->fail_again_at_ms);
 	if (deadline_ms < 0)
 		return -1;
 	left_ms = deadline_ms - supervisor_now_ms();
@@ -348,10 +357,9 @@ static void loop(struct supervisor *self)
 			on_signal(self);
 		if (supervisor_now_ms() >= self->look_at_ms)
 			look(self);
-		if (self->fsm.phase == FSM_FAILED && !sysfs_device_configured(self->attachment->index))
-			supervisor_event(self, FSM_EV_GONE, 0);
-		else
-			supervisor_event(self, FSM_EV_TICK, 0);
+		supervisor_event(self, FSM_EV_TICK, 0);
+		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
+			look_at_failed(self);
 	}
 }
 
