@@ -156,6 +156,25 @@ stalls_fit() {
     note "outage/longest latency in ms: $(tr '\n' ' ' <"$state/$1.stalls")"
     return $rc
 }
+# swaps: when the kernel was without a link and had one again, a line each, by the clock that fio logs
+swaps() {
+    local now uptime
+    now=$(now_ms) uptime=$(cut -d ' ' -f 1 /proc/uptime)
+    dmesg | awk -v zero="$(awk -v n="$now" -v u="$uptime" 'BEGIN { printf "%.0f", n - u * 1000 }')" -F '[][]' '
+        /vm: test: / { n = 0 }
+        /Receive control failed/ { gone = $2 }
+        /reconnected socket/ { line[++n] = sprintf("%.0f %.0f", zero + gone * 1000, zero + $2 * 1000) }
+        END { for (i = 1; i <= n; i++) print line[i] }'
+}
+# stalls_at_swaps NAME MS: how many swaps made a request wait for more than MS. Requests that were slow besides, for want of CPU
+# while the next link is negotiated, are not the swap's.
+stalls_at_swaps() {
+    swaps >"$state/swaps"
+    awk -v limit="$2" '
+        FNR == NR { gone[++n] = $1 - 5; back[n] = $2 + 5; next }
+        $2 / 1000000 > limit { for (i = 1; i <= n; i++) if ($1 >= gone[i] && $1 - $2 / 1000000 <= back[i]) stalled[i] = 1 }
+        END { for (i in stalled) count++; print count + 0 }' "$state/swaps" FS=', ' "$state/$1_lat.log"
+}
 # stalls_over NAME MS: how often I/O stalled for more than MS: requests that waited so long, those of one stall counted once
 stalls_over() {
     awk -v limit="$2" -F ', ' '$2 / 1000000 > limit { if ($1 - $2 / 1000000 > last) n++; if ($1 > last) last = $1 } END { print n + 0 }' \

@@ -56,8 +56,10 @@ with_pauses() {
     local renewals stalls
     renewals=$(field $nbd .renewals)
     load_ends load
-    stalls=$(stalls_over load 100)
-    note "$stalls of $renewals renewals stalled I/O for more than 100 ms"
+    stalls=$(stalls_at_swaps load 100)
+    note "$stalls of $renewals renewals stalled I/O for more than 100 ms; the driver was without a link for at most $(
+        awk '{ if ($2 - $1 > most) most = $2 - $1 } END { print int(most) }' "$state/swaps") ms"
+    [[ $(wc -l <"$state/swaps") -ge 20 ]] || fail "only $(wc -l <"$state/swaps") swaps in the kernel's log"
     [[ $((stalls * 10)) -le $renewals ]] || fail "more than one renewal of ten missed the pauses"
     assert_has $nbd '.reconnects == 0'
     detach $nbd
