@@ -2,6 +2,7 @@
 #include "device.h"
 #include "cleanup.h"
 #include "sysfs.h"
+#include "task.h"
 #include "text.h"
 #include "transport.h"
 #include <ctype.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define GONE_TIMEOUT_MS 30000
+#define WRITE_BACK_PATIENCE_MS 2000
 #define OPENER_PATIENCE_MS 2000 /* udev and its helpers open a device for a moment after every change */
 
 int device_check_permission(const char *what, struct error *err)
@@ -130,6 +132,32 @@ static int claim_and_write_back(int index, int *fd, char *warning, size_t warnin
 	return 0;
 }
 
+static int write_back(const void *argument)
+{
+	char path[32];
+	_cleanup_fd_ int fd = -1;
+
+	snprintf(path, sizeof(path), "/dev/nbd%d", *(const int *)argument);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 || sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0 ? -errno : 0;
+}
+
+/* A writer may have closed the device and left what it wrote to the kernel (its close() hangs then, and it is not seen to have the device
+ * open any more). Where there is such data, writing it back does not come to an end. */
+static int check_nothing_waits(int index, char *warning, size_t warning_size, struct error *err)
+{
+	int rc = task_run(write_back, &index, WRITE_BACK_PATIENCE_MS);
+
+	if (rc == -ETIMEDOUT) {
+		error_set(err, ERROR_BUSY, EBUSY, "the server of /dev/nbd%d is away, and data waits to be written to it", index);
+		return error_hint(err, -EBUSY, "wait until it is back (nbd-attach status), or detach with --force and lose this data");
+	}
+	if (warning)
+		snprintf(warning, warning_size, rc ? "writes had failed before: what is on the server's disk is not all that was written (%s)" :
+			"the server is away and could not be told to flush its cache: if it crashed, its last writes may be lost", strerror(-rc));
+	return 0;
+}
+
 int device_detach(struct nbd_genl *genl, int index, enum detach_how how, char *warning, size_t warning_size, struct error *err)
 {
 	bool configured;
@@ -147,8 +175,8 @@ int device_detach(struct nbd_genl *genl, int index, enum detach_how how, char *w
 		rc = check_unused(index, err);
 	if (!rc && how == DETACH_IF_UNUSED)
 		rc = claim_and_write_back(index, &fd, warning, warning_size, err);
-	if (!rc && how == DETACH_UNREACHABLE && warning)
-		snprintf(warning, warning_size, "the server could not be told to flush its cache: it is away; if it crashed, its last writes may be lost");
+	if (!rc && how == DETACH_UNREACHABLE)
+		rc = check_nothing_waits(index, warning, warning_size, err);
 	if (!rc)
 		rc = nbd_genl_disconnect(genl, index, err);
 	if (fd >= 0)

@@ -10,8 +10,7 @@
 int device_check_permission(const char *what, struct error *err);
 enum detach_how {
 	DETACH_IF_UNUSED,
-	DETACH_UNREACHABLE, /* its server is away or its I/O fails already: refuse as above, but write nothing back. Nobody has it open,
-	                     * and a last close waits until what was written is at the server, so nothing is left to be */
+	DETACH_UNREACHABLE, /* its server is away, or its I/O fails already: as above, and refuse also while anything waits to be written */
 	DETACH_FORCED, /* neither looked at who uses it nor written back */
 };
 

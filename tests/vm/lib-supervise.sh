@@ -175,11 +175,6 @@ stalls_at_swaps() {
         $2 / 1000000 > limit { for (i = 1; i <= n; i++) if ($1 >= gone[i] && $1 - $2 / 1000000 <= back[i]) stalled[i] = 1 }
         END { for (i in stalled) count++; print count + 0 }' "$state/swaps" FS=', ' "$state/$1_lat.log"
 }
-# stalls_over NAME MS: how often I/O stalled for more than MS: requests that waited so long, those of one stall counted once
-stalls_over() {
-    awk -v limit="$2" -F ', ' '$2 / 1000000 > limit { if ($1 - $2 / 1000000 > last) n++; if ($1 > last) last = $1 } END { print n + 0 }' \
-        "$state/$1_lat.log"
-}
 
 # --- what status says
 
