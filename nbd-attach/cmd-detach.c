@@ -3,6 +3,7 @@
 #include "control.h"
 #include "device.h"
 #include "report.h"
+#include "state-file.h"
 #include "sysfs.h"
 #include <errno.h>
 #include <poll.h>
@@ -60,6 +61,7 @@ int command_detach(struct options *options)
 	if (rc)
 		return report_error(&err);
 	wait_for_supervisor(index);
+	state_remove(index); /* a supervisor that was killed has left its own */
 	if (*warning)
 		fprintf(stderr, "nbd-attach: warning: %s\n", warning);
 	snprintf(device, sizeof(device), "/dev/nbd%d", index);

@@ -92,10 +92,10 @@ uint64_t link_record_limit(const struct link *link, uint64_t wish)
 	return wish && (!cipher->record_limit || wish < cipher->record_limit) ? wish : cipher->record_limit;
 }
 
-void link_shut(const struct link *link, int index, bool quiet)
+void link_shut(const struct link *link, int index, bool answers)
 {
 	shutdown(link->fd, SHUT_WR);
-	for (int waited_ms = 0; quiet && waited_ms < LAST_ANSWERS_MS && sysfs_in_flight(index); waited_ms++)
+	for (int waited_ms = 0; answers && waited_ms < LAST_ANSWERS_MS && sysfs_in_flight(index); waited_ms++)
 		poll(NULL, 0, 1);
 	shutdown(link->fd, SHUT_RDWR);
 }

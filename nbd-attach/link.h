@@ -38,8 +38,8 @@ int link_prove(struct link *link, struct error *err);
 /* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has none; 0: no wish. */
 uint64_t link_record_limit(const struct link *link, uint64_t wish);
 /* First no more out, then no more in: a request that comes in between fails to be sent and is kept by the driver, and is not one whose
- * answer is lost. QUIET: give what slipped out before up to 20 ms for its answer. */
-void link_shut(const struct link *link, int index, bool quiet);
+ * answer is lost. ANSWERS: what is in flight gets up to 20 ms for its answers in between. */
+void link_shut(const struct link *link, int index, bool answers);
 void link_close(struct link *link);
 
 #endif

@@ -151,7 +151,7 @@ static void shut_link(struct supervisor *self, unsigned at)
 	int rc;
 
 	if (link->fd >= 0) {
-		link_shut(link, self->attachment->index, self->fsm.links[at].renewing && !self->fsm.links[at].renew_now);
+		link_shut(link, self->attachment->index, self->fsm.links[at].renewing);
 		return;
 	}
 	rc = sock_destroy(&link->local, &link->peer, &err);
