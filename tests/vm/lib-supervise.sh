@@ -154,7 +154,13 @@ stalls_fit() {
             exit bad != "" || idle != ""
         }' "$state/outages" FS=', ' "$state/$1_lat.log" >"$state/$1.stalls" && rc=0 || rc=$?
     note "outage/longest latency in ms: $(tr '\n' ' ' <"$state/$1.stalls")"
+    [[ $rc -eq 0 ]] || { cat "$state/outages"; slowest "$1"; }
     return $rc
+}
+# slowest NAME: a few of them, with when they began and ended, by the clock of the outages
+slowest() {
+    awk -F ', ' '$2 > 1e9 { ms = $2 / 1000000; printf "%d ms: %d to %d, %s at %d\n", ms, $1 - ms, $1, $3 ? "write" : "read", $5 }' \
+        "$state/$1_lat.log" | sort -rn | head -n 20
 }
 # swaps: when the kernel was without a link and had one again, a line each, by the clock that fio logs
 swaps() {
