@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the supervisor's parts share: the loop (supervisor.c), what it does (supervisor-act.c), what it says (supervisor-status.c), and
- * growing a device (supervisor-resize.c). */
+/* What the supervisor's parts share: the loop (supervisor.c), what it does (supervisor-act.c), what it looks at (supervisor-watch.c),
+ * what it says (supervisor-status.c), and growing a device (supervisor-resize.c). */
 #ifndef NBDA_SUPERVISOR_INTERNAL_H
 #define NBDA_SUPERVISOR_INTERNAL_H
 #include "attachment.h"
@@ -66,6 +66,13 @@ void supervisor_step_probe(struct supervisor *self);
 void supervisor_fail_device(struct supervisor *self);
 /* Remember and log an error, once. */
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err);
+
+/* supervisor-watch.c */
+/* A look at every link; sets look_at_ms, when the next one is due. */
+void supervisor_look(struct supervisor *self);
+void supervisor_read_kernel_log(struct supervisor *self);
+/* A device that has failed: is it gone, does any I/O still hang? */
+void supervisor_look_at_failed(struct supervisor *self);
 
 /* supervisor-status.c */
 const char *supervisor_state(const struct supervisor *self);
