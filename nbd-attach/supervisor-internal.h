@@ -54,6 +54,7 @@ struct supervisor {
 	char reason[sizeof(((struct error *)0)->text)]; /* the last error; empty: none since the last proof */
 	char lost_address[64];
 	int64_t fail_again_at_ms;              /* failed: when to look at the device again, and to end the wait of its I/O again */
+	int fail_peer_fd, fail_count;
 	bool done;
 };
 

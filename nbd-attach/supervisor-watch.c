@@ -9,6 +9,7 @@
 
 /* A device that has failed sends no notice when somebody detaches it. */
 #define FAILED_LOOK_MS 5000
+#define FAIL_AGAIN_COUNT 10
 
 void supervisor_look(struct supervisor *self)
 {
@@ -79,6 +80,6 @@ void supervisor_look_at_failed(struct supervisor *self)
 	self->fail_again_at_ms = supervisor_now_ms() + FAILED_LOOK_MS;
 	if (!sysfs_device_configured(self->attachment->index))
 		supervisor_event(self, FSM_EV_GONE, 0);
-	else if (sysfs_in_flight(self->attachment->index))
-		supervisor_fail_device(self); /* the first time may have been too early for the driver, as with any hand-over */
+	else if (self->fail_count++ < FAIL_AGAIN_COUNT)
+		supervisor_fail_device(self); /* one may have been too early for the driver, as any hand-over, and have missed who waits */
 }

@@ -290,7 +290,7 @@ static void loop(struct supervisor *self)
 static void init(struct supervisor *self, struct attachment *attachment)
 {
 	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1};
-	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = -1;
+	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = self->fail_peer_fd = -1;
 	control_init(&self->control);
 	supervisor_resize_init(self);
 }
@@ -383,6 +383,8 @@ static void finish(struct supervisor *self)
 	task_abandon(&self->probe);
 	task_abandon(&self->detacher);
 	link_close(&self->standby);
+	if (self->fail_peer_fd >= 0)
+		close(self->fail_peer_fd);
 	nbd_genl_close(&self->listener);
 	kernel_log_close(&self->log);
 	control_close(&self->control, attachment->index);
