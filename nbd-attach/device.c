@@ -171,12 +171,12 @@ int device_detach(struct nbd_genl *genl, int index, enum detach_how how, char *w
 		error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", index);
 		return error_hint(err, -ENOTCONN, "see what is: nbd-attach status");
 	}
-	if (how != DETACH_FORCED)
+	if (how == DETACH_UNREACHABLE) /* first: while anything waits, even opening the device hangs */
+		rc = check_nothing_waits(index, warning, warning_size, err);
+	if (!rc && how != DETACH_FORCED)
 		rc = check_unused(index, err);
 	if (!rc && how == DETACH_IF_UNUSED)
 		rc = claim_and_write_back(index, &fd, warning, warning_size, err);
-	if (!rc && how == DETACH_UNREACHABLE)
-		rc = check_nothing_waits(index, warning, warning_size, err);
 	if (!rc)
 		rc = nbd_genl_disconnect(genl, index, err);
 	if (fd >= 0)
