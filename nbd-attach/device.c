@@ -132,11 +132,12 @@ static int claim_and_write_back(int index, int *fd, char *warning, size_t warnin
 	return 0;
 }
 
-static int write_back(const void *argument)
+static int write_back(const void *argument, struct error *err)
 {
 	char path[32];
 	_cleanup_fd_ int fd = -1;
 
+	(void)err;
 	snprintf(path, sizeof(path), "/dev/nbd%d", *(const int *)argument);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 || sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0 ? -errno : 0;
@@ -146,7 +147,7 @@ static int write_back(const void *argument)
  * open any more). Where there is such data, writing it back does not come to an end. */
 static int check_nothing_waits(int index, char *warning, size_t warning_size, struct error *err)
 {
-	int rc = task_run(write_back, &index, WRITE_BACK_PATIENCE_MS);
+	int rc = task_run(write_back, &index, WRITE_BACK_PATIENCE_MS, err);
 
 	if (rc == -ETIMEDOUT) {
 		error_set(err, ERROR_BUSY, EBUSY, "the server of /dev/nbd%d is away, and data waits to be written to it", index);

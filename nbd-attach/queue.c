@@ -15,11 +15,12 @@ struct setting {
 	uint64_t value;
 };
 
-static int write_setting(const void *argument)
+static int write_setting(const void *argument, struct error *err)
 {
 	const struct setting *setting = argument;
 	char text[24];
 
+	(void)err;
 	snprintf(text, sizeof(text), "%" PRIu64, setting->value);
 	return sysfs_write(setting->index, setting->attribute, text);
 }
@@ -32,7 +33,7 @@ static int set(const struct setting *setting, uint64_t tolerance, int timeout_ms
 
 	if (sysfs_read_u64(setting->index, setting->attribute, &now) == 0 && now && now <= setting->value + tolerance)
 		return 0;
-	rc = task_run(write_setting, setting, timeout_ms);
+	rc = task_run(write_setting, setting, timeout_ms, err);
 	/* What it came to is what counts. */
 	if (sysfs_read_u64(setting->index, setting->attribute, &now) == 0 && now && now <= setting->value + tolerance)
 		return 0;

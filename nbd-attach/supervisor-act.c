@@ -361,7 +361,7 @@ static void judge_proof(struct supervisor *self, bool probed)
 
 void supervisor_step_probe(struct supervisor *self)
 {
-	int rc = task_step(&self->probe);
+	int rc = task_step(&self->probe, NULL);
 	bool proving = self->fsm.work == FSM_WORK_PROVE;
 
 	if (rc == 1 || !proving)

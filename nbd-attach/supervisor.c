@@ -56,19 +56,13 @@ static int open_signals(struct supervisor *self, struct error *err)
 /* --- being told to end: take the device along if nobody uses it, and otherwise leave it to the kernel rather than pull a disk from under
  * a file system (a unit's restart does just that) */
 
-static int detach(const void *argument)
+static int detach(const void *argument, struct error *err)
 {
-	int index = *(const int *)argument, rc;
 	char warning[256];
 	struct nbd_genl genl;
-	struct error err;
+	int rc = nbd_genl_open(&genl, err);
 
-	rc = nbd_genl_open(&genl, &err);
-	if (!rc)
-		rc = device_detach(&genl, index, DETACH_IF_UNUSED, warning, sizeof(warning), &err);
-	if (rc)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: %s", index, err.text);
-	return rc;
+	return rc ? rc : device_detach(&genl, *(const int *)argument, DETACH_IF_UNUSED, warning, sizeof(warning), err);
 }
 
 static void start_detacher(struct supervisor *self)
@@ -96,10 +90,13 @@ static void on_signal(struct supervisor *self)
 
 static void step_detacher(struct supervisor *self)
 {
-	int rc = task_step(&self->detacher);
+	struct error err;
+	int rc = task_step(&self->detacher, &err);
 
-	if (rc < 0)
+	if (rc < 0) {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, err.text);
 		self->done = true;
+	}
 	/* Detached: the hang-up of our links says so too, but here it is certain. */
 	if (rc == 0)
 		supervisor_event(self, FSM_EV_GONE, 0);

@@ -13,20 +13,28 @@
 #include <syslog.h>
 #include <unistd.h>
 
+struct outcome {
+	int rc;
+	struct error err;
+};
+
 static _Noreturn void task_main(int channel, task_function *function, const void *argument)
 {
+	struct outcome outcome = {.err = {.kind = ERROR_OTHER}};
+	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
-	int rc;
 
 	closelog(); /* it would not notice that its descriptor is another now */
 	/* The supervisor's sockets are not ours to keep open for as long as we hang. */
+	for (int fd = 0; fd <= 2; fd++)
+		dup2(null, fd);
 	dup2(channel, 3);
 	syscall(SYS_close_range, 4U, ~0U, 0U);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	rc = function(argument);
-	_exit(write(3, &rc, sizeof(rc)) != sizeof(rc));
+	outcome.rc = function(argument, &outcome.err);
+	_exit(write(3, &outcome, sizeof(outcome)) != sizeof(outcome)); /* below PIPE_BUF: all or nothing */
 }
 
 int task_start(struct task *task, task_function *function, const void *argument, struct error *err)
@@ -58,15 +66,19 @@ int task_start(struct task *task, task_function *function, const void *argument,
 	return 0;
 }
 
-int task_step(struct task *task)
+int task_step(struct task *task, struct error *err)
 {
-	int rc = -EIO;
-	ssize_t n = read(task->poll_fd, &rc, sizeof(rc));
+	struct outcome outcome;
+	ssize_t n = read(task->poll_fd, &outcome, sizeof(outcome));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 1;
 	task_abandon(task);
-	return n == sizeof(rc) && rc <= 0 ? rc : -EIO;
+	if (n != sizeof(outcome) || outcome.rc > 0)
+		return error_set(err, ERROR_OTHER, EIO, "a process of ours ended without a word");
+	if (outcome.rc && err)
+		*err = outcome.err;
+	return outcome.rc;
 }
 
 void task_abandon(struct task *task)
@@ -76,16 +88,16 @@ void task_abandon(struct task *task)
 	task->poll_fd = -1;
 }
 
-int task_run(task_function *function, const void *argument, int timeout_ms)
+int task_run(task_function *function, const void *argument, int timeout_ms, struct error *err)
 {
 	struct task task;
-	int rc = task_start(&task, function, argument, NULL);
+	int rc = task_start(&task, function, argument, err);
 	struct pollfd pfd = {.fd = task.poll_fd, .events = POLLIN};
 
 	if (rc)
 		return rc;
 	if (poll(&pfd, 1, timeout_ms) > 0)
-		return task_step(&task);
+		return task_step(&task, err);
 	task_abandon(&task);
 	return -ETIMEDOUT;
 }

@@ -9,15 +9,15 @@ struct task {
 	int poll_fd; /* readable when it is done; -1: none runs */
 };
 
-/* Returns 0 or -errno. Has stdio, and no other descriptor of ours. */
-typedef int task_function(const void *argument);
+/* Returns 0 or -errno, and may fill ERR. It has no descriptor of ours: not even stdio, for whose end somebody may be waiting. */
+typedef int task_function(const void *argument, struct error *err);
 
 int task_start(struct task *task, task_function *function, const void *argument, struct error *err);
-/* 1: not finished; 0 or -errno: what the function returned (-EIO also when its process died). Then none runs any more. */
-int task_step(struct task *task);
+/* 1: not finished; 0 or -errno: what the function returned, and said in ERR (-EIO also when its process died). Then none runs any more. */
+int task_step(struct task *task, struct error *err);
 /* Forget it; it ends by itself when it can. */
 void task_abandon(struct task *task);
 /* start and wait, for at most TIMEOUT_MS: -ETIMEDOUT then, and it is abandoned. */
-int task_run(task_function *function, const void *argument, int timeout_ms);
+int task_run(task_function *function, const void *argument, int timeout_ms, struct error *err);
 
 #endif
