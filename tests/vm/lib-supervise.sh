@@ -128,8 +128,8 @@ load_ends() {
 longest_ms() { jq '.jobs[0] | [.read.lat_ns.max, .write.lat_ns.max] | max / 1000000 | floor' "$state/$1.result"; }
 
 # stalls_fit NAME MS: no request waited longer than the outage that it met lasted and MS more; and after each outage I/O
-# was done. A request meets an outage when it began before its end (or before the end of what it may cost) and ended
-# after its begin.
+# was done. A request meets an outage when it began before its end and ended after its begin, and what it waited before the
+# outage is not the outage's: fio under emulation stands still for a second or two now and then.
 stalls_fit() {
     awk -v slack="$2" '
         FNR == NR { began[++n] = $1; ended[n] = $2; next }
@@ -138,8 +138,10 @@ stalls_fit() {
             while (at < n && $1 > ended[at + 1]) at++
             served[at]++
             if (ms > 50)
-                for (i = 1; i <= n; i++)
-                    if ($1 >= began[i] && $1 - ms <= ended[i] + slack && ms > longest[i]) longest[i] = ms
+                for (i = 1; i <= n; i++) {
+                    waited = $1 - ($1 - ms > began[i] ? $1 - ms : began[i])
+                    if ($1 >= began[i] && $1 - ms <= ended[i] && waited > longest[i]) longest[i] = waited
+                }
         }
         END {
             for (i = 1; i <= n; i++) {
