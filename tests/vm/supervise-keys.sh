@@ -64,16 +64,16 @@ with_pauses() {
     assert_has $nbd '.reconnects == 0'
     detach $nbd
 }
-# ChaCha20-Poly1305 has no such limit; a wish is a wish.
+# ChaCha20-Poly1305 has no such limit; a wish is a wish. (nbdkit 1.32 now and then aborts in this test, which is not ours to count.)
 chacha() {
     local priority
     priority=$(tls_priority 1.3 CHACHA20-POLY1305)
     make_disk
-    serve_nbdkit
-    attach $nbd localhost --port $tls_port "${tls[@]}" --tls-priority "$priority"
+    serve_qemu_nbd
+    attach $nbd localhost disk --port $tls_port "${tls[@]}" --tls-priority "$priority"
     assert_has $nbd '.links[0].record_limit == null'
     detach $nbd
-    attach $nbd localhost --port $tls_port "${tls[@]}" --tls-priority "$priority" --rekey-records 1000
+    attach $nbd localhost disk --port $tls_port "${tls[@]}" --tls-priority "$priority" --rekey-records 1000
     assert_has $nbd '.links[0].record_limit == 1000'
     load load $nbd "${verified[@]}"
     renewed 3 60
