@@ -34,7 +34,7 @@ one_dies() {
     serve_nbdkit
     attach $nbd localhost --port $tls_port "${tls[@]}" --connections 4
     assert_has $nbd "$four_alive"
-    local port cut stop longest i
+    local port cut longest i
     load hit $nbd "${verified[@]}" --cpus_allowed=1 --size=32M
     port=$(busiest_port)
     [[ -n $port ]] || fail "no connection carries the load"
@@ -52,11 +52,10 @@ one_dies() {
     note "four links again $(($(now_ms) - cut)) ms after the cut"
     [[ $(client_ports | wc -l) -eq 4 ]] || fail "$(client_ports | wc -l) connections"
     sleep 14
-    # A fio that ends writes its logs, which takes the other one's CPU for seconds here.
-    stop=$(now_ms)
     load_ends hit
     load_ends spared
-    longest=$(longest_between "$cut" "$stop" spared)
+    # Until the dead link's requests are done, too: later there is nothing left of the cut that could hold anything up.
+    longest=$(longest_between "$cut" "$((cut + 10000))" spared)
     note "longest latency in ms, of new requests elsewhere: $longest; in all, of those on the dead link: $(longest_ms hit) ms"
     [[ ${longest%% *} -le 1000 ]] || fail "the others stalled for $longest ms"
     assert_has $nbd '.error_replies == 0'
