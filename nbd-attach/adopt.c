@@ -85,11 +85,10 @@ static int tell_driver(struct attachment *attachment, struct error *err)
 		.set_dead_conn_timeout = true,
 		.dead_conn_timeout_sec = attachment_dead_conn_timeout_sec(attachment),
 	};
-	int wish_ms = attachment_io_timeout_ms(attachment), now_ms = queue_io_timeout_ms(attachment->index);
 
 	/* Setting it would wait for what is in flight (queue.h), and that may be waiting for us. */
-	if (now_ms < wish_ms || now_ms > wish_ms + 10)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its --io-timeout of %d ms until it is detached", attachment->index, now_ms);
+	if (!queue_has_io_timeout(attachment->index, attachment_io_timeout_ms(attachment)))
+		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its former --io-timeout until it is detached", attachment->index);
 	return nbd_genl_reconfigure(&attachment->genl, &params, err);
 }
 

@@ -3,6 +3,7 @@
  * ever when the server is away: it is done by a process of its own, and only where the value is not right already. */
 #ifndef NBDA_QUEUE_H
 #define NBDA_QUEUE_H
+#include <stdbool.h>
 #include <stdint.h>
 #include "error.h"
 
@@ -10,7 +11,6 @@
 int queue_limit_requests(int index, uint32_t max_bytes, int timeout_ms, struct error *err);
 /* When the driver looks at a request that is not answered (kernel fact 6). */
 int queue_set_io_timeout(int index, int io_timeout_ms, int timeout_ms, struct error *err);
-/* 0 when the kernel does not tell. */
-int queue_io_timeout_ms(int index);
+bool queue_has_io_timeout(int index, int io_timeout_ms);
 
 #endif
