@@ -34,7 +34,7 @@ _nbd_attach()
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
 	local attach="--connections --timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only
-		--foreground --version"
+		--root --foreground --version"
 	local all="--json --verbose --help"
 	COMPREPLY=()
 

@@ -50,6 +50,7 @@ static const struct option_entry entries[] = {
 	{"auto-resize", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(auto_resize), "grow the device when the server comes back with a larger disk"},
 	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_ATTACH, AT(block_size_bytes), "logical block size (default: the server's minimum, at least 512)"},
 	{"read-only", 'r', KIND_FLAG, NULL, FOR_ATTACH, AT(read_only), "attach read-only"},
+	{"root", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(root), "it holds the root file system or swap: need nothing from any disk"},
 	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground), "stay: be the supervisor (for systemd, Type=notify)"},
 	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force), "detach even if it is in use: users get I/O errors"},
 	{"watch", 'w', KIND_FLAG, NULL, FOR_STATUS, AT(watch), "show it anew each second"},

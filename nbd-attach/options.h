@@ -27,6 +27,7 @@ struct options {
 	const char *words[4]; /* positional arguments */
 	int word_count;
 	bool help, json, verbose, force, foreground, read_only, auto_resize, watch;
+	bool root; /* the device holds the root file system or swap: nothing may be needed from a disk */
 	bool tls; /* --tls, or any --tls-* option: wishing for part of it is wishing for it */
 	struct tls_config tls_config;
 	uint16_t port; /* 0: not given */
