@@ -84,13 +84,15 @@ outage_ends() { echo "$outage_began $(now_ms)" >>"$state/outages"; }
 verified=(--rw=randrw --verify=crc32c --verify_fatal=1 --verify_backlog=256 --verify_state_save=0)
 
 # load NAME DEVICE FIO-ARGUMENT...: direct I/O at depth 16 in the background, until `load_ends NAME`
-# A log that fio has to enlarge on the way stops it for seconds, which it then counts as its requests' latency.
+# A log that fio has to enlarge on the way stops it for seconds, which it then counts as its requests' latency. And the clock that it
+# would read off the emulated CPU itself jumps by seconds: it is told to ask the kernel.
 load() {
     local name=$1 device=$2
     shift 2
     start "load_$name" fio --name="$name" --filename="$device" --direct=1 --ioengine=libaio --iodepth=16 --bs=4k \
         --time_based --runtime=36000 --eta=never --output="$state/$name.json" --output-format=json \
-        --write_lat_log="$state/$name" --per_job_logs=0 --log_entries=200000 --log_unix_epoch=1 --disable_clat=1 --disable_slat=1 "$@"
+        --write_lat_log="$state/$name" --per_job_logs=0 --log_entries=200000 --log_unix_epoch=1 --clocksource=clock_gettime \
+        --disable_clat=1 --disable_slat=1 "$@"
     within 20 moves "$device" || fail "no I/O is done"
 }
 # moves DEVICE: I/O is completed on it
@@ -129,7 +131,7 @@ longest_ms() { jq '.jobs[0] | [.read.lat_ns.max, .write.lat_ns.max] | max / 1000
 
 # stalls_fit NAME MS: no request waited longer than the outage that it met lasted and MS more; and after each outage I/O
 # was done. A request meets an outage when it began before its end and ended after its begin, and what it waited before the
-# outage is not the outage's: fio under emulation stands still for a second or two now and then.
+# outage is not the outage's.
 stalls_fit() {
     awk -v slack="$2" '
         FNR == NR { began[++n] = $1; ended[n] = $2; next }
@@ -158,11 +160,11 @@ stalls_fit() {
         }' "$state/outages" FS=', ' "$state/$1_lat.log" >"$state/$1.stalls" && rc=0 || rc=$?
     note "outage/longest latency in ms: $(tr '\n' ' ' <"$state/$1.stalls")"
     [[ $rc -eq 0 ]] || { cat "$state/outages"; slowest "$1"; }
-    return $rc
+    return "$rc"
 }
 # slowest NAME: a few of them, with when they began and ended, by the clock of the outages
 slowest() {
-    awk -F ', ' '$2 > 1e9 { ms = $2 / 1000000; printf "%d ms: %d to %d, %s at %d\n", ms, $1 - ms, $1, $3 ? "write" : "read", $5 }' \
+    awk -F ', ' '$2 > 1e9 { ms = $2 / 1000000; printf "%.0f ms: %.0f to %.0f, %s\n", ms, $1 - ms, $1, $3 ? "write" : "read" }' \
         "$state/$1_lat.log" | sort -rn | head -n 20
 }
 # swaps: when the kernel was without a link and had one again, a line each, by the clock that fio logs
