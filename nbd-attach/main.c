@@ -17,7 +17,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"attach", FOR_ATTACH, 2, 3, "DEVICE HOST [EXPORT] | DEVICE URI", "attach an export; DEVICE is /dev/nbdN, nbdN or auto", command_attach},
+	{"attach", FOR_ATTACH, 1, 3, "DEVICE HOST [EXPORT] | DEVICE URI | DEVICE", "attach an export; DEVICE is /dev/nbdN, nbdN or auto; alone, as /etc/nbdtab says", command_attach},
+	{"boot", FOR_BOOT, 0, 0, "[--plan | --files]", "attach what the kernel's command line and the root lines of /etc/nbdtab ask for", command_boot},
 	{"detach", FOR_DETACH, 1, 1, "DEVICE", "detach a device that nobody uses", command_detach},
 	{"status", FOR_STATUS, 0, 1, "[DEVICE]", "what is attached, and how it is", command_status},
 	{"resize", FOR_RESIZE, 1, 1, "DEVICE", "grow a device in use to the size that its server offers now", command_resize},
