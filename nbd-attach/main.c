@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "commands.h"
+#include "generator.h"
 #include "report.h"
 #include "sandbox.h"
 #include <errno.h>
@@ -91,6 +92,8 @@ int main(int argc, char **argv)
 	const struct command *command = find_command(argc > 1 ? argv[1] : NULL);
 
 	open_stdio();
+	if (generator_is_called(argv[0]))
+		return generator_main(argc, argv);
 	sandbox_no_core_dumps();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		printf("nbd-attach %s\n", NBD_ATTACH_VERSION);
