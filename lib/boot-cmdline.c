@@ -291,6 +291,12 @@ static char *next_part(char **rest)
 	return part;
 }
 
+/* They end up in shell scripts of an initramfs, which quote them more or less, and they may be DHCP's. */
+static bool is_for_mount(const char *text)
+{
+	return !text[strcspn(text, "'\"\\`$;&|<>(){}*?~!# \t")];
+}
+
 /* "SRV:PORT|EXPORT[:FSTYPE[:MOUNTOPTS[:NBDOPTS]]]", after "nbd:". */
 static bool take_dracut(const struct source *source, char *text)
 {
@@ -318,6 +324,11 @@ static bool take_dracut(const struct source *source, char *text)
 	    !text_copy(source->attachment->options, sizeof(source->attachment->options), rest ? rest : "")) {
 		plan->fstype[0] = plan->mountopts[0] = 0;
 		plan_error(plan, source->word, "a part is too long");
+		return false;
+	}
+	if (!is_for_mount(fstype) || !is_for_mount(mountopts)) {
+		plan->fstype[0] = plan->mountopts[0] = 0;
+		plan_error(plan, source->word, "no file system type or mount option has such characters");
 		return false;
 	}
 	return is_number(export_name) ? take_server(source, host, export_name, NULL) : take_server(source, host, "", export_name);

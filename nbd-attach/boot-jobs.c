@@ -184,7 +184,16 @@ static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const 
 	job->options.port = asked->port_given || match > MATCH_HOST ? 0 : default_port;
 	if (options_adjust_target(&job->options, &job->target, err))
 		return -EINVAL;
-	bad = job->target.tls ? NULL : find_bad_line(jobs, &job->target);
+	if (job->target.tls)
+		return 0;
+	/* Another server, named by the command line or by DHCP, which anybody may answer, in the place of one that was to be verified. */
+	entry = nbdtab_find(&jobs->tab.nbdtab, asked->index);
+	if (entry && match < MATCH_DISK && !entry->bad && tab_line(&jobs->tab, entry)->target.tls) {
+		error_set(err, ERROR_USAGE, EINVAL, "%s:%u asks for TLS on nbd%d, and this server would be spoken to without", jobs->tab.path, entry->line,
+			asked->index);
+		return error_hint(err, -EINVAL, "name the server with nbds://, or take that line out");
+	}
+	bad = find_bad_line(jobs, &job->target);
 	if (!bad)
 		return 0;
 	return error_set(err, ERROR_USAGE, EINVAL, "%s:%u is about the same host and cannot be read: it may ask for TLS",
@@ -204,7 +213,7 @@ static void add_asked(struct boot_jobs *jobs, struct boot_attachment *asked, con
 		return;
 	}
 	if (apply_line(jobs, job, asked, &err) || attach_check_target(&job->target, &err)) {
-		refuse(jobs, "%s: %s", asked->word, err.text);
+		refuse(jobs, "%s: %s%s%s", asked->word, err.text, *err.hint ? "; " : "", err.hint);
 		return;
 	}
 	jobs->count++;

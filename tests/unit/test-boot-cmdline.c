@@ -260,6 +260,8 @@ static void errors_name_the_word(void **state)
 		{"root=nbd:host:", "after the server", "root=/dev/nbd0"},
 		{"root=nbd:[::1]", "after the server", "root=/dev/nbd0"},
 		{"root=nbd:", "after the server", "root=/dev/nbd0"},
+		{"root=nbd:h:e:ext4:ro';reboot'", "no file system type or mount option", "root=/dev/nbd0"},
+		{"root=nbd:h:e:$(reboot)", "no file system type or mount option", "root=/dev/nbd0"},
 		{"root=nbds://", "root=nbds://: ", "root=/dev/nbd0"},
 		{"root=nbds://h/e?tls-verify-peer=0", "nothing turns verification off", "root=/dev/nbd0"},
 		{"root=nbds://h/e?tls-certificates=pki", "does not begin with /", "root=/dev/nbd0"},

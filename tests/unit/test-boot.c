@@ -73,7 +73,11 @@ static void command_line_and_nbdtab(void **state)
 		/* same device, host and export; same host and export; neither */
 		{"nbd1 srv exp cacertfile=/one\nnbd0 srv exp cacertfile=/zero\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/zero", false},
 		{"nbd1 srv exp cacertfile=/one\nnbd2 srv exp cacertfile=/two\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
-		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		{"nbd0 other exp\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		/* another server in the place of one that nbdtab wants verified */
+		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "", true},
+		{"nbd0 other exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
+		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd1", "nbd1 nbd://srv/exp", false},
 		{"nbd0 SRV exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
 		{"nbd0 srv exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp ca=/one", false},
 		{"nbd0 nbds://srv/exp?tls-psk-file=/psk\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp uri-psk=/psk", false},
@@ -208,7 +212,6 @@ static void plan_is_safe_to_evaluate(void **state)
 	unlink(mark);
 	random_state = 20261121;
 	for (int round = 0; round < 60; round++) {
-		bool clean = true;
 		size_t used = 0, n;
 		FILE *shell;
 
@@ -217,13 +220,11 @@ static void plan_is_safe_to_evaluate(void **state)
 		while (used < 40 && round)
 			value[used++] = hostile[random_below(sizeof(hostile) - 1)];
 		value[used] = 0;
-		for (char *p = value; *p; p++) {
+		for (char *p = value; *p; p++)
 			if (*p == '"' || *p == ':' || *p == '\n')
 				*p = '\'';
-			clean = clean && (unsigned char)*p >= ' ' && *p != 0x7f;
-		}
 		snprintf(cmdline, sizeof(cmdline), "root=\"nbd:srv:exp:ext4:%s\"", value);
-		assert_int_equal(run_boot("", cmdline, true, out, sizeof(out)), clean ? 0 : 2);
+		assert_int_equal(run_boot("", cmdline, true, out, sizeof(out)), 2);
 		write_file(output_path, out);
 		snprintf(script, sizeof(script), "eval \"$(cat %s)\"; printf '%%s|%%s' \"$NBD_FSTYPE\" \"$NBD_MOUNTOPTS\"", output_path);
 		write_file(cmdline_path, script);
@@ -232,8 +233,7 @@ static void plan_is_safe_to_evaluate(void **state)
 		n = fread(got, 1, sizeof(got) - 1, shell);
 		got[n] = 0;
 		assert_int_equal(pclose(shell), 0);
-		snprintf(script, sizeof(script), clean ? "ext4|%s" : "|", value);
-		assert_string_equal(got, script);
+		assert_string_equal(got, "|"); /* no shell after ours may quote it less well */
 		assert_int_not_equal(access(mark, F_OK), 0);
 	}
 }
