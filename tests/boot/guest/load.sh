@@ -10,7 +10,7 @@ writer() { # NUMBER
     while [[ ! -e $acked/stop ]]; do
         i=$((i + 1))
         # 32 bytes, 128 times
-        printf -v text 'writer %03d line %011d..\n' "$1" "$i"
+        printf -v text 'writer %03d line %011d....\n' "$1" "$i"
         printf -v block '%s' "$text$text$text$text$text$text$text$text"
         block=$block$block$block$block$block$block$block$block
         # shellcheck disable=SC2320 # dd's
