@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154 # functions are called by name; variables of lib.sh
+# boot: ci initramfs-tools dracut
 #
 # The root file system comes over TLS, and the server is killed once under load: what every change has to pass, in each lane on
 # each kernel. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:.

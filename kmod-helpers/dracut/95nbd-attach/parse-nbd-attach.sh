@@ -8,7 +8,7 @@ NBD_DEVICES='' NBD_ROOT='' NBD_FSTYPE='' NBD_MOUNTOPTS='' NBD_NEEDS_DHCP=''
 case ${netroot-} in
 nbd:* | nbds:*) nbd_plan=$(nbd-attach boot --plan --dhcp-root-path "$netroot") ;;
 *) nbd_plan=$(nbd-attach boot --plan) ;;
-esac || warn "nbd-attach: the command line could not be understood"
+esac || warn "nbd-attach: the command line is not understood in all"
 eval "$nbd_plan"
 unset nbd_plan
 

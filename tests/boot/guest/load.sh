@@ -57,8 +57,10 @@ load_right() { # every acknowledged write is on the server, and nothing else
 # under_load COMMAND...
 under_load() {
     load_start
+    sleep 3
     "$@"
     goes_on 120
+    sleep 2
     load_stop
     load_right
     echo "$(acked_writes) synced writes"
