@@ -12,6 +12,12 @@ esac || warn "nbd-attach: the command line is not understood in all"
 eval "$nbd_plan"
 unset nbd_plan
 
+# Whose a root path is that DHCP has yet to tell, only netroot will know: nothing must wait for us until it asks.
+case "${root-}:${netroot-}" in
+dhcp*:nbd:* | dhcp*:nbds:*) ;;
+dhcp*) [ -n "$NBD_DEVICES" ] || NBD_NEEDS_DHCP='' ;;
+esac
+
 if [ -n "$NBD_DEVICES$NBD_NEEDS_DHCP" ]; then
     case "${root-}" in
     nbd:* | nbds:*)
