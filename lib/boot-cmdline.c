@@ -204,19 +204,15 @@ static bool take_uri(const struct source *source, const char *uri)
 	return true;
 }
 
-/* Cut the host from TEXT, "[v6]" without its brackets, and return what follows it. */
-static char *cut_host(char *text, char **host)
+/* Find the end of the host in TEXT: what follows it. */
+static char *host_end(char *text)
 {
 	char *end = NULL, *slash = strchr(text, '/');
 
-	*host = text;
 	if (*text == '[')
 		end = strchr(text, ']');
-	if (end) {
-		*host = text + 1;
-		*end = 0;
+	if (end)
 		return end + 1;
-	}
 	/* A bare IPv6 address: nobody's documentation has it, and everybody writes it once. */
 	if (slash && slash - text < 64) {
 		char address[64] = "";
@@ -231,7 +227,7 @@ static char *cut_host(char *text, char **host)
 /* "SRV:PORT/EXPORT", "SRV/EXPORT", "SRV:/path", "SRV:EXPORT": Debian's script, and what its documentation adds. */
 static bool take_debian_path(const struct source *source, char *text)
 {
-	char *host, *rest = cut_host(text, &host), *port, *slash;
+	char *host = text, *rest = host_end(text), *port, *slash;
 	char kind = *rest;
 
 	if (kind && kind != ':' && kind != '/') {
@@ -301,13 +297,12 @@ static bool take_dracut(const struct source *source, char *text)
 	char *rest = text, *host, *export_name, *fstype, *mountopts;
 
 	if (*text == '[' && strchr(text, ']')) {
-		host = text + 1;
-		rest = strchr(text, ']');
-		*rest++ = 0;
-		if (*rest != ':')
-			rest = NULL;
+		host = text;
+		rest = strchr(text, ']') + 1;
+		if (*rest == ':')
+			*rest++ = 0;
 		else
-			rest++;
+			rest = NULL;
 	} else {
 		host = next_part(&rest);
 	}
