@@ -20,14 +20,14 @@
 # Also: restart_server NAME SEC, stop_server NAME [SIGNAL], start_server NAME, close_port PORT, open_port; shows PATTERN and
 # shows_not PATTERN look at the console of the last boot; hooks_done; fsck_clean NAME; ends_flushed NAME.
 #
-#   timeout=300           seconds for a boot      memory=1024   MiB       qemu_args+=(...)   more of QEMU
+#   timeout=600           seconds for a boot      memory=1024   MiB       qemu_args+=(...)   more of QEMU
 #   expect_off=''         the machine need not end by itself      clean_log=''   errors of the block layer are allowed
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 image=${NBD_VM_BUILD:-$top/build}/boot
 certs=$image/certs
 work=$image/$SCENARIO-$SERIES-$LANE
-timeout=300 memory=1024 network=user listen=127.0.0.1 qemu_args=() expect_off=1 clean_log=1 boot_count=0
+timeout=600 memory=1024 network=user listen=127.0.0.1 qemu_args=() expect_off=1 clean_log=1 boot_count=0
 failed='' qemu_pid='' background=() done_at=0 off_at=0
 declare -A server_args=() server_port=() disk_offset=()
 tls=()
@@ -61,8 +61,12 @@ begin() {
     free=$(df --output=avail -k "$work" | tail -n 1)
     ((free > 3000000)) || { not_ok "less than 3 GB are free in $work"; exit 1; }
     case $LANE in
-    initramfs-tools) tls=(--tls=require --tls-certificates="$certs" --tls-verify-peer) ;;
-    dracut) tls=(--tls=require --tls-psk="$certs/keys.psk") ;;
+    initramfs-tools | dracut)
+        # The guide's server, whose first word is nbdkit and last ones its plugin.
+        read -ra tls < <("$top/tests/boot/guide" "server-$LANE")
+        tls=("${tls[@]:1:${#tls[@]}-3}")
+        tls=("${tls[@]//\/srv\/pki/"$certs"}")
+        ;;
     local) tls=(--tls=require --tls-certificates="$certs" --tls-verify-peer) ;;
     *) not_ok "there is no lane $LANE"; exit 1 ;;
     esac
@@ -94,7 +98,7 @@ new_root() { # NAME
         printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet static\n address 10.0.2.15/24\n gateway 10.0.2.2\n' |
             put "$1" /etc/network/interfaces
     else
-        put "$1" /etc/nbdtab <"$top/tests/boot/nbdtab.$LANE"
+        put "$1" /etc/nbdtab <"$image/nbdtab.$LANE"
     fi
 }
 put() { # NAME PATH [MODE] <CONTENT
@@ -121,6 +125,8 @@ put_initrd() { # PATH [MODE] <CONTENT
     cat >"$work/initrd$1"
     chmod "${2:-644}" "$work/initrd$1"
 }
+# The lane's command line, as docs/boot.md has it.
+lane_cmdline() { "$top/tests/boot/guide" "cmdline-$LANE"; }
 fsck_clean() { e2fsck -fn "$(file_system "$1")"; } # NAME
 file_system() { echo "$work/$1.disk${disk_offset[$1]:+?offset=${disk_offset[$1]}}"; }
 # into_partition NAME: the file system in that disk becomes the first partition of a larger one
@@ -198,7 +204,7 @@ when_console() { # PATTERN SEC COMMAND...: during the next boot
     : >>"$work/console"
     (
         i=0
-        until tail -n "+$((console_seen + 1))" "$work/console" 2>/dev/null | grep -aqE -- "$pattern"; do
+        until grep -aqE -- "$pattern" < <(tail -n "+$((console_seen + 1))" "$work/console" 2>/dev/null); do
             ((i++ < seconds * 5)) || { echo "in $seconds s the console did not show: $pattern"; exit 1; }
             sleep 0.2
         done
@@ -286,7 +292,7 @@ default_cmdline() {
     printf 'no_timer_check tsc=unstable clocksource=hpet '
     # Nobody audits, and each record costs a line of the slow port.
     printf 'audit=0 systemd.show_status=1 '
-    if [[ $LANE == local ]]; then printf 'root=UUID=6e62642d-6174-4461-b368-206469736b21 ro '; else printf 'ip=dhcp ro '; fi
+    [[ $LANE != local ]] || printf 'root=UUID=6e62642d-6174-4461-b368-206469736b21 ro '
 }
 
 follow_guest() {

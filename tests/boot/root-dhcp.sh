@@ -19,11 +19,11 @@ background+=("$!")
 new_root root
 put root /etc/nbdtab </dev/null
 # In the initramfs the line would do without DHCP. Its options hold for that server all the same, when it is not for the boot.
-sed 's/,root,noauto/,noauto/' "$top/tests/boot/nbdtab.$LANE" | put_initrd /etc/nbdtab
+sed 's/,root$//' "$image/nbdtab.$LANE" | put_initrd /etc/nbdtab
 serve root "${tls[@]}"
 guest() { check "the root is on NBD" root_is_nbd; }
 case $LANE in
-initramfs-tools) boot nbdroot=dhcp root=/dev/nbd0 ;;
-dracut) boot root=dhcp ;;
+initramfs-tools) boot ip=dhcp ro nbdroot=dhcp root=/dev/nbd0 ;;
+dracut) boot ro root=dhcp ;;
 esac
 check "the file system is clean" fsck_clean root

@@ -22,15 +22,12 @@ good_server() {
     stop_server root
     serve root "${tls[@]}"
 }
-when_console "$missing" 120 bad_server
-when_console "$refused" 180 good_server
+when_console "$missing" 600 bad_server
+when_console "$refused" 600 good_server
 
 guest() { check "the root is /dev/nbd0" root_is_nbd; }
-clean_log='' timeout=420
-case $LANE in
-initramfs-tools) boot nbdroot=10.0.2.2/root root=/dev/nbd0 ;;
-dracut) boot root=nbd:10.0.2.2:root ;;
-esac
+clean_log='' timeout=900
+boot "$(lane_cmdline)"
 check "the servers came when the console had asked for them" hooks_done
 check "the console said that the server is not there" shows "$missing"
 check "the console said that the server is refused" shows "$refused"

@@ -20,10 +20,7 @@ new_root root
 serve root "${tls[@]}"
 in_time() { note "$1: off after $((off_at - done_at)) s"; ((off_at - done_at <= limit)); }
 for how in "the server is dead" "the network is down"; do
-    case $LANE in
-    initramfs-tools) boot nbdroot=10.0.2.2/root root=/dev/nbd0 ;;
-    dracut) boot root=nbd:10.0.2.2:root ;;
-    esac
+    boot "$(lane_cmdline)"
     check "$how: off within $limit s" in_time "$how"
     note "$how: off $((off_at - done_at)) s after the order"
     [[ $boot_count -gt 1 ]] || start_server root

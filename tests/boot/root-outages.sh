@@ -47,7 +47,7 @@ guest() {
     }
     give_back() { rm -f /mnt/fill; }
     check "the root is /dev/nbd0" root_is_nbd
-    check "booted, though the server was away just after switch_root" wait_booted 200
+    check "booted, though the server was away just after switch_root" wait_booted 400
     check "no synced write fails or is lost: server killed" under_load host restart 4
     mount -t tmpfs -o size=2000m squeeze /mnt
     faults=$(major_faults)
@@ -59,13 +59,10 @@ guest() {
     check "the kernel's log has no error of the disk" no_disk_errors
 }
 
-when_console '\(bookworm\)[^ ]*!' 200 restart_server root 8
-when_console 'Stopped target.*Basic System' 900 restart_server root 5
-timeout=1000 memory=640
-case $LANE in
-initramfs-tools) boot nbdroot=10.0.2.2/root root=/dev/nbd0 ;;
-dracut) boot root=nbd:10.0.2.2:root ;;
-esac
+when_console '\(bookworm\)[^ ]*!' 600 restart_server root 8
+when_console 'Stopped target.*Basic System' 1500 restart_server root 5
+timeout=1600 memory=640
+boot "$(lane_cmdline)"
 check "the server was away when it was meant to" hooks_done
 check "the file system is clean" fsck_clean root
 check "nothing was written after the last flush" ends_flushed root

@@ -24,9 +24,6 @@ guest() {
     check "the kernel's log has no error of the disk" no_disk_errors
 }
 
-case $LANE in
-initramfs-tools) boot nbdroot=10.0.2.2/root root=/dev/nbd0 ;;
-dracut) boot root=nbd:10.0.2.2:root ;;
-esac
+boot "$(lane_cmdline)"
 check "the file system is clean" fsck_clean root
 check "nothing was written after the last flush" ends_flushed root
