@@ -116,7 +116,7 @@ check-host: all tests asan ## all tests that need no VM
 	$(Q)tests/run unit server hostile install
 
 .PHONY: check-vm
-check-vm: all $(peer_shims) ## the VM tests alone, on both kernels
+check-vm: all $(peer_programs) $(peer_shims) ## the VM tests alone, on both kernels
 	$(Q)tests/run vm
 
 .PHONY: check-boot
@@ -124,7 +124,7 @@ check-boot: all ## a whole Debian with root or disks on NBD, every scenario; tes
 	$(Q)BOOT_ALL=1 tests/run boot
 
 .PHONY: soak
-soak: all $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
+soak: all $(peer_programs) $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
 	$(Q)tests/vm/soak
 
 .PHONY: install
