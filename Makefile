@@ -137,7 +137,9 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
 	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
+	install -D -m 0644 docs/nbd-attach-initramfs.7 $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7
 	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
+	install -D -m 0644 docs/boot.md $(DESTDIR)$(docdir)/boot.md
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/hooks kmod-helpers/initramfs-tools/hooks/nbd-attach
 	install -D -m 0644 -t $(DESTDIR)$(initramfsdir)/conf-hooks.d kmod-helpers/initramfs-tools/conf-hooks.d/nbd-attach
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-top kmod-helpers/initramfs-tools/scripts/local-top/nbd-attach
@@ -151,6 +153,7 @@ uninstall: ## remove what install put there
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
 		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
 		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach)
+	rm -f $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7 $(DESTDIR)$(docdir)/boot.md
 	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach
 
 .PHONY: clean
