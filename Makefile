@@ -4,6 +4,8 @@
 prefix      ?= /usr
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
+initramfsdir ?= $(prefix)/share/initramfs-tools
+dracutdir   ?= $(prefix)/lib/dracut
 docdir      ?= $(prefix)/share/doc/nbd-attach
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 sysconfdir  ?= /etc
@@ -114,11 +116,15 @@ check-host: all tests asan ## all tests that need no VM
 	$(Q)tests/run unit server hostile install
 
 .PHONY: check-vm
-check-vm: all $(peer_shims) ## the VM tests alone, on both kernels
+check-vm: all $(peer_programs) $(peer_shims) ## the VM tests alone, on both kernels
 	$(Q)tests/run vm
 
+.PHONY: check-boot
+check-boot: all ## a whole Debian with root or disks on NBD, every scenario; tests/boot/check NAME runs one
+	$(Q)BOOT_ALL=1 tests/run boot
+
 .PHONY: soak
-soak: all $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
+soak: all $(peer_programs) $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
 	$(Q)tests/vm/soak
 
 .PHONY: install
@@ -131,14 +137,24 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
 	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
+	install -D -m 0644 docs/nbd-attach-initramfs.7 $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7
 	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
+	install -D -m 0644 docs/boot.md $(DESTDIR)$(docdir)/boot.md
+	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/hooks kmod-helpers/initramfs-tools/hooks/nbd-attach
+	install -D -m 0644 -t $(DESTDIR)$(initramfsdir)/conf-hooks.d kmod-helpers/initramfs-tools/conf-hooks.d/nbd-attach
+	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-top kmod-helpers/initramfs-tools/scripts/local-top/nbd-attach
+	install -D -m 0755 -t $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach kmod-helpers/dracut/95nbd-attach/*.sh
+	install -D -m 0644 -t $(DESTDIR)$(dracutdir)/dracut.conf.d kmod-helpers/dracut/nbd-attach.conf
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
 		$(DESTDIR)$(mandir)/man5/nbdtab.5 $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator \
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
-		$(DESTDIR)$(docdir)/reconnect.md
+		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
+		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach)
+	rm -f $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7 $(DESTDIR)$(docdir)/boot.md
+	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "attach.h"
 #include "commands.h"
+#include "aloof.h"
 #include "device.h"
 #include "report.h"
 #include "sandbox.h"
@@ -34,16 +35,6 @@ static bool report_here(const struct supervisor_report *report, void *data)
 }
 
 /* With stderr until here, so that --verbose and libraries reach whoever waits; without it from here on. */
-static void leave_terminal(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
-}
-
 static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;
@@ -55,7 +46,7 @@ static bool report_to_pipe(const struct supervisor_report *report, void *data)
 		at += n;
 		left -= (size_t)n;
 	}
-	leave_terminal();
+	aloof_leave_terminal();
 	close(*fd);
 	return left == 0;
 }
@@ -110,6 +101,29 @@ static int fork_supervisor(struct attachment *attachment, int index)
 	return await_report(fds[0], pid, attachment->options.json);
 }
 
+static bool is_token(const char *name)
+{
+	return name && strncmp(name, "pkcs11:", 7) == 0;
+}
+
+/* Each of these would work now, and not when the disk is away. */
+static int check_root(const struct options *options, const struct target *target, struct error *err)
+{
+	const struct tls_config *tls = &options->tls_config;
+
+	if (!options->root)
+		return 0;
+	if (*target->socket_path && strncmp(target->socket_path, "/run/", 5) != 0) {
+		error_set(err, ERROR_USAGE, EINVAL, "--root: the socket %s may be on a disk, and a reconnect must need none", target->socket_path);
+		return error_hint(err, -EINVAL, "let the server have its socket in /run");
+	}
+	if (is_token(tls->key_file) || is_token(tls->cert_file)) {
+		error_set(err, ERROR_USAGE, EINVAL, "--root: a token's library and state are on a disk, and a reconnect must need none");
+		return error_hint(err, -EINVAL, "give certificate and key as files: they are read once, and kept in memory");
+	}
+	return 0;
+}
+
 int attach_check_target(const struct target *target, struct error *err)
 {
 	if (!target->tls || !*target->socket_path)
@@ -125,6 +139,8 @@ int attach_run(int index, struct target *target, struct options *options)
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	int rc = attachment ? attach_check_target(target, &err) : -ENOMEM, status;
 
+	if (!rc)
+		rc = check_root(options, target, &err);
 	if (!rc)
 		rc = options_credentials(options, target, &creds, &err);
 	if (!rc)
