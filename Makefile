@@ -7,6 +7,8 @@ mandir      ?= $(prefix)/share/man
 docdir      ?= $(prefix)/share/doc/nbd-attach
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 sysconfdir  ?= /etc
+unitdir     ?= $(prefix)/lib/systemd/system
+udevdir     ?= $(prefix)/lib/udev/rules.d
 DESTDIR     ?=
 BUILD       ?= build
 CC          ?= gcc
@@ -120,12 +122,19 @@ check-vm: all $(peer_shims) ## the VM tests alone, on both kernels
 soak: all $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
 	$(Q)tests/vm/soak
 
+units := $(notdir $(wildcard systemd/nbd-attach*))
+
 .PHONY: install
 install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0755 $(BUILD)/nbd-attach $(DESTDIR)$(sbindir)/nbd-attach
 	install -D -m 0644 docs/nbd-attach.8 $(DESTDIR)$(mandir)/man8/nbd-attach.8
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
+	install -D -m 0644 kmod-helpers/udev/60-nbd-attach.rules $(DESTDIR)$(udevdir)/60-nbd-attach.rules
+	install -d $(DESTDIR)$(unitdir)
+	for unit in $(units); do sed 's,/usr/sbin/nbd-attach,$(sbindir)/nbd-attach,' "systemd/$$unit" >"$(DESTDIR)$(unitdir)/$$unit" && \
+		chmod 0644 "$(DESTDIR)$(unitdir)/$$unit" || exit 1; done
+	install -D -m 0644 docs/mount.md $(DESTDIR)$(docdir)/mount.md
 	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
 	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
 
@@ -133,7 +142,8 @@ install: all ## install below $(DESTDIR)$(prefix)
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
-		$(DESTDIR)$(docdir)/reconnect.md
+		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
+		$(addprefix $(DESTDIR)$(unitdir)/,$(units))
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Process model: one supervisor a device. It is the only process that holds privilege for long, and it reads nothing from the
  * network: a negotiator (attempt.h) does, and hands over one validated struct and the armed socket. Here is one poll loop over
- *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it;
+ *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it; USR1 says that the machine shuts down;
  *  - the control socket: status, resize;
  *  - the driver's notices of dead links (netlink multicast);
  *  - a duplicate of each link, for its hang-up only: the driver reads the data;
@@ -20,6 +20,7 @@
 #include "supervisor-log.h"
 #include "sysfs.h"
 #include "transport.h"
+#include "udev-wait.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -34,6 +35,8 @@
 #define STANDBY_MS 60000
 #define RENEW_PAUSE_MS 10000
 #define DETACH_PATIENCE_MS 10000
+#define SHUTDOWN_PATIENCE_MS 60000
+#define UDEV_PATIENCE_MS 3000
 
 int64_t supervisor_now_ms(void)
 {
@@ -48,6 +51,7 @@ static int open_signals(struct supervisor *self, struct error *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	self->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return self->signal_fd < 0 ? error_set(err, ERROR_OTHER, errno, "signalfd: %s", strerror(errno)) : 0;
@@ -74,12 +78,33 @@ static void start_detacher(struct supervisor *self)
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
+/* The machine shuts down (nbd-attach-shutdown.service). Whoever waits for a server that is away would hold that up for the whole
+ * dead-timeout. What is below the root file system or swap must not fail even now: the machine would not come to its end. */
+static void limit_outage(struct supervisor *self)
+{
+	struct fsm *fsm = &self->fsm;
+	int64_t limit_ms = SHUTDOWN_PATIENCE_MS;
+
+	if (self->attachment->options.root)
+		return;
+	if (fsm->outage_since_ms >= 0)
+		limit_ms += supervisor_now_ms() - fsm->outage_since_ms;
+	if (fsm->config.dead_timeout_ms < 0 || limit_ms < fsm->config.dead_timeout_ms)
+		fsm->config.dead_timeout_ms = limit_ms;
+	supervisor_log(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
+		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
+}
+
 static void on_signal(struct supervisor *self)
 {
 	struct signalfd_siginfo info;
 
 	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) || self->detacher.poll_fd >= 0)
 		return;
+	if (info.ssi_signo == SIGUSR1) {
+		limit_outage(self);
+		return;
+	}
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
 	if (fsm_is_serving(&self->fsm))
 		start_detacher(self);
@@ -338,6 +363,8 @@ static int begin(struct supervisor *self, int index, struct error *err)
 	} else {
 		for (size_t i = 0; i < fd_count; i++)
 			close(fds[i].fd);
+		if (!rc && index >= 0)
+			state_remove(index); /* of a former attachment: udev's rules take it for this one's readiness */
 		if (!rc)
 			rc = attachment_open(attachment, index, err);
 	}
@@ -397,7 +424,6 @@ static void keep_for_a_successor(const struct supervisor *self)
 	const struct attachment *attachment = self->attachment;
 	char name[SD_FD_NAME_SIZE];
 
-	state_save(attachment);
 	if (!sd_store_available())
 		return;
 	sd_store_fd("netlink", nbd_genl_fd(&attachment->genl));
@@ -406,6 +432,16 @@ static void keep_for_a_successor(const struct supervisor *self)
 		if (attachment->links[i].fd >= 0)
 			sd_store_fd(name, attachment->links[i].fd);
 	}
+}
+
+/* From here on the device counts as ready. With an adopted one mostly nothing is new, and to look at it now would only hang udev if its server
+ * is away. */
+static void tell_udev(const struct attachment *attachment)
+{
+	if (attachment->adopted && udev_knows(attachment->index, attachment->backend))
+		return;
+	if (!udev_announce(attachment->index, UDEV_PATIENCE_MS))
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s", attachment->index, UDEV_PATIENCE_MS / 1000);
 }
 
 static void build_report(struct supervisor *self, struct supervisor_report *report)
@@ -430,6 +466,8 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	supervisor_log_open(foreground);
 	message->rc = begin(self, index, &message->error);
 	if (!message->rc) {
+		state_save(attachment);
+		tell_udev(attachment);
 		build_report(self, message);
 		/* Before the front end is told, since it ends as soon as it is. */
 		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
