@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2317,SC2153,SC2034 # functions are called by name, variables set and used in other files
+#
+# What a scenario of tests/boot is made of. It is a bash script that tests/boot/run reads, and which does in order:
+#
+#   new_root root                   a copy of the built root file system: the disk $work/root.disk (new_disk NAME MIB for another)
+#   put root /etc/fstab 644 <file   a file in it, before it is booted (or put_initrd /etc/nbdtab 644 <file: over the initrd's own)
+#   serve NAME [nbdkit's options]   nbdkit with that disk, on port 10809, or serve_on PORT NAME ...; the machine sees the host
+#                                   as 10.0.2.2. Its log is $work/NAME.nbd; "${tls[@]}" are the options for the lane's credentials
+#   guest() { ... }                 runs in the machine, as a service of the booted system, with the helpers of guest/lib.sh:
+#                                   check NAME COMMAND..., ok, not_ok, note; what they say comes out as TAP
+#   on_NAME() { ... }               runs on the host when the guest says `host NAME ...`; status and last line are the answer
+#   when_console PATTERN SEC COMMAND...
+#                                   runs on the host, in the background, once the console has shown PATTERN during the next boot
+#   boot COMMAND-LINE...            boots, in the lane, until the machine is off; may be called again ($boot_count)
+#   check NAME COMMAND...           a test on the host
+#
+# Lane "local" boots from $work/root.disk as a virtio disk, with eth0 up by ifupdown, and no nbdtab; the command line may be empty.
+#
+#   timeout=300           seconds for a boot      memory=1024   MiB       qemu_args+=(...)   more of QEMU
+#   expect_off=''         the machine need not end by itself      clean_log=''   errors of the block layer are allowed
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+image=${NBD_VM_BUILD:-$top/build}/boot
+certs=$image/certs
+work=$image/$SCENARIO-$SERIES-$LANE
+timeout=300 memory=1024 network=user qemu_args=() expect_off=1 clean_log=1 boot_count=0
+failed='' qemu_pid='' background=()
+declare -A server_pid=() server_args=() server_port=()
+tls=()
+
+say() { printf '%s\n' "$*"; }
+note() { say "# $*"; }
+name_of() { echo "boot $LANE $SERIES: $*"; }
+ok() { say "ok - $(name_of "$*")"; }
+not_ok() {
+    failed=1
+    say "not ok - $(name_of "$*")"
+}
+# check NAME COMMAND...
+check() {
+    local name=$1 status=0
+    shift
+    "$@" >"$work/check.log" 2>&1 || status=$?
+    if [[ $status -eq 0 ]]; then ok "$name"; return 0; fi
+    not_ok "$name"
+    note "status $status: $*"
+    tail -n 30 "$work/check.log" | sed 's/^/# /'
+}
+
+begin() {
+    local free
+    rm -rf "$work"
+    mkdir -p "$work"
+    trap clean_up EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    free=$(df --output=avail -k "$work" | tail -n 1)
+    ((free > 3000000)) || { not_ok "less than 3 GB are free in $work"; exit 1; }
+    case $LANE in
+    initramfs-tools) tls=(--tls=require --tls-certificates="$certs" --tls-verify-peer) ;;
+    dracut) tls=(--tls=require --tls-psk="$certs/keys.psk") ;;
+    local) tls=(--tls=require --tls-certificates="$certs" --tls-verify-peer) ;;
+    *) not_ok "there is no lane $LANE"; exit 1 ;;
+    esac
+    mkdir -p "$work/initrd"
+}
+clean_up() {
+    local name pid
+    [[ -z $qemu_pid ]] || kill -KILL "$qemu_pid" 2>/dev/null || true
+    for pid in "${background[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for name in "${!server_pid[@]}"; do kill -KILL "${server_pid[$name]}" 2>/dev/null || true; done
+    [[ -n ${BOOT_KEEP:-} ]] || rm -rf "$work"/*.disk "$work"/initrd "$work"/*.cpio
+}
+finish() {
+    local show=60
+    if [[ -n $failed ]]; then
+        note "--- the console, last lines ($work/console has all)"
+        tail -n "$show" "$work/console" 2>/dev/null | tr -d '\r' | sed 's/^/# /'
+        exit 1
+    fi
+}
+
+# --- disks
+
+new_disk() { truncate -s "${2}M" "$work/$1.disk"; } # NAME MIB
+new_root() { # NAME
+    cp --reflink=auto --sparse=always "$image/root.ext4" "$work/$1.disk"
+    if [[ $LANE == local ]]; then
+        printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet static\n address 10.0.2.15/24\n gateway 10.0.2.2\n' |
+            put "$1" /etc/network/interfaces
+    else
+        put "$1" /etc/nbdtab <"$top/tests/boot/nbdtab.$LANE"
+    fi
+}
+put() { # NAME PATH [MODE] <CONTENT
+    local content dir='' part
+    content=$(mktemp "$work/put.XXXXXX")
+    cat >"$content"
+    chmod "${3:-644}" "$content"
+    {
+        while IFS= read -r part; do
+            dir+=/$part
+            echo "mkdir $dir"
+        done < <(dirname "$2" | cut -c 2- | tr / '\n')
+        printf 'rm %s\nwrite %s %s\n' "$2" "$content" "$2"
+    } | debugfs -w -f - "$work/$1.disk" >"$work/debugfs.log" 2>&1
+    debugfs -R "stat $2" "$work/$1.disk" 2>/dev/null | grep -q 'Type: regular' || { not_ok "put $2"; cat "$work/debugfs.log"; exit 1; }
+    rm -f "$content"
+}
+# link NAME TARGET PATH: a symbolic link in the disk
+link() {
+    printf 'rm %s\nsymlink %s %s\n' "$3" "$3" "$2" | debugfs -w -f - "$work/$1.disk" >/dev/null 2>&1
+}
+put_initrd() { # PATH [MODE] <CONTENT
+    mkdir -p "$work/initrd$(dirname "$1")"
+    cat >"$work/initrd$1"
+    chmod "${2:-644}" "$work/initrd$1"
+}
+fsck_clean() { e2fsck -fn "$work/$1.disk"; } # NAME
+
+# --- servers
+
+serve() { serve_on 10809 "$@"; }
+serve_on() { # PORT NAME [nbdkit's options]
+    local port=$1 name=$2
+    shift 2
+    server_port[$name]=$port
+    server_args[$name]=$(printf '%q ' "$@")
+    start_server "$name"
+}
+listens() { [[ -n $(ss -Hltn "sport = :$1") ]]; } # PORT
+start_server() { # NAME
+    local port=${server_port[$1]} args i
+    eval "args=(${server_args[$1]})"
+    nbdkit -f -i 127.0.0.1 -p "$port" "${args[@]}" --filter=log file "$work/$1.disk" \
+        logfile="$work/$1.nbd" logappend=true >>"$work/$1.nbdkit" 2>&1 3>&- &
+    server_pid[$1]=$!
+    for ((i = 0; i < 100; i++)); do
+        ! listens "$port" || return 0
+        kill -0 "${server_pid[$1]}" 2>/dev/null || break
+        sleep 0.1
+    done
+    tail -n 5 "$work/$1.nbdkit"
+    return 1
+}
+# stop_server NAME [SIGNAL]: by default as a crash would
+stop_server() {
+    local pid=${server_pid[$1]}
+    kill "-${2:-KILL}" "$pid"
+    wait "$pid" 2>/dev/null || true
+    unset "server_pid[$1]"
+}
+# What is acknowledged must be on the disk before the machine is off: nothing is written after the last flush.
+# A write that says itself that it has to be on the disk is a flush, too.
+ends_flushed() { # NAME
+    awk '/ (Write|Zero|Trim) .*fua=0/ { writes++; last = $0 } / (Write|Zero) .*fua=1/ { } / Flush id=/ { writes = 0; flushes++ }
+        END { print flushes + 0 " flushes"; if (writes) { print "written after the last flush: " writes ", " last; exit 1 } exit !flushes }' \
+        "$work/$1.nbd"
+}
+
+# --- the machine
+
+when_console() { # PATTERN SEC COMMAND...: during the next boot
+    local pattern=$1 seconds=$2
+    shift 2
+    : >>"$work/console"
+    (
+        i=0
+        until tail -n "+$((console_seen + 1))" "$work/console" 2>/dev/null | grep -aqE -- "$pattern"; do
+            ((i++ < seconds * 5)) || { echo "in $seconds s the console did not show: $pattern"; exit 1; }
+            sleep 0.2
+        done
+        "$@"
+    ) &
+    background+=("$!")
+}
+console_seen=0
+console() { tail -n "+$((console_seen + 1))" "$work/console" | tr -d '\r'; } # of the last boot
+shows() { console | grep -aE -- "$1"; }
+shows_not() { ! console | grep -aE -- "$1"; }
+
+answer() { # what the guest asks for: NAME ARGUMENT...
+    local word=$1 status=0 said
+    shift
+    # In this very shell, so that servers started are known afterwards.
+    "on_$word" "$@" >"$work/answer" 2>&1 || status=$?
+    said=$(tail -n 1 "$work/answer")
+    printf '%s %s\n' "$status" "$said" >&"$to_guest"
+}
+
+one_initrd() {
+    local lane=$LANE
+    [[ $lane != local ]] || lane=initramfs-tools
+    cat "$image/$SERIES/$lane.initrd"
+    # A local root is attached by nobody.
+    [[ $LANE != local || -e $work/initrd/etc/nbdtab ]] || put_initrd /etc/nbdtab </dev/null
+    # Each archive begins at a multiple of four.
+    local size
+    size=$(stat -c %s "$image/$SERIES/$lane.initrd")
+    head -c $(((4 - size % 4) % 4)) /dev/zero
+    (cd "$work/initrd" && find . -mindepth 1 -print0 | cpio --null --quiet -o -H newc -R 0:0)
+}
+
+declare accel_options to_guest from_guest
+accelerate() {
+    case $("$top/tests/vm/accel") in
+    kvm) accel_options=(-accel kvm -cpu host) ;;
+    *) accel_options=(-accel "tcg,thread=single" -cpu max) ;;
+    esac
+}
+
+boot() { # COMMAND-LINE...
+    local started=$SECONDS status=0 net=(-netdev "$network,id=n0" -device "virtio-net-pci,netdev=n0")
+    boot_count=$((boot_count + 1))
+    {
+        declare -p SERIES LANE boot_count
+        declare -f guest
+    } | put root /usr/lib/nbd-attach-test/scenario
+    : >>"$work/console"
+    console_seen=$(wc -l <"$work/console")
+    one_initrd >"$work/initrd.cpio"
+    [[ -n ${accel_options[*]:-} ]] || accelerate
+    rm -f "$work"/line.{in,out}
+    mkfifo "$work"/line.{in,out}
+    exec {from_guest}<>"$work/line.out" {to_guest}<>"$work/line.in"
+    [[ $LANE != local ]] || net+=(-drive "if=virtio,format=raw,file=$work/root.disk")
+    # shellcheck disable=SC2086 # the command line is words
+    timeout -k 5 "$timeout" qemu-system-x86_64 "${accel_options[@]}" -machine q35 -smp 1 -m "$memory" \
+        -nodefaults -no-user-config -no-reboot -display none -rtc base=utc \
+        -chardev "file,id=console,path=$work/console,append=on" -device isa-serial,chardev=console \
+        -chardev "pipe,id=line,path=$work/line" -device isa-serial,chardev=line \
+        -object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng \
+        "${net[@]}" "${qemu_args[@]}" \
+        -kernel "$image/$SERIES/vmlinuz" -initrd "$work/initrd.cpio" \
+        -append "$(default_cmdline) $*" </dev/null >"$work/qemu.log" 2>&1 &
+    qemu_pid=$!
+    follow_guest
+    wait "$qemu_pid" || status=$?
+    qemu_pid=''
+    exec {from_guest}>&- {to_guest}>&-
+    boot_seconds=$((SECONDS - started))
+    verdict "$status"
+}
+default_cmdline() {
+    printf 'console=ttyS0 loglevel=6 panic=-1 oops=panic net.ifnames=0 random.trust_cpu=on mitigations=off tsc=reliable '
+    # Nobody audits, and each record costs a line of the slow port.
+    printf 'audit=0 systemd.show_status=1 '
+    if [[ $LANE == local ]]; then printf 'root=UUID=6e62642d-6174-4461-b368-206469736b21 ro '; else printf 'ip=dhcp ro '; fi
+}
+
+follow_guest() {
+    local line part='' status
+    done_said=''
+    while kill -0 "$qemu_pid" 2>/dev/null || [[ -n $part ]]; do
+        status=0
+        IFS= read -r -t 0.5 -u "$from_guest" line || status=$?
+        part+=$line
+        [[ $status -eq 0 ]] || { kill -0 "$qemu_pid" 2>/dev/null || part=''; continue; }
+        line=${part%$'\r'} part=''
+        printf '%s %s\n' "$(date +%T)" "$line" >>"$work/lines"
+        case $line in
+        "@host "*) read -ra words <<<"${line#@host }"; answer "${words[@]}" ;;
+        "@done"*) done_said=1 ;;
+        "@"*) note "${line#@}" ;;
+        "ok - "*) ok "${line#ok - }" ;;
+        "not ok - "*) not_ok "${line#not ok - }" ;;
+        *) say "$line" ;;
+        esac
+    done
+}
+
+verdict() { # QEMU's status
+    local what="boot $boot_count"
+    if [[ -n $expect_off ]]; then
+        if [[ $1 -ne 0 || -z $done_said ]]; then
+            not_ok "$what did not come to its end, in $boot_seconds of $timeout s (QEMU's status $1)"
+            tail -n 5 "$work/qemu.log" | sed 's/^/# qemu: /'
+        else
+            ok "$what came to its end, and the machine is off"
+            note "boot $LANE $SERIES: $boot_seconds s of wall time"
+        fi
+    fi
+    if shows 'BUG:|WARNING:|Oops|Kernel panic|general protection fault|unable to handle' >"$work/complaints"; then
+        not_ok "$what: the kernel complains"
+        head -n 20 "$work/complaints" | sed 's/^/# /'
+    fi
+    if [[ -n $clean_log ]] && shows 'I/O error|EXT4-fs error|[Ss]hutting down sockets|other side returned' >"$work/complaints"; then
+        not_ok "$what: no error of the disk, and no link shut before the end"
+        head -n 20 "$work/complaints" | sed 's/^/# /'
+    fi
+}
