@@ -4,6 +4,8 @@
 prefix      ?= /usr
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
+initramfsdir ?= $(prefix)/share/initramfs-tools
+dracutdir   ?= $(prefix)/lib/dracut
 docdir      ?= $(prefix)/share/doc/nbd-attach
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 sysconfdir  ?= /etc
@@ -137,13 +139,21 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0644 docs/mount.md $(DESTDIR)$(docdir)/mount.md
 	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
 	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
+	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/hooks kmod-helpers/initramfs-tools/hooks/nbd-attach
+	install -D -m 0644 -t $(DESTDIR)$(initramfsdir)/conf-hooks.d kmod-helpers/initramfs-tools/conf-hooks.d/nbd-attach
+	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-top kmod-helpers/initramfs-tools/scripts/local-top/nbd-attach
+	install -D -m 0755 -t $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach kmod-helpers/dracut/95nbd-attach/*.sh
+	install -D -m 0644 -t $(DESTDIR)$(dracutdir)/dracut.conf.d kmod-helpers/dracut/nbd-attach.conf
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
 		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
-		$(addprefix $(DESTDIR)$(unitdir)/,$(units))
+		$(addprefix $(DESTDIR)$(unitdir)/,$(units)) \
+		$(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
+		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach)
+	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay

@@ -2,6 +2,7 @@
 /* The front end: everything that the user may have got wrong is said before anything is begun; then the supervisor is forked and its
  * one answer awaited. */
 #include "commands.h"
+#include "aloof.h"
 #include "device.h"
 #include "report.h"
 #include "sandbox.h"
@@ -34,16 +35,6 @@ static bool report_here(const struct supervisor_report *report, void *data)
 }
 
 /* With stderr until here, so that --verbose and libraries reach whoever waits; without it from here on. */
-static void leave_terminal(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		dup2(null, fd);
-	if (null > 2)
-		close(null);
-}
-
 static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;
@@ -55,7 +46,7 @@ static bool report_to_pipe(const struct supervisor_report *report, void *data)
 		at += n;
 		left -= (size_t)n;
 	}
-	leave_terminal();
+	aloof_leave_terminal();
 	close(*fd);
 	return left == 0;
 }
@@ -110,6 +101,29 @@ static int fork_supervisor(struct attachment *attachment, int index)
 	return await_report(fds[0], pid, attachment->options.json);
 }
 
+static bool is_token(const char *name)
+{
+	return name && strncmp(name, "pkcs11:", 7) == 0;
+}
+
+/* Each of these would work now, and not when the disk is away. */
+static int check_root(const struct options *options, const struct target *target, struct error *err)
+{
+	const struct tls_config *tls = &options->tls_config;
+
+	if (!options->root)
+		return 0;
+	if (*target->socket_path && strncmp(target->socket_path, "/run/", 5) != 0) {
+		error_set(err, ERROR_USAGE, EINVAL, "--root: the socket %s may be on a disk, and a reconnect must need none", target->socket_path);
+		return error_hint(err, -EINVAL, "let the server have its socket in /run");
+	}
+	if (is_token(tls->key_file) || is_token(tls->cert_file)) {
+		error_set(err, ERROR_USAGE, EINVAL, "--root: a token's library and state are on a disk, and a reconnect must need none");
+		return error_hint(err, -EINVAL, "give certificate and key as files: they are read once, and kept in memory");
+	}
+	return 0;
+}
+
 static int check_target(const struct target *target, struct error *err)
 {
 	if (!target->tls || !*target->socket_path)
@@ -129,6 +143,8 @@ int command_attach(struct options *options)
 		rc = options_target(options, 1, &attachment->target, &err);
 	if (!rc)
 		rc = check_target(&attachment->target, &err);
+	if (!rc)
+		rc = check_root(options, &attachment->target, &err);
 	if (!rc)
 		rc = options_credentials(options, &attachment->target, &creds, &err);
 	if (!rc)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sandbox.h"
+#include "aloof.h"
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -58,6 +59,7 @@ int sandbox_enter_child(int keep_fd, struct error *err)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	sandbox_no_core_dumps();
+	aloof_enter_child();
 	if (close_others(keep_fd) < 0)
 		return error_set(err, ERROR_OTHER, errno, "cannot close what the negotiator does not need: %s", strerror(errno));
 	return 0;

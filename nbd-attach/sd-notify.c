@@ -3,6 +3,7 @@
 #include "cleanup.h"
 #include <ctype.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@ static socklen_t manager_address(struct sockaddr_un *address)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-static int send_message(const char *message, int attached_fd)
+static int send_message(const char *message, int attached_fd, int flags)
 {
 	/* A manager that hangs must not hang us: we may be what its own disk depends on. */
 	struct timeval timeout = {.tv_sec = SEND_TIMEOUT_SEC};
@@ -52,7 +53,7 @@ static int send_message(const char *message, int attached_fd)
 		msg.msg_control = control;
 		msg.msg_controllen = sizeof(control);
 	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return sendmsg(fd, &msg, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
 }
 
 /* A newline would begin another assignment. */
@@ -68,7 +69,7 @@ void sd_notify_ready(const char *status)
 	char message[STATUS_MAX + 64];
 
 	snprintf(message, sizeof(message), "READY=1\nMAINPID=%d\nSTATUS=%.*s\n", (int)getpid(), line_length(status), status);
-	send_message(message, -1);
+	send_message(message, -1, 0);
 }
 
 void sd_notify_status(const char *status)
@@ -76,7 +77,7 @@ void sd_notify_status(const char *status)
 	char message[STATUS_MAX + 64];
 
 	snprintf(message, sizeof(message), "STATUS=%.*s\n", line_length(status), status);
-	send_message(message, -1);
+	send_message(message, -1, MSG_DONTWAIT); /* one that is lost costs nothing, waiting might be all that there is time for */
 }
 
 static bool is_name(const char *name, size_t len)
@@ -106,7 +107,7 @@ int sd_store_fd(const char *name, int fd)
 		return -EBADF;
 	/* FDPOLL=0: or a link would be dropped when its server hangs up, while the driver still has it. */
 	snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0\n", name);
-	return send_message(message, fd);
+	return send_message(message, fd, 0);
 }
 
 void sd_forget_fd(const char *name)
@@ -116,7 +117,7 @@ void sd_forget_fd(const char *name)
 	if (!is_name(name, strlen(name)))
 		return;
 	snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
-	send_message(message, -1);
+	send_message(message, -1, 0);
 }
 
 /* 0 for whatever is not a decimal number from 1 to MAX. */
@@ -131,6 +132,21 @@ static long environment_number(const char *variable, long max)
 	errno = 0;
 	number = strtol(text, &end, 10);
 	return errno || *end || number < 1 || number > max ? 0 : number;
+}
+
+int64_t sd_watchdog_ms(void)
+{
+	long usec = environment_number("WATCHDOG_USEC", LONG_MAX);
+
+	/* Set for a parent of ours, it is not for us. */
+	if (getenv("WATCHDOG_PID") && environment_number("WATCHDOG_PID", INT32_MAX) != (long)getpid())
+		return 0;
+	return usec && usec < 2000 ? 1 : usec / 2000;
+}
+
+void sd_notify_watchdog(void)
+{
+	send_message("WATCHDOG=1\n", -1, MSG_DONTWAIT);
 }
 
 size_t sd_take_fds(struct sd_fd *fds, size_t max)

@@ -5,6 +5,7 @@
 #define NBDA_SD_NOTIFY_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define SD_FD_NAME_SIZE 32
 
@@ -16,6 +17,11 @@ struct sd_fd {
 /* STATUS is one line. */
 void sd_notify_ready(const char *status);
 void sd_notify_status(const char *status);
+
+/* How often to call sd_notify_watchdog(): twice as often as the manager wants to hear of us; 0: it does not (WATCHDOG_USEC and
+ * WATCHDOG_PID of the environment). */
+int64_t sd_watchdog_ms(void);
+void sd_notify_watchdog(void);
 
 /* Is there a manager that descriptors can be given to? Whether it keeps them is the unit's (FileDescriptorStoreMax=): it never says. */
 bool sd_store_available(void);

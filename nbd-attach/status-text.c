@@ -62,7 +62,7 @@ static void print_since(FILE *out, json_object *status, int64_t now)
 	label(out, "attached:");
 	fprintf(out, "%s, %s ago", date, duration_text(now - since).s);
 	if (json_get_number(status, "supervisor_pid", &pid))
-		fprintf(out, "; its supervisor is process %" PRId64, pid);
+		fprintf(out, "; its supervisor is process %" PRId64 "%s", pid, json_get_true(status, "root") ? " and needs no disk" : "");
 	fputc('\n', out);
 }
 

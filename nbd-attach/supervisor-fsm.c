@@ -497,9 +497,9 @@ bool fsm_awaits_quiet(const struct fsm *fsm)
 		!is_in_need(fsm);
 }
 
-static void earlier(int64_t *deadline_ms, int64_t other_ms)
+void fsm_earlier(int64_t *deadline_ms, int64_t other_ms)
 {
-	if (*deadline_ms < 0 || other_ms < *deadline_ms)
+	if (other_ms >= 0 && (*deadline_ms < 0 || other_ms < *deadline_ms))
 		*deadline_ms = other_ms;
 }
 
@@ -511,14 +511,14 @@ int64_t fsm_deadline_ms(const struct fsm *fsm)
 		return -1;
 	for (unsigned i = 0; i < fsm->link_count; i++)
 		if (fsm->links[i].state == FSM_LINK_LOST)
-			earlier(&deadline_ms, fsm->links[i].settle_until_ms);
+			fsm_earlier(&deadline_ms, fsm->links[i].settle_until_ms);
 	/* A socket that stands by for a lost link does so for as long as the link takes to settle. */
 	if (fsm->work == FSM_WORK_PAUSE || (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) || fsm->work == FSM_WORK_PROVE)
-		earlier(&deadline_ms, fsm->work_until_ms);
+		fsm_earlier(&deadline_ms, fsm->work_until_ms);
 	if (rechecks(fsm))
-		earlier(&deadline_ms, fsm->recheck_at_ms);
+		fsm_earlier(&deadline_ms, fsm->recheck_at_ms);
 	if (fsm->phase == FSM_RUNNING && fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0)
-		earlier(&deadline_ms, fsm->outage_since_ms + fsm->config.dead_timeout_ms);
+		fsm_earlier(&deadline_ms, fsm->outage_since_ms + fsm->config.dead_timeout_ms);
 	return deadline_ms;
 }
 

@@ -129,6 +129,8 @@ void fsm_init(struct fsm *fsm, const struct fsm_config *config, unsigned link_co
 void fsm_step(struct fsm *fsm, const struct fsm_event *event, struct fsm_actions *actions);
 /* When to send FSM_EV_TICK at the latest; -1: never. */
 int64_t fsm_deadline_ms(const struct fsm *fsm);
+/* The earlier of two deadlines; -1 is never. */
+void fsm_earlier(int64_t *deadline_ms, int64_t other_ms);
 /* Is a quiet moment of use now? */
 bool fsm_awaits_quiet(const struct fsm *fsm);
 /* Is any link alive and proven? */

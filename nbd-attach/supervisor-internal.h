@@ -55,6 +55,7 @@ struct supervisor {
 	char lost_address[64];
 	int64_t fail_again_at_ms;              /* failed: when to look at the device again, and to end the wait of its I/O again */
 	int fail_peer_fd, fail_count;
+	int64_t watchdog_ms, watchdog_at_ms;   /* how often a service manager wants to hear of us, 0: it does not, and when next */
 	bool done;
 };
 

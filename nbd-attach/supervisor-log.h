@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where a supervisor speaks: stderr in the foreground (systemd takes it), syslog otherwise. */
+/* Where a supervisor speaks: stderr in the foreground (systemd takes it), syslog otherwise. Under --root it is the kernel's log, which is
+ * in memory, never makes a writer wait for a reader, and is there in an initrd. */
 #ifndef NBDA_SUPERVISOR_LOG_H
 #define NBDA_SUPERVISOR_LOG_H
 #include <stdbool.h>
 #include <syslog.h>
 
-void supervisor_log_open(bool foreground);
+void supervisor_log_open(bool foreground, bool root);
 void supervisor_log(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

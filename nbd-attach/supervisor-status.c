@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a supervisor says of its device. */
 #include "supervisor-internal.h"
+#include "aloof.h"
 #include "nbd-protocol.h"
 #include "report.h"
 #include "sd-notify.h"
@@ -106,6 +107,7 @@ json_object *supervisor_status(struct supervisor *self)
 	json_object_object_add(object, "supervisor_pid", json_object_new_int64(getpid()));
 	json_object_object_add(object, "since_unix_sec", json_object_new_int64(attachment->since));
 	json_object_object_add(object, "adopted", json_object_new_boolean(attachment->adopted));
+	json_object_object_add(object, "root", json_object_new_boolean(aloof_is_entered()));
 	add_supervision(object, self);
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_status(self, i));

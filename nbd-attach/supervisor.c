@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Process model: one supervisor a device. It is the only process that holds privilege for long, and it reads nothing from the
  * network: a negotiator (attempt.h) does, and hands over one validated struct and the armed socket. Here is one poll loop over
- *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it; USR1 says that the machine shuts down;
+ *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it (not in an initrd: aloof.h); USR1 says that the
+ *    machine shuts down;
  *  - the control socket: status, resize;
  *  - the driver's notices of dead links (netlink multicast);
  *  - a duplicate of each link, for its hang-up only: the driver reads the data;
@@ -10,6 +11,7 @@
  * us on whom that I/O waits. */
 #include "supervisor.h"
 #include "adopt.h"
+#include "aloof.h"
 #include "cleanup.h"
 #include "device.h"
 #include "report.h"
@@ -198,24 +200,20 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 			fds[SLOT_LINKS + i] = (struct pollfd){.fd = self->attachment->links[i].fd, .events = POLLRDHUP};
 }
 
-static void earlier(int64_t *deadline_ms, int64_t other_ms)
-{
-	if (other_ms >= 0 && (*deadline_ms < 0 || other_ms < *deadline_ms))
-		*deadline_ms = other_ms;
-}
-
 static int poll_timeout_ms(const struct supervisor *self)
 {
 	int64_t deadline_ms = fsm_deadline_ms(&self->fsm), left_ms;
 
-	earlier(&deadline_ms, self->look_at_ms);
+	fsm_earlier(&deadline_ms, self->look_at_ms);
+	if (self->watchdog_ms)
+		fsm_earlier(&deadline_ms, self->watchdog_at_ms);
 	if (self->attempting)
-		earlier(&deadline_ms, self->attempt.deadline_ms);
-	earlier(&deadline_ms, supervisor_resize_deadline_ms(self));
+		fsm_earlier(&deadline_ms, self->attempt.deadline_ms);
+	fsm_earlier(&deadline_ms, supervisor_resize_deadline_ms(self));
 	if (self->detacher.poll_fd >= 0)
-		earlier(&deadline_ms, self->detacher_until_ms);
+		fsm_earlier(&deadline_ms, self->detacher_until_ms);
 	if (self->fsm.phase == FSM_FAILED)
-		earlier(&deadline_ms, self->fail_again_at_ms);
+		fsm_earlier(&deadline_ms, self->fail_again_at_ms);
 	if (deadline_ms < 0)
 		return -1;
 	left_ms = deadline_ms - supervisor_now_ms();
@@ -273,6 +271,14 @@ static void on_children(struct supervisor *self, const struct pollfd *fds)
 	supervisor_resize_step(self);
 }
 
+static void feed_watchdog(struct supervisor *self)
+{
+	if (!self->watchdog_ms || supervisor_now_ms() < self->watchdog_at_ms)
+		return;
+	sd_notify_watchdog();
+	self->watchdog_at_ms = supervisor_now_ms() + self->watchdog_ms;
+}
+
 static void loop(struct supervisor *self)
 {
 	struct pollfd fds[SLOT_COUNT];
@@ -304,6 +310,7 @@ static void loop(struct supervisor *self)
 		supervisor_event(self, FSM_EV_TICK, 0);
 		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
 			supervisor_look_at_failed(self);
+		feed_watchdog(self);
 	}
 }
 
@@ -313,6 +320,7 @@ static void init(struct supervisor *self, struct attachment *attachment)
 {
 	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1};
 	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = self->fail_peer_fd = -1;
+	self->watchdog_ms = sd_watchdog_ms();
 	control_init(&self->control);
 	supervisor_resize_init(self);
 }
@@ -454,6 +462,16 @@ static void build_report(struct supervisor *self, struct supervisor_report *repo
 	json_object_put(status);
 }
 
+/* Before anybody is told that the device is ready: from then on a disk may depend on us. */
+static int keep_aloof(struct supervisor *self, struct error *err)
+{
+	int rc = aloof_enter(self->attachment->index, err);
+
+	if (!rc && aloof_ignores_signals())
+		close(steal_fd(&self->signal_fd));
+	return rc;
+}
+
 int supervisor_run(struct attachment *attachment, int index, supervisor_report_function *report, void *data, bool foreground)
 {
 	_cleanup_free_ struct supervisor *self = calloc(1, sizeof(*self));
@@ -463,8 +481,10 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	if (!self || !message)
 		return ERROR_OTHER;
 	init(self, attachment);
-	supervisor_log_open(foreground);
+	supervisor_log_open(foreground, attachment->options.root);
 	message->rc = begin(self, index, &message->error);
+	if (!message->rc && attachment->options.root)
+		message->rc = keep_aloof(self, &message->error);
 	if (!message->rc) {
 		state_save(attachment);
 		tell_udev(attachment);
@@ -476,6 +496,8 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	/* Whoever asked may be gone: a device that nobody knows of is of no use. */
 	if (!report(message, data) && !rc)
 		rc = ERROR_OTHER;
+	if (attachment->options.root)
+		aloof_leave_terminal();
 	if (rc) {
 		give_up(self);
 	} else {

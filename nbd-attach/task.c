@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "task.h"
+#include "aloof.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -24,6 +25,7 @@ static _Noreturn void task_main(int channel, task_function *function, const void
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 
+	aloof_enter_child();
 	closelog(); /* it would not notice that its descriptor is another now */
 	/* The supervisor's sockets are not ours to keep open for as long as we hang. */
 	for (int fd = 0; fd <= 2; fd++)

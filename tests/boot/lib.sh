@@ -136,6 +136,8 @@ start_server() { # NAME
     nbdkit -f -i 127.0.0.1 -p "$port" "${args[@]}" --filter=log file "$work/$1.disk" \
         logfile="$work/$1.nbd" logappend=true >>"$work/$1.nbdkit" 2>&1 3>&- &
     server_pid[$1]=$!
+    # Nobody wants to read that it was killed.
+    disown "$!"
     for ((i = 0; i < 100; i++)); do
         ! listens "$port" || return 0
         kill -0 "${server_pid[$1]}" 2>/dev/null || break
@@ -148,7 +150,7 @@ start_server() { # NAME
 stop_server() {
     local pid=${server_pid[$1]}
     kill "-${2:-KILL}" "$pid"
-    wait "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
     unset "server_pid[$1]"
 }
 # What is acknowledged must be on the disk before the machine is off: nothing is written after the last flush.

@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Sourced by the init queue when udev is idle, again and again. systemd-networkd in an initramfs calls no hook of dracut's when
+# an interface is up, so it is looked for here: an address that is not of this link alone.
+# shellcheck disable=SC2154 # dracut's
+if [ -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && [ ! -e /run/nbd-attach.booted ] &&
+    [ -d /run/systemd/netif/links ] && [ -n "$(ip -o address show scope global)" ]; then
+    /sbin/nbd-attach-boot || :
+fi

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154,SC2317 # dracut's variables; called by name
+# Root over NBD, attached by nbd-attach. Takes the place of dracut's own module nbd, and obeys the same command lines.
+
+check() {
+    require_binaries nbd-attach || return 1
+    # For this host alone: only when its root is on such a device, or nbdtab has lines for the boot.
+    if [[ $hostonly ]] || [[ $mount_needs ]]; then
+        nbd_attach_is_nbd() { [[ -e /sys/dev/block/$1/pid && $(readlink -f "/sys/dev/block/$1") == */nbd* ]]; }
+        for_each_host_dev_and_slaves nbd_attach_is_nbd && return 0
+        [[ $mount_needs ]] && return 255
+        [[ -n $(nbd-attach boot --files 2>/dev/null) ]] || return 255
+    fi
+    return 0
+}
+
+depends() {
+    echo network rootfs-block
+}
+
+installkernel() {
+    # The ciphers that kernel TLS asks for by alias; what this kernel lacks or has built in is passed over.
+    hostonly='' instmods nbd tls \
+        gcm ghash-generic ghash-clmulni-intel aes_generic aesni-intel ctr ccm seqiv \
+        chacha20poly1305 chacha_generic chacha-x86_64 libchacha20poly1305 poly1305_generic poly1305-x86_64 \
+        ghash-ce aes-ce-blk aes-ce-ccm chacha-neon poly1305-neon dm-mod dm-multipath
+}
+
+install() {
+    local file
+    inst_multiple nbd-attach sed mkdir ln rm
+    inst_multiple -o systemctl
+    while IFS= read -r file; do
+        if [[ ! -r $file ]]; then
+            dwarn "nbd-attach: $file is named in nbdtab, but cannot be read; the boot will want it"
+            continue
+        fi
+        # The content at that very name, whatever it is a link to; keys for root alone.
+        mkdir -p "$initdir${file%/*}"
+        rm -f "$initdir$file"
+        cp -L "$file" "$initdir$file"
+        if [[ $file == /etc/nbdtab ]]; then chmod 0644 "$initdir$file"; else chmod 0600 "$initdir$file"; fi
+    done < <(nbd-attach boot --files)
+    inst_simple -o /etc/hosts
+    if [[ ! -e $initdir/etc/nsswitch.conf ]]; then
+        printf 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\n' >"$initdir/etc/nsswitch.conf"
+    fi
+    # 90: netroot reads these again when the root path has come by DHCP.
+    inst_hook cmdline 90 "$moddir/parse-nbd-attach.sh"
+    inst_hook initqueue/online 90 "$moddir/attach-hook.sh"
+    inst_hook initqueue/settled 90 "$moddir/attach-settled.sh"
+    inst_hook shutdown 90 "$moddir/shutdown-nbd-attach.sh"
+    inst_script "$moddir/nbd-attach-boot.sh" /sbin/nbd-attach-boot
+    # netroot calls what the scheme of the root path names.
+    inst_script "$moddir/nbdroot.sh" /sbin/nbdroot
+    inst_script "$moddir/nbdroot.sh" /sbin/nbdsroot
+    if dracut_module_included "systemd"; then
+        inst_script "$moddir/root-generator.sh" "$systemdutildir/system-generators/dracut-nbd-attach-generator"
+    fi
+    dracut_need_initqueue
+}

@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nbd-attach-boot [INTERFACE [ROOT-PATH]]: attach everything, once, whoever comes first (netroot, an interface that is up, or the
+# init queue). Waits for as long as it takes, and says on the console what for.
+
+# shellcheck source=/dev/null
+command -v getarg >/dev/null || . /lib/dracut-lib.sh
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+
+[ ! -e /run/nbd-attach.booted ] || exit 0
+netif=${1-} path=${2-} server=''
+# As the DHCP clients leave it.
+# shellcheck disable=SC1090
+[ ! -e "/tmp/dhclient.$netif.dhcpopts" ] || . "/tmp/dhclient.$netif.dhcpopts"
+server=${new_next_server-}
+[ -n "$path" ] || path=${new_root_path-}
+if [ -z "$path" ]; then
+    # systemd-networkd's leases
+    for lease in /run/systemd/netif/leases/*; do
+        [ -e "$lease" ] || continue
+        path=$(sed -n 's/^ROOT_PATH=//p' "$lease")
+        server=$(sed -n 's/^NEXT_SERVER=//p' "$lease")
+        [ -z "$path" ] || break
+    done
+fi
+set -- ${server:+--dhcp-server "$server"} ${path:+--dhcp-root-path "$path"}
+
+NBD_DEVICES='' NBD_ROOT='' NBD_FSTYPE='' NBD_MOUNTOPTS='' NBD_NEEDS_DHCP=''
+plan=$(nbd-attach boot --plan "$@") || exit 1
+eval "$plan"
+# Another interface may yet bring what is missing.
+[ -n "$NBD_DEVICES" ] && [ -z "$NBD_NEEDS_DHCP" ] || exit 1
+
+# One at a time; the directory stays when all is done, and goes when it failed.
+mkdir /run/nbd-attach.booting 2>/dev/null || exit 0
+modprobe -q nbd
+modprobe -q tls
+if ! nbd-attach boot "$@"; then
+    warn "nbd-attach: not all of \"$NBD_DEVICES\" could be attached"
+    rmdir /run/nbd-attach.booting
+    exit 1
+fi
+info "nbd-attach: attached $NBD_DEVICES"
+
+# A root that only DHCP has named is mounted by nobody yet.
+case "$(getarg root=)" in
+dhcp*)
+    if [ -n "$NBD_ROOT" ]; then
+        flags=$NBD_MOUNTOPTS
+        if getargbool 0 rw; then mode=rw; else mode=ro; fi
+        fstype=${NBD_FSTYPE:-auto}
+        if [ -n "${DRACUT_SYSTEMD-}" ]; then
+            mkdir -p /run/systemd/system/initrd-root-fs.target.requires
+            printf '[Unit]\nBefore=initrd-root-fs.target\nAfter=dracut-pre-mount.service\n[Mount]\nWhere=/sysroot\nWhat=%s\nType=%s\nOptions=%s\n' \
+                "$NBD_ROOT" "$fstype" "${flags:+$flags,}$mode" >/run/systemd/system/sysroot.mount
+            ln -sf ../sysroot.mount /run/systemd/system/initrd-root-fs.target.requires/sysroot.mount
+            systemctl --no-block daemon-reload
+        else
+            # shellcheck disable=SC2154 # dracut's
+            printf 'mount -t %s -o %s %s %s\n' "$fstype" "${flags:+$flags,}$mode" "$NBD_ROOT" "$NEWROOT" >"$hookdir/mount/10-nbd-attach.sh"
+        fi
+    fi
+    ;;
+esac
+
+# At shutdown the devices are detached from the initramfs, when the root is no longer mounted.
+need_shutdown
+: >/run/nbd-attach.booted

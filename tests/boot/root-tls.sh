@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2317,SC2154 # functions are called by name; variables of lib.sh
+#
+# The root file system comes over TLS, and the server is killed once under load: what every change has to pass, in each lane on
+# each kernel. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:.
+
+new_root root
+serve root "${tls[@]}"
+
+on_restart() { # SECONDS away
+    stop_server root
+    sleep "$1"
+    start_server root
+}
+
+guest() {
+    check "the root is /dev/nbd0" root_is_nbd
+    check "its links are kernel TLS" encrypted
+    check "the supervisor that began in the initramfs is marked for systemd" marked
+    check "no synced write fails or is lost with the server killed and started again" under_load host restart 2
+    note "$(acked_writes) synced writes"
+    check "status says alive" alive
+    check "the kernel's log has no error of the disk" no_disk_errors
+}
+
+case $LANE in
+initramfs-tools) boot nbdroot=10.0.2.2/root root=/dev/nbd0 ;;
+dracut) boot root=nbd:10.0.2.2:root ;;
+esac
+check "the file system is clean" fsck_clean root
+check "nothing was written after the last flush" ends_flushed root
