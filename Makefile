@@ -44,6 +44,7 @@ hardening_ld := -pie -fsanitize=address,undefined
 endif
 
 all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
+	     -DNBD_ATTACH_UNITDIR='"$(prefix)/lib/systemd/system"' \
 	     -Ilib -Ikmod-helpers -Inbd-attach -I$(BUILD) $(CPPFLAGS)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
@@ -130,6 +131,9 @@ units := $(notdir $(wildcard systemd/nbd-attach*))
 install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0755 $(BUILD)/nbd-attach $(DESTDIR)$(sbindir)/nbd-attach
 	install -D -m 0644 docs/nbd-attach.8 $(DESTDIR)$(mandir)/man8/nbd-attach.8
+	install -D -m 0644 docs/nbdtab.5 $(DESTDIR)$(mandir)/man5/nbdtab.5
+	install -d $(DESTDIR)$(prefix)/lib/systemd/system-generators
+	ln -sf $(sbindir)/nbd-attach $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
 	install -D -m 0644 kmod-helpers/udev/60-nbd-attach.rules $(DESTDIR)$(udevdir)/60-nbd-attach.rules
@@ -148,6 +152,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
+		$(DESTDIR)$(mandir)/man5/nbdtab.5 $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator \
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
 		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
 		$(addprefix $(DESTDIR)$(unitdir)/,$(units)) \

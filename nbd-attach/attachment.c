@@ -70,15 +70,67 @@ static int negotiate_link(struct attachment *attachment, size_t at, size_t first
 	return rc;
 }
 
-/* Negotiate the first link, again and again for --wait while a later attempt may do better. What is waited for is said once. */
-static int negotiate_first(struct attachment *attachment, struct error *err)
+/* Nothing at boot can look up what went wrong an hour ago: each new reason is said at once, a former one again after a while. */
+#define BOOT_REASONS 4
+#define BOOT_REPEAT_MS 30000
+
+struct waiting {
+	struct {
+		char text[sizeof(((struct error *)0)->text)];
+		int64_t said_ms;
+	} reasons[BOOT_REASONS];
+	size_t next;
+	char server[80];
+};
+
+static void name_server(const struct target *target, char *buf, size_t size)
+{
+	const struct target_host *host = &target->hosts[0];
+
+	if (!target->host_count)
+		snprintf(buf, size, "%s", target->socket_path);
+	else
+		snprintf(buf, size, strchr(host->name, ':') ? "[%s]:%u%s" : "%s:%u%s", host->name, host->port, target->host_count > 1 ? " and others" : "");
+}
+
+static void say_waiting(struct waiting *waiting, const struct attachment *attachment, int index, const struct error *err)
+{
+	int64_t now_ms = monotonic_now_ms();
+	size_t i;
+
+	for (i = 0; i < BOOT_REASONS; i++)
+		if (strcmp(waiting->reasons[i].text, err->text) == 0)
+			break;
+	if (i < BOOT_REASONS && (!attachment->options.at_boot || now_ms - waiting->reasons[i].said_ms < BOOT_REPEAT_MS))
+		return;
+	if (i == BOOT_REASONS)
+		i = waiting->next++ % BOOT_REASONS;
+	memcpy(waiting->reasons[i].text, err->text, sizeof(err->text));
+	waiting->reasons[i].said_ms = now_ms;
+	if (!attachment->options.at_boot)
+		fprintf(stderr, "nbd-attach: waiting for the server: %s\n", err->text);
+	else
+		fprintf(stderr, "nbd-attach: nbd%d: waiting for %s: %s\n", index, waiting->server, err->text);
+}
+
+/* May another attempt do better? At boot somebody may mend the server, its certificate or its clock meanwhile. */
+static bool is_curable(const struct attachment *attachment, const struct error *err)
+{
+	if (!attachment->options.at_boot)
+		return err->retry;
+	return err->kind != ERROR_USAGE && err->kind != ERROR_KERNEL && err->kind != ERROR_PERMISSION;
+}
+
+/* Negotiate the first link, again and again for --wait while a later attempt may do better. */
+static int negotiate_first(struct attachment *attachment, int index, struct error *err)
 {
 	int64_t start_ms = monotonic_now_ms(), wait_ms = attachment->options.wait_sec * 1000;
-	char said[sizeof(err->text)] = "";
 	size_t host_count = attachment->target.host_count;
+	struct waiting waiting = {0};
 	uint32_t random = 0;
 	int rc;
 
+	name_server(&attachment->target, waiting.server, sizeof(waiting.server));
 	for (size_t first = 0;; first++) {
 		int64_t elapsed_ms;
 
@@ -88,11 +140,9 @@ static int negotiate_first(struct attachment *attachment, struct error *err)
 			continue;
 		}
 		elapsed_ms = monotonic_now_ms() - start_ms;
-		if (!rc || !err->retry || (wait_ms >= 0 && elapsed_ms >= wait_ms))
+		if (!rc || !is_curable(attachment, err) || (wait_ms >= 0 && elapsed_ms >= wait_ms))
 			return rc;
-		if (strcmp(said, err->text) != 0)
-			fprintf(stderr, "nbd-attach: waiting for the server: %s\n", err->text);
-		memcpy(said, err->text, sizeof(said));
+		say_waiting(&waiting, attachment, index, err);
 		if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 			random = (uint32_t)elapsed_ms;
 		poll(NULL, 0, (int)backoff_delay_ms(elapsed_ms, random));
@@ -106,10 +156,10 @@ static int refuse_connections(struct attachment *attachment, struct error *err)
 	return error_hint(err, -EOPNOTSUPP, "leave --connections out: one connection works with every server");
 }
 
-static int negotiate(struct attachment *attachment, struct error *err)
+static int negotiate(struct attachment *attachment, int index, struct error *err)
 {
 	struct export_info export;
-	int rc = negotiate_first(attachment, err);
+	int rc = negotiate_first(attachment, index, err);
 
 	if (rc)
 		return rc;
@@ -267,7 +317,7 @@ int attachment_open(struct attachment *attachment, int index, struct error *err)
 		error_hint(err, rc, "see to what: nbd-attach status; or let \"auto\" choose a free device");
 	}
 	if (!rc)
-		rc = negotiate(attachment, err);
+		rc = negotiate(attachment, index, err);
 	if (!rc)
 		rc = choose_geometry(attachment, err);
 	if (!rc)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The front end: everything that the user may have got wrong is said before anything is begun; then the supervisor is forked and its
- * one answer awaited. */
+#include "attach.h"
 #include "commands.h"
 #include "aloof.h"
 #include "device.h"
@@ -8,6 +7,7 @@
 #include "sandbox.h"
 #include "supervisor.h"
 #include "sysfs.h"
+#include "tab.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -124,7 +124,7 @@ static int check_root(const struct options *options, const struct target *target
 	return 0;
 }
 
-static int check_target(const struct target *target, struct error *err)
+int attach_check_target(const struct target *target, struct error *err)
 {
 	if (!target->tls || !*target->socket_path)
 		return 0;
@@ -132,27 +132,24 @@ static int check_target(const struct target *target, struct error *err)
 	return error_hint(err, -EINVAL, "leave TLS out (the socket's permissions guard it), or connect over TCP");
 }
 
-int command_attach(struct options *options)
+int attach_run(int index, struct target *target, struct options *options)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int index = -1, rc = attachment ? sysfs_parse_device(options->words[0], &index, &err) : -ENOMEM, status;
+	int rc = attachment ? attach_check_target(target, &err) : -ENOMEM, status;
 
 	if (!rc)
-		rc = options_target(options, 1, &attachment->target, &err);
+		rc = check_root(options, target, &err);
 	if (!rc)
-		rc = check_target(&attachment->target, &err);
-	if (!rc)
-		rc = check_root(options, &attachment->target, &err);
-	if (!rc)
-		rc = options_credentials(options, &attachment->target, &creds, &err);
+		rc = options_credentials(options, target, &creds, &err);
 	if (!rc)
 		rc = device_check_permission("attaching", &err);
 	if (rc) {
 		status = report_error(&err);
 	} else {
 		sandbox_prepare();
+		attachment->target = *target;
 		attachment->options = *options;
 		attachment->creds = creds;
 		if (options->foreground)
@@ -162,5 +159,29 @@ int command_attach(struct options *options)
 	}
 	tls_credentials_free(creds);
 	free(attachment);
+	return status;
+}
+
+/* The device alone: the rest is in nbdtab. */
+static int from_tab(struct tab *tab, int index, struct options *options, struct target *target, struct error *err)
+{
+	if (index >= 0)
+		return tab_lookup(tab, index, options, target, err);
+	error_set(err, ERROR_USAGE, EINVAL, "\"auto\" needs a server: only the lines of named devices can be looked up in nbdtab");
+	return error_hint(err, -EINVAL, "nbd-attach auto HOST [EXPORT]");
+}
+
+int command_attach(struct options *options)
+{
+	struct target *target = calloc(1, sizeof(*target));
+	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
+	struct tab tab = {0};
+	int index = -1, rc = target ? sysfs_parse_device(options->words[0], &index, &err) : -ENOMEM, status;
+
+	if (!rc)
+		rc = options->word_count > 1 ? options_target(options, 1, target, &err) : from_tab(&tab, index, options, target, &err);
+	status = rc ? report_error(&err) : attach_run(index, target, options);
+	tab_free(&tab);
+	free(target);
 	return status;
 }

@@ -5,6 +5,7 @@
 #include "options.h"
 
 int command_attach(struct options *options);
+int command_boot(struct options *options);
 int command_detach(struct options *options);
 int command_status(struct options *options);
 int command_resize(struct options *options);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "commands.h"
+#include "generator.h"
 #include "report.h"
 #include "sandbox.h"
 #include <errno.h>
@@ -17,7 +18,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"attach", FOR_ATTACH, 2, 3, "DEVICE HOST [EXPORT] | DEVICE URI", "attach an export; DEVICE is /dev/nbdN, nbdN or auto", command_attach},
+	{"attach", FOR_ATTACH, 1, 3, "DEVICE HOST [EXPORT] | DEVICE URI | DEVICE", "attach an export; DEVICE is /dev/nbdN, nbdN or auto; alone, as /etc/nbdtab says", command_attach},
+	{"boot", FOR_BOOT, 0, 0, "[--plan | --files]", "attach what the kernel's command line and the root lines of /etc/nbdtab ask for", command_boot},
 	{"detach", FOR_DETACH, 1, 1, "DEVICE", "detach a device that nobody uses", command_detach},
 	{"status", FOR_STATUS, 0, 1, "[DEVICE]", "what is attached, and how it is", command_status},
 	{"resize", FOR_RESIZE, 1, 1, "DEVICE", "grow a device in use to the size that its server offers now", command_resize},
@@ -90,6 +92,8 @@ int main(int argc, char **argv)
 	const struct command *command = find_command(argc > 1 ? argv[1] : NULL);
 
 	open_stdio();
+	if (generator_is_called(argv[0]))
+		return generator_main(argc, argv);
 	sandbox_no_core_dumps();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
 		printf("nbd-attach %s\n", NBD_ATTACH_VERSION);

@@ -12,7 +12,7 @@
 /* A negotiation is some dozens of records: a limit below that would be reached before the first byte of data. */
 #define REKEY_RECORDS_MIN 1000
 
-enum option_kind { KIND_FLAG, KIND_STRING, KIND_TLS_MIN, KIND_PORT, KIND_COUNT, KIND_BYTES, KIND_SECONDS, KIND_LONG_SECONDS, KIND_RECORDS };
+enum option_kind { KIND_FLAG, KIND_STRING, KIND_TEXT, KIND_TLS_MIN, KIND_PORT, KIND_COUNT, KIND_BYTES, KIND_SECONDS, KIND_LONG_SECONDS, KIND_RECORDS };
 
 struct option_entry {
 	const char *name;
@@ -41,17 +41,22 @@ static const struct option_entry entries[] = {
 	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT_TLS(priority), "GnuTLS priorities instead of ours"},
 	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
 	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(connect_timeout_ms), "for the whole negotiation (default 20)"},
-	{"connections", 'C', KIND_COUNT, "N", FOR_ATTACH, AT(connections), "TCP connections, if the server offers several (default 1)"},
-	{"timeout", 0, KIND_SECONDS, "SEC", FOR_ATTACH, AT(liveness_timeout_ms), "a server silent for so long with requests waiting is dead (default 30)"},
-	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_ATTACH, AT(dead_timeout_sec), "how long I/O waits for the server to come back (default 600)"},
-	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_ATTACH, AT(io_timeout_ms), "the driver's look at waiting requests (default 1; several connections: 10)"},
-	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_ATTACH, AT(wait_sec), "keep trying for the first connection (default: one try)"},
-	{"rekey-records", 0, KIND_RECORDS, "N", FOR_ATTACH, AT(rekey_records), "renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
-	{"auto-resize", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(auto_resize), "grow the device when the server comes back with a larger disk"},
-	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_ATTACH, AT(block_size_bytes), "logical block size (default: the server's minimum, at least 512)"},
-	{"read-only", 'r', KIND_FLAG, NULL, FOR_ATTACH, AT(read_only), "attach read-only"},
-	{"root", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(root), "it holds the root file system or swap: need nothing from any disk"},
+	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, AT(connections), "TCP connections, if the server offers several (default 1)"},
+	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(liveness_timeout_ms), "a server silent for so long with requests waiting is dead (default 30)"},
+	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(dead_timeout_sec), "how long I/O waits for the server to come back (default 600)"},
+	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(io_timeout_ms), "the driver's look at waiting requests (default 1; several connections: 10)"},
+	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(wait_sec), "keep trying for the first connection (default: one try)"},
+	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, AT(rekey_records), "renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
+	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(auto_resize), "grow the device when the server comes back with a larger disk"},
+	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, AT(block_size_bytes), "logical block size (default: the server's minimum, at least 512)"},
+	{"read-only", 'r', KIND_FLAG, NULL, FOR_DEVICE, AT(read_only), "attach read-only"},
+	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(root), "it holds the root file system or swap: need nothing from any disk"},
 	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground), "stay: be the supervisor (for systemd, Type=notify)"},
+	{"plan", 0, KIND_FLAG, NULL, FOR_BOOT, AT(plan), "attach nothing; print what would be, for a shell"},
+	{"files", 0, KIND_FLAG, NULL, FOR_BOOT, AT(files), "attach nothing; print the files that an initramfs needs"},
+	{"cmdline", 0, KIND_STRING, "FILE", FOR_BOOT, AT(cmdline_file), "the kernel's command line (default /proc/cmdline)"},
+	{"dhcp-server", 0, KIND_TEXT, "HOST", FOR_BOOT, AT(dhcp_server), "the server that DHCP told"},
+	{"dhcp-root-path", 0, KIND_TEXT, "PATH", FOR_BOOT, AT(dhcp_root_path), "the root-path that DHCP told"},
 	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force), "detach even if it is in use: users get I/O errors"},
 	{"watch", 'w', KIND_FLAG, NULL, FOR_STATUS, AT(watch), "show it anew each second"},
 	{"json", 'j', KIND_FLAG, NULL, FOR_ALL, AT(json), "answer in JSON"},
@@ -60,6 +65,7 @@ static const struct option_entry entries[] = {
 };
 
 #define ENTRY_COUNT (sizeof(entries) / sizeof(entries[0]))
+_Static_assert(ENTRY_COUNT <= 64, "options.given has a bit for each");
 
 static int bad_value(const struct option_entry *entry, const char *value, const char *wanted, struct error *err)
 {
@@ -126,6 +132,7 @@ static int store(struct options *options, const struct option_entry *entry, cons
 {
 	void *field = (char *)options + entry->offset;
 
+	options->given |= 1ULL << (entry - entries);
 	if (strncmp(entry->name, "tls", 3) == 0)
 		options->tls = true;
 	switch (entry->kind) {
@@ -135,6 +142,9 @@ static int store(struct options *options, const struct option_entry *entry, cons
 	case KIND_STRING:
 		if (!*value)
 			return bad_value(entry, "\"\"", "it is empty", err);
+		*(const char **)field = value;
+		return 0;
+	case KIND_TEXT: /* scripts pass on what DHCP told them, which may be nothing */
 		*(const char **)field = value;
 		return 0;
 	case KIND_TLS_MIN:
@@ -172,18 +182,61 @@ static const struct option_entry *find_entry(int code)
 	return NULL;
 }
 
-int options_parse(struct options *options, int argc, char **argv, unsigned mask, const char *command, struct error *err)
+void options_init(struct options *options)
 {
-	struct option longs[ENTRY_COUNT + 1];
-	char shorts[2 * ENTRY_COUNT + 2];
-	int code, rc;
-
 	*options = (struct options){
 		.connections = 1,
 		.connect_timeout_ms = 20000,
 		.liveness_timeout_ms = 30000,
 		.dead_timeout_sec = 600,
 	};
+}
+
+static const struct option_entry *find_named(const char *name, unsigned mask)
+{
+	for (size_t i = 0; i < ENTRY_COUNT; i++)
+		if (strcmp(entries[i].name, name) == 0 && entries[i].mask & mask)
+			return &entries[i];
+	return NULL;
+}
+
+bool options_given(const struct options *options, const char *name)
+{
+	const struct option_entry *entry = find_named(name, ~0U);
+
+	return entry && options->given & 1ULL << (entry - entries);
+}
+
+/* Replacing a link takes a moment, in which nothing must fail. */
+static int check_dead_timeout(const struct options *options, struct error *err)
+{
+	if (options->dead_timeout_sec == 0)
+		return error_set(err, ERROR_USAGE, EINVAL, "--dead-timeout 0: at least one second is needed to renew a link");
+	return 0;
+}
+
+int options_set(struct options *options, const char *name, const char *value, unsigned mask, struct error *err)
+{
+	const struct option_entry *entry = find_named(name, mask);
+	int rc;
+
+	if (!entry)
+		return -ENOENT;
+	if (entry->kind == KIND_FLAG && value)
+		return error_set(err, ERROR_USAGE, EINVAL, "%s takes no value", name);
+	if (entry->kind != KIND_FLAG && !value)
+		return error_set(err, ERROR_USAGE, EINVAL, "%s needs a value", name);
+	rc = store(options, entry, value, err);
+	return rc ? rc : check_dead_timeout(options, err);
+}
+
+int options_parse(struct options *options, int argc, char **argv, unsigned mask, const char *command, struct error *err)
+{
+	struct option longs[ENTRY_COUNT + 1];
+	char shorts[2 * ENTRY_COUNT + 2];
+	int code, rc;
+
+	options_init(options);
 	build_getopt(longs, shorts);
 	opterr = 0;
 	optind = 1;
@@ -207,10 +260,7 @@ int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 			return error_set(err, ERROR_USAGE, E2BIG, "too many arguments, from \"%s\" on", argv[optind]);
 		options->words[options->word_count++] = argv[optind];
 	}
-	/* Replacing a link takes a moment, in which nothing must fail. */
-	if (options->dead_timeout_sec == 0)
-		return error_set(err, ERROR_USAGE, EINVAL, "--dead-timeout 0: at least one second is needed to renew a link");
-	return 0;
+	return check_dead_timeout(options, err);
 }
 
 void options_print_help(unsigned mask)
@@ -228,6 +278,13 @@ void options_print_help(unsigned mask)
 	}
 }
 
+int options_adjust_target(const struct options *options, struct target *target, struct error *err)
+{
+	if (options->tls)
+		target->tls = true;
+	return options->port ? target_set_port(target, options->port, err) : 0;
+}
+
 int options_target(const struct options *options, int at, struct target *target, struct error *err)
 {
 	const char *first = options->words[at], *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
@@ -240,11 +297,7 @@ int options_target(const struct options *options, int at, struct target *target,
 	} else {
 		rc = target_parse_host(target, first, second, err);
 	}
-	if (!rc && options->port)
-		rc = target_set_port(target, options->port, err);
-	if (!rc && options->tls)
-		target->tls = true;
-	return rc;
+	return rc ? rc : options_adjust_target(options, target, err);
 }
 
 static void default_string(const char **wish, const char *uri_value)

@@ -16,7 +16,9 @@ enum command_mask {
 	FOR_INFO = 1 << 4,
 	FOR_DOCTOR = 1 << 5,
 	FOR_RESIZE = 1 << 6,
-	FOR_SERVER = FOR_ATTACH | FOR_LIST | FOR_INFO,
+	FOR_BOOT = 1 << 7,
+	FOR_DEVICE = FOR_ATTACH | FOR_BOOT,
+	FOR_SERVER = FOR_DEVICE | FOR_LIST | FOR_INFO,
 	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE,
 };
 
@@ -39,15 +41,29 @@ struct options {
 	int64_t dead_timeout_sec; /* or OPTION_INFINITE_SEC */
 	int64_t wait_sec;         /* for the first connection: 0 does not wait; or OPTION_INFINITE_SEC */
 	uint64_t rekey_records;   /* 0: the cipher's own limit */
+	bool plan, files;         /* of "boot", as the next three */
+	const char *cmdline_file; /* NULL: /proc/cmdline */
+	const char *dhcp_server, *dhcp_root_path;
+	bool at_boot;             /* set by "boot": what another attempt may cure is tried for ever, with a line on stderr now and then */
+	uint64_t given;           /* which of them were set: see options_given() */
 };
 
 /* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. */
 int options_parse(struct options *options, int argc, char **argv, unsigned mask, const char *command, struct error *err);
+/* What no option says. */
+void options_init(struct options *options);
+/* Set the option NAME (long, without dashes) as the command line would: VALUE is NULL for one that takes none, and is kept, not copied.
+ * -ENOENT, without a word in ERR: MASK has no option of that name. */
+int options_set(struct options *options, const char *name, const char *value, unsigned mask, struct error *err);
+/* Was it set since options_init()? */
+bool options_given(const struct options *options, const char *name);
 /* "  --name ARG   help" for each option of MASK. */
 void options_print_help(unsigned mask);
 
 /* The target that words[AT..] and the options name: a URI, or a host and perhaps an export. */
 int options_target(const struct options *options, int at, struct target *target, struct error *err);
+/* What the options say of a target that is known already: its port, and that TLS is spoken. */
+int options_adjust_target(const struct options *options, struct target *target, struct error *err);
 /* Credentials for TARGET, or NULL in *CREDS when no TLS is asked for. */
 int options_credentials(struct options *options, struct target *target, struct tls_credentials **creds, struct error *err);
 

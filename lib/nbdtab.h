@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The text of an nbdtab: lines of "device host export [options]", as nbd-client reads them and more forgiving. A bad line costs only
+ * itself. No I/O. What the options mean is the caller's affair. */
+#ifndef NBDA_NBDTAB_H
+#define NBDA_NBDTAB_H
+#include <stdbool.h>
+#include <stddef.h>
+
+#define NBDTAB_SIZE_MAX (1 << 20)  /* bytes of the whole file */
+#define NBDTAB_LINE_MAX 16384      /* bytes; an export's name of 4096, each %XX, fits */
+#define NBDTAB_ENTRIES_MAX 1024
+#define NBDTAB_OPTIONS_MAX 48      /* of one line */
+#define NBDTAB_NOTES_MAX 100
+
+struct nbdtab_option {
+	const char *name;
+	const char *value; /* NULL: there is no '=' */
+	unsigned column;   /* of the name; the first is 1 */
+};
+
+struct nbdtab_entry {
+	unsigned line, device_column, host_column, export_column;
+	int index;               /* of /dev/nbdINDEX */
+	const char *host;        /* as it stands there: a host, several, an NBD URI, a path; NULL only in a bad line */
+	const char *export_name; /* as it stands there; NULL when HOST is an NBD URI, which names it itself */
+	struct nbdtab_option *options;
+	size_t option_count;
+	bool bad; /* a note says why: nobody is to attach by this line. It stands here so that no later line takes its place */
+};
+
+/* What is to be said about a line. */
+struct nbdtab_note {
+	unsigned line, column;
+	bool bad;       /* the line is not used; else a warning */
+	char text[200]; /* one sentence, printable */
+};
+
+struct nbdtab {
+	char *text; /* what the entries point into */
+	struct nbdtab_entry *entries; /* one a device: the first line of it */
+	size_t entry_count;
+	struct nbdtab_note *notes;    /* in the order in which they were found */
+	size_t note_count, notes_dropped;
+};
+
+/* Parse SIZE bytes of TEXT, which is copied. -ENOMEM; otherwise 0, with all that is wrong in the notes. Free with nbdtab_free(). */
+int nbdtab_parse(struct nbdtab *tab, const char *text, size_t size);
+void nbdtab_free(struct nbdtab *tab);
+/* The line of /dev/nbdINDEX, or NULL. It may be bad. */
+struct nbdtab_entry *nbdtab_find(const struct nbdtab *tab, int index);
+/* The first note that makes the entry bad, or NULL. */
+const struct nbdtab_note *nbdtab_reason(const struct nbdtab *tab, const struct nbdtab_entry *entry);
+/* Add a note about an entry; BAD marks the entry, too. Foreign words among the arguments go through text_sanitise() first. */
+void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+
+#endif

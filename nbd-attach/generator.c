@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "generator.h"
+#include "cleanup.h"
+#include "sysfs.h"
+#include "tab.h"
+#include "text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#ifndef NBD_ATTACH_UNITDIR
+#define NBD_ATTACH_UNITDIR "/usr/lib/systemd/system"
+#endif
+#define FSTAB_SIZE_MAX (1 << 20)
+#define LINES_MAX 40     /* the console is no place for more */
+#define DEVICES_MAX 256  /* each costs 17 links below /run */
+#define PARTITIONS_MAX 15 /* what modprobe.d sets as max_part */
+
+struct generator {
+	int dir_fd;
+	const char *dir;
+	generator_say_function *say;
+	void *data;
+	unsigned said;
+	bool failed; /* to write: it will not get better */
+};
+
+static void say(struct generator *self, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct generator *self, const char *fmt, ...)
+{
+	char raw[1024], line[900];
+	va_list args;
+
+	if (self->said++ > LINES_MAX)
+		return;
+	va_start(args, fmt);
+	vsnprintf(raw, sizeof(raw), fmt, args);
+	va_end(args);
+	text_sanitise(line, sizeof(line), raw, strlen(raw));
+	self->say(self->said > LINES_MAX ? "and more of the kind" : line, self->data);
+}
+
+/* --- units */
+
+/* DIRECTORY/nbd-attach@nbdINDEX.service. systemd looks at the name alone; where the link points is for people. */
+static void link_unit(struct generator *self, const char *directory, int index)
+{
+	char link[128];
+
+	snprintf(link, sizeof(link), "%s/nbd-attach@nbd%d.service", directory, index);
+	if (!self->failed && (mkdirat(self->dir_fd, directory, 0755) == 0 || errno == EEXIST) &&
+	    (symlinkat(NBD_ATTACH_UNITDIR "/nbd-attach@.service", self->dir_fd, link) == 0 || errno == EEXIST))
+		return;
+	if (!self->failed)
+		say(self, "%s/%s cannot be written: %s", self->dir, link, strerror(errno));
+	self->failed = true;
+}
+
+/* A mount by UUID names no device: remote-fs.target has the disk attached for it. One by device, automounts and crypttab too, pulls it
+ * in through the device's own unit, and fails with it: nofail says not to. */
+static void write_device(struct generator *self, int index, const struct tab_line *line)
+{
+	const char *how = line->nofail ? "wants" : "requires";
+	char directory[64];
+
+	link_unit(self, "remote-fs.target.wants", index);
+	snprintf(directory, sizeof(directory), "dev-nbd%d.device.%s", index, how);
+	link_unit(self, directory, index);
+	for (int partition = 1; partition <= PARTITIONS_MAX; partition++) {
+		snprintf(directory, sizeof(directory), "dev-nbd%dp%d.device.%s", index, partition, how);
+		link_unit(self, directory, index);
+	}
+}
+
+static void write_devices(struct generator *self, const struct tab *tab)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < tab->nbdtab.entry_count; i++) {
+		const struct tab_line *line = &tab->lines[i];
+
+		if (tab->nbdtab.entries[i].bad || line->noauto || line->root) /* the root is attached in the initramfs */
+			continue;
+		if (count++ == DEVICES_MAX) {
+			say(self, "%s: more than %d devices; the others are not attached at boot", tab->path, DEVICES_MAX);
+			return;
+		}
+		write_device(self, tab->nbdtab.entries[i].index, line);
+	}
+}
+
+/* --- fstab: only to warn */
+
+static bool has_option(const char *options, const char *wanted)
+{
+	size_t len = strlen(wanted);
+
+	for (const char *p = options; p; p = strchr(p, ',')) {
+		p += *p == ',';
+		if (strncmp(p, wanted, len) == 0 && (p[len] == 0 || p[len] == ','))
+			return true;
+	}
+	return false;
+}
+
+/* The device's number, of "/dev/nbd0" and "/dev/nbd0p1" alike; -1: another kind of device. */
+static int parse_spec(const char *spec)
+{
+	char device[32];
+	struct error err;
+	size_t len = strncmp(spec, "/dev/nbd", 8) == 0 ? 8 + strspn(spec + 8, "0123456789") : 0;
+	int index;
+
+	if (len < 9 || len >= sizeof(device) || (spec[len] && spec[len] != 'p'))
+		return -1;
+	memcpy(device, spec, len);
+	device[len] = 0;
+	return sysfs_parse_device(device, &index, &err) ? -1 : index;
+}
+
+static void check_fstab_line(struct generator *self, const struct tab *tab, const char *path, unsigned number, char *line)
+{
+	char *rest = NULL, *spec = strtok_r(line, " \t\r", &rest), *where, *options;
+	const struct nbdtab_entry *entry;
+	int index;
+
+	if (!spec || *spec == '#')
+		return;
+	where = strtok_r(NULL, " \t\r", &rest);
+	options = strtok_r(NULL, " \t\r", &rest) ? strtok_r(NULL, " \t\r", &rest) : NULL;
+	options = options ? options : (char *)"";
+	if (strstr(options, "x-systemd.requires=nbd-attach@"))
+		say(self, "%s:%u: leave x-systemd.requires=nbd-attach@... out: with it systemd unmounts the disk whenever the supervisor is restarted", path, number);
+	index = parse_spec(spec);
+	entry = index >= 0 ? nbdtab_find(&tab->nbdtab, index) : NULL;
+	if (!entry || tab_line(tab, entry)->root || (where && strcmp(where, "/") == 0) || has_option(options, "_netdev"))
+		return;
+	say(self, "%s:%u: %s is a disk on the network: add _netdev to its options, or local-fs.target waits for the network, which waits for local-fs.target",
+		path, number, spec);
+}
+
+static void check_fstab(struct generator *self, const struct tab *tab)
+{
+	const char *path = getenv("NBD_ATTACH_FSTAB");
+	_cleanup_free_ char *text = malloc(FSTAB_SIZE_MAX + 1);
+	_cleanup_fd_ int fd = -1;
+	char *rest = text, *line;
+	unsigned number = 0;
+	size_t size = 0;
+	ssize_t n = 1;
+	struct stat st;
+
+	path = path && *path ? path : "/etc/fstab";
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (!text || fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return; /* it is systemd's to say so */
+	while (size < FSTAB_SIZE_MAX && (n = read(fd, text + size, FSTAB_SIZE_MAX - size)) > 0)
+		size += (size_t)n;
+	for (size_t i = 0; i < size; i++)
+		if (!text[i])
+			text[i] = '?';
+	text[size] = 0;
+	while ((line = strsep(&rest, "\n")))
+		check_fstab_line(self, tab, path, ++number, line);
+}
+
+/* --- */
+
+static void say_notes(struct generator *self, const struct tab *tab)
+{
+	char text[sizeof(tab->path) + sizeof(struct nbdtab_note) + 64];
+
+	for (size_t i = 0; i < tab->nbdtab.note_count; i++) {
+		tab_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
+		say(self, "%s", text);
+	}
+}
+
+void generator_write(const char *normal_dir, generator_say_function *function, void *data)
+{
+	struct generator self = {.dir = normal_dir, .say = function, .data = data};
+	struct error err;
+	struct tab tab;
+	int rc = tab_load(&tab, &err);
+
+	if (rc) {
+		if (rc != -ENOENT)
+			say(&self, "%s; no device of it is attached at boot", err.text);
+		return;
+	}
+	say_notes(&self, &tab);
+	self.dir_fd = open(normal_dir, O_DIRECTORY | O_PATH | O_CLOEXEC);
+	if (self.dir_fd < 0)
+		say(&self, "%s cannot be written to: %s", normal_dir, strerror(errno));
+	else
+		write_devices(&self, &tab);
+	if (self.dir_fd >= 0)
+		close(self.dir_fd);
+	check_fstab(&self, &tab);
+	tab_free(&tab);
+}
+
+/* The initramfs has its own way to attach (nbd-attach boot), and a container has no devices of its own. */
+static bool is_elsewhere(void)
+{
+	const char *in_initrd = getenv("SYSTEMD_IN_INITRD"), *virtualization = getenv("SYSTEMD_VIRTUALIZATION");
+
+	if (in_initrd ? strcmp(in_initrd, "1") == 0 : access("/etc/initrd-release", F_OK) == 0)
+		return true;
+	if (virtualization && strncmp(virtualization, "container:", 10) == 0)
+		return true;
+	return access("/run/systemd/container", F_OK) == 0;
+}
+
+/* There is no journal yet; the kernel's log is what it will read first. */
+static void say_to_all(const char *line, void *data)
+{
+	const int *kmsg = data;
+
+	fprintf(stderr, GENERATOR_NAME ": %s\n", line);
+	if (*kmsg >= 0)
+		dprintf(*kmsg, "<4>" GENERATOR_NAME ": %s\n", line);
+}
+
+int generator_main(int argc, char **argv)
+{
+	int kmsg;
+
+	if (argc < 2 || argc > 4) {
+		fprintf(stderr, GENERATOR_NAME ": called by systemd, with three directories; see systemd.generator(7)\n");
+		return 0;
+	}
+	if (is_elsewhere())
+		return 0;
+	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	generator_write(argv[1], say_to_all, &kmsg);
+	if (kmsg >= 0)
+		close(kmsg);
+	return 0;
+}
+
+bool generator_is_called(const char *argv0)
+{
+	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+
+	return argv0 && strcmp(slash ? slash + 1 : argv0, GENERATOR_NAME) == 0;
+}
