@@ -115,7 +115,7 @@ check-unit: tests ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan ## all tests that need no VM
-	$(Q)tests/run unit server hostile install
+	$(Q)tests/run unit server hostile install systemd
 
 .PHONY: check-vm
 check-vm: all $(peer_shims) ## the VM tests alone, on both kernels

@@ -16,7 +16,7 @@
 #endif
 #define FSTAB_SIZE_MAX (1 << 20)
 #define LINES_MAX 40     /* the console is no place for more */
-#define DEVICES_MAX 256  /* each costs 32 links below /run */
+#define DEVICES_MAX 256  /* each costs up to 49 links below /run */
 #define PARTITIONS_MAX 15 /* what modprobe.d sets as max_part */
 
 struct generator {
@@ -87,6 +87,17 @@ static void link_rights(struct generator *self, int index)
 	make_link(self, directory, "swap.conf", NBD_ATTACH_UNITDIR "/nbd-attach-swap.conf");
 }
 
+static void link_swap_order(struct generator *self, int index, int partition)
+{
+	char directory[64];
+
+	if (partition)
+		snprintf(directory, sizeof(directory), "dev-nbd%dp%d.swap.d", index, partition);
+	else
+		snprintf(directory, sizeof(directory), "dev-nbd%d.swap.d", index);
+	make_link(self, directory, "nbd-attach.conf", NBD_ATTACH_UNITDIR "/nbd-attach-swap-order.conf");
+}
+
 /* A mount by UUID names no device: remote-fs.target has the disk attached for it. One by device, automounts and crypttab too, pulls it
  * in through the device's own unit, and fails with it: nofail says not to. */
 static void write_device(struct generator *self, int index, const struct tab_line *line)
@@ -102,8 +113,11 @@ static void write_device(struct generator *self, int index, const struct tab_lin
 		link_unit(self, directory, index);
 		link_order(self, index, partition);
 	}
-	if (line->swap)
+	if (line->swap) {
 		link_rights(self, index);
+		for (int partition = 0; partition <= PARTITIONS_MAX; partition++)
+			link_swap_order(self, index, partition);
+	}
 }
 
 static void write_devices(struct generator *self, const struct tab *tab)
