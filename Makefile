@@ -9,6 +9,8 @@ dracutdir   ?= $(prefix)/lib/dracut
 docdir      ?= $(prefix)/share/doc/nbd-attach
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 sysconfdir  ?= /etc
+unitdir     ?= $(prefix)/lib/systemd/system
+udevdir     ?= $(prefix)/lib/udev/rules.d
 DESTDIR     ?=
 BUILD       ?= build
 CC          ?= gcc
@@ -42,6 +44,7 @@ hardening_ld := -pie -fsanitize=address,undefined
 endif
 
 all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
+	     -DNBD_ATTACH_UNITDIR='"$(unitdir)"' \
 	     -DNBD_ATTACH_UNITDIR='"$(prefix)/lib/systemd/system"' \
 	     -Ilib -Ikmod-helpers -Inbd-attach -I$(BUILD) $(CPPFLAGS)
 
@@ -113,7 +116,7 @@ check-unit: tests ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan ## all tests that need no VM
-	$(Q)tests/run unit server hostile install
+	$(Q)tests/run unit server hostile install systemd
 
 .PHONY: check-vm
 check-vm: all $(peer_programs) $(peer_shims) ## the VM tests alone, on both kernels
@@ -127,6 +130,8 @@ check-boot: all ## a whole Debian with root or disks on NBD, every scenario; tes
 soak: all $(peer_programs) $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
 	$(Q)tests/vm/soak
 
+units := $(notdir $(wildcard systemd/nbd-attach*))
+
 .PHONY: install
 install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0755 $(BUILD)/nbd-attach $(DESTDIR)$(sbindir)/nbd-attach
@@ -136,6 +141,11 @@ install: all ## install below $(DESTDIR)$(prefix)
 	ln -sf $(sbindir)/nbd-attach $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
+	install -D -m 0644 kmod-helpers/udev/60-nbd-attach.rules $(DESTDIR)$(udevdir)/60-nbd-attach.rules
+	install -d $(DESTDIR)$(unitdir)
+	for unit in $(units); do sed 's,/usr/sbin/nbd-attach,$(sbindir)/nbd-attach,' "systemd/$$unit" >"$(DESTDIR)$(unitdir)/$$unit" && \
+		chmod 0644 "$(DESTDIR)$(unitdir)/$$unit" || exit 1; done
+	install -D -m 0644 docs/mount.md $(DESTDIR)$(docdir)/mount.md
 	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
 	install -D -m 0644 docs/nbd-attach-initramfs.7 $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7
 	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
@@ -151,7 +161,9 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
 		$(DESTDIR)$(mandir)/man5/nbdtab.5 $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator \
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
-		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
+		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
+		$(addprefix $(DESTDIR)$(unitdir)/,$(units)) \
+		$(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
 		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach)
 	rm -f $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7 $(DESTDIR)$(docdir)/boot.md
 	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach

@@ -97,11 +97,24 @@ static int check_openers(int index, struct error *err)
 	return rc;
 }
 
+/* Where other processes are hidden (a unit's sandbox) nobody is seen to hold the device, and it would be taken from under them. */
+static int check_sight(int index, struct error *err)
+{
+	char link[64];
+
+	if (access("/proc/1", F_OK) == 0 && (readlink("/proc/1/fd/0", link, sizeof(link)) >= 0 || errno != EACCES))
+		return 0;
+	error_set(err, ERROR_PERMISSION, EACCES, "who has /dev/nbd%d open cannot be seen from here", index);
+	return error_hint(err, -EACCES, "nbd-attach detach, run by root, can see it");
+}
+
 static int check_unused(int index, struct error *err)
 {
 	int64_t deadline_ms = monotonic_now_ms() + OPENER_PATIENCE_MS;
-	int rc;
+	int rc = check_sight(index, err);
 
+	if (rc)
+		return rc;
 	do {
 		rc = sysfs_check_unused(index, err);
 		if (rc)

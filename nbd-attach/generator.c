@@ -16,7 +16,7 @@
 #endif
 #define FSTAB_SIZE_MAX (1 << 20)
 #define LINES_MAX 40     /* the console is no place for more */
-#define DEVICES_MAX 256  /* each costs 17 links below /run */
+#define DEVICES_MAX 256  /* each costs up to 49 links below /run */
 #define PARTITIONS_MAX 15 /* what modprobe.d sets as max_part */
 
 struct generator {
@@ -46,18 +46,56 @@ static void say(struct generator *self, const char *fmt, ...)
 
 /* --- units */
 
-/* DIRECTORY/nbd-attach@nbdINDEX.service. systemd looks at the name alone; where the link points is for people. */
-static void link_unit(struct generator *self, const char *directory, int index)
+static void make_link(struct generator *self, const char *directory, const char *name, const char *target)
 {
 	char link[128];
 
-	snprintf(link, sizeof(link), "%s/nbd-attach@nbd%d.service", directory, index);
+	snprintf(link, sizeof(link), "%s/%s", directory, name);
 	if (!self->failed && (mkdirat(self->dir_fd, directory, 0755) == 0 || errno == EEXIST) &&
-	    (symlinkat(NBD_ATTACH_UNITDIR "/nbd-attach@.service", self->dir_fd, link) == 0 || errno == EEXIST))
+	    (symlinkat(target, self->dir_fd, link) == 0 || errno == EEXIST))
 		return;
 	if (!self->failed)
 		say(self, "%s/%s cannot be written: %s", self->dir, link, strerror(errno));
 	self->failed = true;
+}
+
+/* DIRECTORY/nbd-attach@nbdINDEX.service. systemd looks at the name alone; where the link points is for people. */
+static void link_unit(struct generator *self, const char *directory, int index)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "nbd-attach@nbd%d.service", index);
+	make_link(self, directory, name, NBD_ATTACH_UNITDIR "/nbd-attach@.service");
+}
+
+/* Stopping the disk stops what is mounted from a partition first only while this target is there (nbd-attach@.service). */
+static void link_order(struct generator *self, int index, int partition)
+{
+	char directory[64], name[64];
+
+	snprintf(directory, sizeof(directory), "dev-nbd%dp%d.device.wants", index, partition);
+	snprintf(name, sizeof(name), "blockdev@dev-nbd%dp%d.target", index, partition);
+	make_link(self, directory, name, NBD_ATTACH_UNITDIR "/blockdev@.target");
+}
+
+/* A supervisor that serves swap needs nothing of any disk, and for that more rights. */
+static void link_rights(struct generator *self, int index)
+{
+	char directory[64];
+
+	snprintf(directory, sizeof(directory), "nbd-attach@nbd%d.service.d", index);
+	make_link(self, directory, "swap.conf", NBD_ATTACH_UNITDIR "/nbd-attach-swap.conf");
+}
+
+static void link_swap_order(struct generator *self, int index, int partition)
+{
+	char directory[64];
+
+	if (partition)
+		snprintf(directory, sizeof(directory), "dev-nbd%dp%d.swap.d", index, partition);
+	else
+		snprintf(directory, sizeof(directory), "dev-nbd%d.swap.d", index);
+	make_link(self, directory, "nbd-attach.conf", NBD_ATTACH_UNITDIR "/nbd-attach-swap-order.conf");
 }
 
 /* A mount by UUID names no device: remote-fs.target has the disk attached for it. One by device, automounts and crypttab too, pulls it
@@ -73,6 +111,12 @@ static void write_device(struct generator *self, int index, const struct tab_lin
 	for (int partition = 1; partition <= PARTITIONS_MAX; partition++) {
 		snprintf(directory, sizeof(directory), "dev-nbd%dp%d.device.%s", index, partition, how);
 		link_unit(self, directory, index);
+		link_order(self, index, partition);
+	}
+	if (line->swap) {
+		link_rights(self, index);
+		for (int partition = 0; partition <= PARTITIONS_MAX; partition++)
+			link_swap_order(self, index, partition);
 	}
 }
 

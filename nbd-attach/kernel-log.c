@@ -6,13 +6,31 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define RECORD_SIZE 8193 /* CONSOLE_EXT_LOG_MAX: the kernel gives whole records or none */
 #define RECORDS_AT_ONCE 10000
 
+/* A unit that may not open the kernel's log gets it as its standard input (systemd/nbd-attach@.service). */
+static int open_standard_input(void)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(STDIN_FILENO, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 11))
+		return -1;
+	fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
 int kernel_log_open(struct kernel_log *log, int index)
 {
 	*log = (struct kernel_log){.fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), .index = index};
+	if (log->fd < 0)
+		log->fd = open_standard_input();
 	if (log->fd < 0)
 		return -errno;
 	/* What is older is of a former life of the device. */

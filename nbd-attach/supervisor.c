@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Process model: one supervisor a device. It is the only process that holds privilege for long, and it reads nothing from the
  * network: a negotiator (attempt.h) does, and hands over one validated struct and the armed socket. Here is one poll loop over
- *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it (not in an initrd: aloof.h);
+ *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it (not in an initrd: aloof.h); USR1 says that the
+ *    machine shuts down;
  *  - the control socket: status, resize;
  *  - the driver's notices of dead links (netlink multicast);
  *  - a duplicate of each link, for its hang-up only: the driver reads the data;
@@ -21,6 +22,7 @@
 #include "supervisor-log.h"
 #include "sysfs.h"
 #include "transport.h"
+#include "udev-wait.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -35,6 +37,9 @@
 #define STANDBY_MS 60000
 #define RENEW_PAUSE_MS 10000
 #define DETACH_PATIENCE_MS 10000
+#define SHUTDOWN_PATIENCE_MS 60000
+#define UDEV_PATIENCE_MS 3000
+#define FAILED_LINGER_SEC 3 /* what comes in while the device begins to fail has to be failed once more */
 
 int64_t supervisor_now_ms(void)
 {
@@ -49,6 +54,7 @@ static int open_signals(struct supervisor *self, struct error *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	self->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return self->signal_fd < 0 ? error_set(err, ERROR_OTHER, errno, "signalfd: %s", strerror(errno)) : 0;
@@ -57,22 +63,79 @@ static int open_signals(struct supervisor *self, struct error *err)
 /* --- being told to end: take the device along if nobody uses it, and otherwise leave it to the kernel rather than pull a disk from under
  * a file system (a unit's restart does just that) */
 
+struct detach_job {
+	int index;
+	enum detach_how how;
+};
+
 static int detach(const void *argument, struct error *err)
 {
+	const struct detach_job *job = argument;
 	char warning[256];
 	struct nbd_genl genl;
 	int rc = nbd_genl_open(&genl, err);
 
-	return rc ? rc : device_detach(&genl, *(const int *)argument, DETACH_IF_UNUSED, warning, sizeof(warning), err);
+	return rc ? rc : device_detach(&genl, job->index, job->how, warning, sizeof(warning), err);
 }
 
-static void start_detacher(struct supervisor *self)
+static void start_detacher(struct supervisor *self, enum detach_how how)
 {
+	struct detach_job job = {self->attachment->index, how};
 	struct error err;
 
-	if (task_start(&self->detacher, detach, &self->attachment->index, &err))
-		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", self->attachment->index, err.text);
+	if (task_start(&self->detacher, detach, &job, &err))
+		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", job.index, err.text);
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
+}
+
+/* The machine shuts down (nbd-attach-shutdown@.service). Whoever waits for a server that is away would hold that up for the whole
+ * dead-timeout. What is below the root file system or swap must not fail even now: the machine would not come to its end. */
+static void limit_outage(struct supervisor *self)
+{
+	struct nbd_genl_reconfigure params = {
+		.index = self->attachment->index,
+		.backend_identifier = self->attachment->backend,
+		.fd = -1,
+		.set_dead_conn_timeout = true,
+		.dead_conn_timeout_sec = SHUTDOWN_PATIENCE_MS / 1000,
+	};
+	struct fsm *fsm = &self->fsm;
+	int64_t limit_ms = SHUTDOWN_PATIENCE_MS;
+	struct error ignored;
+
+	if (self->attachment->options.root || self->shutting_down)
+		return;
+	self->shutting_down = true;
+	if (fsm->outage_since_ms >= 0)
+		limit_ms += supervisor_now_ms() - fsm->outage_since_ms;
+	if (fsm->config.dead_timeout_ms < 0 || limit_ms < fsm->config.dead_timeout_ms)
+		fsm->config.dead_timeout_ms = limit_ms;
+	nbd_genl_reconfigure(&self->attachment->genl, &params, &ignored); /* for what is still in use when we end */
+	supervisor_log(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
+		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
+}
+
+static void end(struct supervisor *self)
+{
+	self->end_after_outage = false;
+	if (fsm_is_serving(&self->fsm)) {
+		start_detacher(self, DETACH_IF_UNUSED);
+	} else if (self->shutting_down && self->fsm.phase == FSM_RUNNING) {
+		/* Somebody hangs in I/O, or the unmount would have come before this. Only we can end that before the driver's time is over. */
+		self->end_after_outage = true;
+		return;
+	} else if (self->shutting_down) {
+		/* It is of no use to anybody any more, but systemd would wait for its unit to disappear. */
+		start_detacher(self, DETACH_FORCED);
+	} else {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: its server is away, and what may not be written yet would be lost", self->attachment->index);
+	}
+	self->done = self->detacher.poll_fd < 0;
+}
+
+static bool is_outage_over(const struct supervisor *self)
+{
+	return fsm_is_serving(&self->fsm) || (self->fsm.phase == FSM_FAILED && time(NULL) - self->state_since >= FAILED_LINGER_SEC);
 }
 
 static void on_signal(struct supervisor *self)
@@ -81,12 +144,12 @@ static void on_signal(struct supervisor *self)
 
 	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) || self->detacher.poll_fd >= 0)
 		return;
+	if (info.ssi_signo == SIGUSR1) {
+		limit_outage(self);
+		return;
+	}
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
-	if (fsm_is_serving(&self->fsm))
-		start_detacher(self);
-	else
-		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: its server is away, and what may not be written yet would be lost", self->attachment->index);
-	self->done = self->detacher.poll_fd < 0;
+	end(self);
 }
 
 static void step_detacher(struct supervisor *self)
@@ -284,6 +347,8 @@ static void loop(struct supervisor *self)
 		supervisor_event(self, FSM_EV_TICK, 0);
 		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
 			supervisor_look_at_failed(self);
+		if (self->end_after_outage && is_outage_over(self))
+			end(self);
 		feed_watchdog(self);
 	}
 }
@@ -345,6 +410,8 @@ static int begin(struct supervisor *self, int index, struct error *err)
 	} else {
 		for (size_t i = 0; i < fd_count; i++)
 			close(fds[i].fd);
+		if (!rc && index >= 0)
+			state_remove(index); /* of a former attachment: udev's rules take it for this one's readiness */
 		if (!rc)
 			rc = attachment_open(attachment, index, err);
 	}
@@ -404,7 +471,6 @@ static void keep_for_a_successor(const struct supervisor *self)
 	const struct attachment *attachment = self->attachment;
 	char name[SD_FD_NAME_SIZE];
 
-	state_save(attachment);
 	if (!sd_store_available())
 		return;
 	sd_store_fd("netlink", nbd_genl_fd(&attachment->genl));
@@ -413,6 +479,16 @@ static void keep_for_a_successor(const struct supervisor *self)
 		if (attachment->links[i].fd >= 0)
 			sd_store_fd(name, attachment->links[i].fd);
 	}
+}
+
+/* From here on the device counts as ready. With an adopted one mostly nothing is new, and to look at it now would only hang udev if its server
+ * is away. */
+static void tell_udev(const struct attachment *attachment)
+{
+	if (attachment->adopted && udev_knows(attachment->index, attachment->backend))
+		return;
+	if (!udev_announce(attachment->index, UDEV_PATIENCE_MS))
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s", attachment->index, UDEV_PATIENCE_MS / 1000);
 }
 
 static void build_report(struct supervisor *self, struct supervisor_report *report)
@@ -449,6 +525,8 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	if (!message->rc && attachment->options.root)
 		message->rc = keep_aloof(self, &message->error);
 	if (!message->rc) {
+		state_save(attachment);
+		tell_udev(attachment);
 		build_report(self, message);
 		/* Before the front end is told, since it ends as soon as it is. */
 		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
