@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck disable=SC2317,SC2086 # functions are called by name; no device or directory here has spaces
+# shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
 # nbdtab, and the command for an initramfs: what it attaches, what it says while it waits, and what ends it.
 
