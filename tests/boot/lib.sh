@@ -278,7 +278,7 @@ boot() { # COMMAND-LINE...
 default_cmdline() {
     printf 'console=ttyS0 loglevel=6 panic=-1 oops=panic net.ifnames=0 random.trust_cpu=on mitigations=off '
     # Emulated beside other work, a clock or a timer that is measured once at boot may be far off: one VM counted 400 s in 80.
-    printf 'no_timer_check tsc=unstable clocksource=hpet '
+    printf 'no_timer_check tsc=unstable clocksource=hpet nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 '
     # Nobody audits, and each record costs a line of the slow port.
     printf 'audit=0 systemd.show_status=1 '
     [[ $LANE != local ]] || printf 'root=UUID=6e62642d-6174-4461-b368-206469736b21 ro '
