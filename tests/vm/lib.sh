@@ -287,7 +287,8 @@ clear_away() {
     [[ ! -d /sys/module/nf_tables ]] || nft flush ruleset
     [[ ! -d /sys/module/sch_netem ]] || tc qdisc del dev lo root 2>/dev/null || true
     sed -n 's|^[^ ]* \(/mnt[^ ]*\) .*|\1|p' /proc/mounts | sort -r | while read -r device; do
-        umount "$device" || umount -l "$device"
+        # One whose disk is away hangs.
+        timeout -s KILL 20 umount "$device" || umount -l "$device"
     done
     ! command -v dmsetup >/dev/null || [[ ! -e /dev/mapper/control ]] || dmsetup remove_all --force || true
     if [[ -e $state/pids ]]; then
