@@ -4,7 +4,7 @@
 # whatever is done to their supervisors, and are unmounted before they are detached and before the network goes.
 # shellcheck source=tests/boot/lib-disk.sh
 . "$top/tests/boot/lib-disk.sh"
-timeout=420
+timeout=600 clean_log=''
 new_root root
 for disk in part uuid label; do new_disk "$disk" 64; done
 partition "$work/part.disk"
@@ -66,10 +66,15 @@ guest() {
     systemctl start srv-part.mount
     check "the mount's start brings it back" eval 'is_up nbd0 && write_to /srv/part'
     systemctl stop nbd-attach@nbd1
-    check "stopped: what fstab has by UUID stays mounted, and its disk attached" eval 'is_attached nbd1 && write_to /srv/uuid'
-    check "... and the log says why" eval 'journal -u nbd-attach@nbd1 | grep "mounted on /srv/uuid"'
+    check "stopped: so is what fstab has by UUID" eval '! is_mounted_on /srv/uuid && wait_until 5 eval "! is_attached nbd1"'
+    systemctl start nbd-attach@nbd1 && systemctl start srv-uuid.mount
+    exec 9</srv/uuid/file
+    systemctl stop nbd-attach@nbd1
+    check "stopped while a file is open: the disk stays, mounted and attached" eval 'is_attached nbd1 && write_to /srv/uuid'
+    check "... and the log says why" eval 'journal -u nbd-attach@nbd1 | tail -n 6 | grep "mounted on /srv/uuid"'
+    exec 9<&-
     systemctl start nbd-attach@nbd1
-    check "started again: it is adopted" eval 'is_alive nbd1 && write_to /srv/uuid'
+    check "started again: it is adopted" eval 'is_alive nbd1 && [[ $(status_of nbd1 .adopted) == true ]] && write_to /srv/uuid'
     umount /srv/label
     exec 9</dev/nbd2
     systemctl stop nbd-attach@nbd2
@@ -81,14 +86,14 @@ guest() {
     systemctl start nbd-attach@nbd2
 
     systemctl isolate basic.target
-    check "isolated: remote file systems are unmounted" eval '! is_mounted_on /srv/part && ! is_mounted_on /srv/uuid'
-    check "... and the disks stay" eval 'is_up nbd0 && is_attached nbd0 && is_up nbd1 && is_attached nbd1'
+    check "isolated: the disks stay" eval 'is_up nbd0 && is_attached nbd0 && is_up nbd1 && is_attached nbd1'
     systemctl isolate multi-user.target
     wait_booted
-    check "back again: they are mounted" eval 'write_to /srv/part && write_to /srv/uuid && write_to /srv/label'
+    check "... and so does what is mounted" eval 'write_to /srv/part && write_to /srv/uuid && write_to /srv/label'
     journal | grep -E 'srv|nbd' >/dev/ttyS0
 }
 boot
+check "no error of a disk" no_errors
 for disk in nbd0 nbd1 nbd2; do
     check "$disk is detached before the network goes" before "Stopped.*Remote disk /dev/$disk" 'Stopped target.*[Nn]etwork(\.target| *- Network)?\.?'
 done

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154,SC2317 # variables of lib.sh, functions called by name
-# For scenarios of a second disk: on the host, what puts disks and their files there; guest_helpers are declared in the guest.
+# For scenarios of a second disk: on the host, what puts disks and their files there; guest/lib-disk.sh has what is of use inside.
 
 # The disks' lines in nbdtab: `tab nbd0 10809 [EXTRA-OPTIONS]`
 credentials=cacertfile=/etc/nbd-attach/ca-cert.pem,certfile=/etc/nbd-attach/client-cert.pem,keyfile=/etc/nbd-attach/client-key.pem
@@ -10,6 +10,7 @@ fstab_lines=('UUID=6e62642d-6174-4461-b368-206469736b21 / ext4 errors=remount-ro
 fstab() { fstab_lines+=("$*"); }
 # Write both files into the root; directories to mount on are made by systemd.
 put_tables() {
+    put root /usr/lib/nbd-attach-test/lib-disk.sh <"$top/tests/boot/guest/lib-disk.sh"
     printf '%s\n' "${tab_lines[@]}" | put root /etc/nbdtab
     printf '%s\n' "${fstab_lines[@]}" | put root /etc/fstab
     # What is under test may stop and isolate: not the test itself.
@@ -29,3 +30,5 @@ before() {
     echo "line ${first:-none}: $1; line ${second:-none}: $2"
     [[ -n $first && -n $second ]] && ((first < second))
 }
+# A disk that is detached is "shutting down sockets", too: so no clean_log in these scenarios, but this
+no_errors() { shows_not 'I/O error|EXT4-fs error|other side returned'; }
