@@ -121,6 +121,10 @@ check-host: all tests asan ## all tests that need no VM
 check-vm: all $(peer_shims) ## the VM tests alone, on both kernels
 	$(Q)tests/run vm
 
+.PHONY: check-boot
+check-boot: all ## a whole Debian with root or disks on NBD, every scenario; tests/boot/check NAME runs one
+	$(Q)BOOT_ALL=1 tests/run boot
+
 .PHONY: soak
 soak: all $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
 	$(Q)tests/vm/soak

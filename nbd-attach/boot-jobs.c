@@ -177,8 +177,8 @@ static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const 
 
 		tab_apply(&jobs->tab, entry, &job->options, match == MATCH_HOST);
 		take_uri_credentials(&job->target, known);
-		if (match > MATCH_HOST && !asked->port_given)
-			memcpy(job->target.hosts, known->hosts, sizeof(known->hosts));
+		for (size_t i = 0; match > MATCH_HOST && !asked->port_given && i < known->host_count; i++)
+			job->target.hosts[i].port = known->hosts[i].port;
 	}
 	job->options.port = asked->port_given || match > MATCH_HOST ? 0 : default_port;
 	if (options_adjust_target(&job->options, &job->target, err))

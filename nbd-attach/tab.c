@@ -77,6 +77,17 @@ static struct name find_name(const char *name)
 	return (struct name){name, MEANS_OPTION, name};
 }
 
+/* Do the words differ by one letter that is wrong, missing or too many? */
+static bool is_slip(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return (*a && *b && strcmp(a + 1, b + 1) == 0) || (*a && strcmp(a + 1, b) == 0) || (*b && strcmp(a, b + 1) == 0);
+}
+
+/* Is an unknown option one that somebody wrote who wished for TLS? */
 static bool is_about_tls(const char *name)
 {
 	static const char *const beginnings[] = {"tls", "psk", "cert", "cacert", "ca-", "key"};
@@ -84,7 +95,10 @@ static bool is_about_tls(const char *name)
 	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
 		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
 			return true;
-	return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].text && strncmp(names[i].text, "tls", 3) == 0 && is_slip(name, names[i].name))
+			return true;
+	return is_slip(name, "tls");
 }
 
 /* At boot, and for a supervisor, there is no directory that a relative name could be relative to. */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
+# boot: matrix local
+#
 # A machine with a root of its own and no NBD at all: that the builder and the runner work.
 new_root root
 on_hello() { echo "hello, $1"; }

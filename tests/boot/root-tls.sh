@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154 # functions are called by name; variables of lib.sh
+# boot: ci initramfs-tools dracut
 #
 # The root file system comes over TLS, and the server is killed once under load: what every change has to pass, in each lane on
 # each kernel. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:.
@@ -23,9 +24,6 @@ guest() {
     check "the kernel's log has no error of the disk" no_disk_errors
 }
 
-case $LANE in
-initramfs-tools) boot nbdroot=10.0.2.2/root root=/dev/nbd0 ;;
-dracut) boot root=nbd:10.0.2.2:root ;;
-esac
+boot "$(lane_cmdline)"
 check "the file system is clean" fsck_clean root
 check "nothing was written after the last flush" ends_flushed root

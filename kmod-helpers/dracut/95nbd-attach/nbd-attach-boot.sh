@@ -26,8 +26,8 @@ fi
 set -- ${server:+--dhcp-server "$server"} ${path:+--dhcp-root-path "$path"}
 
 NBD_DEVICES='' NBD_ROOT='' NBD_FSTYPE='' NBD_MOUNTOPTS='' NBD_NEEDS_DHCP=''
-plan=$(nbd-attach boot --plan "$@") || exit 1
-eval "$plan"
+# A line that cannot be read costs itself alone: the rest of the plan is printed.
+eval "$(nbd-attach boot --plan "$@" 2>/dev/null || :)"
 # Another interface may yet bring what is missing.
 [ -n "$NBD_DEVICES" ] && [ -z "$NBD_NEEDS_DHCP" ] || exit 1
 
@@ -35,11 +35,13 @@ eval "$plan"
 mkdir /run/nbd-attach.booting 2>/dev/null || exit 0
 modprobe -q nbd
 modprobe -q tls
-if ! nbd-attach boot "$@"; then
-    warn "nbd-attach: not all of \"$NBD_DEVICES\" could be attached"
+nbd-attach boot "$@" || warn "nbd-attach: not all that the boot asks for could be attached"
+for device in $NBD_DEVICES; do
+    [ -e "/sys/block/$device/pid" ] && continue
+    warn "nbd-attach: $device is not attached"
     rmdir /run/nbd-attach.booting
     exit 1
-fi
+done
 info "nbd-attach: attached $NBD_DEVICES"
 
 # A root that only DHCP has named is mounted by nobody yet.

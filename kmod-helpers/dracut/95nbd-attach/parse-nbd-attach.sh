@@ -8,9 +8,15 @@ NBD_DEVICES='' NBD_ROOT='' NBD_FSTYPE='' NBD_MOUNTOPTS='' NBD_NEEDS_DHCP=''
 case ${netroot-} in
 nbd:* | nbds:*) nbd_plan=$(nbd-attach boot --plan --dhcp-root-path "$netroot") ;;
 *) nbd_plan=$(nbd-attach boot --plan) ;;
-esac || warn "nbd-attach: the command line could not be understood"
+esac || warn "nbd-attach: the command line is not understood in all"
 eval "$nbd_plan"
 unset nbd_plan
+
+# Whose a root path is that DHCP has yet to tell, only netroot will know: nothing must wait for us until it asks.
+case "${root-}:${netroot-}" in
+dhcp*:nbd:* | dhcp*:nbds:*) ;;
+dhcp*) [ -n "$NBD_DEVICES" ] || NBD_NEEDS_DHCP='' ;;
+esac
 
 if [ -n "$NBD_DEVICES$NBD_NEEDS_DHCP" ]; then
     case "${root-}" in

@@ -8,8 +8,7 @@ command -v getarg >/dev/null || . /lib/dracut-lib.sh
 dir=${1-}
 [ -n "$dir" ] || exit 1
 NBD_DEVICES='' NBD_ROOT='' NBD_FSTYPE='' NBD_MOUNTOPTS=''
-plan=$(nbd-attach boot --plan 2>/dev/null) || exit 0
-eval "$plan"
+eval "$(nbd-attach boot --plan 2>/dev/null || :)"
 [ -n "$NBD_DEVICES" ] || exit 0
 
 forever() { # DEVICE

@@ -10,7 +10,7 @@ writer() { # NUMBER
     while [[ ! -e $acked/stop ]]; do
         i=$((i + 1))
         # 32 bytes, 128 times
-        printf -v text 'writer %03d line %011d..\n' "$1" "$i"
+        printf -v text 'writer %03d line %011d....\n' "$1" "$i"
         printf -v block '%s' "$text$text$text$text$text$text$text$text"
         block=$block$block$block$block$block$block$block$block
         # shellcheck disable=SC2320 # dd's
@@ -57,8 +57,10 @@ load_right() { # every acknowledged write is on the server, and nothing else
 # under_load COMMAND...
 under_load() {
     load_start
+    sleep 3
     "$@"
     goes_on 120
+    sleep 2
     load_stop
     load_right
     echo "$(acked_writes) synced writes"
