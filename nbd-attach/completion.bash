@@ -30,31 +30,33 @@ _nbd_attach_words()
 _nbd_attach()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=attach
-	local commands="attach detach status resize list info doctor"
+	local commands="attach boot detach status resize list info doctor"
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
 	local attach="--connections --timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only
-		--root --foreground --version"
+		--root"
+	local boot="--plan --files --cmdline --dhcp-server --dhcp-root-path"
 	local all="--json --verbose --help"
 	COMPREPLY=()
 
 	case $prev in
-	--tls-ca | --tls-cert | --tls-key | --tls-psk) _nbd_attach_files -f; return ;;
+	--tls-ca | --tls-cert | --tls-key | --tls-psk | --cmdline) _nbd_attach_files -f; return ;;
 	--tls-certificates) _nbd_attach_files -d; return ;;
 	--tls-min) _nbd_attach_words "1.2 1.3"; return ;;
 	--block-size | -b) _nbd_attach_words "512 1024 2048 4096"; return ;;
 	--tls-pin) _nbd_attach_words "sha256:"; return ;;
-	--tls-hostname) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); return ;;
+	--tls-hostname | --dhcp-server) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); return ;;
 	--tls-username | --tls-priority | --port | -p | --connect-timeout | --connections | -C) return ;;
 	--dead-timeout | --wait) _nbd_attach_words "infinity"; return ;;
-	--timeout | --io-timeout | --rekey-records) return ;;
+	--timeout | --io-timeout | --rekey-records | --dhcp-root-path) return ;;
 	esac
 	if [ "$COMP_CWORD" -gt 1 ] && [[ " $commands " = *" ${COMP_WORDS[1]} "* ]]; then
 		command=${COMP_WORDS[1]}
 	fi
 	if [[ $cur = -* ]]; then
 		case $command in
-		attach) _nbd_attach_words "$server $attach $all" ;;
+		attach) _nbd_attach_words "$server $attach --foreground --version $all" ;;
+		boot) _nbd_attach_words "$server $attach $boot $all" ;;
 		list | info) _nbd_attach_words "$server $all" ;;
 		detach) _nbd_attach_words "--force $all" ;;
 		status) _nbd_attach_words "--watch $all" ;;

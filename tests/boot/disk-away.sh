@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# boot: matrix local
 # shellcheck shell=bash disable=SC2034,SC2154
 # A server that is not there when the machine boots: nobody waits for it who does not need it, what waits says for what, and the disk is
 # mounted when the server comes.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# boot: matrix local
 # shellcheck shell=bash disable=SC2034,SC2154
 # Shutdown with data that cannot be written: the server is dead, then the network is down. It costs the minute that docs/mount.md says, and
 # what was not written; not the dead-timeout of ten minutes.

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# boot: matrix local 6.12
 # shellcheck shell=bash disable=SC2034,SC2154
 # docs/mount.md, block by block: what it says to write is written, what it says to run is run, and after a reboot all of it is there.
 # shellcheck source=tests/boot/lib-disk.sh
