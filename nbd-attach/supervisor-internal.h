@@ -47,6 +47,8 @@ struct supervisor {
 	struct resize resize;
 	struct task detacher;                 /* told to end: a child sees whether the device can be taken along */
 	int64_t detacher_until_ms;
+	bool shutting_down;                   /* the machine does */
+	bool end_after_outage;                /* told to end in an outage at shutdown */
 
 	const char *state;                     /* as told last */
 	time_t state_since;

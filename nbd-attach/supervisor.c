@@ -39,6 +39,7 @@
 #define DETACH_PATIENCE_MS 10000
 #define SHUTDOWN_PATIENCE_MS 60000
 #define UDEV_PATIENCE_MS 3000
+#define FAILED_LINGER_SEC 3 /* what comes in while the device begins to fail has to be failed once more */
 
 int64_t supervisor_now_ms(void)
 {
@@ -80,21 +81,51 @@ static void start_detacher(struct supervisor *self)
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
-/* The machine shuts down (nbd-attach-shutdown.service). Whoever waits for a server that is away would hold that up for the whole
+/* The machine shuts down (nbd-attach-shutdown@.service). Whoever waits for a server that is away would hold that up for the whole
  * dead-timeout. What is below the root file system or swap must not fail even now: the machine would not come to its end. */
 static void limit_outage(struct supervisor *self)
 {
+	struct nbd_genl_reconfigure params = {
+		.index = self->attachment->index,
+		.backend_identifier = self->attachment->backend,
+		.fd = -1,
+		.set_dead_conn_timeout = true,
+		.dead_conn_timeout_sec = SHUTDOWN_PATIENCE_MS / 1000,
+	};
 	struct fsm *fsm = &self->fsm;
 	int64_t limit_ms = SHUTDOWN_PATIENCE_MS;
+	struct error ignored;
 
-	if (self->attachment->options.root)
+	if (self->attachment->options.root || self->shutting_down)
 		return;
+	self->shutting_down = true;
 	if (fsm->outage_since_ms >= 0)
 		limit_ms += supervisor_now_ms() - fsm->outage_since_ms;
 	if (fsm->config.dead_timeout_ms < 0 || limit_ms < fsm->config.dead_timeout_ms)
 		fsm->config.dead_timeout_ms = limit_ms;
+	nbd_genl_reconfigure(&self->attachment->genl, &params, &ignored); /* for what is still in use when we end */
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
 		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
+}
+
+static void end(struct supervisor *self)
+{
+	self->end_after_outage = false;
+	if (fsm_is_serving(&self->fsm)) {
+		start_detacher(self);
+	} else if (self->shutting_down && self->fsm.phase == FSM_RUNNING) {
+		/* Somebody hangs in I/O, or the unmount would have come before this. Only we can end that before the driver's time is over. */
+		self->end_after_outage = true;
+		return;
+	} else {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: its server is away, and what may not be written yet would be lost", self->attachment->index);
+	}
+	self->done = self->detacher.poll_fd < 0;
+}
+
+static bool is_outage_over(const struct supervisor *self)
+{
+	return fsm_is_serving(&self->fsm) || (self->fsm.phase == FSM_FAILED && time(NULL) - self->state_since >= FAILED_LINGER_SEC);
 }
 
 static void on_signal(struct supervisor *self)
@@ -108,11 +139,7 @@ static void on_signal(struct supervisor *self)
 		return;
 	}
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
-	if (fsm_is_serving(&self->fsm))
-		start_detacher(self);
-	else
-		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: its server is away, and what may not be written yet would be lost", self->attachment->index);
-	self->done = self->detacher.poll_fd < 0;
+	end(self);
 }
 
 static void step_detacher(struct supervisor *self)
@@ -310,6 +337,8 @@ static void loop(struct supervisor *self)
 		supervisor_event(self, FSM_EV_TICK, 0);
 		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
 			supervisor_look_at_failed(self);
+		if (self->end_after_outage && is_outage_over(self))
+			end(self);
 		feed_watchdog(self);
 	}
 }

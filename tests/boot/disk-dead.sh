@@ -34,11 +34,11 @@ guest() {
 took() { console | sed -nE 's/^\[ *([0-9]+)\..*(shutdown begins|reboot: Power down).*/\1/p' | tail -n 2 | paste -s -d ' ' | awk '{ print $2 - $1 }'; }
 within() { seconds=$(took); echo "${seconds:-nothing} s"; [[ -n $seconds ]] && ((seconds <= $1)); }
 
-boot
+boot systemd.journald.forward_to_console=1
 note "the server dead: power-off after $(took) s"
 check "the server dead: the machine is off within two minutes" within 120
 serve_on 10809 data "${tls[@]}"
-boot
+boot systemd.journald.forward_to_console=1
 note "the network down: power-off after $(took) s"
 check "the network down: the machine is off within two minutes and a half" within 150
 check "the file system is sound" e2fsck -fy "$work/data.disk"
