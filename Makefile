@@ -44,6 +44,7 @@ hardening_ld := -pie -fsanitize=address,undefined
 endif
 
 all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
+	     -DNBD_ATTACH_UNITDIR='"$(unitdir)"' \
 	     -DNBD_ATTACH_UNITDIR='"$(prefix)/lib/systemd/system"' \
 	     -Ilib -Ikmod-helpers -Inbd-attach -I$(BUILD) $(CPPFLAGS)
 
