@@ -117,8 +117,12 @@ json_object *supervisor_status(struct supervisor *self)
 
 static void tell_failed(const struct supervisor *self)
 {
-	supervisor_log(LOG_CRIT, "/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: I/O fails from now on, and what was not written is lost (%s)",
-		self->attachment->index, (long long)self->attachment->options.dead_timeout_sec, self->reason);
+	if (self->shutting_down)
+		supervisor_log(LOG_CRIT, "/dev/nbd%d: the machine shuts down and the server is away: I/O fails from now on, and what was not written is lost (%s)",
+			self->attachment->index, self->reason);
+	else
+		supervisor_log(LOG_CRIT, "/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: I/O fails from now on, and what was not written is lost (%s)",
+			self->attachment->index, (long long)self->attachment->options.dead_timeout_sec, self->reason);
 }
 
 void supervisor_tell_state(struct supervisor *self)

@@ -63,21 +63,28 @@ static int open_signals(struct supervisor *self, struct error *err)
 /* --- being told to end: take the device along if nobody uses it, and otherwise leave it to the kernel rather than pull a disk from under
  * a file system (a unit's restart does just that) */
 
+struct detach_job {
+	int index;
+	enum detach_how how;
+};
+
 static int detach(const void *argument, struct error *err)
 {
+	const struct detach_job *job = argument;
 	char warning[256];
 	struct nbd_genl genl;
 	int rc = nbd_genl_open(&genl, err);
 
-	return rc ? rc : device_detach(&genl, *(const int *)argument, DETACH_IF_UNUSED, warning, sizeof(warning), err);
+	return rc ? rc : device_detach(&genl, job->index, job->how, warning, sizeof(warning), err);
 }
 
-static void start_detacher(struct supervisor *self)
+static void start_detacher(struct supervisor *self, enum detach_how how)
 {
+	struct detach_job job = {self->attachment->index, how};
 	struct error err;
 
-	if (task_start(&self->detacher, detach, &self->attachment->index, &err))
-		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", self->attachment->index, err.text);
+	if (task_start(&self->detacher, detach, &job, &err))
+		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", job.index, err.text);
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
@@ -112,11 +119,14 @@ static void end(struct supervisor *self)
 {
 	self->end_after_outage = false;
 	if (fsm_is_serving(&self->fsm)) {
-		start_detacher(self);
+		start_detacher(self, DETACH_IF_UNUSED);
 	} else if (self->shutting_down && self->fsm.phase == FSM_RUNNING) {
 		/* Somebody hangs in I/O, or the unmount would have come before this. Only we can end that before the driver's time is over. */
 		self->end_after_outage = true;
 		return;
+	} else if (self->shutting_down) {
+		/* It is of no use to anybody any more, but systemd would wait for its unit to disappear. */
+		start_detacher(self, DETACH_FORCED);
 	} else {
 		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: its server is away, and what may not be written yet would be lost", self->attachment->index);
 	}
