@@ -119,7 +119,7 @@ check-host: all tests asan ## all tests that need no VM
 	$(Q)tests/run unit server hostile install systemd
 
 .PHONY: check-vm
-check-vm: all $(peer_shims) ## the VM tests alone, on both kernels
+check-vm: all $(peer_programs) $(peer_shims) ## the VM tests alone, on both kernels
 	$(Q)tests/run vm
 
 .PHONY: check-boot
@@ -127,7 +127,7 @@ check-boot: all ## a whole Debian with root or disks on NBD, every scenario; tes
 	$(Q)BOOT_ALL=1 tests/run boot
 
 .PHONY: soak
-soak: all $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
+soak: all $(peer_programs) $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
 	$(Q)tests/vm/soak
 
 units := $(notdir $(wildcard systemd/nbd-attach*))
@@ -147,10 +147,13 @@ install: all ## install below $(DESTDIR)$(prefix)
 		chmod 0644 "$(DESTDIR)$(unitdir)/$$unit" || exit 1; done
 	install -D -m 0644 docs/mount.md $(DESTDIR)$(docdir)/mount.md
 	install -D -m 0644 README.md $(DESTDIR)$(docdir)/README.md
+	install -D -m 0644 docs/nbd-attach-initramfs.7 $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7
 	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
+	install -D -m 0644 docs/boot.md $(DESTDIR)$(docdir)/boot.md
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/hooks kmod-helpers/initramfs-tools/hooks/nbd-attach
 	install -D -m 0644 -t $(DESTDIR)$(initramfsdir)/conf-hooks.d kmod-helpers/initramfs-tools/conf-hooks.d/nbd-attach
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-top kmod-helpers/initramfs-tools/scripts/local-top/nbd-attach
+	install -D -m 0644 -t $(DESTDIR)$(prefix)/lib/nbd-attach kmod-helpers/initramfs/shutdown-limits.sh
 	install -D -m 0755 -t $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach kmod-helpers/dracut/95nbd-attach/*.sh
 	install -D -m 0644 -t $(DESTDIR)$(dracutdir)/dracut.conf.d kmod-helpers/dracut/nbd-attach.conf
 
@@ -163,7 +166,8 @@ uninstall: ## remove what install put there
 		$(addprefix $(DESTDIR)$(unitdir)/,$(units)) \
 		$(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
 		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach)
-	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach
+	rm -f $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7 $(DESTDIR)$(docdir)/boot.md
+	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach $(DESTDIR)$(prefix)/lib/nbd-attach
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay

@@ -176,7 +176,8 @@ static bool take_server(const struct source *source, const char *host, const cha
 		plan_error(source->plan, source->word, "the port is not a number from 1 to 65535");
 		return false;
 	}
-	if (target_parse_host(&attachment->target, host, export_name, &err) || (*port && target_set_port(&attachment->target, (uint16_t)number, &err))) {
+	if (target_parse_host(&attachment->target, host, export_name, &err) ||
+	    (*port && target_set_port(&attachment->target, (uint16_t)number, &err))) {
 		plan_error(source->plan, source->word, "%s", err.text);
 		return false;
 	}
@@ -436,8 +437,10 @@ static bool has_attachment(const struct boot_plan *plan, int index)
 	return false;
 }
 
-/* Where the root's server and export stand: WORD is for messages. Returns NULL when the root is none of ours, or when DHCP has to tell. */
-static const char *find_source(struct boot_plan *plan, const struct words *words, const struct device *device, const char *root_path, char word[WORD_MAX + 16])
+/* Where the root's server and export stand: WORD is for messages. Returns NULL when the root is none of ours, or when DHCP has to
+ * tell. */
+static const char *find_source(struct boot_plan *plan, const struct words *words, const struct device *device,
+	const char *root_path, char word[WORD_MAX + 16])
 {
 	bool debian = words->has_nbdroot || (device->index >= 0 && !has_attachment(plan, device->index));
 

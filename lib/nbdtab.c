@@ -65,7 +65,8 @@ static bool is_control(char c)
 	return ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
 }
 
-/* Cut LINE into fields, in place. Returns their number; one more than FIELDS_MAX when there are more, with the column of the first of these in *EXTRA. */
+/* Cut LINE into fields, in place. Returns their number; one more than FIELDS_MAX when there are more, with the column of the first of
+ * these in *EXTRA. */
 static size_t split_fields(char *line, struct field fields[FIELDS_MAX], unsigned *extra)
 {
 	size_t count = 0;
@@ -103,7 +104,8 @@ static void take_options(struct nbdtab *tab, struct nbdtab_entry *entry, const s
 			*end++ = 0;
 		equals = strchr(p, '=');
 		if (!*p || equals == p) {
-			nbdtab_note(tab, entry, column, true, "an option without a name%s", *p ? "" : ": a comma too many, or a blank after one");
+			nbdtab_note(tab, entry, column, true, "an option without a name%s",
+				*p ? "" : ": a comma too many, or a blank after one");
 			return;
 		}
 		if (entry->option_count == NBDTAB_OPTIONS_MAX) {
@@ -127,7 +129,8 @@ static const struct field *options_field(struct nbdtab_entry *entry, const struc
 	return &fields[3];
 }
 
-static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry, const struct field fields[FIELDS_MAX], size_t count, unsigned extra)
+static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry, const struct field fields[FIELDS_MAX], size_t count,
+	unsigned extra)
 {
 	const struct field *options;
 
@@ -144,14 +147,16 @@ static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry, const str
 		return;
 	}
 	if (count > FIELDS_MAX || (options == &fields[2] && fields[3].text)) {
-		nbdtab_note(tab, entry, count > FIELDS_MAX ? extra : fields[3].column, true, "a field too many: options have no blanks between them");
+		nbdtab_note(tab, entry, count > FIELDS_MAX ? extra : fields[3].column, true,
+			"a field too many: options have no blanks between them");
 		return;
 	}
 	if (options->text)
 		take_options(tab, entry, options);
 }
 
-/* What is wrong with the bytes of a line, whatever its fields are. The line is cut there: what stands before still tells whose line it is. */
+/* What is wrong with the bytes of a line, whatever its fields are. The line is cut there: what stands before still tells whose it
+ * is. */
 static void check_bytes(struct nbdtab *tab, struct nbdtab_entry *entry, size_t len, size_t control_at, unsigned char control)
 {
 	if (control_at < len)
@@ -190,7 +195,8 @@ static void take_line(struct nbdtab *tab, char *line, size_t len, unsigned numbe
 		return;
 	former = nbdtab_find(tab, entry.index);
 	if (former) {
-		nbdtab_note(tab, &entry, fields[0].column, false, "nbd%d has a line already, line %u, which is the one that counts", entry.index, former->line);
+		nbdtab_note(tab, &entry, fields[0].column, false, "nbd%d has a line already, line %u, which is the one that counts",
+			entry.index, former->line);
 		return;
 	}
 	if (tab->entry_count == NBDTAB_ENTRIES_MAX) {
@@ -205,7 +211,8 @@ static void take_line(struct nbdtab *tab, char *line, size_t len, unsigned numbe
 	tab->entries[tab->entry_count++] = entry;
 }
 
-/* The length without a comment (a '#' within a field is part of it, as for nbd-client), without blanks before it, and without the CR of a file that was edited elsewhere. */
+/* The length without a comment (a '#' within a field is part of it, as for nbd-client), without blanks before it, and without the
+ * CR of a file that was edited elsewhere. */
 static size_t cut_line(const char *line, size_t len)
 {
 	size_t i;

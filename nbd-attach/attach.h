@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Attaching one device: everything that the user may have got wrong is said before anything is begun; then the supervisor is forked and its
- * one answer awaited. */
+/* Attaching one device: everything that the user may have got wrong is said before anything is begun; then the supervisor is forked
+ * and its one answer awaited. */
 #ifndef NBDA_ATTACH_H
 #define NBDA_ATTACH_H
 #include "options.h"

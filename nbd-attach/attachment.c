@@ -90,7 +90,8 @@ static void name_server(const struct target *target, char *buf, size_t size)
 	if (!target->host_count)
 		snprintf(buf, size, "%s", target->socket_path);
 	else
-		snprintf(buf, size, strchr(host->name, ':') ? "[%s]:%u%s" : "%s:%u%s", host->name, host->port, target->host_count > 1 ? " and others" : "");
+		snprintf(buf, size, strchr(host->name, ':') ? "[%s]:%u%s" : "%s:%u%s", host->name, host->port,
+			target->host_count > 1 ? " and others" : "");
 }
 
 static void say_waiting(struct waiting *waiting, const struct attachment *attachment, int index, const struct error *err)

@@ -90,7 +90,8 @@ static const struct nbdtab_entry *find_bad_line(const struct boot_jobs *jobs, co
 
 		if (!entry->bad || !entry->host)
 			continue;
-		if (target_is_uri(entry->host) ? target_parse_uri(target, entry->host, &ignored) : target_parse_host(target, entry->host, NULL, &ignored))
+		if (target_is_uri(entry->host) ? target_parse_uri(target, entry->host, &ignored) :
+		    target_parse_host(target, entry->host, NULL, &ignored))
 			continue;
 		if (share_a_host(target, asked))
 			found = entry;
@@ -186,7 +187,8 @@ static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const 
 	bad = job->target.tls ? NULL : find_bad_line(jobs, &job->target);
 	if (!bad)
 		return 0;
-	return error_set(err, ERROR_USAGE, EINVAL, "%s:%u is about the same host and cannot be read: it may ask for TLS", jobs->tab.path, bad->line);
+	return error_set(err, ERROR_USAGE, EINVAL, "%s:%u is about the same host and cannot be read: it may ask for TLS",
+		jobs->tab.path, bad->line);
 }
 
 static void add_asked(struct boot_jobs *jobs, struct boot_attachment *asked, const struct options *defaults)

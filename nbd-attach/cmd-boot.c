@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `nbd-attach boot`: what the kernel's command line and the root lines of nbdtab ask for, each by a process of its own that tries until its
- * device is there. What nbdtab says of a server holds for what the command line says of it, too: the command line is public and short, so
+/* `nbd-attach boot`: what the kernel's command line and the root lines of nbdtab ask for, each by a process of its own that
+ * tries until its device is there. What nbdtab says of a server holds for what the command line says of it, too: the command line is public and short, so
  * credentials stand in nbdtab, and a host that nbdtab knows by TLS is never spoken to without. */
 #include "attach.h"
 #include "boot-cmdline.h"
@@ -109,7 +109,8 @@ static int print_system_trust(void)
 	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
 		if (access(bundles[i], F_OK) == 0)
 			return print_file(bundles[i], true);
-	fprintf(stderr, "nbd-attach: no bundle of the system's trusted authorities is found; install ca-certificates, or name one with tls-ca\n");
+	fprintf(stderr, "nbd-attach: no bundle of the system's trusted authorities is found; install ca-certificates, "
+		"or name one with tls-ca\n");
 	return ERROR_USAGE;
 }
 
@@ -176,8 +177,8 @@ static int attach_job(struct boot_job *job)
 		return 0;
 	}
 	if (!job->target.tls && job->target.host_count)
-		fprintf(stderr, "nbd-attach: nbd%d: not encrypted: whoever is on the way to %s can read and change this disk\n", job->index,
-			job->target.hosts[0].name);
+		fprintf(stderr, "nbd-attach: nbd%d: not encrypted: whoever is on the way to %s can read and change this disk\n",
+			job->index, job->target.hosts[0].name);
 	if (options_credentials(&job->options, &job->target, &creds, &err)) /* what no attempt will cure */
 		return report_error(&err);
 	tls_credentials_free(creds);
@@ -223,7 +224,8 @@ static int attach_all(struct boot_jobs *jobs)
 		status = status ? status : one;
 	}
 	if (jobs->plan->needs_dhcp) {
-		fprintf(stderr, "nbd-attach: the kernel's command line leaves the root's server to DHCP, which told none (--dhcp-server, --dhcp-root-path)\n");
+		fprintf(stderr, "nbd-attach: the kernel's command line leaves the root's server to DHCP, which told none "
+			"(--dhcp-server, --dhcp-root-path)\n");
 		status = status ? status : ERROR_USAGE;
 	}
 	return status;

@@ -178,12 +178,14 @@ static void check_fstab_line(struct generator *self, const struct tab *tab, cons
 	options = strtok_r(NULL, " \t\r", &rest) ? strtok_r(NULL, " \t\r", &rest) : NULL;
 	options = options ? options : (char *)"";
 	if (strstr(options, "x-systemd.requires=nbd-attach@"))
-		say(self, "%s:%u: leave x-systemd.requires=nbd-attach@... out: with it systemd unmounts the disk whenever the supervisor is restarted", path, number);
+		say(self, "%s:%u: leave x-systemd.requires=nbd-attach@... out: with it systemd unmounts the disk whenever "
+			"the supervisor is restarted", path, number);
 	index = parse_spec(spec);
 	entry = index >= 0 ? nbdtab_find(&tab->nbdtab, index) : NULL;
 	if (!entry || tab_line(tab, entry)->root || (where && strcmp(where, "/") == 0) || has_option(options, "_netdev"))
 		return;
-	say(self, "%s:%u: %s is a disk on the network: add _netdev to its options, or local-fs.target waits for the network, which waits for local-fs.target",
+	say(self, "%s:%u: %s is a disk on the network: add _netdev to its options, or local-fs.target waits for the network, "
+		"which waits for local-fs.target",
 		path, number, spec);
 }
 

@@ -87,8 +87,6 @@ enum kernel_log_event kernel_log_parse(const char *record, int index, int *error
 	at += strcspn(at, ";\n");
 	if (!skip_prefix(&at, ";block nbd") || !take_number(&at, &device) || device != index || !skip_prefix(&at, ": "))
 		return KERNEL_LOG_OTHER;
-	if (skip_prefix(&at, "Connection timed out"))
-		return KERNEL_LOG_TIMEOUT;
 	if (skip_prefix(&at, "Possible stuck request"))
 		return KERNEL_LOG_STUCK;
 	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) || *at != ')')
@@ -102,9 +100,6 @@ static bool count(struct kernel_log *log, const char *record)
 	switch (kernel_log_parse(record, log->index, &log->last_error)) {
 	case KERNEL_LOG_ERROR_REPLY:
 		log->error_replies++;
-		return true;
-	case KERNEL_LOG_TIMEOUT:
-		log->timeouts++;
 		return true;
 	case KERNEL_LOG_STUCK:
 		log->stuck++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's log, for what the driver tells nobody else: that the server answered a request with an error, and that a request
- * timed out, or waits for long. The kernel limits how often it says so (10 times in 5 s): the counts are "at least so many". */
+ * waits for long. The kernel limits how often it says so (10 times in 5 s): the counts are "at least so many". */
 #ifndef NBDA_KERNEL_LOG_H
 #define NBDA_KERNEL_LOG_H
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 struct kernel_log {
 	int fd; /* -1: cannot be read, and nothing is counted. Readable at whatever the kernel says: read it when there is a reason to */
 	int index;
-	uint64_t error_replies, timeouts, stuck;
+	uint64_t error_replies, stuck;
 	int last_error; /* of the last error reply, as it came from the server; NBD's numbers are Linux's errno */
 };
 
@@ -20,7 +20,7 @@ int kernel_log_open(struct kernel_log *log, int index);
 bool kernel_log_read(struct kernel_log *log);
 void kernel_log_close(struct kernel_log *log);
 
-enum kernel_log_event { KERNEL_LOG_OTHER, KERNEL_LOG_ERROR_REPLY, KERNEL_LOG_TIMEOUT, KERNEL_LOG_STUCK };
+enum kernel_log_event { KERNEL_LOG_OTHER, KERNEL_LOG_ERROR_REPLY, KERNEL_LOG_STUCK };
 /* One record as /dev/kmsg gives it (a string). ERROR is set for an error reply only. */
 enum kernel_log_event kernel_log_parse(const char *record, int index, int *error);
 

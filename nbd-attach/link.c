@@ -56,6 +56,11 @@ int link_prepare(struct link *link, struct error *err)
 	return 0;
 }
 
+static bool has_encrypted(const struct link *link, const struct link_sample *now)
+{
+	return now->transmitted > link->base_transmitted && now->received > link->base_received;
+}
+
 bool link_has_moved(const struct link *link)
 {
 	struct link_sample now;
@@ -63,7 +68,7 @@ bool link_has_moved(const struct link *link)
 	if (link_sample(link, &now) < 0)
 		return false;
 	if (link->tls.version)
-		return now.transmitted > link->base_transmitted && now.received > link->base_received;
+		return has_encrypted(link, &now);
 	return now.sent_bytes > link->base_sent_bytes && now.received_bytes > link->base_received_bytes;
 }
 
@@ -75,7 +80,7 @@ int link_prove(struct link *link, struct error *err)
 		return 0;
 	if (link_sample(link, &now) < 0)
 		return error_set(err, ERROR_KERNEL, EIO, "the kernel does not tell the link's record numbers");
-	link->proven = now.transmitted > link->base_transmitted && now.received > link->base_received;
+	link->proven = has_encrypted(link, &now);
 	if (link->proven || now.sent_bytes <= link->base_sent_bytes || now.transmitted > link->base_transmitted)
 		return 0;
 	shutdown(link->fd, SHUT_RDWR);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The actions of the state function, and the events that they and what they started lead to. */
 #include "supervisor-internal.h"
+#include "aloof.h"
 #include "sd-notify.h"
 #include "sock-destroy.h"
 #include "state-file.h"
@@ -192,6 +193,16 @@ static void hand_over(struct supervisor *self, unsigned at)
 	enqueue_outcome(self, FSM_EV_HANDED_OVER, at);
 }
 
+static void start_probe(struct supervisor *self)
+{
+	struct probe probe = attachment_probe(self->attachment);
+	struct error err;
+
+	/* One that hangs from a former link will be done by this one as well as a new one would. */
+	if (self->probe.poll_fd < 0 && probe_start(&self->probe, &probe, &err))
+		supervisor_note(self, LOG_ERR, "cannot prove the new link: ", &err);
+}
+
 /* Was the new link dropped by the driver (kernel fact 4)? With one link the same socket can simply be offered again: where the slot is
  * taken, by it or by another, that does nothing. With several it might end up in two slots. */
 static void recheck(struct supervisor *self, unsigned at)
@@ -201,6 +212,12 @@ static void recheck(struct supervisor *self, unsigned at)
 	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .fd = link->fd};
 	struct link_sample now;
 
+	if (link_has_moved(link) && link_prove(link, NULL) == 0) {
+		enqueue_outcome(self, FSM_EV_PROVEN, at);
+		return;
+	}
+	if (aloof_is_entered())
+		start_probe(self);
 	if ((link->local.ss_family == AF_UNSPEC && attachment->link_count > 1) || (link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes))
 		return;
 	if (attachment->link_count > 1)
@@ -209,14 +226,12 @@ static void recheck(struct supervisor *self, unsigned at)
 		enqueue_outcome(self, FSM_EV_GONE, at);
 }
 
-static void start_probe(struct supervisor *self)
+/* What waits will be sent again, and prove the link. Under swap, memory for another process may have to wait for just that: there the probe
+ * is for when nothing has moved at the first look (recheck). */
+static void prove(struct supervisor *self)
 {
-	struct probe probe = attachment_probe(self->attachment);
-	struct error err;
-
-	/* One that hangs from a former link will be done by this one as well as a new one would. */
-	if (self->probe.poll_fd < 0 && probe_start(&self->probe, &probe, &err))
-		supervisor_note(self, LOG_ERR, "cannot prove the new link: ", &err);
+	if (!aloof_is_entered() || self->fsm.trial)
+		start_probe(self);
 }
 
 static void drop_link(struct supervisor *self, unsigned at)
@@ -269,7 +284,7 @@ static void carry_out(struct supervisor *self, const struct fsm_action *action)
 	case FSM_DROP_STANDBY: link_close(&self->standby); break;
 	case FSM_SHUT:         shut_link(self, action->link); break;
 	case FSM_HAND_OVER:    hand_over(self, action->link); break;
-	case FSM_PROVE:        start_probe(self); break;
+	case FSM_PROVE:        prove(self); break;
 	case FSM_RECHECK:      recheck(self, action->link); break;
 	case FSM_DROP_LINK:    drop_link(self, action->link); break;
 	case FSM_FAIL_DEVICE:  supervisor_fail_device(self); break;

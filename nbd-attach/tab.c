@@ -209,7 +209,8 @@ static int unix_target(struct target *target, const char *path, const char *expo
 	rc = target_parse_host(target, "localhost", export_name, err); /* checks the export's name */
 	target->host_count = 0;
 	if (!rc && !text_copy(target->socket_path, sizeof(target->socket_path), path))
-		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "the path of the socket is longer than %zu bytes", sizeof(target->socket_path) - 1);
+		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "the path of the socket is longer than %zu bytes",
+			sizeof(target->socket_path) - 1);
 	return rc;
 }
 
@@ -246,7 +247,8 @@ static int entry_target(const struct nbdtab_entry *entry, const struct extras *e
 	return rc;
 }
 
-static void judge_option(struct tab *tab, struct nbdtab_entry *entry, const struct nbdtab_option *option, struct options *options, struct extras *extras)
+static void judge_option(struct tab *tab, struct nbdtab_entry *entry, const struct nbdtab_option *option,
+	struct options *options, struct extras *extras)
 {
 	bool quiet = *option->name == '_';
 	const char *name = option->name + quiet;
@@ -258,7 +260,8 @@ static void judge_option(struct tab *tab, struct nbdtab_entry *entry, const stru
 	if (rc == -ENOENT && !*err.text) {
 		/* A slip of the pen must not become a connection in clear. */
 		if (is_about_tls(name))
-			nbdtab_note(&tab->nbdtab, entry, option->column, true, "there is no option '%s', and it looks as if TLS were wished for", shown);
+			nbdtab_note(&tab->nbdtab, entry, option->column, true,
+				"there is no option '%s', and it looks as if TLS were wished for", shown);
 		else if (!quiet)
 			nbdtab_note(&tab->nbdtab, entry, option->column, false, "the unknown option '%s' is ignored", shown);
 	} else if (rc) {
@@ -408,7 +411,8 @@ static int no_line(const struct tab *tab, int index, struct error *err)
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s/dev/nbd%d", i ? ", " : "", tab->nbdtab.entries[i].index);
 	error_set(err, ERROR_USAGE, ENOENT, "%s has no line for /dev/nbd%d", tab->path, index);
 	if (!*list)
-		return error_hint(err, -ENOENT, "name the server: nbd-attach nbd%d HOST [EXPORT]; or add a line: nbd%d HOST EXPORT [OPTIONS]", index, index);
+		return error_hint(err, -ENOENT, "name the server: nbd-attach nbd%d HOST [EXPORT]; or add a line: nbd%d HOST EXPORT [OPTIONS]",
+			index, index);
 	return error_hint(err, -ENOENT, "it has lines for %s%s", list, used >= sizeof(list) - 16 ? " and others" : "");
 }
 

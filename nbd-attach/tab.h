@@ -21,8 +21,8 @@ struct tab {
 	struct tab_line *lines; /* one for each of nbdtab.entries */
 };
 
-/* Read and judge the file ($NBD_ATTACH_TAB, or TAB_PATH). What is wrong with a line goes to its notes, and makes the entry bad. -ENOENT: there
- * is no such file. TAB holds what options point at: keep it as long as they are used, then tab_free(). */
+/* Read and judge the file ($NBD_ATTACH_TAB, or TAB_PATH). What is wrong with a line goes to its notes, and makes the entry bad.
+ * -ENOENT: there is no such file. TAB holds what options point at: keep it as long as they are used, then tab_free(). */
 int tab_load(struct tab *tab, struct error *err);
 void tab_free(struct tab *tab);
 /* "FILE:LINE:COLUMN: TEXT". */
@@ -34,8 +34,8 @@ const struct tab_line *tab_line(const struct tab *tab, const struct nbdtab_entry
 /* Let the options of a line that is not bad act on OPTIONS, where those that were given already go first; with TLS_ONLY just those about
  * TLS. Only what tab_load() accepted is applied, so that this cannot fail. */
 void tab_apply(const struct tab *tab, const struct nbdtab_entry *entry, struct options *options, bool tls_only);
-/* One option by a name of nbdtab (nbd-client's or ours, with or without '_'): 0, -ENOENT when it is unknown, another -errno with ERR when it is not
- * acceptable. For lists of options that stand elsewhere. */
+/* One option by a name of nbdtab (nbd-client's or ours, with or without '_'): 0, -ENOENT when it is unknown, another -errno
+ * with ERR when it is not acceptable. For lists of options that stand elsewhere. */
 int tab_set_option(struct options *options, const char *name, const char *value, struct error *err);
 
 /* The target and the options by which DEVICE is attached according to the file: for `nbd-attach DEVICE`. Prints the notes. */

@@ -151,24 +151,13 @@ serve_on() { # PORT NAME [nbdkit's options]
     server_args[$name]=$(printf '%q ' "$@")
     start_server "$name"
 }
-listens() { [[ -n $(ss -Hltn "sport = :$1") ]]; } # PORT
 # The servers are known by files: hooks in the background start and stop them as well.
 start_server() { # NAME
-    local port=${server_port[$1]} args pid i
+    local args
     eval "args=(${server_args[$1]})"
-    nbdkit -f -i "$listen" -p "$port" "${args[@]}" --filter=log file "$work/$1.disk" \
-        logfile="$work/$1.nbd" logappend=true >>"$work/$1.nbdkit" 2>&1 3>&- &
-    pid=$!
-    # Nobody wants to read that it was killed.
-    disown "$pid"
-    echo "$pid" >"$work/$1.pid"
-    for ((i = 0; i < 100; i++)); do
-        ! listens "$port" || return 0
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.1
-    done
-    tail -n 5 "$work/$1.nbdkit"
-    return 1
+    # As a daemon: in the foreground it would end with the hook that started it.
+    nbdkit -P "$work/$1.pid" -i "$listen" -p "${server_port[$1]}" "${args[@]}" --filter=log file "$work/$1.disk" \
+        logfile="$work/$1.nbd" logappend=true >>"$work/$1.nbdkit" 2>&1 3>&- || { tail -n 5 "$work/$1.nbdkit"; return 1; }
 }
 # stop_server NAME [SIGNAL]: by default as a crash would
 stop_server() {
@@ -269,7 +258,7 @@ boot() { # COMMAND-LINE...
     exec {from_guest}<>"$work/line.out" {to_guest}<>"$work/line.in"
     [[ $LANE != local ]] || net+=(-drive "if=virtio,format=raw,file=$work/root.disk")
     # shellcheck disable=SC2086 # the command line is words
-    timeout -k 5 "$timeout" qemu-system-x86_64 "${accel_options[@]}" -machine q35 -smp 1 -m "$memory" \
+    qemu-system-x86_64 "${accel_options[@]}" -machine q35 -smp 1 -m "$memory" \
         -nodefaults -no-user-config -no-reboot -display none -rtc base=utc \
         -chardev "file,id=console,path=$work/console,append=on" -device isa-serial,chardev=console \
         -chardev "pipe,id=line,path=$work/line" -device isa-serial,chardev=line \
@@ -278,7 +267,7 @@ boot() { # COMMAND-LINE...
         -kernel "$image/$SERIES/vmlinuz" -initrd "$work/initrd.cpio" \
         -append "$(default_cmdline) $*" </dev/null >"$work/qemu.log" 2>&1 &
     qemu_pid=$!
-    follow_guest
+    follow_guest $((started + timeout))
     wait "$qemu_pid" || status=$?
     qemu_pid=''
     exec {from_guest}>&- {to_guest}>&-
@@ -289,20 +278,24 @@ boot() { # COMMAND-LINE...
 default_cmdline() {
     printf 'console=ttyS0 loglevel=6 panic=-1 oops=panic net.ifnames=0 random.trust_cpu=on mitigations=off '
     # Emulated beside other work, a clock or a timer that is measured once at boot may be far off: one VM counted 400 s in 80.
-    printf 'no_timer_check tsc=unstable clocksource=hpet '
+    printf 'no_timer_check tsc=unstable clocksource=hpet nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 '
     # Nobody audits, and each record costs a line of the slow port.
     printf 'audit=0 systemd.show_status=1 '
     [[ $LANE != local ]] || printf 'root=UUID=6e62642d-6174-4461-b368-206469736b21 ro '
 }
 
-follow_guest() {
+follow_guest() { # DEADLINE
     local line part='' status
     done_said=''
     while kill -0 "$qemu_pid" 2>/dev/null || [[ -n $part ]]; do
         status=0
         IFS= read -r -t 0.5 -u "$from_guest" line || status=$?
         part+=$line
-        [[ $status -eq 0 ]] || { kill -0 "$qemu_pid" 2>/dev/null || part=''; continue; }
+        if [[ $status -ne 0 ]]; then
+            kill -0 "$qemu_pid" 2>/dev/null || part=''
+            ((SECONDS < $1)) || kill -KILL "$qemu_pid" 2>/dev/null || true
+            continue
+        fi
         line=${part%$'\r'} part=''
         printf '%s %s\n' "$(date +%T)" "$line" >>"$work/lines"
         case $line in

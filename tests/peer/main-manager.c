@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* manager COMMAND [ARGUMENT...]: stands in for a service manager where none runs. It has a NOTIFY_SOCKET, keeps the descriptors that
+/* manager [--watchdog MS] COMMAND [ARGUMENT...]: stands in for a service manager where none runs. It has a NOTIFY_SOCKET, keeps the descriptors that
  * the command gives it, and when the command dies by a signal starts it again with them, as systemd does under Restart=on-abnormal
- * and FileDescriptorStoreMax=. Says on stdout "started PID", "ready", "status: TEXT", "stored NAME", "forgot NAME". Ends when the
+ * and FileDescriptorStoreMax=. Says on stdout "started PID", "ready", "status: TEXT", "stored NAME", "forgot NAME",
+ * "watchdog". Ends when the
  * command exits by itself, with its status; SIGTERM is passed on, and then nothing is started again. */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,7 @@ static struct stored store[STORE_MAX];
 static size_t stored_count;
 static char notify_path[64];
 static sigset_t handled;
+static const char *watchdog_ms; /* how often the command is to say that it is alive; it is only listened to */
 
 static int open_notify_socket(void)
 {
@@ -90,6 +92,8 @@ static void obey(char *message, const int *fds, size_t fd_count)
 			name = line + 7;
 		else if (strcmp(line, "READY=1") == 0)
 			puts("ready");
+		else if (strcmp(line, "WATCHDOG=1") == 0)
+			puts("watchdog");
 		else if (strncmp(line, "STATUS=", 7) == 0)
 			printf("status: %s\n", line + 7);
 	}
@@ -147,6 +151,14 @@ static pid_t start(char **argv)
 	setenv("NOTIFY_SOCKET", notify_path, 1);
 	if (stored_count)
 		pass_store();
+	if (watchdog_ms) {
+		char number[32];
+
+		snprintf(number, sizeof(number), "%s000", watchdog_ms);
+		setenv("WATCHDOG_USEC", number, 1);
+		snprintf(number, sizeof(number), "%d", (int)getpid());
+		setenv("WATCHDOG_PID", number, 1);
+	}
 	execvp(argv[0], argv);
 	fprintf(stderr, "manager: %s: %s\n", argv[0], strerror(errno));
 	_exit(127);
@@ -186,6 +198,11 @@ int main(int argc, char **argv)
 {
 	int notify_fd = open_notify_socket(), signal_fd;
 
+	if (argc > 3 && strcmp(argv[1], "--watchdog") == 0) {
+		watchdog_ms = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
 	if (argc < 2 || notify_fd < 0)
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);

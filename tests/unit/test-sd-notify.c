@@ -275,6 +275,44 @@ static void bad_counts_and_others_descriptors_are_left_alone(void **state)
 	close(FIRST_FD);
 }
 
+static void the_watchdog_is_fed_twice_as_often_as_is_asked(void **state)
+{
+	int fd;
+	char own[16];
+	const struct { const char *usec, *pid; int64_t ms; } table[] = {
+		{NULL, NULL, 0}, {"30000000", NULL, 15000}, {"30000000", own, 15000}, {"30000000", "1", 0}, {"30000000", "", 0}, {"30000000", "x", 0},
+		{"0", own, 0}, {"-1", own, 0}, {"", own, 0}, {"30s", own, 0}, {"1", own, 1}, {"1999", own, 1}, {"2000", own, 1}, {"4000", own, 2},
+		{"99999999999999999999", own, 0}, {NULL, own, 0},
+	};
+
+	(void)state;
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		unsetenv("WATCHDOG_USEC");
+		unsetenv("WATCHDOG_PID");
+		if (table[i].usec)
+			setenv("WATCHDOG_USEC", table[i].usec, 1);
+		if (table[i].pid)
+			setenv("WATCHDOG_PID", table[i].pid, 1);
+		assert_int_equal(sd_watchdog_ms(), table[i].ms);
+	}
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	sd_notify_watchdog();
+	assert_string_equal(receive(&fd), "WATCHDOG=1\n");
+	assert_int_equal(fd, -1);
+}
+
+/* One that reads nothing holds up nobody: its queue is full soon. */
+static void a_manager_that_hangs_is_not_waited_for(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		sd_notify_watchdog();
+		sd_notify_status("still here");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +322,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_that_could_say_more_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(abstract_addresses_work_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_a_manager_nothing_is_said, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_watchdog_is_fed_twice_as_often_as_is_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_manager_that_hangs_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(stored_descriptors_are_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_used_is_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_counts_and_others_descriptors_are_left_alone, setup, teardown),

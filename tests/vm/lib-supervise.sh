@@ -83,12 +83,12 @@ outage_ends() { echo "$outage_began $(now_ms)" >>"$state/outages"; }
 
 verified=(--rw=randrw --verify=crc32c --verify_fatal=1 --verify_backlog=256 --verify_state_save=0)
 
-# load NAME DEVICE FIO-ARGUMENT...: direct I/O at depth 16 in the background, until `load_ends NAME`
+# load NAME DEVICE FIO-ARGUMENT...: direct I/O at depth 16 in the background, until `load_ends NAME`; on $load_file, if that is set
 # A log that fio has to enlarge on the way stops it for seconds, which it then counts as its requests' latency.
 load() {
     local name=$1 device=$2
     shift 2
-    start "load_$name" fio --name="$name" --filename="$device" --direct=1 --ioengine=libaio --iodepth=16 --bs=4k \
+    start "load_$name" fio --name="$name" --filename="${load_file:-$device}" --direct=1 --ioengine=libaio --iodepth=16 --bs=4k \
         --time_based --runtime=36000 --eta=never --output="$state/$name.json" --output-format=json \
         --write_lat_log="$state/$name" --per_job_logs=0 --log_entries=200000 --log_unix_epoch=1 --disable_clat=1 --disable_slat=1 "$@"
     within 20 moves "$device" || fail "no I/O is done"

@@ -287,13 +287,15 @@ clear_away() {
     [[ ! -d /sys/module/nf_tables ]] || nft flush ruleset
     [[ ! -d /sys/module/sch_netem ]] || tc qdisc del dev lo root 2>/dev/null || true
     sed -n 's|^[^ ]* \(/mnt[^ ]*\) .*|\1|p' /proc/mounts | sort -r | while read -r device; do
-        umount "$device" || umount -l "$device"
+        # One whose disk is away hangs.
+        timeout -s KILL 20 umount "$device" || umount -l "$device"
     done
-    sed -n 's|^\(/dev/[^ ]*\) .*|\1|p' /proc/swaps | while read -r device; do swapoff "$device"; done
     ! command -v dmsetup >/dev/null || [[ ! -e /dev/mapper/control ]] || dmsetup remove_all --force || true
     if [[ -e $state/pids ]]; then
         while read -r pid; do kill_tree "$pid"; done <"$state/pids"
     fi
+    # Only now: what is swapped out has to fit into the memory.
+    sed -n 's|^\(/dev/[^ ]*\) .*|\1|p' /proc/swaps | while read -r device; do swapoff "$device"; done
     # Anything attached that the test left is taken down, its own way first.
     for device in /sys/block/nbd*/pid; do
         [[ -e $device ]] || continue

@@ -127,6 +127,29 @@ handed_on() {
     cat "$state/manager.out"
     grep -q '^forgot link-0' "$state/manager.out" || fail "the store was not cleared"
 }
+# A service manager that wants to hear of it does so, the server being there or not; any other hears nothing.
+watchdog() {
+    local count
+    make_disk
+    serve_nbdkit
+    start manager manager --watchdog 2000 nbd-attach $nbd localhost --port $tls_port "${tls[@]}" --foreground
+    within 30 grep -q '^ready' "$state/manager.out" || fail "it does not get ready"
+    sleep 6
+    count=$(grep -c '^watchdog' "$state/manager.out")
+    [[ $count -ge 4 && $count -le 9 ]] || fail "$count times in 6 s, and once in a second is right"
+    kill_server
+    sleep 5
+    [[ $(grep -c '^watchdog' "$state/manager.out") -ge $((count + 3)) ]] || fail "it says nothing while its server is away"
+    serve_nbdkit
+    becomes $nbd alive 15
+    detach $nbd
+    within 10 eval "! is_alive $manager_pid" || fail "it does not end"
+    start manager manager nbd-attach $nbd localhost --port $tls_port "${tls[@]}" --foreground
+    within 30 grep -q '^ready' "$state/manager.out" || fail "it does not get ready"
+    sleep 3
+    ! grep '^watchdog' "$state/manager.out" || fail "nobody wanted to hear of it"
+    detach $nbd
+}
 unwatched_is_detached() {
     make_disk
     serve_nbdkit
@@ -143,5 +166,6 @@ run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)"
 run_test "adopted while the server is away" without_server
 run_test "another export's device is not adopted, nor one that is watched" somebody_elses
 run_test "a service manager hands the sockets on to the next supervisor" handed_on
+run_test "a service manager's watchdog is fed" watchdog
 run_test "a device without supervisor is detached" unwatched_is_detached
 finish

@@ -29,7 +29,7 @@ installkernel() {
 
 install() {
     local file
-    inst_multiple nbd-attach sed mkdir ln rm
+    inst_multiple nbd-attach cat sed mkdir rmdir ln rm
     inst_multiple -o systemctl
     while IFS= read -r file; do
         if [[ ! -r $file ]]; then
@@ -42,7 +42,8 @@ install() {
         cp -L "$file" "$initdir$file"
         if [[ $file == /etc/nbdtab ]]; then chmod 0644 "$initdir$file"; else chmod 0600 "$initdir$file"; fi
     done < <(nbd-attach boot --files)
-    inst_simple -o /etc/hosts
+    inst_simple /usr/lib/nbd-attach/shutdown-limits.sh
+    [[ ! -e /etc/hosts ]] || inst_simple /etc/hosts
     if [[ ! -e $initdir/etc/nsswitch.conf ]]; then
         printf 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\n' >"$initdir/etc/nsswitch.conf"
     fi

@@ -65,6 +65,10 @@ dhcp*)
     ;;
 esac
 
+# shellcheck source=kmod-helpers/initramfs/shutdown-limits.sh
+. /usr/lib/nbd-attach/shutdown-limits.sh
+nbd_attach_shutdown_limits
+
 # At shutdown the devices are detached from the initramfs, when the root is no longer mounted.
 need_shutdown
 : >/run/nbd-attach.booted
