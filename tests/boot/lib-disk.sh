@@ -32,3 +32,6 @@ before() {
 }
 # A disk that is detached is "shutting down sockets", too: so no clean_log in these scenarios, but this
 no_errors() { shows_not 'I/O error|EXT4-fs error|other side returned'; }
+# From the beginning of the shutdown to power-off, in seconds by the machine's clock; the guest says when that is, by begin_shutdown
+took() { console | sed -nE 's/^\[ *([0-9]+)\..*(shutdown begins|reboot: Power down).*/\1/p' | tail -n 2 | paste -s -d ' ' | awk '{ print $2 - $1 }'; }
+within() { seconds=$(took); echo "${seconds:-nothing} s"; [[ -n $seconds ]] && ((seconds <= $1)); }
