@@ -151,9 +151,10 @@ static int put_sockets(struct nl_msg *msg, const int *fds, size_t count)
 
 static int put_reconfigure(struct nl_msg *msg, const struct nbd_genl_reconfigure *params)
 {
-	/* Never NBD_ATTR_TIMEOUT: it would reset the queue's io_timeout (kernel fact 6). */
+	/* NBD_ATTR_TIMEOUT only when it is asked for: it resets the queue's io_timeout (kernel fact 6). */
 	if (nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)params->index) < 0 ||
 		nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, params->backend_identifier) < 0 ||
+		(params->timeout_sec && nla_put_u64(msg, NBD_ATTR_TIMEOUT, params->timeout_sec) < 0) ||
 		(params->set_dead_conn_timeout && nla_put_u64(msg, NBD_ATTR_DEAD_CONN_TIMEOUT, params->dead_conn_timeout_sec) < 0) ||
 		(params->size_bytes && nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, params->size_bytes) < 0))
 		return -1;

@@ -37,10 +37,12 @@ struct nbd_genl_reconfigure {
 	int fd;                           /* for a slot whose socket is dead; -1: none. Success does not prove that it was taken (fact 4) */
 	bool set_dead_conn_timeout;
 	uint64_t dead_conn_timeout_sec;
+	uint64_t timeout_sec;             /* 0: as it is. For a device that nobody supervises any more: see below */
 	uint64_t size_bytes;              /* 0: as it is. Alone in its message, and only while nothing is in flight (fact 9) */
 };
 
-/* RECONFIGURE. Never names a timeout: that would reset the queue's io_timeout (kernel fact 6). -ENOTCONN (ERROR_BUSY) when the device
+/* RECONFIGURE. A timeout resets the queue's io_timeout (kernel fact 6), and lets the driver kill a link, so that a request on a dead one
+ * fails after the dead-connection timeout without anybody's help. -ENOTCONN (ERROR_BUSY) when the device
  * is not configured any more, or was disconnected and is only held open. */
 int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err);
 

@@ -38,6 +38,7 @@
 #define RENEW_PAUSE_MS 10000
 #define DETACH_PATIENCE_MS 10000
 #define SHUTDOWN_PATIENCE_MS 60000
+#define SHUTDOWN_IO_TIMEOUT_SEC 30
 #define UDEV_PATIENCE_MS 3000
 #define FAILED_LINGER_SEC 3 /* what comes in while the device begins to fail has to be failed once more */
 
@@ -92,16 +93,8 @@ static void start_detacher(struct supervisor *self, enum detach_how how)
  * dead-timeout. What is below the root file system or swap must not fail even now: the machine would not come to its end. */
 static void limit_outage(struct supervisor *self)
 {
-	struct nbd_genl_reconfigure params = {
-		.index = self->attachment->index,
-		.backend_identifier = self->attachment->backend,
-		.fd = -1,
-		.set_dead_conn_timeout = true,
-		.dead_conn_timeout_sec = SHUTDOWN_PATIENCE_MS / 1000,
-	};
 	struct fsm *fsm = &self->fsm;
 	int64_t limit_ms = SHUTDOWN_PATIENCE_MS;
-	struct error ignored;
 
 	if (self->attachment->options.root || self->shutting_down)
 		return;
@@ -110,9 +103,28 @@ static void limit_outage(struct supervisor *self)
 		limit_ms += supervisor_now_ms() - fsm->outage_since_ms;
 	if (fsm->config.dead_timeout_ms < 0 || limit_ms < fsm->config.dead_timeout_ms)
 		fsm->config.dead_timeout_ms = limit_ms;
-	nbd_genl_reconfigure(&self->attachment->genl, &params, &ignored); /* for what is still in use when we end */
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
 		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
+}
+
+/* Somebody uses the device still. When the machine shuts down, the network goes next: what is in flight then would wait for ever, since the
+ * driver by itself ends such a wait only where it has a timeout (kernel fact 6). */
+static void leave(struct supervisor *self, const char *why)
+{
+	struct nbd_genl_reconfigure params = {
+		.index = self->attachment->index,
+		.backend_identifier = self->attachment->backend,
+		.fd = -1,
+		.set_dead_conn_timeout = true,
+		.dead_conn_timeout_sec = SHUTDOWN_PATIENCE_MS / 1000,
+		.timeout_sec = SHUTDOWN_IO_TIMEOUT_SEC,
+	};
+	struct error err;
+
+	supervisor_log(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, why);
+	if (self->shutting_down && nbd_genl_reconfigure(&self->attachment->genl, &params, &err))
+		supervisor_log(LOG_WARNING, "%s", err.text);
+	self->done = true;
 }
 
 static void end(struct supervisor *self)
@@ -128,7 +140,7 @@ static void end(struct supervisor *self)
 		/* It is of no use to anybody any more, but systemd would wait for its unit to disappear. */
 		start_detacher(self, DETACH_FORCED);
 	} else {
-		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: its server is away, and what may not be written yet would be lost", self->attachment->index);
+		leave(self, "its server is away, and what may not be written yet would be lost");
 	}
 	self->done = self->detacher.poll_fd < 0;
 }
@@ -157,10 +169,8 @@ static void step_detacher(struct supervisor *self)
 	struct error err;
 	int rc = task_step(&self->detacher, &err);
 
-	if (rc < 0) {
-		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, err.text);
-		self->done = true;
-	}
+	if (rc < 0)
+		leave(self, err.text);
 	/* Detached: the hang-up of our links says so too, but here it is certain. */
 	if (rc == 0)
 		supervisor_event(self, FSM_EV_GONE, 0);
@@ -301,10 +311,8 @@ static void on_children(struct supervisor *self, const struct pollfd *fds)
 		supervisor_step_probe(self);
 	if (fds[SLOT_DETACHER].revents && self->detacher.poll_fd >= 0)
 		step_detacher(self);
-	if (self->detacher.poll_fd >= 0 && supervisor_now_ms() >= self->detacher_until_ms) {
-		supervisor_log(LOG_WARNING, "/dev/nbd%d stays: detaching takes too long", self->attachment->index);
-		self->done = true;
-	}
+	if (self->detacher.poll_fd >= 0 && supervisor_now_ms() >= self->detacher_until_ms)
+		leave(self, "detaching takes too long");
 	supervisor_resize_step(self);
 }
 

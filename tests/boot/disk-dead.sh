@@ -29,12 +29,8 @@ guest() {
     # A writer that will hang, as a service that logs to the disk would.
     systemd-run --quiet --unit=writer sh -c 'dd if=/dev/zero of=/srv/data/more bs=64k count=16 conv=fsync'
     sleep 8
-    echo "shutdown begins" >/dev/kmsg
+    begin_shutdown
 }
-# From the beginning of the shutdown to power-off, in seconds by the machine's clock
-took() { console | sed -nE 's/^\[ *([0-9]+)\..*(shutdown begins|reboot: Power down).*/\1/p' | tail -n 2 | paste -s -d ' ' | awk '{ print $2 - $1 }'; }
-within() { seconds=$(took); echo "${seconds:-nothing} s"; [[ -n $seconds ]] && ((seconds <= $1)); }
-
 boot
 note "the server dead: power-off after $(took) s"
 check "the server dead: the machine is off within two minutes" within 120

@@ -10,7 +10,6 @@ fstab_lines=('UUID=6e62642d-6174-4461-b368-206469736b21 / ext4 errors=remount-ro
 fstab() { fstab_lines+=("$*"); }
 # Write both files into the root; directories to mount on are made by systemd.
 put_tables() {
-    [[ ! -e /tmp/units/dev.sh ]] || { . /tmp/units/dev.sh; dev_put; } # XXX
     put root /usr/lib/nbd-attach-test/lib-disk.sh <"$top/tests/boot/guest/lib-disk.sh"
     printf '%s\n' "${tab_lines[@]}" | put root /etc/nbdtab
     printf '%s\n' "${fstab_lines[@]}" | put root /etc/fstab
@@ -33,3 +32,6 @@ before() {
 }
 # A disk that is detached is "shutting down sockets", too: so no clean_log in these scenarios, but this
 no_errors() { shows_not 'I/O error|EXT4-fs error|other side returned'; }
+# From the beginning of the shutdown to power-off, in seconds by the machine's clock; the guest says when that is, by begin_shutdown
+took() { console | sed -nE 's/^\[ *([0-9]+)\..*(shutdown begins|reboot: Power down).*/\1/p' | tail -n 2 | paste -s -d ' ' | awk '{ print $2 - $1 }'; }
+within() { seconds=$(took); echo "${seconds:-nothing} s"; [[ -n $seconds ]] && ((seconds <= $1)); }

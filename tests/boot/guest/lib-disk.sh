@@ -14,3 +14,4 @@ is_alive() { [[ $(status_of "$1" .state) == alive ]]; }
 pid_of() { show "$1" MainPID; }
 # Another supervisor than PID serves the device, and has it alive
 succeeded() { [[ $(pid_of "$1") != "$2" && $(pid_of "$1") != 0 ]] && is_up "$1" && is_alive "$1"; }
+begin_shutdown() { echo "shutdown begins" >/dev/kmsg; } # as the last thing
