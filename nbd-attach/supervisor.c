@@ -39,7 +39,7 @@
 #define DETACH_PATIENCE_MS 10000
 #define SHUTDOWN_PATIENCE_MS 60000
 #define SHUTDOWN_IO_TIMEOUT_SEC 30
-#define UDEV_PATIENCE_MS 3000
+#define UDEV_PATIENCE_MS 10000 /* a busy machine at boot; on a quiet one it takes some tens of ms */
 #define FAILED_LINGER_SEC 3 /* what comes in while the device begins to fail has to be failed once more */
 
 int64_t supervisor_now_ms(void)
