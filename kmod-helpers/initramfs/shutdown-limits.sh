@@ -9,7 +9,7 @@
 nbd_attach_shutdown_limits() {
 	for target in poweroff reboot; do
 		mkdir -p "/run/systemd/system/$target.target.d"
-		printf '[Unit]\nJobTimeoutSec=5min\nJobTimeoutAction=%s-force\n' "$target" >"/run/systemd/system/$target.target.d/50-nbd-attach.conf"
+		printf '[Unit]\nJobTimeoutSec=2min\nJobTimeoutAction=%s-force\n' "$target" >"/run/systemd/system/$target.target.d/50-nbd-attach.conf"
 	done
 	mkdir -p /run/systemd/system/multi-user.target.wants
 	cat >/run/systemd/system/nbd-attach-read-ahead.service <<-'END'
