@@ -87,14 +87,17 @@ verified=(--rw=randrw --verify=crc32c --verify_fatal=1 --verify_backlog=256 --ve
 # A log that fio has to enlarge on the way stops it for seconds, which it then counts as its requests' latency. And the clock that it
 # would read off the emulated CPU itself jumps by seconds: it is told to ask the kernel.
 load() {
-    local name=$1 device=$2
+    local name=$1 device=$2 before
     shift 2
+    before=$(completed "$device")
     start "load_$name" fio --name="$name" --filename="${load_file:-$device}" --direct=1 --ioengine=libaio --iodepth=16 --bs=4k \
         --time_based --runtime=36000 --eta=never --output="$state/$name.json" --output-format=json \
         --write_lat_log="$state/$name" --per_job_logs=0 --log_entries=200000 --log_unix_epoch=1 --clocksource=clock_gettime \
         --disable_clat=1 --disable_slat=1 "$@"
-    within 20 moves "$device" || fail "no I/O is done"
+    within 20 moved "$device" $((before + 16)) || fail "no I/O is done"
 }
+# moved DEVICE COUNT: more than so many requests are completed
+moved() { [[ $(completed "$1") -gt $2 ]]; }
 # moves DEVICE: I/O is completed on it
 moves() {
     local before
