@@ -94,10 +94,10 @@ load() {
         --time_based --runtime=36000 --eta=never --output="$state/$name.json" --output-format=json \
         --write_lat_log="$state/$name" --per_job_logs=0 --log_entries=200000 --log_unix_epoch=1 --clocksource=clock_gettime \
         --disable_clat=1 --disable_slat=1 "$@"
-    within 20 moved "$device" $((before + 16)) || fail "no I/O is done"
+    within 20 has_completed "$device" $((before + 16)) || fail "no I/O is done"
 }
-# moved DEVICE COUNT: more than so many requests are completed
-moved() { [[ $(completed "$1") -gt $2 ]]; }
+# has_completed DEVICE COUNT: more than so many requests are completed
+has_completed() { [[ $(completed "$1") -gt $2 ]]; }
 # moves DEVICE: I/O is completed on it
 moves() {
     local before

@@ -4,20 +4,8 @@
 #
 # Swap over TLS, under real need: half as much memory again as there is. The server is outside of this machine (tests/vm/host-server).
 
-# shellcheck source=tests/vm/lib-supervise.sh
-. /tests/lib-supervise.sh
-
-use_network() {
-    modprobe -a virtio_pci virtio_net
-    wait_until 10 test -e /sys/class/net/eth0 || fail "no network"
-    ip link set eth0 up
-    ip address replace 10.0.2.15/24 dev eth0
-}
-memory_mib() { echo $(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024)); }
-swapped_mib() { awk '/^SwapTotal/ { t = $2 } /^SwapFree/ { f = $2 } END { print int((t - f) / 1024) }' /proc/meminfo; }
-vmstat() { awk -v name="$1" '$1 == name { print $2 }' /proc/vmstat; }
-# What the machine outside is told.
-host() { echo "@host $*" >/dev/ttyS1; }
+# shellcheck source=tests/vm/lib-swap.sh
+. /tests/lib-swap.sh
 
 swaps_to() {
     use_network
