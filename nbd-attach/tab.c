@@ -265,7 +265,7 @@ static void judge_option(struct tab *tab, struct nbdtab_entry *entry, const stru
 		else if (!quiet)
 			nbdtab_note(&tab->nbdtab, entry, option->column, false, "the unknown option '%s' is ignored", shown);
 	} else if (rc) {
-		nbdtab_note(&tab->nbdtab, entry, option->column, rc < 0, "%s", err.text);
+		nbdtab_note(&tab->nbdtab, entry, option->column, rc < 0, "%s%s%s", err.text, *err.hint ? "; " : "", err.hint);
 	}
 }
 
@@ -291,7 +291,7 @@ static void judge_entry(struct tab *tab, struct nbdtab_entry *entry, struct tab_
 	if (!rc)
 		rc = attach_check_target(&line->target, &err);
 	if (rc)
-		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s", err.text);
+		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err.text, *err.hint ? "; " : "", err.hint);
 }
 
 /* --- the file */
@@ -390,7 +390,6 @@ void tab_apply(const struct tab *tab, const struct nbdtab_entry *entry, struct o
 	struct extras extras = {0};
 	struct error err;
 
-	(void)tab;
 	for (size_t i = 0; i < entry->option_count; i++) {
 		const char *name = entry->options[i].name + (*entry->options[i].name == '_');
 		const char *meant = find_name(name).text;
@@ -400,6 +399,9 @@ void tab_apply(const struct tab *tab, const struct nbdtab_entry *entry, struct o
 		if (!meant || !options_given(&before, meant))
 			set_option(options, &extras, name, entry->options[i].value, &err);
 	}
+	/* A page that cannot be read back costs a process its life: that is waited for, unless somebody said for how long. */
+	if (!tls_only && tab_line(tab, entry)->swap && !options_given(options, "dead-timeout"))
+		options->dead_timeout_sec = OPTION_INFINITE_SEC;
 }
 
 static int no_line(const struct tab *tab, int index, struct error *err)

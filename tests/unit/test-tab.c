@@ -76,6 +76,10 @@ static void swap_and_root_mean_root(void **state)
 	assert_true(options.root);
 	assert_true(tab.lines[0].swap);
 	assert_false(tab.lines[0].root);
+	assert_int_equal(options.dead_timeout_sec, OPTION_INFINITE_SEC);
+	tab_free(&tab);
+	apply(&tab, "nbd0 srv exp dead-timeout=99,swap\n", &options, &target);
+	assert_int_equal(options.dead_timeout_sec, 99);
 	tab_free(&tab);
 	apply(&tab, "nbd0 srv exp _root,_noauto,nofail\n", &options, &target);
 	assert_true(options.root);
@@ -198,6 +202,7 @@ static void notes(void **state)
 		{"nbd0 a:1,a:2 e port=7", 6, true, "given twice"},
 		{"nbd0 /run/x e", 6, true, "is not a host name"},
 		{"nbd0 host e unix", 6, true, "path of a socket"},
+		{"nbd0 /run/x e", 6, true, "add the option unix"},
 		{"nbd0 /run/x e unix,tls", 6, true, "for TCP only"},
 		{"nbd0 nbds://h/e export=x", 6, true, "names the export"},
 		{"nbd0 nbds://h/e?tls-psk-file=x", 6, true, "relative name"},
