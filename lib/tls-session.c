@@ -94,6 +94,10 @@ static int session_failed(struct tls_session *session, int rc, const char *when,
 		return hung_up(session, 0, when, err);
 	if (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)
 		return hung_up(session, saved ? saved : EIO, when, err);
+	if (rc == GNUTLS_E_INSUFFICIENT_CREDENTIALS && session->creds->psk) {
+		error_set(err, ERROR_TLS, EACCES, "the server wants to prove itself by a certificate, and only a pre-shared key was given");
+		return error_hint(err, -EACCES, "name its authority with --tls-ca in place of --tls-psk, or let the server use pre-shared keys");
+	}
 	error_set(err, ERROR_TLS, EPROTO, "TLS failed %s: %s", when, gnutls_strerror(rc));
 	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || (rc <= GNUTLS_E_PKCS11_ERROR && rc >= GNUTLS_E_PKCS11_REQUESTED_OBJECT_NOT_AVAILBLE))
 		return error_hint(err, -EPROTO, "a token's key is used by the unprivileged negotiator: let user nbd-attach (or nobody, where there is none) use the token");
