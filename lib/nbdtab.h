@@ -32,7 +32,7 @@ struct nbdtab_entry {
 struct nbdtab_note {
 	unsigned line, column;
 	bool bad;       /* the line is not used; else a warning */
-	char text[200]; /* one sentence, printable */
+	char text[320]; /* a sentence, and perhaps what to try; printable */
 };
 
 struct nbdtab {
