@@ -10,7 +10,7 @@ check() {
         nbd_attach_is_nbd() { [[ -e /sys/dev/block/$1/pid && $(readlink -f "/sys/dev/block/$1") == */nbd* ]]; }
         for_each_host_dev_and_slaves nbd_attach_is_nbd && return 0
         [[ $mount_needs ]] && return 255
-        [[ -n $(nbd-attach boot --files 2>/dev/null) ]] || return 255
+        [[ $(nbd-attach boot --plan --cmdline /dev/null 2>/dev/null) == *"NBD_DEVICES='nbd"* ]] || return 255
     fi
     return 0
 }
