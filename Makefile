@@ -8,7 +8,6 @@ initramfsdir ?= $(prefix)/share/initramfs-tools
 dracutdir   ?= $(prefix)/lib/dracut
 docdir      ?= $(prefix)/share/doc/nbd-attach
 bashcompdir ?= $(prefix)/share/bash-completion/completions
-sysconfdir  ?= /etc
 unitdir     ?= $(prefix)/lib/systemd/system
 udevdir     ?= $(prefix)/lib/udev/rules.d
 DESTDIR     ?=
@@ -45,7 +44,6 @@ endif
 
 all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
 	     -DNBD_ATTACH_UNITDIR='"$(unitdir)"' \
-	     -DNBD_ATTACH_UNITDIR='"$(prefix)/lib/systemd/system"' \
 	     -Ilib -Ikmod-helpers -Inbd-attach -I$(BUILD) $(CPPFLAGS)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))

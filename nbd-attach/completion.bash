@@ -56,7 +56,7 @@ _nbd_attach()
 	if [[ $cur = -* ]]; then
 		case $command in
 		attach) _nbd_attach_words "$server $attach --foreground --version $all" ;;
-		boot) _nbd_attach_words "$server $attach $boot $all" ;;
+		boot) _nbd_attach_words "$server $attach $boot --verbose --help" ;;
 		list | info) _nbd_attach_words "$server $all" ;;
 		detach) _nbd_attach_words "--force $all" ;;
 		status) _nbd_attach_words "--watch $all" ;;
