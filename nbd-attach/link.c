@@ -15,7 +15,8 @@ void link_init(struct link *link, struct attempt_result *result)
 {
 	socklen_t len = sizeof(link->local);
 
-	*link = (struct link){.fd = result->fd, .tls = result->tls, .proven = result->tls.version == 0, .since = time(NULL), .host_index = result->host_index};
+	*link = (struct link){.fd = result->fd, .tls = result->tls, .proven = result->tls.version == 0, .since = time(NULL), .host_index = result->host_index,
+		.size_bytes = result->export.size_bytes};
 	result->fd = -1;
 	memcpy(link->address, result->address, sizeof(link->address));
 	if (getsockname(link->fd, (struct sockaddr *)&link->local, &len) < 0 || (link->local.ss_family != AF_INET && link->local.ss_family != AF_INET6))

@@ -12,6 +12,7 @@ struct link {
 	char address[64];
 	uint32_t host_index;             /* of the target's hosts */
 	struct tls_info tls;
+	uint64_t size_bytes;             /* the export's, as this connection was told; 0: not known. Its server may hold to it to the end */
 	struct sockaddr_storage local, peer; /* by these another supervisor can find it; family 0: not TCP */
 	uint64_t base_sent_bytes, base_received_bytes; /* when the driver took over */
 	uint64_t base_transmitted, base_received;      /* record numbers then */

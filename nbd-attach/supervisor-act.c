@@ -113,7 +113,7 @@ static void accept_offer(struct supervisor *self, struct attempt_result *result,
 		attachment->export.size_bytes = size_bytes;
 		attachment->export_known = true;
 	}
-	if (grown && attachment->offered_size_bytes != result->export.size_bytes)
+	if (grown && attachment->offered_size_bytes != result->export.size_bytes && self->resize.state == RESIZE_NONE)
 		supervisor_log(LOG_NOTICE, "/dev/nbd%d: the export has grown from %llu to %llu bytes%s", attachment->index, (unsigned long long)size_bytes,
 			(unsigned long long)result->export.size_bytes, attachment->options.auto_resize ? "" : "; the device keeps its size until: nbd-attach resize");
 	attachment->offered_size_bytes = grown ? result->export.size_bytes : 0;

@@ -22,6 +22,7 @@ struct resize {
 	int client;           /* slot in control; -1: nobody waits for an answer */
 	uint64_t size_bytes;
 	int64_t until_ms;     /* QUIET; -1: for as long as it takes */
+	bool renewal_asked[FSM_LINKS_MAX];
 };
 
 struct supervisor {

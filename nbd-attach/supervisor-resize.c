@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Growing a device while it is in use. The size is told to the driver in a message of its own and only while nothing is in flight: the
+/* Growing a device while it is in use. First each connection is renewed that was told the old size when it was made: nbdkit holds to it, and
+ * answers with an error what lies beyond. Then the size is told to the driver in a message of its own and only while nothing is in flight: the
  * driver freezes the queue for it and waits for what is in flight under its own lock, and were a link to die just then, nothing could
  * be put right any more (kernel fact 9). */
 #include "supervisor-internal.h"
@@ -9,8 +10,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define QUIET_PATIENCE_MS 10000
+#define QUIET_PATIENCE_MS 15000
 #define QUIET_LOOK_MS 2
 
 void supervisor_resize_init(struct supervisor *self)
@@ -101,6 +103,7 @@ static void await_quiet(struct supervisor *self, uint64_t size_bytes, int64_t pa
 {
 	self->resize.state = RESIZE_QUIET;
 	self->resize.size_bytes = size_bytes;
+	memset(self->resize.renewal_asked, 0, sizeof(self->resize.renewal_asked));
 	self->resize.until_ms = patience_ms < 0 ? -1 : supervisor_now_ms() + patience_ms;
 }
 
@@ -143,11 +146,35 @@ static void step_asking(struct supervisor *self)
 	free(result);
 }
 
-/* Every link is alive, proven and idle. */
+static bool knows_size(const struct supervisor *self, unsigned at)
+{
+	return self->attachment->links[at].size_bytes >= self->resize.size_bytes || self->fsm.links[at].unshuttable;
+}
+
+/* In a moment without requests in flight, as for a new key; by force if there is none. */
+static int renew_links(struct supervisor *self, struct error *err)
+{
+	bool by_force = self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms - QUIET_PATIENCE_MS / 2;
+
+	for (unsigned i = 0; i < self->fsm.link_count; i++) {
+		const struct fsm_link *link = &self->fsm.links[i];
+
+		if (link->state != FSM_LINK_ALIVE || knows_size(self, i) || link->renew_now || (link->renew && !by_force))
+			continue;
+		if (self->resize.renewal_asked[i] && !link->renew && !link->unwatched)
+			return error_set(err, ERROR_SERVER, EINVAL, "%s told a new connection the old size", self->attachment->links[i].address);
+		self->resize.renewal_asked[i] = true;
+		supervisor_event(self, by_force ? FSM_EV_RENEW_NOW : FSM_EV_RENEW, i);
+		self->look_at_ms = supervisor_now_ms();
+	}
+	return 0;
+}
+
+/* Every link is alive, proven, idle, and one whose server knows of the new size. */
 static bool is_quiet(const struct supervisor *self)
 {
 	for (unsigned i = 0; i < self->fsm.link_count; i++)
-		if (self->fsm.links[i].state != FSM_LINK_ALIVE || !self->fsm.links[i].proven)
+		if (self->fsm.links[i].state != FSM_LINK_ALIVE || !self->fsm.links[i].proven || !knows_size(self, i))
 			return false;
 	return self->fsm.work != FSM_WORK_PROVE && !sysfs_in_flight(self->attachment->index);
 }
@@ -160,7 +187,9 @@ void supervisor_resize_step(struct supervisor *self)
 		step_asking(self);
 	if (self->resize.state != RESIZE_QUIET)
 		return;
-	if (is_quiet(self)) {
+	if (renew_links(self, &err)) {
+		fail(self, &err);
+	} else if (is_quiet(self)) {
 		grow(self);
 	} else if (self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms) {
 		error_set(&err, ERROR_BUSY, EBUSY, "/dev/nbd%d was not without requests in flight for a moment in %d s", self->attachment->index, QUIET_PATIENCE_MS / 1000);

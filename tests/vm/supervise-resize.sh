@@ -95,15 +95,20 @@ larger() {
     detach $nbd
 }
 # The server has not been away at all.
-resized_in_use() {
-    attached
+resized_in_use() { # OPTION...
+    local before
+    attached "$@"
     load load $nbd "${verified[@]}"
     truncate -s 128M "$state/disk"
     expect 0 timeout 30 nbd-attach resize $nbd
     [[ $(device_bytes $nbd) -eq $(mib 128) ]] || fail "it has $(device_bytes $nbd) bytes"
     moves $nbd || fail "I/O has stopped"
+    # A connection that was told the old size would be answered with an error beyond it.
+    assert_has $nbd '.renewals + .reconnects >= (.links | length)'
+    before=$(field $nbd '.renewals + .reconnects')
     load_ends load
     use_the_end
+    assert_has $nbd ".renewals + .reconnects == $before and .error_replies == 0"
     expect 0 timeout 30 nbd-attach resize $nbd
     [[ $(device_bytes $nbd) -eq $(mib 128) ]] || fail "it has $(device_bytes $nbd) bytes"
     detach $nbd
@@ -130,5 +135,6 @@ run_test "a disk that became read-only is refused" read_only
 run_test "a disk with larger blocks is refused" block_size
 run_test "a larger disk: the old size, until resize is asked for" larger
 run_test "resize while the server serves" resized_in_use
+run_test "the same with two connections" resized_in_use --connections 2
 run_test "--auto-resize" by_itself
 finish
