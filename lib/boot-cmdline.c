@@ -453,6 +453,7 @@ static bool has_attachment(const struct boot_plan *plan, int index)
 static const char *find_source(struct boot_plan *plan, const struct words *words, const struct device *device,
 	const char *root_path, char word[WORD_MAX + 16])
 {
+	bool names_dhcp = is_dhcp(words->nbdroot) || is_dhcp(words->root) || is_dhcp(words->netroot);
 	bool debian = words->has_nbdroot || (device->index >= 0 && !has_attachment(plan, device->index));
 
 	snprintf(word, WORD_MAX + 16, "root=%s", words->root);
@@ -464,8 +465,9 @@ static const char *find_source(struct boot_plan *plan, const struct words *words
 	snprintf(word, WORD_MAX + 16, "nbdroot=%s", words->nbdroot);
 	if (*words->nbdroot && !is_dhcp(words->nbdroot))
 		return words->nbdroot;
-	if (!debian && !is_dhcp(words->root) && !is_dhcp(words->netroot))
+	if (!debian && !names_dhcp)
 		return NULL;
+	plan->names_dhcp = names_dhcp;
 	if (!root_path) {
 		plan->needs_dhcp = true;
 		return NULL;

@@ -33,6 +33,7 @@ struct boot_plan {
 	/* The server or the root-path has to come from DHCP and was not given. Then ROOT_INDEX is known, or -1 with root=dhcp, and has no
 	 * attachment. */
 	bool needs_dhcp;
+	bool names_dhcp;           /* somebody wrote "dhcp"; else it is only that nobody wrote anything */
 	struct {
 		char text[320];    /* one sentence, which names the word */
 	} errors[BOOT_ERRORS_MAX];

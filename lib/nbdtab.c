@@ -191,8 +191,14 @@ static void take_line(struct nbdtab *tab, char *line, size_t len, unsigned numbe
 	control = (unsigned char)line[control_at];
 	line[control_at] = 0;
 	count = split_fields(line, fields, &extra);
-	if (take_device(tab, number, &fields[0], &entry.index))
+	if (take_device(tab, number, &fields[0], &entry.index)) {
+		entry.index = NBDTAB_NO_DEVICE;
+		entry.bad = true;
+		entry.host = count > 1 ? fields[1].text : NULL;
+		if (entry.host && tab->entry_count < NBDTAB_ENTRIES_MAX)
+			tab->entries[tab->entry_count++] = entry;
 		return;
+	}
 	former = nbdtab_find(tab, entry.index);
 	if (former) {
 		nbdtab_note(tab, &entry, fields[0].column, false, "nbd%d has a line already, line %u, which is the one that counts",

@@ -18,9 +18,11 @@ struct nbdtab_option {
 	unsigned column;   /* of the name; the first is 1 */
 };
 
+#define NBDTAB_NO_DEVICE (-1)
+
 struct nbdtab_entry {
 	unsigned line, device_column, host_column, export_column;
-	int index;               /* of /dev/nbdINDEX */
+	int index;               /* of /dev/nbdINDEX; NBDTAB_NO_DEVICE in a bad line that names none and yet a host */
 	const char *host;        /* as it stands there: a host, several, an NBD URI, a path; NULL only in a bad line */
 	const char *export_name; /* as it stands there; NULL when HOST is an NBD URI, which names it itself */
 	struct nbdtab_option *options;
@@ -37,7 +39,7 @@ struct nbdtab_note {
 
 struct nbdtab {
 	char *text; /* what the entries point into */
-	struct nbdtab_entry *entries; /* one a device: the first line of it */
+	struct nbdtab_entry *entries; /* one a device: the first line of it; and the bad lines without a device */
 	size_t entry_count;
 	struct nbdtab_note *notes;    /* in the order in which they were found */
 	size_t note_count, notes_dropped;

@@ -188,9 +188,9 @@ static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const 
 		return 0;
 	/* Another server, named by the command line or by DHCP, which anybody may answer, in the place of one that was to be verified. */
 	entry = nbdtab_find(&jobs->tab.nbdtab, asked->index);
-	if (entry && match < MATCH_DISK && !entry->bad && tab_line(&jobs->tab, entry)->target.tls) {
-		error_set(err, ERROR_USAGE, EINVAL, "%s:%u asks for TLS on nbd%d, and this server would be spoken to without", jobs->tab.path, entry->line,
-			asked->index);
+	if (entry && match < MATCH_DISK && (entry->bad || tab_line(&jobs->tab, entry)->target.tls)) {
+		error_set(err, ERROR_USAGE, EINVAL, "%s:%u %s for TLS on nbd%d, and this server would be spoken to without", jobs->tab.path, entry->line,
+			entry->bad ? "cannot be read and may ask" : "asks", asked->index);
 		return error_hint(err, -EINVAL, "name the server with nbds://, or take that line out");
 	}
 	bad = find_bad_line(jobs, &job->target);
@@ -266,6 +266,19 @@ static void add_lines(struct boot_jobs *jobs, const struct options *defaults)
 			add_line(jobs, &jobs->tab.nbdtab.entries[i], defaults);
 }
 
+/* root=/dev/nbd0 and no word of the server: what nbdtab has for it goes before what DHCP may have. Many a network has a root path for others,
+ * and anybody may answer there. */
+static void parse_cmdline(struct boot_jobs *jobs, const struct boot_input *input)
+{
+	struct boot_input without_dhcp = *input;
+
+	without_dhcp.dhcp_server = without_dhcp.dhcp_root_path = NULL;
+	boot_cmdline_parse(jobs->plan, &without_dhcp);
+	if (!jobs->has_tab || !jobs->plan->needs_dhcp || jobs->plan->names_dhcp || jobs->plan->root_index < 0 ||
+		!nbdtab_find(&jobs->tab.nbdtab, jobs->plan->root_index))
+		boot_cmdline_parse(jobs->plan, input);
+}
+
 int boot_jobs_make(struct boot_jobs *jobs, const struct boot_input *input, const struct options *defaults, struct error *err)
 {
 	int rc;
@@ -275,15 +288,15 @@ int boot_jobs_make(struct boot_jobs *jobs, const struct boot_input *input, const
 	jobs->jobs = calloc(BOOT_JOBS_MAX, sizeof(*jobs->jobs));
 	if (!jobs->plan || !jobs->jobs)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	boot_cmdline_parse(jobs->plan, input);
-	for (size_t i = 0; i < jobs->plan->error_count; i++)
-		refuse(jobs, "%s", jobs->plan->errors[i].text);
 	rc = tab_load(&jobs->tab, err);
 	jobs->has_tab = rc == 0;
 	if (jobs->has_tab)
 		tab_print_notes(&jobs->tab);
 	else if (rc != -ENOENT) /* who knows what it would say about TLS */
 		return rc;
+	parse_cmdline(jobs, input);
+	for (size_t i = 0; i < jobs->plan->error_count; i++)
+		refuse(jobs, "%s", jobs->plan->errors[i].text);
 	for (size_t i = 0; i < jobs->plan->attachment_count; i++)
 		add_asked(jobs, &jobs->plan->attachments[i], defaults);
 	if (jobs->has_tab)

@@ -410,7 +410,8 @@ static int no_line(const struct tab *tab, int index, struct error *err)
 	size_t used = 0;
 
 	for (size_t i = 0; i < tab->nbdtab.entry_count && used < sizeof(list) - 16; i++)
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s/dev/nbd%d", i ? ", " : "", tab->nbdtab.entries[i].index);
+		if (tab->nbdtab.entries[i].index != NBDTAB_NO_DEVICE)
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s/dev/nbd%d", used ? ", " : "", tab->nbdtab.entries[i].index);
 	error_set(err, ERROR_USAGE, ENOENT, "%s has no line for /dev/nbd%d", tab->path, index);
 	if (!*list)
 		return error_hint(err, -ENOENT, "name the server: nbd-attach nbd%d HOST [EXPORT]; or add a line: nbd%d HOST EXPORT [OPTIONS]",

@@ -23,9 +23,11 @@ static void write_file(const char *path, const char *text)
 	fclose(file);
 }
 
+static const char *dhcp_server, *dhcp_root_path;
+
 static void make_jobs(struct boot_jobs *jobs, const char *tab, const char *cmdline, const struct options *defaults)
 {
-	struct boot_input input = {.cmdline = cmdline, .size = strlen(cmdline)};
+	struct boot_input input = {.cmdline = cmdline, .size = strlen(cmdline), .dhcp_server = dhcp_server, .dhcp_root_path = dhcp_root_path};
 	struct options none;
 	struct error err = {0};
 
@@ -76,6 +78,7 @@ static void command_line_and_nbdtab(void **state)
 		{"nbd0 other exp\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
 		/* another server in the place of one that nbdtab wants verified */
 		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "", true},
+		{"nbd0 other exp cacertfile=/one,tlls\n", "nbdroot=srv,exp,nbd0", "", true},
 		{"nbd0 other exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
 		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd1", "nbd1 nbd://srv/exp", false},
 		{"nbd0 SRV exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
@@ -92,6 +95,8 @@ static void command_line_and_nbdtab(void **state)
 		{"nbd5 srv other tlls\n", "root=nbd://srv/exp", "", true},
 		{"nbd5 srv other bs=1\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
 		{"nbd5 elsewhere other tlls\n", "root=nbd://srv/exp", "nbd0 nbd://srv/exp", false},
+		{"ndb0 srv exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "", true},
+		{"ndb0 elsewhere exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
 		/* a port that the command line does not tell is the line's */
 		{"nbd0 srv exp port=10810\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv:10810/exp", false},
 		{"nbd0 srv exp port=10810,tls\n", "nbdroot=srv:10811/exp root=/dev/nbd0", "nbd0 nbds://srv:10811/exp", false},
@@ -126,6 +131,34 @@ static void command_line_and_nbdtab(void **state)
 		assert_true(jobs.refused || !jobs.plan->needs_dhcp);
 		boot_jobs_free(&jobs);
 	}
+}
+
+/* A network may have a root path for other machines. */
+static void nbdtab_before_dhcp(void **state)
+{
+	static const struct together table[] = {
+		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0", "nbd0 nbds://srv/exp ca=/ca", false},
+		{"nbd0 srv exp\n", "root=/dev/nbd0p1 ip=dhcp", "nbd0 nbd://srv/exp", false},
+		{"nbd1 srv exp\n", "root=/dev/nbd0", "nbd0 nbd://192.0.2.1/other", false},
+		{NULL, "root=/dev/nbd0", "nbd0 nbd://192.0.2.1/other", false},
+		/* unless DHCP is what was asked for */
+		{"nbd0 srv exp\n", "root=/dev/nbd0 nbdroot=dhcp", "nbd0 nbd://192.0.2.1/other", false},
+		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0 nbdroot=dhcp", "", true},
+	};
+
+	(void)state;
+	dhcp_server = "192.0.2.1";
+	dhcp_root_path = "nbd:192.0.2.1:other";
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct boot_jobs jobs;
+
+		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
+		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
+			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline, table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
+				jobs.refused ? " (refused)" : "", table[i].expect);
+		boot_jobs_free(&jobs);
+	}
+	dhcp_server = dhcp_root_path = NULL;
 }
 
 static void waits_for_ever_unless_told(void **state)
@@ -271,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(command_line_and_nbdtab),
+		cmocka_unit_test(nbdtab_before_dhcp),
 		cmocka_unit_test(waits_for_ever_unless_told),
 		cmocka_unit_test(plan_is_told_to_shells),
 		cmocka_unit_test(plan_is_safe_to_evaluate),
