@@ -80,7 +80,8 @@ static int write_configuration(const struct copy *copies, struct error *err)
 {
 	char path[64];
 
-	if (mkdir("etc", 0755) < 0)
+	/* Whatever the umask is: who reads this, the negotiator, has become nobody. */
+	if (mkdir("etc", 0755) < 0 || chmod("etc", 0755) < 0)
 		return failed("make /etc in memory", err);
 	for (size_t i = 0; i < CONFIGURATION_COUNT; i++) {
 		_cleanup_fd_ int fd = -1;
@@ -89,8 +90,7 @@ static int write_configuration(const struct copy *copies, struct error *err)
 			continue;
 		snprintf(path, sizeof(path), "etc/%s", configuration[i]);
 		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-		errno = ENOSPC;
-		if (fd < 0 || write(fd, copies[i].text, copies[i].length) != (ssize_t)copies[i].length)
+		if (fd < 0 || fchmod(fd, 0644) < 0 || write(fd, copies[i].text, copies[i].length) < 0)
 			return failed("copy the resolver's configuration", err);
 	}
 	return 0;
