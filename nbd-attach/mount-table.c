@@ -35,8 +35,10 @@ static int parse(char *line, struct mount_entry *entry)
 	path[strcspn(path, " ")] = 0;
 	type += 3;
 	len = strcspn(type, " \n");
-	if (*path != '/' || len == 0 || len >= sizeof(entry->type))
+	if (*path != '/' || len == 0)
 		return -EPROTO;
+	if (len >= sizeof(entry->type))
+		len = sizeof(entry->type) - 1; /* a FUSE program may choose it; none that is known to be no disk's is so long */
 	memcpy(entry->type, type, len);
 	entry->type[len] = 0;
 	unescape(path);

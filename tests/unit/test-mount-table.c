@@ -76,7 +76,7 @@ static void other_lines_are_refused(void **state)
 {
 	static const char *const bad[] = {
 		"x", "1 1 0:2 / / rw", "1 1 0:2 / / rw -\n", "1 1 0:2 / / rw - \n", "1 x 0:2 / / rw - ext4 x rw\n", "1 1 0:2 / relative rw - ext4 x rw\n",
-		"1 1 0:2 - ext4 x rw\n", "1 1 0:2 / / rw - a-type-of-more-than-thirty-two-letters x rw\n",
+		"1 1 0:2 - ext4 x rw\n",
 	};
 	struct mount_table table;
 
@@ -85,6 +85,19 @@ static void other_lines_are_refused(void **state)
 		assert_int_equal(read_text(&table, bad[i]), -EPROTO);
 		mount_table_free(&table);
 	}
+}
+
+/* Any user may mount by FUSE, and choose its name. */
+static void a_long_type_is_no_type_that_is_known(void **state)
+{
+	struct mount_table table;
+
+	(void)state;
+	assert_int_equal(read_text(&table, "1 1 0:2 / / rw - fuse.a-type-of-more-than-thirty-two-letters x rw\n2 1 0:3 / /a rw - tmpfs x rw\n"), 0);
+	assert_int_equal(table.count, 2);
+	assert_false(mount_type_is_diskless(table.entries[0].type));
+	assert_true(mount_type_is_diskless(table.entries[1].type));
+	mount_table_free(&table);
 }
 
 static void what_is_not_known_may_be_a_disk(void **state)
@@ -126,6 +139,7 @@ int main(void)
 		cmocka_unit_test(lines_are_read),
 		cmocka_unit_test(whatever_hangs_below_a_mount_is_within_it),
 		cmocka_unit_test(other_lines_are_refused),
+		cmocka_unit_test(a_long_type_is_no_type_that_is_known),
 		cmocka_unit_test(what_is_not_known_may_be_a_disk),
 		cmocka_unit_test(random_lines_do_no_harm),
 	};
