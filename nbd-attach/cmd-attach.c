@@ -34,7 +34,7 @@ static bool report_here(const struct supervisor_report *report, void *data)
 	return true;
 }
 
-/* With stderr until here, so that --verbose and libraries reach whoever waits; without it from here on. */
+/* With stderr until here, so that --verbose and libraries reach whoever waits; aloof_leave_terminal() takes it away. */
 static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -70,6 +71,32 @@ int control_open(struct control *control, int index, struct error *err)
 		return error_set(err, ERROR_OTHER, errno, "cannot listen on %s: %s", address.sun_path, strerror(errno));
 	control->fd = steal_fd(&fd);
 	return 0;
+}
+
+static char files_to_remove[2][64];
+static pid_t owner;
+
+static void remove_files(int signal_number)
+{
+	if (getpid() == owner) { /* a child may not have got to its own handling yet */
+		unlink(files_to_remove[0]);
+		unlink(files_to_remove[1]);
+	}
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+void control_close_on_signals(int index)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	struct sigaction action = {.sa_handler = remove_files, .sa_flags = SA_RESTART}, former;
+
+	owner = getpid();
+	snprintf(files_to_remove[0], sizeof(files_to_remove[0]), CONTROL_DIRECTORY "/nbd%d.lock", index);
+	snprintf(files_to_remove[1], sizeof(files_to_remove[1]), CONTROL_DIRECTORY "/nbd%d.sock", index);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &former) == 0 && former.sa_handler == SIG_DFL)
+			sigaction(signals[i], &action, NULL);
 }
 
 static void close_client(struct control *control, size_t at)

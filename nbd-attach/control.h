@@ -21,6 +21,9 @@ struct control {
 void control_init(struct control *control);
 /* Be the one supervisor of INDEX and listen: -EBUSY (ERROR_BUSY) when another one is. */
 int control_open(struct control *control, int index, struct error *err);
+/* A process that ends by SIGTERM, SIGINT or SIGHUP before it handles them takes its files along: a lock without an owner would make udev's
+ * rules take another client's disk for one that is not ready. Once, for the control of INDEX. */
+void control_close_on_signals(int index);
 /* No longer; descriptors are closed and the files removed. */
 void control_close(struct control *control, int index);
 /* Accept whoever waits; too many are turned away. */
