@@ -182,7 +182,8 @@ static void check_fstab_line(struct generator *self, const struct tab *tab, cons
 			"the supervisor is restarted", path, number);
 	index = parse_spec(spec);
 	entry = index >= 0 ? nbdtab_find(&tab->nbdtab, index) : NULL;
-	if (!entry || tab_line(tab, entry)->root || (where && strcmp(where, "/") == 0) || has_option(options, "_netdev"))
+	if (!entry || tab_line(tab, entry)->root || (where && strcmp(where, "/") == 0) || has_option(options, "_netdev") ||
+		has_option(options, "noauto"))
 		return;
 	say(self, "%s:%u: %s is a disk on the network: add _netdev to its options, or local-fs.target waits for the network, "
 		"which waits for local-fs.target",
