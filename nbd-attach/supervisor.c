@@ -132,8 +132,9 @@ static void end(struct supervisor *self)
 	self->end_after_outage = false;
 	if (fsm_is_serving(&self->fsm)) {
 		start_detacher(self, DETACH_IF_UNUSED);
-	} else if (self->shutting_down && self->fsm.phase == FSM_RUNNING) {
-		/* Somebody hangs in I/O, or the unmount would have come before this. Only we can end that before the driver's time is over. */
+	} else if ((self->shutting_down || aloof_is_entered()) && self->fsm.phase == FSM_RUNNING) {
+		/* At shutdown somebody hangs in I/O, or the unmount would have come before this; only we can end that before the driver's time is
+		 * over. And whoever is to start a successor may have to read himself from this very disk first. */
 		self->end_after_outage = true;
 		return;
 	} else if (self->shutting_down) {
@@ -396,6 +397,11 @@ static int enter(struct supervisor *self, struct error *err)
 		self->fsm.links[i].unwatched = link->fd < 0;
 		if (link->fd < 0 && sock_find(&link->local, &link->peer) == -ENOENT)
 			self->fsm.links[i].state = FSM_LINK_FREE; /* it died while nobody was looking */
+		/* TLS asked for is TLS: the former supervisor may not have been asked. If that fails, the link is shut. */
+		if (attachment->creds && link->fd >= 0 && !link->tls.version) {
+			supervisor_log(LOG_WARNING, "/dev/nbd%d was attached without TLS: its connection is replaced by one with it", attachment->index);
+			self->fsm.links[i].renew_now = true;
+		}
 	}
 	look_init(&self->look, options->liveness_timeout_ms, (unsigned)attachment->link_count, supervisor_now_ms());
 	self->look_at_ms = supervisor_now_ms();
@@ -413,6 +419,8 @@ static int begin(struct supervisor *self, int index, struct error *err)
 	bool adopt = adopt_is_ours(attachment, index);
 	int rc = index >= 0 && (adopt || !sysfs_device_configured(index)) ? control_open(&self->control, index, err) : 0;
 
+	if (!rc && self->control.fd >= 0)
+		control_close_on_signals(index);
 	if (!rc && adopt) {
 		rc = adopt_device(attachment, index, fds, fd_count, err);
 	} else {

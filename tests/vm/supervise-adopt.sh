@@ -127,6 +127,26 @@ handed_on() {
     cat "$state/manager.out"
     grep -q '^forgot link-0' "$state/manager.out" || fail "the store was not cleared"
 }
+# TLS that is asked for since is TLS from then on: what was attached in clear does not go on so.
+tls_since() {
+    local server_tls=(--tls=on "--tls-certificates=$certs")
+    make_disk
+    serve_nbdkit
+    echo "exec nbd-attach $nbd localhost --port $tls_port --foreground \$(cat $state/options)" >"$state/attach"
+    : >"$state/options"
+    start manager manager bash "$state/attach"
+    within 30 grep -q '^ready' "$state/manager.out" || fail "it does not get ready"
+    assert_has $nbd '.links[0].tls == null'
+    load load $nbd "${verified[@]}"
+    echo "${tls[*]}" >"$state/options"
+    kill -KILL "$(field $nbd .supervisor_pid)"
+    within 20 has $nbd '.adopted and .links[0].tls != null and .links[0].tls.version == "1.3"' || fail "it goes on in clear"
+    within 10 moves $nbd || fail "no I/O over TLS"
+    load_ends load
+    kill -TERM $manager_pid
+    within 20 eval "! is_attached $nbd" || fail "it is not detached"
+    within 10 eval "! is_alive $manager_pid" || fail "it does not end"
+}
 # A service manager that wants to hear of it does so, the server being there or not; any other hears nothing.
 watchdog() {
     local count
@@ -166,6 +186,7 @@ run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)"
 run_test "adopted while the server is away" without_server
 run_test "another export's device is not adopted, nor one that is watched" somebody_elses
 run_test "a service manager hands the sockets on to the next supervisor" handed_on
+run_test "adopted with TLS asked for since: what was in clear is replaced" tls_since
 run_test "a service manager's watchdog is fed" watchdog
 run_test "a device without supervisor is detached" unwatched_is_detached
 finish
