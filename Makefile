@@ -174,6 +174,7 @@ clean: ## remove what was built; downloads stay
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: DESTDIR prefix sbindir mandir bashcompdir docdir CC CFLAGS LDFLAGS; V=1 shows the commands, WERROR=1 adds -Werror"
+	@echo "Variables: DESTDIR prefix sbindir mandir docdir bashcompdir unitdir udevdir initramfsdir dracutdir"
+	@echo "           CC CFLAGS CPPFLAGS LDFLAGS BUILD; V=1 shows the commands, WERROR=1 adds -Werror, SANITIZE=1 ASan and UBSan"
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -34,11 +34,11 @@ int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *param
 struct nbd_genl_reconfigure {
 	int index;
 	const char *backend_identifier;   /* the one of CONNECT, or the kernel says EINVAL (kernel fact 8) */
-	int fd;                           /* for a slot whose socket is dead; -1: none. Success does not prove that it was taken (fact 4) */
+	int fd;                           /* for a slot whose socket is dead; -1: none. Success does not prove that it was taken (kernel fact 4) */
 	bool set_dead_conn_timeout;
 	uint64_t dead_conn_timeout_sec;
 	uint64_t timeout_sec;             /* 0: as it is. For a device that nobody supervises any more: see below */
-	uint64_t size_bytes;              /* 0: as it is. Alone in its message, and only while nothing is in flight (fact 9) */
+	uint64_t size_bytes;              /* 0: as it is. Alone in its message, and only while nothing is in flight (kernel fact 9) */
 };
 
 /* RECONFIGURE. A timeout resets the queue's io_timeout (kernel fact 6), and lets the driver kill a link, so that a request on a dead one

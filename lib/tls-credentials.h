@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the user trusts and shows: read from files once, kept in memory, so that a reconnect needs no file (design 8). */
+/* What the user trusts and shows: read from files once, kept in memory, so that a reconnect needs no file. */
 #ifndef NBDA_TLS_CREDENTIALS_H
 #define NBDA_TLS_CREDENTIALS_H
 #include <stdbool.h>

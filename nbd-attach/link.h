@@ -33,8 +33,8 @@ int link_prepare(struct link *link, struct error *err);
 int link_sample(const struct link *link, struct link_sample *sample);
 /* Has data gone both ways since the driver took over? Unknown is false. */
 bool link_has_moved(const struct link *link);
-/* Has the data path been seen to encrypt? Shuts the link and says -EPROTO when payload went out and no record was made (design:
- * encryption is proven, not assumed). Sets link->proven. */
+/* Has the data path been seen to encrypt? Shuts the link and says -EPROTO when payload went out and no record was made:
+ * encryption is proven, not assumed (kernel facts 12 and 16). Sets link->proven. */
 int link_prove(struct link *link, struct error *err);
 /* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has none; 0: no wish. */
 uint64_t link_record_limit(const struct link *link, uint64_t wish);
