@@ -128,6 +128,11 @@ handed_on() {
     grep -q '^forgot link-0' "$state/manager.out" || fail "the store was not cleared"
 }
 # TLS that is asked for since is TLS from then on: what was attached in clear does not go on so.
+# nbdkit 1.32 now and then aborts when a connection in clear is shut; that is not what is looked at.
+is_in_tls() {
+    is_alive $server_pid || serve_nbdkit
+    has $nbd '.adopted and .links[0].tls != null and .links[0].tls.version == "1.3"'
+}
 tls_since() {
     local server_tls=(--tls=on "--tls-certificates=$certs")
     make_disk
@@ -140,7 +145,7 @@ tls_since() {
     load load $nbd "${verified[@]}"
     echo "${tls[*]}" >"$state/options"
     kill -KILL "$(field $nbd .supervisor_pid)"
-    within 20 has $nbd '.adopted and .links[0].tls != null and .links[0].tls.version == "1.3"' || fail "it goes on in clear"
+    within 20 is_in_tls || fail "it goes on in clear"
     within 10 moves $nbd || fail "no I/O over TLS"
     load_ends load
     kill -TERM $manager_pid
