@@ -5,5 +5,6 @@
 # shellcheck disable=SC2154 # dracut's
 if [ -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && [ ! -e /run/nbd-attach.booted ] &&
     [ -d /run/systemd/netif/links ] && [ -n "$(ip -o address show scope global)" ]; then
+    /sbin/nbd-attach-resolv || :
     /sbin/nbd-attach-boot || :
 fi
