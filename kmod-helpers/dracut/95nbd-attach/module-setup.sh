@@ -29,7 +29,7 @@ installkernel() {
 
 install() {
     local file
-    inst_multiple nbd-attach cat sed mkdir rmdir ln rm mv ip
+    inst_multiple nbd-attach cat sed mkdir rmdir ln rm mv readlink ip
     inst_multiple -o systemctl
     while IFS= read -r file; do
         if [[ ! -r $file ]]; then
@@ -52,6 +52,7 @@ install() {
     inst_hook cmdline 90 "$moddir/parse-nbd-attach.sh"
     inst_hook initqueue/online 90 "$moddir/attach-hook.sh"
     inst_hook initqueue/settled 90 "$moddir/attach-settled.sh"
+    inst_hook pre-pivot 90 "$moddir/limits-hook.sh"
     inst_hook shutdown 90 "$moddir/shutdown-nbd-attach.sh"
     inst_script "$moddir/nbd-attach-boot.sh" /sbin/nbd-attach-boot
     inst_script "$moddir/nbd-attach-resolv.sh" /sbin/nbd-attach-resolv

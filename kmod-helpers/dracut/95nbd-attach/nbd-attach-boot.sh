@@ -64,9 +64,6 @@ attach() {
     case "$(getarg root=)" in
     dhcp*) [ -z "$NBD_ROOT" ] || mount_root ;;
     esac
-    # shellcheck source=kmod-helpers/initramfs/shutdown-limits.sh
-    . /usr/lib/nbd-attach/shutdown-limits.sh
-    nbd_attach_shutdown_limits
     # At shutdown the devices are detached from the initramfs, when the root is no longer mounted.
     need_shutdown
     # The init queue waits for this, and for nothing else of ours.
