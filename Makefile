@@ -151,6 +151,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/hooks kmod-helpers/initramfs-tools/hooks/nbd-attach
 	install -D -m 0644 -t $(DESTDIR)$(initramfsdir)/conf-hooks.d kmod-helpers/initramfs-tools/conf-hooks.d/nbd-attach
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-top kmod-helpers/initramfs-tools/scripts/local-top/nbd-attach
+	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-bottom kmod-helpers/initramfs-tools/scripts/local-bottom/nbd-attach
 	install -D -m 0644 -t $(DESTDIR)$(prefix)/lib/nbd-attach kmod-helpers/initramfs/shutdown-limits.sh
 	install -D -m 0755 -t $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach kmod-helpers/dracut/95nbd-attach/*.sh
 	install -D -m 0644 -t $(DESTDIR)$(dracutdir)/dracut.conf.d kmod-helpers/dracut/nbd-attach.conf
@@ -163,7 +164,7 @@ uninstall: ## remove what install put there
 		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
 		$(addprefix $(DESTDIR)$(unitdir)/,$(units)) \
 		$(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
-		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach)
+		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach scripts/local-bottom/nbd-attach)
 	rm -f $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7 $(DESTDIR)$(docdir)/boot.md
 	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach $(DESTDIR)$(prefix)/lib/nbd-attach
 

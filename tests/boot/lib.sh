@@ -6,7 +6,9 @@
 #   new_root root                   a copy of the built root file system: the disk $work/root.disk (new_disk NAME MIB for another)
 #   put root /etc/fstab 644 <file   a file in it, before it is booted (or put_initrd /etc/nbdtab 644 <file: over the initrd's own)
 #   serve NAME [nbdkit's options]   nbdkit with that disk, on port 10809, or serve_on PORT NAME ...; the machine sees the host
-#                                   as 10.0.2.2. Its log is $work/NAME.nbd; "${tls[@]}" are the options for the lane's credentials
+#                                   as 10.0.2.2, or by the guide's name storage.example.com, which lane initramfs-tools has from
+#                                   /etc/hosts of the image, and lane dracut from the name server that DHCP tells.
+#                                   Its log is $work/NAME.nbd; "${tls[@]}" are the options for the lane's credentials
 #   guest() { ... }                 runs in the machine, as a service of the booted system, with the helpers of guest/lib.sh:
 #                                   check NAME COMMAND..., ok, not_ok, note; what they say comes out as TAP
 #   on_NAME() { ... }               runs on the host when the guest says `host NAME ...`; status and last line are the answer
@@ -71,6 +73,15 @@ begin() {
     *) not_ok "there is no lane $LANE"; exit 1 ;;
     esac
     mkdir -p "$work/initrd"
+    [[ $LANE != dracut ]] || name_server
+}
+# QEMU's own, 10.0.2.3, asks the one that its host's /etc/resolv.conf names.
+name_server() {
+    echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
+    mount --bind "$work/resolv.conf" /etc/resolv.conf
+    dnsmasq --conf-file=/dev/null --pid-file="$work/dnsmasq.pid" --user=root --group=root --no-resolv --no-hosts \
+        --listen-address=127.0.0.1 --bind-interfaces --address=/storage.example.com/10.0.2.2 ||
+        { not_ok "no name server"; exit 1; }
 }
 clean_up() {
     local pid

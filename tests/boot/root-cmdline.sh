@@ -8,13 +8,13 @@ new_root root
 serve root "${tls[@]}"
 guest() { check "the root is on NBD, with the command line $(tr ' ' '\n' </proc/cmdline | grep -E '^(root|netroot|nbdroot|nbddev|rd.nbd.attach)=' | tr '\n' ' ')" root_is_nbd; }
 uuid=6e62642d-6174-4461-b368-206469736b21
-boot ip=dhcp ro nbdroot=10.0.2.2,root,nbd0
-boot ip=dhcp ro root=nbd:10.0.2.2:root:ext4:noatime
-boot ip=dhcp ro rd.nbd.attach=nbd0=nbds://10.0.2.2/root root=UUID=$uuid
+boot ip=dhcp ro nbdroot=storage.example.com,root,nbd0
+boot ip=dhcp ro root=nbd:storage.example.com:root:ext4:noatime
+boot ip=dhcp ro rd.nbd.attach=nbd0=nbds://storage.example.com/root root=UUID=$uuid
 boot "$("$top/tests/boot/guide" cmdline-attach)"
-boot ip=dhcp ro root=nbds://10.0.2.2/root
+boot ip=dhcp ro root=nbds://storage.example.com/root
 if [[ $LANE == dracut ]]; then
-    boot ip=dhcp ro root=UUID=$uuid netroot=nbd:10.0.2.2:root
+    boot ip=dhcp ro root=UUID=$uuid netroot=nbd:storage.example.com:root
     # Nothing that the init queue could be told by: only nbdtab has the disk.
     boot ip=dhcp ro root=LABEL=nbdroot
 fi

@@ -3,23 +3,25 @@
 # boot: matrix initramfs-tools dracut 6.1
 #
 # The server and the export come from DHCP's root path, and nothing about them is on the command line. On 6.1, whose dracut has network-legacy:
-# systemd-networkd does not ask for a root path.
+# systemd-networkd does not ask for a root path. The server is told by its name, which only the name server of DHCP knows.
 
 ip tuntap add tap0 mode tap
 ip addr add 10.0.2.2/24 dev tap0
 ip link set tap0 up
 network='tap,ifname=tap0,script=no,downscript=no' listen=10.0.2.2
 case $LANE in
-initramfs-tools) path=10.0.2.2/root ;;
-dracut) path=nbd:10.0.2.2:root ;;
+initramfs-tools) path=storage.example.com/root ;;
+dracut) path=nbd:storage.example.com:root ;;
 esac
-dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=tap0 --bind-interfaces --dhcp-range=10.0.2.15,10.0.2.20 \
-    --dhcp-option="17,$path" --dhcp-leasefile="$work/leases" --pid-file= --user=root >"$work/dnsmasq" 2>&1 &
+dnsmasq --keep-in-foreground --conf-file=/dev/null --interface=tap0 --except-interface=lo --bind-interfaces \
+    --no-resolv --no-hosts --address=/storage.example.com/10.0.2.2 --dhcp-range=10.0.2.15,10.0.2.20 --dhcp-option="17,$path" \
+    --dhcp-leasefile="$work/leases" --pid-file= --user=root >"$work/dnsmasq" 2>&1 &
 background+=("$!")
 new_root root
 put root /etc/nbdtab </dev/null
 # In the initramfs the line would do without DHCP. Its options hold for that server all the same, when it is not for the boot.
 sed 's/,root$//' "$image/nbdtab.$LANE" | put_initrd /etc/nbdtab
+printf '127.0.0.1 localhost\n' | put_initrd /etc/hosts
 serve root "${tls[@]}"
 guest() { check "the root is on NBD" root_is_nbd; }
 case $LANE in

@@ -12,7 +12,7 @@ if [[ $LANE == dracut ]]; then
 else
     bad=(--tls=require --tls-certificates="$certs/other-ca" --tls-verify-peer)
 fi
-missing='nbd-attach.*10\.0\.2\.2.*([Cc]onnection refused|refused the connection|not reachable)'
+missing='nbd-attach.*(10\.0\.2\.2|storage\.example\.com).*([Cc]onnection refused|refused the connection|not reachable)'
 refused='nbd-attach.*(certificate|pre-shared key|PSK|handshake)'
 
 bad_server() { serve root "${bad[@]}"; }
@@ -27,7 +27,8 @@ when_console "$refused" 600 good_server
 
 guest() { check "the root is /dev/nbd0" root_is_nbd; }
 clean_log='' timeout=900
-boot "$(lane_cmdline)"
+# dracut's init queue would not wait that long by itself.
+boot "$(lane_cmdline) rd.retry=10"
 check "the servers came when the console had asked for them" hooks_done
 check "the console said that the server is not there" shows "$missing"
 check "the console said that the server is refused" shows "$refused"

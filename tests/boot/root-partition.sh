@@ -11,5 +11,5 @@ guest() {
     on_partition() { [[ $(findmnt -no SOURCE /) == /dev/nbd0p1 ]]; }
     check "the root is /dev/nbd0p1" on_partition
 }
-boot ip=dhcp ro nbdroot=10.0.2.2/root root=/dev/nbd0p1
+boot ip=dhcp ro nbdroot=storage.example.com/root root=/dev/nbd0p1
 check "the file system is clean" fsck_clean root

@@ -3,7 +3,8 @@
 # boot: ci initramfs-tools dracut
 #
 # The root file system comes over TLS, and the server is killed once under load: what every change has to pass, in each lane on
-# each kernel. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:.
+# each kernel. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:, with the server's name, which /etc/hosts of
+# the image knows in the one, and in the other the name server that DHCP tells.
 
 new_root root
 serve root "${tls[@]}"
@@ -17,6 +18,7 @@ on_restart() { # SECONDS away
 guest() {
     check "the root is /dev/nbd0" root_is_nbd
     check "its links are kernel TLS" encrypted
+    check "its shutdown has a limit" eval '[[ $(systemctl show --value -p JobTimeoutUSec poweroff.target) == 2min ]]'
     check "the supervisor that began in the initramfs is marked for systemd" marked
     check "no synced write fails or is lost with the server killed and started again" under_load host restart 2
     note "$(acked_writes) synced writes"

@@ -3,7 +3,13 @@
 # Sourced by the init queue when udev is idle, again and again. systemd-networkd in an initramfs calls no hook of dracut's when
 # an interface is up, so it is looked for here: an address that is not of this link alone.
 # shellcheck disable=SC2154 # dracut's
-if [ -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && [ ! -e /run/nbd-attach.booted ] &&
-    [ -d /run/systemd/netif/links ] && [ -n "$(ip -o address show scope global)" ]; then
-    /sbin/nbd-attach-boot || :
+if [ -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && [ ! -e /run/nbd-attach.booted ]; then
+    [ ! -d /run/systemd/netif/links ] || /sbin/nbd-attach-resolv || :
+    if [ -d /run/nbd-attach.booting ]; then
+        # A server is waited for as long as it takes: the queue must not give up meanwhile. After what no waiting cures, it may.
+        # shellcheck disable=SC2034 # dracut's
+        [ -e /run/nbd-attach.failed ] || main_loop=0
+    elif [ -d /run/systemd/netif/links ] && [ -n "$(ip -o address show scope global)" ]; then
+        /sbin/nbd-attach-boot || :
+    fi
 fi

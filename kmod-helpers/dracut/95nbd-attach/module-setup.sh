@@ -29,7 +29,7 @@ installkernel() {
 
 install() {
     local file
-    inst_multiple nbd-attach cat sed mkdir rmdir ln rm
+    inst_multiple nbd-attach cat sed mkdir rmdir ln rm mv readlink ip
     inst_multiple -o systemctl
     while IFS= read -r file; do
         if [[ ! -r $file ]]; then
@@ -46,13 +46,16 @@ install() {
     [[ ! -e /etc/hosts ]] || inst_simple /etc/hosts
     if [[ ! -e $initdir/etc/nsswitch.conf ]]; then
         printf 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\n' >"$initdir/etc/nsswitch.conf"
+        chmod 0644 "$initdir/etc/nsswitch.conf"
     fi
     # 90: netroot reads these again when the root path has come by DHCP.
     inst_hook cmdline 90 "$moddir/parse-nbd-attach.sh"
     inst_hook initqueue/online 90 "$moddir/attach-hook.sh"
     inst_hook initqueue/settled 90 "$moddir/attach-settled.sh"
+    inst_hook pre-pivot 90 "$moddir/limits-hook.sh"
     inst_hook shutdown 90 "$moddir/shutdown-nbd-attach.sh"
     inst_script "$moddir/nbd-attach-boot.sh" /sbin/nbd-attach-boot
+    inst_script "$moddir/nbd-attach-resolv.sh" /sbin/nbd-attach-resolv
     # netroot calls what the scheme of the root path names.
     inst_script "$moddir/nbdroot.sh" /sbin/nbdroot
     inst_script "$moddir/nbdroot.sh" /sbin/nbdsroot

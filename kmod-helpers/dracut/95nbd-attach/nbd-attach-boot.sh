@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nbd-attach-boot [INTERFACE [ROOT-PATH]]: attach everything, once, whoever comes first (netroot, an interface that is up, or the
-# init queue). Waits for as long as it takes, and says on the console what for.
+# init queue). In the background: the init queue does one thing at a time, and may have yet to bring up the interface that the server
+# is behind. Waits for as long as it takes, and says on the console what for.
 
 # shellcheck source=/dev/null
 command -v getarg >/dev/null || . /lib/dracut-lib.sh
@@ -31,44 +32,44 @@ eval "$(nbd-attach boot --plan "$@" 2>/dev/null || :)"
 # Another interface may yet bring what is missing.
 [ -n "$NBD_DEVICES" ] && [ -z "$NBD_NEEDS_DHCP" ] || exit 1
 
+# A root that only DHCP has named is mounted by nobody yet.
+mount_root() {
+    flags=$NBD_MOUNTOPTS
+    if getargbool 0 rw; then mode=rw; else mode=ro; fi
+    fstype=${NBD_FSTYPE:-auto}
+    if [ -n "${DRACUT_SYSTEMD-}" ]; then
+        mkdir -p /run/systemd/system/initrd-root-fs.target.requires
+        printf '[Unit]\nBefore=initrd-root-fs.target\nAfter=dracut-pre-mount.service\n[Mount]\nWhere=/sysroot\nWhat=%s\nType=%s\nOptions=%s\n' \
+            "$NBD_ROOT" "$fstype" "${flags:+$flags,}$mode" >/run/systemd/system/sysroot.mount
+        ln -sf ../sysroot.mount /run/systemd/system/initrd-root-fs.target.requires/sysroot.mount
+        systemctl --no-block daemon-reload
+    else
+        # shellcheck disable=SC2154 # dracut's
+        printf 'mount -t %s -o %s %s %s\n' "$fstype" "${flags:+$flags,}$mode" "$NBD_ROOT" "$NEWROOT" >"$hookdir/mount/10-nbd-attach.sh"
+    fi
+}
+
+attach() {
+    modprobe -q nbd
+    modprobe -q tls
+    nbd-attach boot "$@" || warn "nbd-attach: not all that the boot asks for could be attached"
+    for device in $NBD_DEVICES; do
+        [ -e "/sys/block/$device/pid" ] && continue
+        warn "nbd-attach: $device is not attached"
+        : >/run/nbd-attach.failed
+        rmdir /run/nbd-attach.booting
+        return 1
+    done
+    info "nbd-attach: attached $NBD_DEVICES"
+    case "$(getarg root=)" in
+    dhcp*) [ -z "$NBD_ROOT" ] || mount_root ;;
+    esac
+    # At shutdown the devices are detached from the initramfs, when the root is no longer mounted.
+    need_shutdown
+    # The init queue waits for this, and for nothing else of ours.
+    : >/run/nbd-attach.booted
+}
+
 # One at a time; the directory stays when all is done, and goes when it failed.
 mkdir /run/nbd-attach.booting 2>/dev/null || exit 0
-modprobe -q nbd
-modprobe -q tls
-nbd-attach boot "$@" || warn "nbd-attach: not all that the boot asks for could be attached"
-for device in $NBD_DEVICES; do
-    [ -e "/sys/block/$device/pid" ] && continue
-    warn "nbd-attach: $device is not attached"
-    rmdir /run/nbd-attach.booting
-    exit 1
-done
-info "nbd-attach: attached $NBD_DEVICES"
-
-# A root that only DHCP has named is mounted by nobody yet.
-case "$(getarg root=)" in
-dhcp*)
-    if [ -n "$NBD_ROOT" ]; then
-        flags=$NBD_MOUNTOPTS
-        if getargbool 0 rw; then mode=rw; else mode=ro; fi
-        fstype=${NBD_FSTYPE:-auto}
-        if [ -n "${DRACUT_SYSTEMD-}" ]; then
-            mkdir -p /run/systemd/system/initrd-root-fs.target.requires
-            printf '[Unit]\nBefore=initrd-root-fs.target\nAfter=dracut-pre-mount.service\n[Mount]\nWhere=/sysroot\nWhat=%s\nType=%s\nOptions=%s\n' \
-                "$NBD_ROOT" "$fstype" "${flags:+$flags,}$mode" >/run/systemd/system/sysroot.mount
-            ln -sf ../sysroot.mount /run/systemd/system/initrd-root-fs.target.requires/sysroot.mount
-            systemctl --no-block daemon-reload
-        else
-            # shellcheck disable=SC2154 # dracut's
-            printf 'mount -t %s -o %s %s %s\n' "$fstype" "${flags:+$flags,}$mode" "$NBD_ROOT" "$NEWROOT" >"$hookdir/mount/10-nbd-attach.sh"
-        fi
-    fi
-    ;;
-esac
-
-# shellcheck source=kmod-helpers/initramfs/shutdown-limits.sh
-. /usr/lib/nbd-attach/shutdown-limits.sh
-nbd_attach_shutdown_limits
-
-# At shutdown the devices are detached from the initramfs, when the root is no longer mounted.
-need_shutdown
-: >/run/nbd-attach.booted
+attach "$@" &
