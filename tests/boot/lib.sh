@@ -78,10 +78,10 @@ begin() {
 # QEMU's own, 10.0.2.3, asks the one that its host's /etc/resolv.conf names.
 name_server() {
     echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
-    mount --bind "$work/resolv.conf" /etc/resolv.conf
-    dnsmasq --conf-file=/dev/null --pid-file="$work/dnsmasq.pid" --user=root --group=root --no-resolv --no-hosts \
-        --listen-address=127.0.0.1 --bind-interfaces --address=/storage.example.com/10.0.2.2 ||
-        { not_ok "no name server"; exit 1; }
+    mount --bind "$work/resolv.conf" /etc/resolv.conf &&
+        dnsmasq --conf-file=/dev/null --pid-file="$work/dnsmasq.pid" --user=root --group=root --no-resolv --no-hosts \
+            --listen-address=127.0.0.1 --bind-interfaces --address=/storage.example.com/10.0.2.2 ||
+        { not_ok "no name server (dnsmasq and /etc/resolv.conf are needed)"; exit 1; }
 }
 clean_up() {
     local pid
