@@ -84,8 +84,9 @@ outage_ends() { echo "$outage_began $(now_ms)" >>"$state/outages"; }
 verified=(--rw=randrw --verify=crc32c --verify_fatal=1 --verify_backlog=256 --verify_state_save=0)
 
 # load NAME DEVICE FIO-ARGUMENT...: direct I/O at depth 16 in the background, until `load_ends NAME`; on $load_file, if that is set
-# A log that fio has to enlarge on the way stops it for seconds, which it then counts as its requests' latency. And the clock that it
-# would read off the emulated CPU itself jumps by seconds: it is told to ask the kernel.
+# A log that fio has to enlarge on the way stops it for seconds, which it then counts as its requests' latency. It reads the kernel's clock, by
+# which the outages are measured. And never with disable_slat: fio then does not look at its clock when it sends the reads that verify at the end
+# of a loop, and counts their latency from whenever the same buffer was used before.
 load() {
     local name=$1 device=$2 before
     shift 2
@@ -93,7 +94,7 @@ load() {
     start "load_$name" fio --name="$name" --filename="${load_file:-$device}" --direct=1 --ioengine=libaio --iodepth=16 --bs=4k \
         --time_based --runtime=36000 --eta=never --output="$state/$name.json" --output-format=json \
         --write_lat_log="$state/$name" --per_job_logs=0 --log_entries=200000 --log_unix_epoch=1 --clocksource=clock_gettime \
-        --disable_clat=1 --disable_slat=1 "$@"
+        --disable_clat=1 "$@"
     within 20 has_completed "$device" $((before + 16)) || fail "no I/O is done"
 }
 # has_completed DEVICE COUNT: more than so many requests are completed
