@@ -25,6 +25,7 @@
 #define DRIVER_EXTRA_SEC 60
 #define DRIVER_INFINITE_SEC (sizeof(long) == 8 ? 10UL * 365 * 86400 : 24UL * 86400) /* it counts in jiffies, in a long */
 #define IO_TIMEOUT_SINGLE_MS 1000
+#define IO_TIMEOUT_LATE_MS 250
 #define IO_TIMEOUT_SEVERAL_MS 10000
 
 struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient)
@@ -209,12 +210,15 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 }
 
 /* With one connection a timer that runs out is only a look: the driver sends the request again if its link has been replaced meanwhile.
- * With several it closes the link, so there it must not be short (kernel fact 6). */
+ * With several it closes the link, so there it must not be short (kernel fact 6). The block layer's timers run out on whole seconds of its own
+ * clock, so that one of exactly N seconds, begun in a look that was a little late, is N + 1: a bit less makes it N. */
 int attachment_io_timeout_ms(const struct attachment *attachment)
 {
 	int wish_ms = attachment->options.io_timeout_ms;
 
-	return wish_ms ? wish_ms : attachment->link_count > 1 ? IO_TIMEOUT_SEVERAL_MS : IO_TIMEOUT_SINGLE_MS;
+	if (attachment->link_count > 1)
+		return wish_ms ? wish_ms : IO_TIMEOUT_SEVERAL_MS;
+	return (wish_ms ? wish_ms : IO_TIMEOUT_SINGLE_MS) - IO_TIMEOUT_LATE_MS;
 }
 
 static int configure(struct attachment *attachment, int index, struct error *err)
