@@ -64,6 +64,20 @@ struct together {
 	bool refused;
 };
 
+static void check_together(const struct together *table, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct boot_jobs jobs;
+
+		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
+		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
+			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline, table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
+				jobs.refused ? " (refused)" : "", table[i].expect);
+		assert_true(jobs.refused || !jobs.plan->needs_dhcp);
+		boot_jobs_free(&jobs);
+	}
+}
+
 static void command_line_and_nbdtab(void **state)
 {
 	static const struct together table[] = {
@@ -121,16 +135,7 @@ static void command_line_and_nbdtab(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct boot_jobs jobs;
-
-		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
-		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
-			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline, table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
-				jobs.refused ? " (refused)" : "", table[i].expect);
-		assert_true(jobs.refused || !jobs.plan->needs_dhcp);
-		boot_jobs_free(&jobs);
-	}
+	check_together(table, sizeof(table) / sizeof(table[0]));
 }
 
 /* A network may have a root path for other machines. */
@@ -149,15 +154,7 @@ static void nbdtab_before_dhcp(void **state)
 	(void)state;
 	dhcp_server = "192.0.2.1";
 	dhcp_root_path = "nbd:192.0.2.1:other";
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct boot_jobs jobs;
-
-		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
-		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
-			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline, table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
-				jobs.refused ? " (refused)" : "", table[i].expect);
-		boot_jobs_free(&jobs);
-	}
+	check_together(table, sizeof(table) / sizeof(table[0]));
 	dhcp_server = dhcp_root_path = NULL;
 }
 
