@@ -90,7 +90,10 @@ static int write_configuration(const struct copy *copies, struct error *err)
 			continue;
 		snprintf(path, sizeof(path), "etc/%s", configuration[i]);
 		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-		if (fd < 0 || fchmod(fd, 0644) < 0 || write(fd, copies[i].text, copies[i].length) < 0)
+		if (fd < 0 || fchmod(fd, 0644) < 0)
+			return failed("copy the resolver's configuration", err);
+		errno = ENOSPC; /* a short write sets none */
+		if (write(fd, copies[i].text, copies[i].length) != (ssize_t)copies[i].length)
 			return failed("copy the resolver's configuration", err);
 	}
 	return 0;
