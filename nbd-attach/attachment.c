@@ -218,7 +218,8 @@ int attachment_io_timeout_ms(const struct attachment *attachment)
 
 	if (attachment->link_count > 1)
 		return wish_ms ? wish_ms : IO_TIMEOUT_SEVERAL_MS;
-	return (wish_ms ? wish_ms : IO_TIMEOUT_SINGLE_MS) - IO_TIMEOUT_LATE_MS;
+	wish_ms = wish_ms ? wish_ms : IO_TIMEOUT_SINGLE_MS;
+	return wish_ms % 1000 ? wish_ms : wish_ms - IO_TIMEOUT_LATE_MS; /* a fraction was meant as it stands */
 }
 
 static int configure(struct attachment *attachment, int index, struct error *err)
