@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "queue.h"
 #include "sysfs.h"
-#include "task.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SENSIBLE_MAX_KIB 1280U /* the block layer's own default */
+#define MIN_REQUESTS 4 /* the block layer's BLKDEV_MIN_RQ */
 #define ROUNDING_MS 10 /* the kernel counts in jiffies */
 
 struct setting {
@@ -73,4 +74,26 @@ bool queue_has_io_timeout(int index, int io_timeout_ms)
 	uint64_t now = 0;
 
 	return is_right(&setting, &now);
+}
+
+/* Of all the settings it is the number of requests for which each kernel freezes the queue, if it changes. */
+static int drain(const void *argument, struct error *err)
+{
+	const int *index = argument;
+	uint64_t requests;
+	int rc = sysfs_read_u64(*index, "queue/nr_requests", &requests);
+	struct setting setting = {*index, "queue/nr_requests", rc ? 0 : requests > MIN_REQUESTS ? requests - 1 : requests + 1, 0, 0};
+
+	if (!rc)
+		rc = write_setting(&setting, err);
+	if (!rc) {
+		setting.value = requests;
+		rc = write_setting(&setting, err);
+	}
+	return rc ? error_set(err, ERROR_KERNEL, -rc, "/dev/nbd%d cannot be held for a moment: /sys/block/nbd%d/queue/nr_requests: %s", *index, *index, strerror(-rc)) : 0;
+}
+
+int queue_drain_start(struct task *task, int index, struct error *err)
+{
+	return task_start(task, drain, &index, err);
 }

@@ -13,7 +13,7 @@
 enum resize_state {
 	RESIZE_NONE,
 	RESIZE_ASKING, /* an attempt asks the server */
-	RESIZE_QUIET,  /* its answer waits for a moment with nothing in flight (kernel fact 9) */
+	RESIZE_AGREED, /* its answer waits for the links, and for a moment with nothing in flight (kernel fact 9) */
 };
 
 struct resize {
@@ -21,7 +21,8 @@ struct resize {
 	struct attempt attempt;
 	int client;           /* slot in control; -1: nobody waits for an answer */
 	uint64_t size_bytes;
-	int64_t until_ms;     /* QUIET; -1: for as long as it takes */
+	struct task drain;
+	int64_t until_ms;     /* AGREED; -1: for as long as it takes */
 	bool renewal_asked[FSM_LINKS_MAX];
 };
 

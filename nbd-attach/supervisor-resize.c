@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Growing a device while it is in use. First each connection is renewed that was told the old size when it was made: nbdkit holds to it, and
- * answers with an error what lies beyond. Then the size is told to the driver in a message of its own and only while nothing is in flight: the
- * driver freezes the queue for it and waits for what is in flight under its own lock, and were a link to die just then, nothing could
- * be put right any more (kernel fact 9). */
+ * answers with an error what lies beyond. Then the size is told to the driver in a message of its own, right after a process of ours has seen
+ * all that was in flight answered: the driver waits for what is in flight under its own lock, and were a link dead by then, nothing could
+ * be put right any more (kernel fact 9). A device under load has no such moment by itself. */
 #include "supervisor-internal.h"
 #include "supervisor-log.h"
+#include "queue.h"
 #include "state-file.h"
 #include "sysfs.h"
 #include <errno.h>
@@ -12,13 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUIET_PATIENCE_MS 15000
-#define QUIET_LOOK_MS 2
+#define PAUSE_PATIENCE_MS 7500 /* for a pause in which a link can be renewed at no cost */
+#define PATIENCE_MS 15000
+#define LOOK_MS 2
+#define LOOK_PATIENTLY_MS 100
 
 void supervisor_resize_init(struct supervisor *self)
 {
 	self->resize.state = RESIZE_NONE;
 	self->resize.client = -1;
+	self->resize.drain.poll_fd = -1;
 }
 
 static void reply_error(struct supervisor *self, size_t client, const struct error *err)
@@ -37,6 +41,7 @@ static int end(struct supervisor *self)
 {
 	int client = self->resize.client;
 
+	task_abandon(&self->resize.drain);
 	self->resize.state = RESIZE_NONE;
 	self->resize.client = -1;
 	return client >= 0 && self->control.clients[client] >= 0 ? client : -1;
@@ -69,6 +74,7 @@ void supervisor_resize_cancel(struct supervisor *self)
 {
 	if (self->resize.state == RESIZE_ASKING)
 		attempt_cancel(&self->resize.attempt);
+	task_abandon(&self->resize.drain);
 	self->resize.state = RESIZE_NONE;
 }
 
@@ -99,18 +105,24 @@ static void grow(struct supervisor *self)
 	succeed(self, former_bytes);
 }
 
-static void await_quiet(struct supervisor *self, uint64_t size_bytes, int64_t patience_ms)
+/* Without a pause in what users do, a link is shut under requests that then wait for its timer, which is long with several (kernel fact 6). */
+static int patience_ms(const struct supervisor *self)
 {
-	self->resize.state = RESIZE_QUIET;
+	return PAUSE_PATIENCE_MS + attachment_io_timeout_ms(self->attachment) + PATIENCE_MS;
+}
+
+static void await_moment(struct supervisor *self, uint64_t size_bytes, bool patiently)
+{
+	self->resize.state = RESIZE_AGREED;
 	self->resize.size_bytes = size_bytes;
 	memset(self->resize.renewal_asked, 0, sizeof(self->resize.renewal_asked));
-	self->resize.until_ms = patience_ms < 0 ? -1 : supervisor_now_ms() + patience_ms;
+	self->resize.until_ms = patiently ? -1 : supervisor_now_ms() + patience_ms(self);
 }
 
 void supervisor_resize_to(struct supervisor *self, uint64_t size_bytes)
 {
 	if (self->resize.state == RESIZE_NONE)
-		await_quiet(self, size_bytes, -1);
+		await_moment(self, size_bytes, true);
 }
 
 static void judge_offer(struct supervisor *self, const struct export_info *offer)
@@ -126,7 +138,7 @@ static void judge_offer(struct supervisor *self, const struct export_info *offer
 	if (rc)
 		fail(self, &err);
 	else if (grown)
-		await_quiet(self, offer->size_bytes, QUIET_PATIENCE_MS);
+		await_moment(self, offer->size_bytes, false);
 	else
 		succeed(self, attachment->export.size_bytes);
 }
@@ -154,7 +166,7 @@ static bool knows_size(const struct supervisor *self, unsigned at)
 /* In a moment without requests in flight, as for a new key; by force if there is none. */
 static int renew_links(struct supervisor *self, struct error *err)
 {
-	bool by_force = self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms - QUIET_PATIENCE_MS / 2;
+	bool by_force = self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms - patience_ms(self) + PAUSE_PATIENCE_MS;
 
 	for (unsigned i = 0; i < self->fsm.link_count; i++) {
 		const struct fsm_link *link = &self->fsm.links[i];
@@ -170,40 +182,63 @@ static int renew_links(struct supervisor *self, struct error *err)
 	return 0;
 }
 
-/* Every link is alive, proven, idle, and one whose server knows of the new size. */
-static bool is_quiet(const struct supervisor *self)
+/* Every link is alive, proven, and one whose server knows of the new size. */
+static bool links_are_ready(const struct supervisor *self)
 {
 	for (unsigned i = 0; i < self->fsm.link_count; i++)
 		if (self->fsm.links[i].state != FSM_LINK_ALIVE || !self->fsm.links[i].proven || !knows_size(self, i))
 			return false;
-	return self->fsm.work != FSM_WORK_PROVE && !sysfs_in_flight(self->attachment->index);
+	return self->fsm.work != FSM_WORK_PROVE;
+}
+
+/* 0: all that was in flight has just been answered; 1: not yet */
+static int step_drain(struct supervisor *self, struct error *err)
+{
+	struct task *drain = &self->resize.drain;
+	int rc;
+
+	if (drain->poll_fd < 0)
+		rc = links_are_ready(self) ? queue_drain_start(drain, self->attachment->index, err) : 0;
+	else
+		rc = task_step(drain, err);
+	return rc ? rc : drain->poll_fd >= 0 || !links_are_ready(self);
+}
+
+static int give_up(struct supervisor *self, struct error *err)
+{
+	error_set(err, ERROR_BUSY, EBUSY, "the links of /dev/nbd%d were not all renewed, and its requests in flight answered, in %d s", self->attachment->index,
+		patience_ms(self) / 1000);
+	return error_hint(err, -EBUSY, "the server may be slow, or away: see nbd-attach status /dev/nbd%d; pause what uses the device, and try again", self->attachment->index);
 }
 
 void supervisor_resize_step(struct supervisor *self)
 {
 	struct error err;
+	int rc;
 
 	if (self->resize.state == RESIZE_ASKING)
 		step_asking(self);
-	if (self->resize.state != RESIZE_QUIET)
+	if (self->resize.state != RESIZE_AGREED)
 		return;
-	if (renew_links(self, &err)) {
+	rc = renew_links(self, &err);
+	if (!rc)
+		rc = step_drain(self, &err);
+	if (rc > 0 && self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms)
+		rc = give_up(self, &err);
+	if (rc < 0)
 		fail(self, &err);
-	} else if (is_quiet(self)) {
+	else if (rc == 0)
 		grow(self);
-	} else if (self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms) {
-		error_set(&err, ERROR_BUSY, EBUSY, "/dev/nbd%d was not without requests in flight for a moment in %d s", self->attachment->index, QUIET_PATIENCE_MS / 1000);
-		error_hint(&err, 0, "the kernel can change the size only in such a moment: pause what uses it, and try again");
-		fail(self, &err);
-	}
 }
 
 int64_t supervisor_resize_deadline_ms(const struct supervisor *self)
 {
 	if (self->resize.state == RESIZE_ASKING)
 		return self->resize.attempt.deadline_ms;
-	if (self->resize.state == RESIZE_QUIET)
-		return supervisor_now_ms() + (self->resize.until_ms < 0 ? 50 * QUIET_LOOK_MS : QUIET_LOOK_MS);
+	if (self->resize.state == RESIZE_AGREED && self->resize.drain.poll_fd >= 0)
+		return self->resize.until_ms;
+	if (self->resize.state == RESIZE_AGREED)
+		return supervisor_now_ms() + (self->resize.until_ms < 0 ? LOOK_PATIENTLY_MS : LOOK_MS);
 	return -1;
 }
 

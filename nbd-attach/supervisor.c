@@ -240,6 +240,8 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	fds[SLOT_PROBE].fd = self->probe.poll_fd;
 	if (self->resize.state == RESIZE_ASKING)
 		fds[SLOT_RESIZE].fd = self->resize.attempt.poll_fd;
+	if (self->resize.state == RESIZE_AGREED)
+		fds[SLOT_RESIZE].fd = self->resize.drain.poll_fd;
 	fds[SLOT_DETACHER].fd = self->detacher.poll_fd;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		fds[SLOT_CLIENTS + i].fd = self->control.clients[i];

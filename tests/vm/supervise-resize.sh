@@ -100,7 +100,7 @@ resized_in_use() { # OPTION...
     attached "$@"
     load load $nbd "${verified[@]}"
     truncate -s 128M "$state/disk"
-    expect 0 timeout 30 nbd-attach resize $nbd
+    expect 0 timeout 60 nbd-attach resize $nbd
     [[ $(device_bytes $nbd) -eq $(mib 128) ]] || fail "it has $(device_bytes $nbd) bytes"
     moves $nbd || fail "I/O has stopped"
     # A connection that was told the old size would be answered with an error beyond it.
@@ -111,6 +111,29 @@ resized_in_use() { # OPTION...
     assert_has $nbd ".renewals + .reconnects == $before and .error_replies == 0"
     expect 0 timeout 30 nbd-attach resize $nbd
     [[ $(device_bytes $nbd) -eq $(mib 128) ]] || fail "it has $(device_bytes $nbd) bytes"
+    detach $nbd
+}
+# Requests take seconds, and while the new size waits for them the server dies: had the driver been told of it at once, it would wait for them
+# too, with the lock that a reconnect needs (kernel fact 9).
+lost_while_waiting() {
+    local before
+    attached
+    load load $nbd "${verified[@]}"
+    kill_server
+    truncate -s 96M "$state/disk"
+    before=$(completed $nbd)
+    serve_nbdkit --filter=delay rdelay=4 wdelay=4
+    outage_ends
+    within 30 has_completed $nbd "$before" || fail "nothing from the slow server"
+    becomes $nbd alive 10
+    start resize timeout 60 nbd-attach resize $nbd
+    sleep 1
+    outage 1 serve_nbdkit
+    wait "$resize_pid" || { cat "$state/resize.out"; fail "no resize"; }
+    [[ $(device_bytes $nbd) -eq $(mib 96) ]] || fail "it has $(device_bytes $nbd) bytes"
+    within 10 moves $nbd || fail "I/O has stopped"
+    load_ends load
+    use_the_end
     detach $nbd
 }
 by_itself() {
@@ -136,5 +159,6 @@ run_test "a disk with larger blocks is refused" block_size
 run_test "a larger disk: the old size, until resize is asked for" larger
 run_test "resize while the server serves" resized_in_use
 run_test "the same with two connections" resized_in_use --connections 2
+run_test "the server dies while the new size waits for slow requests" lost_while_waiting
 run_test "--auto-resize" by_itself
 finish
