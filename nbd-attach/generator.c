@@ -14,7 +14,7 @@
 #ifndef NBD_ATTACH_UNITDIR
 #define NBD_ATTACH_UNITDIR "/usr/lib/systemd/system"
 #endif
-#define FSTAB_SIZE_MAX (1 << 20)
+#define MOUNTS_SIZE_MAX (1 << 20)
 #define LINES_MAX 40     /* the console is no place for more */
 #define DEVICES_MAX 256  /* each costs up to 49 links below /run */
 #define PARTITIONS_MAX 15 /* what modprobe.d sets as max_part */
@@ -137,7 +137,7 @@ static void write_devices(struct generator *self, const struct tab *tab)
 	}
 }
 
-/* --- fstab: only to warn */
+/* --- fstab and crypttab: only to warn */
 
 static bool has_option(const char *options, const char *wanted)
 {
@@ -166,53 +166,94 @@ static int parse_spec(const char *spec)
 	return sysfs_parse_device(device, &index, &err) ? -1 : index;
 }
 
-static void check_fstab_line(struct generator *self, const struct tab *tab, const char *path, unsigned number, char *line)
+static bool has_root(const struct tab *tab)
 {
-	char *rest = NULL, *spec = strtok_r(line, " \t\r", &rest), *where, *options;
-	const struct nbdtab_entry *entry;
-	int index;
-
-	if (!spec || *spec == '#')
-		return;
-	where = strtok_r(NULL, " \t\r", &rest);
-	options = strtok_r(NULL, " \t\r", &rest) ? strtok_r(NULL, " \t\r", &rest) : NULL;
-	options = options ? options : (char *)"";
-	if (strstr(options, "x-systemd.requires=nbd-attach@"))
-		say(self, "%s:%u: leave x-systemd.requires=nbd-attach@... out: with it systemd unmounts the disk whenever "
-			"the supervisor is restarted", path, number);
-	index = parse_spec(spec);
-	entry = index >= 0 ? nbdtab_find(&tab->nbdtab, index) : NULL;
-	if (!entry || tab_line(tab, entry)->root || (where && strcmp(where, "/") == 0) || has_option(options, "_netdev") ||
-		has_option(options, "noauto"))
-		return;
-	say(self, "%s:%u: %s is a disk on the network: add _netdev to its options, or local-fs.target waits for the network, "
-		"which waits for local-fs.target",
-		path, number, spec);
+	for (size_t i = 0; i < tab->nbdtab.entry_count; i++)
+		if (tab->lines[i].root)
+			return true;
+	return false;
 }
 
-static void check_fstab(struct generator *self, const struct tab *tab)
+/* One of nbdtab's disks but the root's, which the initramfs attaches. The names of udev do not say which: any, then, if none is the root. */
+static bool is_remote(const struct tab *tab, const char *spec)
 {
-	const char *path = getenv("NBD_ATTACH_FSTAB");
-	_cleanup_free_ char *text = malloc(FSTAB_SIZE_MAX + 1);
-	_cleanup_fd_ int fd = -1;
+	const struct nbdtab_entry *entry;
+	int index = parse_spec(spec);
+
+	if (index < 0)
+		return strncmp(spec, "/dev/disk/by-id/nbd-", 20) == 0 && !has_root(tab);
+	entry = nbdtab_find(&tab->nbdtab, index);
+	return entry && !tab_line(tab, entry)->root;
+}
+
+struct mounts {
+	struct generator *self;
+	const struct tab *tab;
+	const char *path;
+};
+
+/* The fields of one line; those that it does not have are empty. */
+typedef void check_line(const struct mounts *mounts, unsigned number, char *const fields[4]);
+
+static void check_fstab_line(const struct mounts *mounts, unsigned number, char *const fields[4])
+{
+	const char *spec = fields[0], *where = fields[1], *options = fields[3];
+
+	if (strstr(options, "x-systemd.requires=nbd-attach@"))
+		say(mounts->self, "%s:%u: leave x-systemd.requires=nbd-attach@... out: with it systemd unmounts the disk whenever "
+			"the supervisor is restarted", mounts->path, number);
+	if (is_remote(mounts->tab, spec) && strcmp(where, "/") != 0 && !has_option(options, "_netdev") && !has_option(options, "noauto"))
+		say(mounts->self, "%s:%u: %s is a disk on the network: add _netdev to its options, or local-fs.target waits for the network, "
+			"which waits for local-fs.target", mounts->path, number, spec);
+}
+
+static void check_crypttab_line(const struct mounts *mounts, unsigned number, char *const fields[4])
+{
+	const char *spec = fields[1], *options = fields[3];
+
+	if (is_remote(mounts->tab, spec) && !has_option(options, "_netdev") && !has_option(options, "noauto") && !has_option(options, "x-initrd.attach"))
+		say(mounts->self, "%s:%u: %s is a disk on the network: add _netdev to its options, and to those of what is mounted from it, or the boot waits "
+			"for it before there is a network", mounts->path, number, spec);
+}
+
+static void check_line_of(const struct mounts *mounts, check_line *check, unsigned number, char *line)
+{
+	static char none[1];
+	char *fields[4], *rest = NULL;
+
+	for (size_t i = 0; i < 4; i++) {
+		fields[i] = strtok_r(i ? NULL : line, " \t\r", &rest);
+		if (!fields[i]) {
+			fields[i] = none;
+			rest = none;
+		}
+	}
+	if (*fields[0] && *fields[0] != '#')
+		check(mounts, number, fields);
+}
+
+static void check_file(struct generator *self, const struct tab *tab, const char *variable, const char *path, check_line *check)
+{
+	const char *other = getenv(variable);
+	const struct mounts mounts = {self, tab, other && *other ? other : path};
+	_cleanup_free_ char *text = malloc(MOUNTS_SIZE_MAX + 1);
+	_cleanup_fd_ int fd = open(mounts.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *rest = text, *line;
 	unsigned number = 0;
 	size_t size = 0;
 	ssize_t n = 1;
 	struct stat st;
 
-	path = path && *path ? path : "/etc/fstab";
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (!text || fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return; /* it is systemd's to say so */
-	while (size < FSTAB_SIZE_MAX && (n = read(fd, text + size, FSTAB_SIZE_MAX - size)) > 0)
+	while (size < MOUNTS_SIZE_MAX && (n = read(fd, text + size, MOUNTS_SIZE_MAX - size)) > 0)
 		size += (size_t)n;
 	for (size_t i = 0; i < size; i++)
 		if (!text[i])
 			text[i] = '?';
 	text[size] = 0;
 	while ((line = strsep(&rest, "\n")))
-		check_fstab_line(self, tab, path, ++number, line);
+		check_line_of(&mounts, check, ++number, line);
 }
 
 /* --- */
@@ -247,7 +288,8 @@ void generator_write(const char *normal_dir, generator_say_function *function, v
 		write_devices(&self, &tab);
 	if (self.dir_fd >= 0)
 		close(self.dir_fd);
-	check_fstab(&self, &tab);
+	check_file(&self, &tab, "NBD_ATTACH_FSTAB", "/etc/fstab", check_fstab_line);
+	check_file(&self, &tab, "NBD_ATTACH_CRYPTTAB", "/etc/crypttab", check_crypttab_line);
 	tab_free(&tab);
 }
 

@@ -10,7 +10,8 @@
 /* One line, printable, without a newline. */
 typedef void generator_say_function(const char *line, void *data);
 
-/* Write below NORMAL_DIR what nbdtab asks for, and tell SAY what is wrong with it, and with fstab ($NBD_ATTACH_FSTAB, or /etc/fstab). */
+/* Write below NORMAL_DIR what nbdtab asks for, and tell SAY what is wrong with it, and with fstab and crypttab ($NBD_ATTACH_FSTAB,
+ * $NBD_ATTACH_CRYPTTAB, or those of /etc). */
 void generator_write(const char *normal_dir, generator_say_function *say, void *data);
 /* argv: the three directories of systemd.generator(7). */
 int generator_main(int argc, char **argv);

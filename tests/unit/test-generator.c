@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include "generator.h"
 
-static char folder[64], tab_path[96], fstab_path[96], normal[96];
+static char folder[64], tab_path[96], fstab_path[96], crypttab_path[96], normal[96];
 static char said[65536];
 static unsigned said_lines;
 
@@ -147,6 +147,7 @@ static void fstab_is_warned_about(void **state)
 		{"/dev/nbd7 /mnt ext4 defaults 0 2\n", NULL},
 		{"/dev/nbd0x /mnt ext4 defaults 0 2\n/dev/nbd /mnt ext4 defaults\n/dev/sda1 /x ext4 defaults\nUUID=1 /y ext4\n", NULL},
 		{"#/dev/nbd0 /mnt ext4 defaults 0 2\n", NULL},
+		{"/dev/disk/by-id/nbd-srv_a-part1 /mnt ext4 defaults 0 2\n", NULL}, /* it could be the root's */
 	};
 
 	(void)state;
@@ -155,6 +156,33 @@ static void fstab_is_warned_about(void **state)
 		if (said_lines != (table[i].says != NULL) || (table[i].says && !strstr(said, table[i].says)))
 			fail_msg("%s said \"%s\"", table[i].fstab, said);
 	}
+}
+
+static void crypttab_is_warned_about(void **state)
+{
+	static const char tab[] = "nbd0 srv a\nnbd1 srv b\n", root_tab[] = "nbd0 srv a root\n";
+	static const struct { const char *tab, *crypttab, *says; } table[] = {
+		{tab, "secret /dev/nbd0 none luks\n", "crypttab:1: /dev/nbd0 is a disk on the network: add _netdev"},
+		{tab, "# x\nsecret /dev/nbd1p2\n", "crypttab:2: /dev/nbd1p2 is a disk"},
+		{tab, "secret /dev/disk/by-id/nbd-srv_a none luks,discard\n", "add _netdev"},
+		{tab, "secret /dev/nbd0 /key luks,_netdev\n", NULL},
+		{tab, "secret /dev/nbd0 /key luks,noauto\n", NULL},
+		{tab, "secret /dev/nbd7 none luks\nother UUID=1 none luks\n", NULL},
+		{tab, "/dev/nbd0\n\n \n", NULL},
+		{root_tab, "root /dev/nbd0 none luks\n", NULL},
+		{root_tab, "root /dev/disk/by-id/nbd-srv_a none luks\n", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		write_bytes(crypttab_path, table[i].crypttab, strlen(table[i].crypttab));
+		generate(table[i].tab, "");
+		if (said_lines != (table[i].says != NULL) || (table[i].says && !strstr(said, table[i].says)))
+			fail_msg("%s said \"%s\"", table[i].crypttab, said);
+	}
+	unlink(crypttab_path);
+	generate(tab, "/dev/disk/by-id/nbd-srv_a-part1 /mnt ext4 defaults 0 2\n");
+	assert_non_null(strstr(said, "fstab:1: /dev/disk/by-id/nbd-srv_a-part1 is a disk on the network"));
 }
 
 static void what_cannot_be_read_or_written(void **state)
@@ -254,6 +282,7 @@ static void random_files(void **state)
 		said_lines = 0;
 		write_bytes(tab_path, text[0], used[0]);
 		write_bytes(fstab_path, text[1], used[1]);
+		write_bytes(crypttab_path, text[1], used[1]);
 		generator_write(normal, remember, NULL);
 		assert_true(said_lines <= 50 && time(NULL) - started < 5);
 	}
@@ -307,6 +336,7 @@ int main(void)
 		cmocka_unit_test(options_of_the_line),
 		cmocka_unit_test(bad_lines_are_told_and_skipped),
 		cmocka_unit_test(fstab_is_warned_about),
+		cmocka_unit_test(crypttab_is_warned_about),
 		cmocka_unit_test(what_cannot_be_read_or_written),
 		cmocka_unit_test(output_is_bounded),
 		cmocka_unit_test(random_files),
@@ -319,10 +349,12 @@ int main(void)
 	snprintf(folder, sizeof(folder), "/tmp/test-generator.%d", (int)getpid());
 	mkdir(folder, 0700);
 	snprintf(tab_path, sizeof(tab_path), "%s/nbdtab", folder);
+	snprintf(crypttab_path, sizeof(crypttab_path), "%s/crypttab", folder);
 	snprintf(fstab_path, sizeof(fstab_path), "%s/fstab", folder);
 	snprintf(normal, sizeof(normal), "%s/normal", folder);
 	setenv("NBD_ATTACH_TAB", tab_path, 1);
 	setenv("NBD_ATTACH_FSTAB", fstab_path, 1);
+	setenv("NBD_ATTACH_CRYPTTAB", crypttab_path, 1);
 	rc = cmocka_run_group_tests_name("generator", tests, NULL, NULL);
 	snprintf(command, sizeof(command), "rm -rf %s", folder);
 	return system(command) ? 1 : rc;
