@@ -109,7 +109,7 @@ check: setup ## every test; ends with "N passed, N failed" (root)
 	$(Q)tests/run
 
 .PHONY: check-unit
-check-unit: tests ## the unit tests alone
+check-unit: tests asan ## the unit tests alone
 	$(Q)tests/run unit
 
 .PHONY: check-host
