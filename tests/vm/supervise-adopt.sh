@@ -183,10 +183,10 @@ unwatched_is_detached() {
     detach $nbd
 }
 
-test_timeout=180
-[[ -z ${VM_SOAK:-} ]] || test_timeout=$((180 + VM_SOAK * 5))
+test_timeout=300
+[[ -z ${VM_SOAK:-} ]] || test_timeout=$((300 + VM_SOAK * 5))
 run_test "the device goes on without its supervisor, and the next one adopts it" goes_on_alone
-run_test "supervisor and server are killed $(rounds 8 100) times in turn" killed_again_and_again "$(rounds 8 100)"
+run_test "supervisor and server are killed $(rounds 20 100) times in turn" killed_again_and_again "$(rounds 20 100)"
 run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)" --connections 2
 run_test "adopted while the server is away" without_server
 run_test "another export's device is not adopted, nor one that is watched" somebody_elses
