@@ -13,8 +13,8 @@ int queue_limit_requests(int index, uint32_t max_bytes, int timeout_ms, struct e
 /* When the driver looks at a request that is not answered (kernel fact 6). */
 int queue_set_io_timeout(int index, int io_timeout_ms, int timeout_ms, struct error *err);
 bool queue_has_io_timeout(int index, int io_timeout_ms);
-/* Hold back what is new until all that was sent before is answered, flushes too (which sysfs_in_flight() does not know of). When TASK ends
- * with 0 that has just been so; what was held back is on its way then. */
+/* Hold back what is new until all that was sent before is answered, twice: for an instant each time nothing is in flight. On some kernels
+ * (before 6.11, and 6.14) no setting can be read meanwhile. */
 int queue_drain_start(struct task *task, int index, struct error *err);
 
 #endif

@@ -220,6 +220,8 @@ static void recheck(struct supervisor *self, unsigned at)
 		start_probe(self);
 	if ((link->local.ss_family == AF_UNSPEC && attachment->link_count > 1) || (link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes))
 		return;
+	if (attachment->link_count > 1 && self->resize.drain.poll_fd >= 0)
+		return; /* the probe is held back, too */
 	if (attachment->link_count > 1)
 		enqueue_outcome(self, FSM_EV_NOT_SENT, at);
 	else if (nbd_genl_reconfigure(&attachment->genl, &params, NULL) == -ENOTCONN)

@@ -22,6 +22,8 @@ struct resize {
 	int client;           /* slot in control; -1: nobody waits for an answer */
 	uint64_t size_bytes;
 	struct task drain;
+	int64_t ready_since_ms, drain_at_ms; /* AGREED: the links are; -1: not yet */
+	int drain_pause_ms;
 	int64_t until_ms;     /* AGREED; -1: for as long as it takes */
 	bool renewal_asked[FSM_LINKS_MAX];
 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Growing a device while it is in use. First each connection is renewed that was told the old size when it was made: nbdkit holds to it, and
- * answers with an error what lies beyond. Then the size is told to the driver in a message of its own, right after a process of ours has seen
- * all that was in flight answered: the driver waits for what is in flight under its own lock, and were a link dead by then, nothing could
- * be put right any more (kernel fact 9). A device under load has no such moment by itself. */
+ * answers with an error what lies beyond. Then the size is told to the driver in a message of its own, and only while nothing is in flight: since
+ * Linux 6.9 the driver waits for what is in flight under its own lock, and were a link to die just then, nothing could be put right any more
+ * (kernel fact 9). A device under load has hardly such a moment by itself; it is given one by a process that empties its queue. */
 #include "supervisor-internal.h"
+#include "aloof.h"
 #include "supervisor-log.h"
 #include "queue.h"
 #include "state-file.h"
@@ -12,11 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #define PAUSE_PATIENCE_MS 7500 /* for a pause in which a link can be renewed at no cost */
 #define PATIENCE_MS 15000
-#define LOOK_MS 2
-#define LOOK_PATIENTLY_MS 100
+#define MOMENT_PATIENCE_MS 500 /* for a moment that comes by itself */
+#define DRAIN_PAUSE_MIN_MS 50
+#define DRAIN_PAUSE_MAX_MS 2000
+#define LINKS_LOOK_MS 50
 
 void supervisor_resize_init(struct supervisor *self)
 {
@@ -117,6 +121,9 @@ static void await_moment(struct supervisor *self, uint64_t size_bytes, bool pati
 	self->resize.size_bytes = size_bytes;
 	memset(self->resize.renewal_asked, 0, sizeof(self->resize.renewal_asked));
 	self->resize.until_ms = patiently ? -1 : supervisor_now_ms() + patience_ms(self);
+	self->resize.ready_since_ms = -1;
+	self->resize.drain_at_ms = 0;
+	self->resize.drain_pause_ms = DRAIN_PAUSE_MIN_MS;
 }
 
 void supervisor_resize_to(struct supervisor *self, uint64_t size_bytes)
@@ -176,6 +183,8 @@ static int renew_links(struct supervisor *self, struct error *err)
 		if (self->resize.renewal_asked[i] && !link->renew && !link->unwatched)
 			return error_set(err, ERROR_SERVER, EINVAL, "%s told a new connection the old size", self->attachment->links[i].address);
 		self->resize.renewal_asked[i] = true;
+		if (by_force && self->fsm.link_count > 1) /* what is new need not wait with what the old link has lost */
+			self->resize.drain_at_ms = supervisor_now_ms() + attachment_io_timeout_ms(self->attachment) + DRAIN_PAUSE_MAX_MS;
 		supervisor_event(self, by_force ? FSM_EV_RENEW_NOW : FSM_EV_RENEW, i);
 		self->look_at_ms = supervisor_now_ms();
 	}
@@ -191,24 +200,53 @@ static bool links_are_ready(const struct supervisor *self)
 	return self->fsm.work != FSM_WORK_PROVE;
 }
 
-/* 0: all that was in flight has just been answered; 1: not yet */
-static int step_drain(struct supervisor *self, struct error *err)
+static bool freezes_for_size(void)
 {
-	struct task *drain = &self->resize.drain;
-	int rc;
+	struct utsname kernel;
+	unsigned major, minor;
 
-	if (drain->poll_fd < 0)
-		rc = links_are_ready(self) ? queue_drain_start(drain, self->attachment->index, err) : 0;
-	else
-		rc = task_step(drain, err);
-	return rc ? rc : drain->poll_fd >= 0 || !links_are_ready(self);
+	return uname(&kernel) != 0 || sscanf(kernel.release, "%u.%u", &major, &minor) != 2 || major > 6 || (major == 6 && minor >= 9);
+}
+
+/* Not under swap, where starting a process may have to wait for memory that only this one can get back. That it fails is no matter: the moment
+ * may come without it. */
+static void step_drain(struct supervisor *self)
+{
+	struct resize *resize = &self->resize;
+	int64_t now_ms = supervisor_now_ms();
+
+	if (resize->drain.poll_fd >= 0) {
+		(void)task_step(&resize->drain, NULL);
+	} else if (now_ms >= resize->drain_at_ms && !aloof_is_entered()) {
+		(void)queue_drain_start(&resize->drain, self->attachment->index, NULL);
+		resize->drain_at_ms = now_ms + resize->drain_pause_ms;
+		resize->drain_pause_ms = resize->drain_pause_ms * 2 < DRAIN_PAUSE_MAX_MS ? resize->drain_pause_ms * 2 : DRAIN_PAUSE_MAX_MS;
+	}
+}
+
+static bool is_moment(struct supervisor *self)
+{
+	struct resize *resize = &self->resize;
+	bool waited;
+
+	if (!links_are_ready(self)) {
+		resize->ready_since_ms = -1;
+		return false;
+	}
+	if (resize->ready_since_ms < 0)
+		resize->ready_since_ms = supervisor_now_ms();
+	if (!sysfs_in_flight(self->attachment->index))
+		return true;
+	waited = supervisor_now_ms() - resize->ready_since_ms >= MOMENT_PATIENCE_MS;
+	if (waited && freezes_for_size())
+		step_drain(self);
+	return waited && !freezes_for_size();
 }
 
 static int give_up(struct supervisor *self, struct error *err)
 {
-	error_set(err, ERROR_BUSY, EBUSY, "the links of /dev/nbd%d were not all renewed, and its requests in flight answered, in %d s", self->attachment->index,
-		patience_ms(self) / 1000);
-	return error_hint(err, -EBUSY, "the server may be slow, or away: see nbd-attach status /dev/nbd%d; pause what uses the device, and try again", self->attachment->index);
+	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d was not without requests in flight for a moment in %d s", self->attachment->index, patience_ms(self) / 1000);
+	return error_hint(err, -EBUSY, "the kernel can change the size only in such a moment: pause what uses it (fsfreeze, for a file system), and try again");
 }
 
 void supervisor_resize_step(struct supervisor *self)
@@ -220,26 +258,24 @@ void supervisor_resize_step(struct supervisor *self)
 		step_asking(self);
 	if (self->resize.state != RESIZE_AGREED)
 		return;
-	rc = renew_links(self, &err);
-	if (!rc)
-		rc = step_drain(self, &err);
-	if (rc > 0 && self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms)
-		rc = give_up(self, &err);
-	if (rc < 0)
-		fail(self, &err);
-	else if (rc == 0)
+	rc = self->fsm.phase == FSM_FAILED ? error_set(&err, ERROR_UNREACHABLE, EIO, "its server is away, and I/O fails") : renew_links(self, &err);
+	if (!rc && is_moment(self))
 		grow(self);
+	else if (!rc && self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms)
+		rc = give_up(self, &err);
+	if (rc)
+		fail(self, &err);
 }
 
 int64_t supervisor_resize_deadline_ms(const struct supervisor *self)
 {
-	if (self->resize.state == RESIZE_ASKING)
-		return self->resize.attempt.deadline_ms;
-	if (self->resize.state == RESIZE_AGREED && self->resize.drain.poll_fd >= 0)
-		return self->resize.until_ms;
-	if (self->resize.state == RESIZE_AGREED)
-		return supervisor_now_ms() + (self->resize.until_ms < 0 ? LOOK_PATIENTLY_MS : LOOK_MS);
-	return -1;
+	const struct resize *resize = &self->resize;
+
+	if (resize->state == RESIZE_ASKING)
+		return resize->attempt.deadline_ms;
+	if (resize->state != RESIZE_AGREED)
+		return -1;
+	return supervisor_now_ms() + (resize->drain.poll_fd >= 0 || (resize->ready_since_ms >= 0 && resize->until_ms >= 0) ? 1 : LINKS_LOOK_MS);
 }
 
 void supervisor_resize_ask(struct supervisor *self, size_t client)
@@ -254,6 +290,7 @@ void supervisor_resize_ask(struct supervisor *self, size_t client)
 		error_set(&err, ERROR_UNREACHABLE, ENOTCONN, "/dev/nbd%d has no connection to its server just now", self->attachment->index);
 		error_hint(&err, 0, "see: nbd-attach status /dev/nbd%d", self->attachment->index);
 	} else if (attempt_start(&self->resize.attempt, &job, &err) == 0) {
+		task_abandon(&self->resize.drain);
 		self->resize.state = RESIZE_ASKING;
 		self->resize.client = (int)client;
 		return;
