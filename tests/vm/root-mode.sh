@@ -209,12 +209,20 @@ from_its_own_disk() {
         sleep 3
     done
     [[ $(major_faults) -eq $before ]] || fail "$(($(major_faults) - before)) major faults"
+    assert_has $nbd '.reconnects >= 2 and .error_replies == 0'
+    # On a running system a signal means what it does without --root: it ends, and leaves a device that is in use. But not while the server is
+    # away: whoever is to start another may have to read that from this disk.
+    kill_server
+    sleep 1
+    kill -TERM $pid
+    sleep 3
+    is_alive $pid || fail "it has left in an outage"
+    serve_nbdkit
+    outage_ends
+    within 15 eval "! is_alive $pid" || fail "it does not end"
+    within 10 moves $nbd || fail "no I/O after it has ended"
     load_ends load
     [[ $(jq '.jobs[0].write.total_ios' "$state/load.result") -gt 100 ]] || fail "nothing was written"
-    assert_has $nbd '.reconnects >= 2 and .error_replies == 0'
-    # On a running system a signal means what it does without --root: it ends, and leaves a device that is in use.
-    kill -TERM $pid
-    within 15 eval "! is_alive $pid" || fail "it does not end"
     is_attached $nbd || fail "a disk in use was detached"
     umount $disk || fail "something keeps the disk busy"
     detach $nbd

@@ -131,6 +131,23 @@ waits_for_the_first() {
     [[ $((SECONDS - before)) -ge 2 && $((SECONDS - before)) -le 10 ]] || fail "that took $((SECONDS - before)) s"
     assert_not_attached $nbd
 }
+# A unit's stop, or a lost terminal: neither a process nor the marks of one stay.
+ended_while_it_waits() {
+    local signal
+    for signal in TERM HUP; do
+        start first nbd-attach $nbd localhost --port $tls_port "${tls[@]}" --wait 60 --foreground
+        wait_for_file "/run/nbd-attach/${nbd#/dev/}.lock"
+        sleep 2
+        kill -$signal $first_pid
+        within 5 eval "! is_alive $first_pid" || fail "SIG$signal does not end it"
+        [[ -z $(ls -A /run/nbd-attach) ]] || fail "SIG$signal leaves $(ls -A /run/nbd-attach)"
+    done
+    assert_not_attached $nbd
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port "${tls[@]}"
+    detach $nbd
+}
 
 test_timeout=150
 run_test "--dead-timeout 5: I/O fails then and not before, and status says so" dead_timeout
@@ -140,4 +157,5 @@ run_test "error replies are counted, and the device goes on" error_replies
 run_test "detach while the server is away and data waits: refused without --force" detached_while_away
 run_test "detach --force ends I/O that waits for the server" detached_under_load
 run_test "--wait: for the first connection" waits_for_the_first
+run_test "a signal ends one that waits for its first connection, and nothing is left" ended_while_it_waits
 finish
