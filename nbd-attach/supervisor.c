@@ -24,6 +24,7 @@
 #include "transport.h"
 #include "udev-wait.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -89,14 +90,13 @@ static void start_detacher(struct supervisor *self, enum detach_how how)
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
-/* The machine shuts down (nbd-attach-shutdown@.service). Whoever waits for a server that is away would hold that up for the whole
- * dead-timeout. What is below the root file system or swap must not fail even now: the machine would not come to its end. */
+/* The machine shuts down. Whoever waits for a server that is away would hold that up for the whole dead-timeout. */
 static void limit_outage(struct supervisor *self)
 {
 	struct fsm *fsm = &self->fsm;
 	int64_t limit_ms = SHUTDOWN_PATIENCE_MS;
 
-	if (self->attachment->options.root || self->shutting_down)
+	if (self->shutting_down)
 		return;
 	self->shutting_down = true;
 	if (fsm->outage_since_ms >= 0)
@@ -105,6 +105,16 @@ static void limit_outage(struct supervisor *self)
 		fsm->config.dead_timeout_ms = limit_ms;
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
 		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
+}
+
+/* What is below the root file system or swap must not fail while systemd needs it to come to an end. What is left in the end is the program that
+ * unmounts, and that has all of itself locked in memory: systemd-shutdown, or the /shutdown of dracut's initramfs. */
+static bool is_last_program_running(void)
+{
+	_cleanup_fd_ int fd = open("/proc/1/comm", O_RDONLY | O_CLOEXEC);
+	char comm[17] = "";
+
+	return fd >= 0 && read(fd, comm, sizeof(comm) - 1) > 0 && (strcmp(comm, "systemd-shutdow\n") == 0 || strcmp(comm, "shutdown\n") == 0);
 }
 
 /* Somebody uses the device still. When the machine shuts down, the network goes next: what is in flight then would wait for ever, since the
@@ -158,7 +168,8 @@ static void on_signal(struct supervisor *self)
 	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) || self->detacher.poll_fd >= 0)
 		return;
 	if (info.ssi_signo == SIGUSR1) {
-		limit_outage(self);
+		if (!self->attachment->options.root) /* of nbd-attach-shutdown@.service */
+			limit_outage(self);
 		return;
 	}
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
@@ -355,6 +366,8 @@ static void loop(struct supervisor *self)
 			on_signal(self);
 		if (supervisor_now_ms() >= self->look_at_ms)
 			supervisor_look(self);
+		if (self->attachment->options.root && self->fsm.outage_since_ms >= 0 && is_last_program_running())
+			limit_outage(self);
 		supervisor_event(self, FSM_EV_TICK, 0);
 		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
 			supervisor_look_at_failed(self);
