@@ -210,18 +210,16 @@ static bool freezes_for_size(void)
 
 /* Not under swap, where starting a process may have to wait for memory that only this one can get back. That it fails is no matter: the moment
  * may come without it. */
-static void step_drain(struct supervisor *self)
+static void drain_if_due(struct supervisor *self)
 {
 	struct resize *resize = &self->resize;
 	int64_t now_ms = supervisor_now_ms();
 
-	if (resize->drain.poll_fd >= 0) {
-		(void)task_step(&resize->drain, NULL);
-	} else if (now_ms >= resize->drain_at_ms && !aloof_is_entered()) {
-		(void)queue_drain_start(&resize->drain, self->attachment->index, NULL);
-		resize->drain_at_ms = now_ms + resize->drain_pause_ms;
-		resize->drain_pause_ms = resize->drain_pause_ms * 2 < DRAIN_PAUSE_MAX_MS ? resize->drain_pause_ms * 2 : DRAIN_PAUSE_MAX_MS;
-	}
+	if (resize->drain.poll_fd >= 0 || now_ms < resize->drain_at_ms || aloof_is_entered())
+		return;
+	(void)queue_drain_start(&resize->drain, self->attachment->index, NULL);
+	resize->drain_at_ms = now_ms + resize->drain_pause_ms;
+	resize->drain_pause_ms = resize->drain_pause_ms * 2 < DRAIN_PAUSE_MAX_MS ? resize->drain_pause_ms * 2 : DRAIN_PAUSE_MAX_MS;
 }
 
 static bool is_moment(struct supervisor *self)
@@ -239,7 +237,7 @@ static bool is_moment(struct supervisor *self)
 		return true;
 	waited = supervisor_now_ms() - resize->ready_since_ms >= MOMENT_PATIENCE_MS;
 	if (waited && freezes_for_size())
-		step_drain(self);
+		drain_if_due(self);
 	return waited && !freezes_for_size();
 }
 
@@ -258,6 +256,8 @@ void supervisor_resize_step(struct supervisor *self)
 		step_asking(self);
 	if (self->resize.state != RESIZE_AGREED)
 		return;
+	if (self->resize.drain.poll_fd >= 0)
+		(void)task_step(&self->resize.drain, NULL);
 	rc = self->fsm.phase == FSM_FAILED ? error_set(&err, ERROR_UNREACHABLE, EIO, "its server is away, and I/O fails") : renew_links(self, &err);
 	if (!rc && is_moment(self))
 		grow(self);
