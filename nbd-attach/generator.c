@@ -174,11 +174,13 @@ static bool has_root(const struct tab *tab)
 	return false;
 }
 
-/* One of nbdtab's disks but the root's, which the initramfs attaches. The names of udev do not say which: any, then, if none is the root. */
+/* One of nbdtab's disks but the root's, which the initramfs attaches. The names of udev do not say which, unless they
+ * are there: any, then, if none is the root. */
 static bool is_remote(const struct tab *tab, const char *spec)
 {
 	const struct nbdtab_entry *entry;
-	int index = parse_spec(spec);
+	_cleanup_free_ char *device = strncmp(spec, "/dev/disk/", 10) == 0 ? realpath(spec, NULL) : NULL; /* none before it was attached once */
+	int index = parse_spec(device ? device : spec);
 
 	if (index < 0)
 		return strncmp(spec, "/dev/disk/by-id/nbd-", 20) == 0 && !has_root(tab);
