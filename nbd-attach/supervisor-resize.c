@@ -2,7 +2,8 @@
 /* Growing a device while it is in use. First each connection is renewed that was told the old size when it was made: nbdkit holds to it, and
  * answers with an error what lies beyond. Then the size is told to the driver in a message of its own, and only while nothing is in flight: since
  * Linux 6.9 the driver waits for what is in flight under its own lock, and were a link to die just then, nothing could be put right any more
- * (kernel fact 9). A device under load has hardly such a moment by itself; it is given one by a process that empties its queue. */
+ * (kernel fact 9). A device under load has hardly such a moment by itself; it is given one by a process that empties its queue. What cannot be seen
+ * is a flush in flight (fact 25). */
 #include "supervisor-internal.h"
 #include "aloof.h"
 #include "supervisor-log.h"
@@ -45,7 +46,6 @@ static int end(struct supervisor *self)
 {
 	int client = self->resize.client;
 
-	task_abandon(&self->resize.drain);
 	self->resize.state = RESIZE_NONE;
 	self->resize.client = -1;
 	return client >= 0 && self->control.clients[client] >= 0 ? client : -1;
@@ -183,8 +183,6 @@ static int renew_links(struct supervisor *self, struct error *err)
 		if (self->resize.renewal_asked[i] && !link->renew && !link->unwatched)
 			return error_set(err, ERROR_SERVER, EINVAL, "%s told a new connection the old size", self->attachment->links[i].address);
 		self->resize.renewal_asked[i] = true;
-		if (by_force && self->fsm.link_count > 1) /* what is new need not wait with what the old link has lost */
-			self->resize.drain_at_ms = supervisor_now_ms() + attachment_io_timeout_ms(self->attachment) + DRAIN_PAUSE_MAX_MS;
 		supervisor_event(self, by_force ? FSM_EV_RENEW_NOW : FSM_EV_RENEW, i);
 		self->look_at_ms = supervisor_now_ms();
 	}
@@ -229,6 +227,8 @@ static bool is_moment(struct supervisor *self)
 
 	if (!links_are_ready(self)) {
 		resize->ready_since_ms = -1;
+		if (self->fsm.link_count > 1) /* what is new need not wait with what a former link has lost (kernel fact 6) */
+			resize->drain_at_ms = supervisor_now_ms() + attachment_io_timeout_ms(self->attachment) + DRAIN_PAUSE_MAX_MS;
 		return false;
 	}
 	if (resize->ready_since_ms < 0)
@@ -252,12 +252,12 @@ void supervisor_resize_step(struct supervisor *self)
 	struct error err;
 	int rc;
 
+	if (self->resize.drain.poll_fd >= 0) /* it may outlast the resize that it was for */
+		(void)task_step(&self->resize.drain, NULL);
 	if (self->resize.state == RESIZE_ASKING)
 		step_asking(self);
 	if (self->resize.state != RESIZE_AGREED)
 		return;
-	if (self->resize.drain.poll_fd >= 0)
-		(void)task_step(&self->resize.drain, NULL);
 	rc = self->fsm.phase == FSM_FAILED ? error_set(&err, ERROR_UNREACHABLE, EIO, "its server is away, and I/O fails") : renew_links(self, &err);
 	if (!rc && is_moment(self))
 		grow(self);
@@ -290,7 +290,6 @@ void supervisor_resize_ask(struct supervisor *self, size_t client)
 		error_set(&err, ERROR_UNREACHABLE, ENOTCONN, "/dev/nbd%d has no connection to its server just now", self->attachment->index);
 		error_hint(&err, 0, "see: nbd-attach status /dev/nbd%d", self->attachment->index);
 	} else if (attempt_start(&self->resize.attempt, &job, &err) == 0) {
-		task_abandon(&self->resize.drain);
 		self->resize.state = RESIZE_ASKING;
 		self->resize.client = (int)client;
 		return;

@@ -122,12 +122,12 @@ lost_while_waiting() {
     kill_server
     truncate -s 96M "$state/disk"
     before=$(completed $nbd)
-    serve_nbdkit --filter=delay rdelay=4 wdelay=4
+    serve_nbdkit --filter=delay rdelay=6 wdelay=6
     outage_ends
     within 30 has_completed $nbd "$before" || fail "nothing from the slow server"
     becomes $nbd alive 10
     start resize timeout 60 nbd-attach resize $nbd
-    sleep 1
+    sleep 2
     outage 1 serve_nbdkit
     wait "$resize_pid" || { cat "$state/resize.out"; fail "no resize"; }
     [[ $(device_bytes $nbd) -eq $(mib 96) ]] || fail "it has $(device_bytes $nbd) bytes"
