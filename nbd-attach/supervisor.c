@@ -28,6 +28,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -108,13 +109,28 @@ static void limit_outage(struct supervisor *self)
 }
 
 /* What is below the root file system or swap must not fail while systemd needs it to come to an end. What is left in the end is the program that
- * unmounts, and that has all of itself locked in memory: systemd-shutdown, or the /shutdown of dracut's initramfs. */
+ * unmounts, and that is in memory: systemd-shutdown, once it has locked all of itself, or the /shutdown of dracut's initramfs. */
 static bool is_last_program_running(void)
 {
-	_cleanup_fd_ int fd = open("/proc/1/comm", O_RDONLY | O_CLOEXEC);
-	char comm[17] = "";
+	_cleanup_fd_ int fd = open("/proc/1/status", O_RDONLY | O_CLOEXEC);
+	char status[4096] = "", *locked;
 
-	return fd >= 0 && read(fd, comm, sizeof(comm) - 1) > 0 && (strcmp(comm, "systemd-shutdow\n") == 0 || strcmp(comm, "shutdown\n") == 0);
+	if (fd < 0 || read(fd, status, sizeof(status) - 1) <= 0)
+		return false;
+	locked = strstr(status, "\nVmLck:");
+	return strncmp(status, "Name:\tshutdown\n", 15) == 0 ||
+		(strncmp(status, "Name:\tsystemd-shutdow\n", 22) == 0 && locked && strtoul(locked + 7, NULL, 10) > 0);
+}
+
+static void step_shutdown(struct supervisor *self)
+{
+	struct fsm_config *config = &self->fsm.config;
+
+	if (self->fsm.outage_since_ms >= 0 && !self->shutting_down && self->attachment->options.root && is_last_program_running())
+		limit_outage(self);
+	/* Of another outage, nothing has been waited for yet. */
+	if (self->fsm.outage_since_ms < 0 && self->shutting_down && (config->dead_timeout_ms < 0 || config->dead_timeout_ms > SHUTDOWN_PATIENCE_MS))
+		config->dead_timeout_ms = SHUTDOWN_PATIENCE_MS;
 }
 
 /* Somebody uses the device still. When the machine shuts down, the network goes next: what is in flight then would wait for ever, since the
@@ -230,6 +246,7 @@ enum slot {
 	SLOT_STANDBY,
 	SLOT_PROBE,
 	SLOT_RESIZE,
+	SLOT_DRAIN,
 	SLOT_DETACHER,
 	SLOT_CLIENTS,
 	SLOT_LINKS = SLOT_CLIENTS + CONTROL_CLIENTS_MAX,
@@ -251,8 +268,7 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	fds[SLOT_PROBE].fd = self->probe.poll_fd;
 	if (self->resize.state == RESIZE_ASKING)
 		fds[SLOT_RESIZE].fd = self->resize.attempt.poll_fd;
-	if (self->resize.state == RESIZE_AGREED)
-		fds[SLOT_RESIZE].fd = self->resize.drain.poll_fd;
+	fds[SLOT_DRAIN].fd = self->resize.drain.poll_fd;
 	fds[SLOT_DETACHER].fd = self->detacher.poll_fd;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		fds[SLOT_CLIENTS + i].fd = self->control.clients[i];
@@ -366,8 +382,7 @@ static void loop(struct supervisor *self)
 			on_signal(self);
 		if (supervisor_now_ms() >= self->look_at_ms)
 			supervisor_look(self);
-		if (self->attachment->options.root && self->fsm.outage_since_ms >= 0 && is_last_program_running())
-			limit_outage(self);
+		step_shutdown(self);
 		supervisor_event(self, FSM_EV_TICK, 0);
 		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
 			supervisor_look_at_failed(self);

@@ -26,6 +26,7 @@ in_time() { ((off_at - done_at <= limit)); }
 for how in "the server is dead" "the network is down"; do
     boot "$(lane_cmdline)"
     check "$how: off within $limit s" in_time
+    check "$how: I/O has failed, a minute after the last program began" shows 'the machine shuts down and the server is away: I/O fails from now on'
     note "$how: off $((off_at - done_at)) s after the order"
     [[ $boot_count -gt 1 ]] || start_server root
 done
