@@ -176,8 +176,8 @@ static int take_fd(struct msghdr *msg)
 	return fd;
 }
 
-/* 1 with MESSAGE, 0 when there is none yet, -EPIPE when the child is gone, -EPROTO for anything else. */
-static int receive(struct attempt *attempt, struct attempt_message *message, int *fd)
+/* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. */
+static int receive_once(struct attempt *attempt, struct attempt_message *message, int *fd)
 {
 	struct iovec iov = {message, sizeof(*message)};
 	union {
@@ -194,6 +194,15 @@ static int receive(struct attempt *attempt, struct attempt_message *message, int
 		return -EPIPE;
 	*fd = take_fd(&msg);
 	return n == sizeof(*message) && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? 1 : -EPROTO;
+}
+
+/* When a last message and the end come together, just as the kernel has seen that there is no message, it says that it is the end
+ * (unix_dgram_recvmsg): only the second time is that true. */
+static int receive(struct attempt *attempt, struct attempt_message *message, int *fd)
+{
+	int got = receive_once(attempt, message, fd);
+
+	return got == -EPIPE ? receive_once(attempt, message, fd) : got;
 }
 
 static int died(struct attempt *attempt, struct error *err)

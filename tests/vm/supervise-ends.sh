@@ -140,7 +140,7 @@ ended_while_it_waits() {
         sleep 2
         kill -$signal $first_pid
         within 5 eval "! is_alive $first_pid" || fail "SIG$signal does not end it"
-        [[ -z $(ls -A /run/nbd-attach) ]] || fail "SIG$signal leaves $(ls -A /run/nbd-attach)"
+        ! compgen -G "/run/nbd-attach/${nbd#/dev/}.*" || fail "SIG$signal leaves that"
     done
     assert_not_attached $nbd
     make_disk
