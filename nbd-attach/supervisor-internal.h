@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the supervisor's parts share: the loop (supervisor.c), what it does (supervisor-act.c), what it looks at (supervisor-watch.c),
- * what it says (supervisor-status.c), and growing a device (supervisor-resize.c). */
+ * what it says (supervisor-status.c), growing a device (supervisor-resize.c), and how it ends (supervisor-end.c). */
 #ifndef NBDA_SUPERVISOR_INTERNAL_H
 #define NBDA_SUPERVISOR_INTERNAL_H
 #include "attachment.h"
@@ -88,6 +88,12 @@ const char *supervisor_state(const struct supervisor *self);
 json_object *supervisor_status(struct supervisor *self);
 /* Log, and tell the service manager, when the state is another than it was. */
 void supervisor_tell_state(struct supervisor *self);
+
+/* supervisor-end.c */
+int supervisor_end_open_signals(struct supervisor *self, struct error *err);
+void supervisor_end_on_signal(struct supervisor *self);
+/* In each round of the loop, when all else is done. */
+void supervisor_end_step(struct supervisor *self);
 
 /* supervisor-resize.c */
 void supervisor_resize_init(struct supervisor *self);
