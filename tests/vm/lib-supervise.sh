@@ -107,6 +107,7 @@ moves() {
     [[ $(completed "$1") -gt $before ]]
 }
 completed() { awk '{ print $1 + $5 }' "/sys/block/${1#/dev/}/stat"; }
+has_in_flight() { [[ $(in_flight "$1") -gt 0 ]]; }
 in_flight() { awk '{ print $1 + $2 }' "/sys/block/${1#/dev/}/inflight"; }
 
 # load_stops NAME: its result is in $state/NAME.result, its latencies in $state/NAME_lat.log

@@ -46,8 +46,9 @@ many() {
     note "memory: $((pss / count)) KiB for each supervisor (Pss)"
     [[ $((pss / count)) -le 2048 ]] || fail "more than 2 MiB for each"
 
-    # Reconnecting may have its aftermath; idling begins after it.
-    sleep 40
+    # Idling begins when the links have been looked at for the last time: within 32 s after the last I/O, 4 s later, and 32 s after that
+    # (supervisor-look.c); the next time is 128 s later.
+    sleep 75
     before=$(wakeups)
     sleep 60
     note "$(($(wakeups) - before)) wake-ups of $count supervisors in 60 s"

@@ -64,7 +64,7 @@ hung_server() {
     [[ $(field $nbd '.links[0].address') == 127.0.0.1:* ]] || fail "it is not the first host that serves"
     # Its kernel goes on to accept connections.
     kill -STOP $server_pid
-    [[ $(in_flight $nbd) -gt 0 ]] || fail "nothing is in flight"
+    within 5 has_in_flight $nbd || fail "nothing is in flight"
     resumes 40
     kill -KILL $server_pid
     [[ $(field $nbd '.links[0].address') == 127.0.0.2:* ]] || fail "it is not the other host that serves"
