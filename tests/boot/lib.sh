@@ -249,7 +249,7 @@ declare accel_options to_guest from_guest
 accelerate() {
     case $("$top/tests/vm/accel") in
     kvm) accel_options=(-accel kvm -cpu host) ;;
-    *) accel_options=(-accel "tcg,thread=single" -cpu max,cx16=off) ;; # as in tests/vm/run
+    *) accel_options=(-accel "tcg,thread=single" -cpu "max,cx16=off") ;; # as in tests/vm/run
     esac
 }
 
