@@ -85,10 +85,12 @@ static int drain(const void *argument, struct error *err)
 
 	for (int i = 0; i < 2 && !rc; i++) {
 		rc = sysfs_read_u64(*index, setting.attribute, &setting.value);
-		if (!rc && setting.value <= MIN_REQUESTS)
+		if (rc)
+			return rc;
+		if (setting.value <= MIN_REQUESTS)
 			return -ERANGE; /* no neighbour below */
 		setting.value = setting.value % 2 ? setting.value + 1 : setting.value - 1;
-		rc = rc ? rc : write_setting(&setting, err);
+		rc = write_setting(&setting, err);
 	}
 	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A device's request queue: its limits, and emptying it. Since Linux 6.11 writing one freezes the queue and waits for what is in flight, which is for
- * ever when the server is away: it is done by a process of its own, and only where the value is not right already. */
+/* A device's request queue: its limits, and emptying it. Since Linux 6.11 writing a limit freezes the queue and waits for what is in flight, which
+ * is for ever when the server is away: it is done by a process of its own, and only where the value is not right already. */
 #ifndef NBDA_QUEUE_H
 #define NBDA_QUEUE_H
 #include <stdbool.h>

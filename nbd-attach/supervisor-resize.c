@@ -223,7 +223,6 @@ static void drain_if_due(struct supervisor *self)
 static bool is_moment(struct supervisor *self)
 {
 	struct resize *resize = &self->resize;
-	bool waited;
 
 	if (!links_are_ready(self)) {
 		resize->ready_since_ms = -1;
@@ -235,10 +234,12 @@ static bool is_moment(struct supervisor *self)
 		resize->ready_since_ms = supervisor_now_ms();
 	if (!sysfs_in_flight(self->attachment->index))
 		return true;
-	waited = supervisor_now_ms() - resize->ready_since_ms >= MOMENT_PATIENCE_MS;
-	if (waited && freezes_for_size())
-		drain_if_due(self);
-	return waited && !freezes_for_size();
+	if (supervisor_now_ms() - resize->ready_since_ms < MOMENT_PATIENCE_MS)
+		return false;
+	if (!freezes_for_size())
+		return true;
+	drain_if_due(self);
+	return false;
 }
 
 static int give_up(struct supervisor *self, struct error *err)

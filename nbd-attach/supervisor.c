@@ -7,8 +7,8 @@
  *  - the driver's notices of dead links (netlink multicast);
  *  - a duplicate of each link, for its hang-up only: the driver reads the data;
  *  - the children: a negotiator, a read that proves a new link, the one that detaches. None of them is waited for.
- * What to do is decided in supervisor-fsm.c and done in supervisor-act.c; how it ends is in supervisor-end.c. Nothing here opens the device or waits for its I/O: it may be
- * us on whom that I/O waits. */
+ * What to do is decided in supervisor-fsm.c and done in supervisor-act.c; how it ends is in supervisor-end.c. Nothing
+ * here opens the device or waits for its I/O: it may be us on whom that I/O waits. */
 #include "supervisor.h"
 #include "adopt.h"
 #include "aloof.h"

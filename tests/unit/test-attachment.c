@@ -11,7 +11,7 @@
 
 static struct attachment *attachment;
 
-/* Above dead-timeout and infinite: what the driver takes for "for as long as it takes" (kernel fact 7). */
+/* "Infinite" is a number for the driver, too, which counts it in jiffies. */
 #define A_CENTURY_SEC (100ULL * 365 * 86400)
 
 static void the_driver_looks_within_whole_seconds(void **state)
