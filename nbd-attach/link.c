@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "link.h"
 #include "ktls.h"
-#include "sysfs.h"
 #include "tcp-stats.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LAST_ANSWERS_MS 20
 
 void link_init(struct link *link, struct attempt_result *result)
 {
@@ -84,7 +80,7 @@ int link_prove(struct link *link, struct error *err)
 	link->proven = has_encrypted(link, &now);
 	if (link->proven || now.sent_bytes <= link->base_sent_bytes || now.transmitted > link->base_transmitted)
 		return 0;
-	shutdown(link->fd, SHUT_RDWR);
+	link_shut(link);
 	error_set(err, ERROR_KERNEL, EPROTO, "the kernel sent data on a TLS link without encrypting it: the link to %s was shut", link->address);
 	return error_hint(err, -EPROTO, "do not use this kernel's nbd driver with TLS, and report this");
 }
@@ -98,11 +94,8 @@ uint64_t link_record_limit(const struct link *link, uint64_t wish)
 	return wish && (!cipher->record_limit || wish < cipher->record_limit) ? wish : cipher->record_limit;
 }
 
-void link_shut(const struct link *link, int index, bool answers)
+void link_shut(const struct link *link)
 {
-	shutdown(link->fd, SHUT_WR);
-	for (int waited_ms = 0; answers && waited_ms < LAST_ANSWERS_MS && sysfs_in_flight(index); waited_ms++)
-		poll(NULL, 0, 1);
 	shutdown(link->fd, SHUT_RDWR);
 }
 

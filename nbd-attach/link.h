@@ -38,9 +38,9 @@ bool link_has_moved(const struct link *link);
 int link_prove(struct link *link, struct error *err);
 /* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has none; 0: no wish. */
 uint64_t link_record_limit(const struct link *link, uint64_t wish);
-/* First no more out, then no more in: a request that comes in between fails to be sent and is kept by the driver, and is not one whose
- * answer is lost. ANSWERS: what is in flight gets up to 20 ms for its answers in between. */
-void link_shut(const struct link *link, int index, bool answers);
+/* Both directions at once, and none first: a server that is told of the end while it can still answer may answer with errors, and those are
+ * final (kernel fact 13c). What has come by now is still read; what comes from now on is refused (TCP: with a reset). */
+void link_shut(const struct link *link);
 void link_close(struct link *link);
 
 #endif

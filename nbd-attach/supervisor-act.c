@@ -154,7 +154,7 @@ static void shut_link(struct supervisor *self, unsigned at)
 	int rc;
 
 	if (link->fd >= 0) {
-		link_shut(link, self->attachment->index, self->fsm.links[at].renewing);
+		link_shut(link);
 		return;
 	}
 	rc = sock_destroy(&link->local, &link->peer, &err);
@@ -241,7 +241,7 @@ static void drop_link(struct supervisor *self, unsigned at)
 	struct link *link = &self->attachment->links[at];
 
 	if (link->fd >= 0)
-		link_shut(link, self->attachment->index, false);
+		link_shut(link);
 	link_close(link);
 	if (self->fsm.trial) {
 		*link = self->trial_former;
