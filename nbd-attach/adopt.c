@@ -109,6 +109,23 @@ static int compare_options(const struct attachment *attachment, struct error *er
 	return 0;
 }
 
+/* A link in clear that is to be one with TLS (supervisor.c) is replaced, and shut if that fails: what it takes of the kernel is made sure
+ * of before. Only then, since under a root whose server is away nothing can be loaded. */
+static int prepare_tls(const struct attachment *attachment, struct error *err)
+{
+	bool in_clear = false;
+	int rc;
+
+	for (size_t i = 0; i < attachment->link_count; i++)
+		in_clear = in_clear || !attachment->links[i].tls.version;
+	if (!attachment->creds || !in_clear)
+		return 0;
+	rc = attachment_load_modules(attachment, err);
+	if (rc)
+		error_prefix(err, "/dev/nbd%d is not adopted and goes on in clear", attachment->index);
+	return rc;
+}
+
 int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, size_t fd_count, struct error *err)
 {
 	int rc = open_netlink(attachment, fds, fd_count, err);
@@ -124,6 +141,8 @@ int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, si
 	}
 	if (!rc)
 		rc = compare_options(attachment, err);
+	if (!rc)
+		rc = prepare_tls(attachment, err);
 	for (size_t i = 0; i < fd_count; i++) {
 		if (!rc && fds[i].fd >= 0 && strncmp(fds[i].name, "link-", 5) == 0)
 			take_link(attachment, fds[i].name + 5, fds[i].fd);

@@ -297,7 +297,7 @@ int attachment_check_offer(const struct attachment *attachment, const struct exp
 	return rc;
 }
 
-static int load_modules(const struct attachment *attachment, struct error *err)
+int attachment_load_modules(const struct attachment *attachment, struct error *err)
 {
 	int rc = kernel_load_nbd(err);
 
@@ -313,7 +313,7 @@ static int load_modules(const struct attachment *attachment, struct error *err)
 int attachment_open(struct attachment *attachment, int index, struct error *err)
 {
 	struct error ignored;
-	int rc = load_modules(attachment, err);
+	int rc = attachment_load_modules(attachment, err);
 
 	attachment->index = -1;
 	if (!rc)

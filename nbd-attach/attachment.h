@@ -34,6 +34,8 @@ struct attachment {
 
 /* A job for an attempt of KIND at the attachment's server; pointers into ATTACHMENT. */
 struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient);
+/* What negotiating and arming the links takes of the kernel: the nbd driver, and with credentials kernel TLS and its ciphers. */
+int attachment_load_modules(const struct attachment *attachment, struct error *err);
 /* Negotiate every link, CONNECT, read once through the device, and prove that what the driver sends is encrypted. On failure the
  * device is disconnected again. INDEX -1: any free device. */
 int attachment_open(struct attachment *attachment, int index, struct error *err);

@@ -128,13 +128,16 @@ handed_on() {
     grep -q '^forgot link-0' "$state/manager.out" || fail "the store was not cleared"
 }
 # TLS that is asked for since is TLS from then on: what was attached in clear does not go on so.
-# nbdkit 1.32 now and then aborts when a connection in clear is shut; that is not what is looked at.
-is_in_tls() {
+# nbdkit 1.32 now and then aborts when a connection in clear breaks (its assertion in raw_send_socket); that is not what is looked at.
+with_a_server() { # COMMAND...
     is_alive $server_pid || serve_nbdkit
-    has $nbd '.adopted and .links[0].tls != null and .links[0].tls.version == "1.3"'
+    "$@"
 }
+is_in_tls() { has $nbd '.adopted and .links[0].tls != null and .links[0].tls.version == "1.3"'; }
+# The kernel's part is loaded then, too.
 tls_since() {
     local server_tls=(--tls=on "--tls-certificates=$certs")
+    modprobe -r tls
     make_disk
     serve_nbdkit
     echo "exec nbd-attach $nbd localhost --port $tls_port --foreground \$(cat $state/options)" >"$state/attach"
@@ -145,12 +148,45 @@ tls_since() {
     load load $nbd "${verified[@]}"
     echo "${tls[*]}" >"$state/options"
     kill -KILL "$(field $nbd .supervisor_pid)"
-    within 20 is_in_tls || fail "it goes on in clear"
-    within 10 moves $nbd || fail "no I/O over TLS"
+    within 20 with_a_server is_in_tls || fail "it goes on in clear"
+    within 10 with_a_server moves $nbd || fail "no I/O over TLS"
     load_ends load
     kill -TERM $manager_pid
     within 20 eval "! is_attached $nbd" || fail "it is not detached"
     within 10 eval "! is_alive $manager_pid" || fail "it does not end"
+}
+tls_since_by_hand() {
+    local server_tls=(--tls=on "--tls-certificates=$certs")
+    modprobe -r tls
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port
+    assert_has $nbd '.links[0].tls == null'
+    load load $nbd "${verified[@]}"
+    kill_supervisor
+    adopt
+    within 20 with_a_server is_in_tls || fail "it goes on in clear"
+    within 10 with_a_server moves $nbd || fail "no I/O over TLS"
+    load_ends load
+    detach $nbd
+}
+# Where that cannot be, nothing is changed.
+tls_since_without_tls() {
+    local server_tls=(--tls=on "--tls-certificates=$certs")
+    modprobe -r tls
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port
+    kill_supervisor
+    trap 'rm -f /etc/modprobe.d/no-tls.conf' EXIT
+    mkdir -p /etc/modprobe.d
+    echo "install tls /bin/false" >/etc/modprobe.d/no-tls.conf
+    expect 6 nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    says "$nbd is not adopted and goes on in clear: .*tls is blocked"
+    dd if=$nbd of=/dev/null bs=64K count=1 iflag=direct status=none || fail "it does not go on"
+    expect 0 nbd-attach $nbd localhost --port $tls_port
+    says adopted
+    detach $nbd
 }
 # A service manager that wants to hear of it does so, the server being there or not; any other hears nothing.
 watchdog() {
@@ -192,6 +228,8 @@ run_test "adopted while the server is away" without_server
 run_test "another export's device is not adopted, nor one that is watched" somebody_elses
 run_test "a service manager hands the sockets on to the next supervisor" handed_on
 run_test "adopted with TLS asked for since: what was in clear is replaced" tls_since
+run_test "the same by hand" tls_since_by_hand
+run_test "TLS asked for since, and the kernel has none: not adopted, nothing changed" tls_since_without_tls
 run_test "a service manager's watchdog is fed" watchdog
 run_test "a device without supervisor is detached" unwatched_is_detached
 finish
