@@ -89,6 +89,8 @@ enum kernel_log_event kernel_log_parse(const char *record, int index, int *error
 		return KERNEL_LOG_OTHER;
 	if (skip_prefix(&at, "Possible stuck request"))
 		return KERNEL_LOG_STUCK;
+	if (skip_prefix(&at, "Receive control failed (") || skip_prefix(&at, "Receive data failed ("))
+		return KERNEL_LOG_RECEIVER_ENDED;
 	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) || *at != ')')
 		return KERNEL_LOG_OTHER;
 	*error = number;
@@ -104,6 +106,9 @@ static bool count(struct kernel_log *log, const char *record)
 	case KERNEL_LOG_STUCK:
 		log->stuck++;
 		return true;
+	case KERNEL_LOG_RECEIVER_ENDED:
+		log->receivers_ended++;
+		return false;
 	default:
 		return false;
 	}

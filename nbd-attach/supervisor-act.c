@@ -8,12 +8,17 @@
 #include "supervisor-log.h"
 #include "sysfs.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 #define FAIL_AGAIN_MS 1000
+#define RECEIVER_IDLE_MS 300
+#define RECEIVER_MAX_MS 1500
+#define RECEIVER_END_MS 20 /* then it waits for the slot's lock, of which senders have need, too, and marks the slot dead */
 
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err)
 {
@@ -164,6 +169,35 @@ static void shut_link(struct supervisor *self, unsigned at)
 	}
 }
 
+/* Has the driver ceased to read from the link that AT had until now? It says so in its log, without telling which of several; then none of what
+ * has come is left, or it is left for good. */
+static bool is_read(struct supervisor *self, unsigned at, int *unread_bytes)
+{
+	const struct link *former = &self->attachment->links[at];
+
+	kernel_log_read(&self->log);
+	if (former->fd < 0 || ioctl(former->fd, FIONREAD, unread_bytes) < 0)
+		*unread_bytes = 0;
+	return self->log.receivers_ended > self->receivers_ended_before[at] && (self->fsm.link_count == 1 || !*unread_bytes);
+}
+
+/* A slot is free once nothing can be sent, but whoever receives for it may still be reading answers that had come: he would go on with the
+ * new link in the middle of one, and take the next one's bytes for data (kernel fact 29). */
+static void await_receiver(struct supervisor *self, unsigned at)
+{
+	int64_t began_ms = supervisor_now_ms(), progress_ms = began_ms, now_ms = began_ms;
+	int unread_bytes = 0, last_bytes = 0;
+
+	while (!is_read(self, at, &unread_bytes) && now_ms - progress_ms < RECEIVER_IDLE_MS && now_ms - began_ms < RECEIVER_MAX_MS) {
+		poll(NULL, 0, 1);
+		now_ms = supervisor_now_ms();
+		if (unread_bytes != last_bytes)
+			progress_ms = now_ms;
+		last_bytes = unread_bytes;
+	}
+	poll(NULL, 0, RECEIVER_END_MS);
+}
+
 static void hand_over(struct supervisor *self, unsigned at)
 {
 	struct attachment *attachment = self->attachment;
@@ -171,6 +205,8 @@ static void hand_over(struct supervisor *self, unsigned at)
 	struct error err;
 	int rc = link_prepare(&self->standby, &err);
 
+	if (!rc && !self->fsm.trial)
+		await_receiver(self, at);
 	if (!rc)
 		rc = nbd_genl_reconfigure(&attachment->genl, &params, &err);
 	if (rc) {
@@ -184,6 +220,7 @@ static void hand_over(struct supervisor *self, unsigned at)
 	}
 	kernel_log_read(&self->log);
 	self->error_replies_before = self->log.error_replies;
+	self->receivers_ended_before[at] = self->log.receivers_ended;
 	if (self->fsm.trial)
 		self->trial_former = attachment->links[at];
 	link_close(&attachment->links[at]);

@@ -40,6 +40,7 @@ struct supervisor {
 	bool log_muted;                        /* until the next look: what it said last was not for us */
 	uint64_t error_replies_told, stuck_seen;
 	uint64_t error_replies_before;         /* the newest link was handed over */
+	uint64_t receivers_ended_before[CONNECTIONS_MAX]; /* each link was */
 	struct control control;
 	int signal_fd;
 

@@ -21,6 +21,9 @@ static void only_the_kernels_own_lines_of_this_device_count(void **state)
 		{"3,1041,7712003,-;block nbd1: Other side returned error (-1)\n", KERNEL_LOG_ERROR_REPLY, -1},
 		{"6,348,9037515,-;block nbd1: Possible stuck request 00000000e5afda91: control (read@1384448,4096B). Runtime 2 seconds" DICT, KERNEL_LOG_STUCK, 0},
 		{"6,348,9037515,-;block nbd12: Possible stuck request 00000000e5afda91: control (read@0,512B). Runtime 2 seconds" DICT, KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Receive control failed (result -32)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Receive data failed (result -104)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd2: Receive data failed (result -104)" DICT, KERNEL_LOG_OTHER, 0},
 		{"3,1042,7712003,-;block nbd1: Connection timed out" DICT, KERNEL_LOG_OTHER, 0},
 		{"3,1042,7712003,-;block nbd1: Connection timed out, retrying (1/2 alive)" DICT, KERNEL_LOG_OTHER, 0},
 		/* another device */
@@ -32,7 +35,7 @@ static void only_the_kernels_own_lines_of_this_device_count(void **state)
 		{"3,1,1,-;block nbd99999999999999999999: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
 		{"3,1,1,-;block nbd 1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
 		/* something else, or somebody else */
-		{"3,1,1,-;block nbd1: Receive control failed (result -32)" DICT, KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Send control failed (result -32)" DICT, KERNEL_LOG_OTHER, 0},
 		{"3,1,1,-;block nbd1: Possible stuck request 0: control (read@0,4096B). Runtime 30 seconds\n", KERNEL_LOG_STUCK, 0},
 		{"4,1,1,-;nbd_handle_reply: 14 callbacks suppressed\n", KERNEL_LOG_OTHER, 0},
 		{"12,1,1,-;block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},

@@ -46,6 +46,20 @@ full_load() {
     assert_has $nbd '.reconnects == 0 and .error_replies == 0 and .links[0].encryption_proven'
     detach $nbd
 }
+# Megabytes of answers that have come and are not read yet, when a link is shut: the driver reads on, and would read on from the next link if that
+# were handed over meanwhile (kernel fact 29).
+large_reads() {
+    make_disk
+    serve_nbdkit
+    attach $nbd localhost --port $tls_port "${tls[@]}" --rekey-records 2000
+    load load $nbd "${verified[@]}" --bs=512k --iodepth=32 --verify_backlog=32
+    renewed "$(rounds 6 200)" "$(rounds 120 6000)"
+    load_ends load
+    assert_has $nbd '.error_replies == 0 and .links[0].encryption_proven'
+    # Its receiver may mark the new link dead, when it ends, which is no more than a reconnect.
+    [[ $(field $nbd .reconnects) -le $(rounds 2 40) ]] || fail "$(field $nbd .reconnects) links died"
+    detach $nbd
+}
 # The load pauses for 300 ms again and again: a renewal that waits for a pause is not noticed.
 with_pauses() {
     make_disk
@@ -97,6 +111,7 @@ test_timeout=180
 [[ -z ${VM_SOAK:-} ]] || test_timeout=$((180 + VM_SOAK * 40))
 run_test "a KeyUpdate every 500 records under verified load" key_updates
 run_test "--rekey-records 2000 under full load: $(rounds 20 1000) renewals" full_load
+run_test "--rekey-records 2000 under large reads: what is read is right" large_reads
 run_test "--rekey-records 2000 under a load with pauses: renewals find them" with_pauses
 run_test "ChaCha20-Poly1305: no limit of its own, renewed when told to" chacha
 run_test "four connections are renewed under load" several_links
