@@ -74,7 +74,8 @@ static void choose_host(const struct supervisor *self, struct attempt_job *job)
 		if (self->fsm.links[i].state != FSM_LINK_ALIVE)
 			continue;
 		job->first_host = self->attachment->links[i].host_index;
-		job->only_first_host = true;
+		/* A single one that nobody watches may be dead, and so may its host. */
+		job->only_first_host = self->fsm.link_count > 1 || !self->fsm.links[i].unwatched;
 	}
 }
 

@@ -84,7 +84,7 @@ static bool make_room(struct step *step)
 {
 	int at = find_renewal(step->fsm);
 
-	if (at < 0 || !step->fsm->links[at].renew_now || step->fsm->links[at].unwatched)
+	if (at < 0 || !step->fsm->links[at].renew_now)
 		return false;
 	shut(step, (unsigned)at, true);
 	return true;
@@ -307,6 +307,21 @@ static void on_not_sent(struct step *step)
 	lose(step, step->fsm->work_link);
 }
 
+/* What its key may do is watched of a link whose socket we have; one that nobody watches is not left so for as long as its users are busy. */
+static void on_no_quiet(struct step *step)
+{
+	struct fsm *fsm = step->fsm;
+	int at = find_renewal(fsm);
+
+	if (at >= 0 && fsm->links[at].unwatched && fsm->links[at].tried) {
+		shut(step, (unsigned)at, true);
+		return;
+	}
+	act(step, FSM_DROP_STANDBY, 0);
+	fsm->for_renewal = true;
+	set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
+}
+
 static void on_timeouts(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
@@ -324,11 +339,11 @@ static void on_timeouts(struct step *step)
 	if (fsm->work == FSM_WORK_PAUSE) {
 		fsm->work = FSM_WORK_NONE;
 	} else if (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) {
-		act(step, FSM_DROP_STANDBY, 0);
-		fsm->for_renewal = true;
-		set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
+		on_no_quiet(step);
 	} else if (fsm->work == FSM_WORK_PROVE && fsm->trial) {
+		/* Neither this nor the former one answers. */
 		on_not_taken(step);
+		shut(step, fsm->work_link, false);
 	} else if (fsm->work == FSM_WORK_PROVE) {
 		shut(step, fsm->work_link, false);
 	}
@@ -401,7 +416,7 @@ static void use_standby(struct step *step)
 			fsm->work = FSM_WORK_NONE;
 			return;
 		}
-		if (fsm->links[at].renew_now && !fsm->links[at].unwatched) {
+		if (fsm->links[at].renew_now) {
 			shut(step, (unsigned)at, true);
 			return;
 		}

@@ -260,7 +260,7 @@ static int enter(struct supervisor *self, struct error *err)
 		if (link->fd < 0 && sock_find(&link->local, &link->peer) == -ENOENT)
 			self->fsm.links[i].state = FSM_LINK_FREE; /* it died while nobody was looking */
 		/* TLS asked for is TLS: the former supervisor may not have been asked. If that fails, the link is shut. */
-		if (attachment->creds && link->fd >= 0 && !link->tls.version) {
+		if (attachment->creds && !link->tls.version && (link->fd >= 0 || link->local.ss_family != AF_UNSPEC)) {
 			supervisor_log(LOG_WARNING, "/dev/nbd%d was attached without TLS: its connection is replaced by one with it", attachment->index);
 			self->fsm.links[i].renew_now = true;
 		}

@@ -855,14 +855,47 @@ static void an_unwatched_link_that_dies_during_its_trial_is_replaced(void **stat
 	assert_at_rest(&script);
 }
 
-static void a_trial_without_an_answer_ends(void **state)
+/* The former link answers nothing, and cannot be told from a dead one. */
+static void a_trial_without_an_answer_ends_with_the_link(void **state)
 {
 	struct script script = begin_unwatched();
 
 	(void)state;
-	expect_deadline(&script, PROVE_MS, "drop-link 0, negotiate");
-	assert_true(script.fsm.links[0].tried);
-	assert_true(fsm_is_serving(&script.fsm));
+	expect_deadline(&script, PROVE_MS, "drop-link 0, shut 0");
+	assert_false(fsm_is_serving(&script.fsm));
+	expect(&script, 1, SLOT_FREED, 0, "negotiate");
+	expect_reconnect(&script, 0);
+	assert_at_rest(&script);
+}
+
+static void an_unwatched_link_without_a_quiet_moment_is_replaced_by_force(void **state)
+{
+	struct script script = begin_unwatched();
+
+	(void)state;
+	go_to_tried(&script);
+	expect_deadline(&script, STANDBY_MS, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 1, PROVEN, 0, "");
+	assert_int_equal(script.fsm.renewals, 1);
+	assert_at_rest(&script);
+}
+
+/* In clear, and TLS is asked for. */
+static void an_unwatched_link_that_must_go_is_shut_at_once(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	script.fsm.links[0].unwatched = script.fsm.links[0].renew_now = true;
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 1, PROVEN, 0, "");
+	assert_false(script.fsm.links[0].unwatched);
+	assert_at_rest(&script);
 }
 
 /* The unwatched one may have died with it, and its notice may have been lost. */
@@ -1140,7 +1173,7 @@ static void a_socket_on_trial_is_not_looked_at(void **state)
 	expect(&script, RECHECK_MS, TICK, 0, "");
 	expect(&script, 0, NOT_SENT, 0, "");
 	assert_int_equal(script.fsm.work, FSM_WORK_PROVE);
-	expect_deadline(&script, PROVE_MS - RECHECK_MS, "drop-link 0, negotiate");
+	expect_deadline(&script, PROVE_MS - RECHECK_MS, "drop-link 0, shut 0");
 }
 
 static void a_link_that_dies_between_two_looks_is_not_looked_at_again(void **state)
@@ -2320,7 +2353,9 @@ int main(void)
 		cmocka_unit_test(an_unwatched_link_that_lives_is_replaced_in_a_quiet_moment),
 		cmocka_unit_test(an_unwatched_link_that_cannot_be_shut_is_left_until_it_dies),
 		cmocka_unit_test(an_unwatched_link_that_dies_during_its_trial_is_replaced),
-		cmocka_unit_test(a_trial_without_an_answer_ends),
+		cmocka_unit_test(a_trial_without_an_answer_ends_with_the_link),
+		cmocka_unit_test(an_unwatched_link_without_a_quiet_moment_is_replaced_by_force),
+		cmocka_unit_test(an_unwatched_link_that_must_go_is_shut_at_once),
 		cmocka_unit_test(a_trial_gives_way_to_a_link_that_is_lost),
 		cmocka_unit_test(an_outage_does_not_wait_for_the_next_trial),
 		cmocka_unit_test(an_unwatched_link_that_dies_while_its_successor_waits_gets_it),
