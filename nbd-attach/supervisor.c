@@ -288,7 +288,7 @@ static int begin(struct supervisor *self, int index, struct error *err)
 	} else {
 		for (size_t i = 0; i < fd_count; i++)
 			close(fds[i].fd);
-		if (!rc && index >= 0)
+		if (!rc && self->control.fd >= 0)
 			state_remove(index); /* of a former attachment: udev's rules take it for this one's readiness */
 		if (!rc)
 			rc = attachment_open(attachment, index, err);

@@ -92,6 +92,8 @@ somebody_elses() {
     kill_supervisor
     expect 7 nbd-attach $nbd localhost two --port $tls_port "${tls[@]}"
     assert_has $nbd '.state == "configured"'
+    # With which udev's rules would take a disk in use for one that is not ready.
+    [[ -e /run/nbd-attach/${nbd#/dev/}.state ]] || fail "its state is gone"
     expect 0 nbd-attach $nbd localhost one --port $tls_port "${tls[@]}"
     says adopted
     # And not one that is watched.
