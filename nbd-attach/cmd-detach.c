@@ -61,7 +61,9 @@ int command_detach(struct options *options)
 	if (rc)
 		return report_error(&err);
 	wait_for_supervisor(index);
-	state_remove(index); /* a supervisor that was killed has left its own */
+	/* A supervisor that was killed has left its own: a lock without a state would be a disk that is not ready, whose ever it is next. */
+	state_remove(index);
+	control_forget(index);
 	if (*warning)
 		fprintf(stderr, "nbd-attach: warning: %s\n", warning);
 	snprintf(device, sizeof(device), "/dev/nbd%d", index);

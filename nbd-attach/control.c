@@ -41,12 +41,14 @@ void control_init(struct control *control)
 
 static int lock(struct control *control, int index, struct error *err)
 {
+	struct stat st;
+
 	if (mkdir(CONTROL_DIRECTORY, 0755) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_OTHER, errno, "cannot make " CONTROL_DIRECTORY ": %s", strerror(errno));
 	control->lock_fd = open_lock(index, O_RDWR | O_CREAT);
 	if (control->lock_fd < 0)
 		return error_set(err, ERROR_OTHER, errno, "cannot open " CONTROL_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
-	if (flock(control->lock_fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(control->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(control->lock_fd, &st) == 0 && st.st_nlink > 0) /* none that somebody has just removed */
 		return 0;
 	/* It is the other one's: control_close() must not remove it. */
 	close(steal_fd(&control->lock_fd));
@@ -123,6 +125,20 @@ void control_close(struct control *control, int index)
 		close(control->lock_fd);
 	}
 	control->fd = control->lock_fd = -1;
+}
+
+void control_forget(int index)
+{
+	struct control theirs;
+
+	control_init(&theirs);
+	theirs.lock_fd = open_lock(index, O_RDWR);
+	if (theirs.lock_fd >= 0 && flock(theirs.lock_fd, LOCK_EX | LOCK_NB) < 0)
+		close(steal_fd(&theirs.lock_fd));
+	if (theirs.lock_fd < 0)
+		return;
+	unlink(control_address(index).sun_path);
+	control_close(&theirs, index);
 }
 
 void control_accept(struct control *control)

@@ -26,6 +26,8 @@ int control_open(struct control *control, int index, struct error *err);
 void control_close_on_signals(int index);
 /* No longer; descriptors are closed and the files removed. */
 void control_close(struct control *control, int index);
+/* The files of a supervisor that was killed, INDEX being detached without it; those of one that lives stay. */
+void control_forget(int index);
 /* Accept whoever waits; too many are turned away. */
 void control_accept(struct control *control);
 /* What client AT asks for: true with WORD; false when there is nothing yet, or it has hung up (and is closed). */

@@ -221,6 +221,27 @@ static void a_lock_that_is_a_link_is_refused(void **state)
 	unlink(path);
 }
 
+static void what_a_killed_supervisor_left_is_removed(void **state)
+{
+	char lock_path[64], sock_path[64];
+	struct stat st;
+
+	(void)state;
+	need_root();
+	format_path(lock_path, "lock");
+	format_path(sock_path, "sock");
+	control_forget(device);
+	assert_int_equal(stat(lock_path, &st), 0); /* of one that lives */
+	assert_int_equal(stat(sock_path, &st), 0);
+	assert_true(control_exists(device));
+	close(control.lock_fd);
+	control.lock_fd = -1;
+	control_forget(device);
+	assert_int_equal(stat(lock_path, &st), -1);
+	assert_int_equal(stat(sock_path, &st), -1);
+	control_forget(device); /* nothing is there */
+}
+
 /* --- one word, one answer */
 
 static bool is_fine(json_object *answer)
@@ -431,6 +452,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_killed_supervisor_is_followed_by_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_but_root_may_talk_to_it, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_that_is_a_link_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_killed_supervisor_left_is_removed, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_word_is_answered, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_big_answer_arrives_whole, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_supervisor_that_hangs_costs_its_client_the_timeout, setup_open, teardown),
