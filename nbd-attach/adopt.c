@@ -109,6 +109,13 @@ static int compare_options(const struct attachment *attachment, struct error *er
 	return 0;
 }
 
+/* Writes are lost, and whoever uses the device goes by that: it must not come back to life under him. */
+static int refuse_failed(int index, struct error *err)
+{
+	error_set(err, ERROR_BUSY, EIO, "/dev/nbd%d has failed for good: its server was away for longer than --dead-timeout, and I/O was lost", index);
+	return error_hint(err, -EIO, "unmount what is on it, then: nbd-attach detach /dev/nbd%d; and attach it anew", index);
+}
+
 /* A link in clear that is to be one with TLS (supervisor.c) is replaced, and shut if that fails: what it takes of the kernel is made sure
  * of before. Only then, since under a root whose server is away nothing can be loaded. */
 static int prepare_tls(const struct attachment *attachment, struct error *err)
@@ -137,7 +144,10 @@ int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, si
 		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
 	if (!rc) {
 		state_load(attachment, index, attachment->backend);
-		rc = read_kernel(attachment, index, err);
+		/* For when names cannot be resolved any more. */
+		for (size_t i = 0; i < attachment->link_count; i++)
+			attachment_remember_address(attachment, &attachment->links[i]);
+		rc = attachment->failed ? refuse_failed(index, err) : read_kernel(attachment, index, err);
 	}
 	if (!rc)
 		rc = compare_options(attachment, err);

@@ -42,15 +42,18 @@ struct attempt_job attachment_job(const struct attachment *attachment, enum atte
 	};
 }
 
+void attachment_remember_address(struct attachment *attachment, const struct link *link)
+{
+	if (link->peer.ss_family == AF_UNSPEC || link->host_index >= TARGET_HOSTS_MAX)
+		return;
+	attachment->known[link->host_index].address = link->peer;
+	attachment->known[link->host_index].length = link->peer.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
 void attachment_take_link(struct attachment *attachment, struct link *link, struct attempt_result *result)
 {
-	uint32_t host_index = result->host_index;
-
 	link_init(link, result);
-	if (link->peer.ss_family == AF_UNSPEC || host_index >= TARGET_HOSTS_MAX)
-		return;
-	attachment->known[host_index].address = link->peer;
-	attachment->known[host_index].length = link->peer.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	attachment_remember_address(attachment, link);
 }
 
 static int negotiate_link(struct attachment *attachment, size_t at, size_t first_host, struct export_info *export, struct error *err)

@@ -20,6 +20,7 @@ struct attachment {
 	int index;
 	bool configured;
 	bool adopted;
+	bool failed;              /* the dead-timeout is over and I/O was lost: for whoever would adopt it */
 	bool export_known;        /* false after an adoption that found no record of it: the next offer counts */
 	struct export_info export;
 	uint64_t offered_size_bytes; /* when the server has grown the export since, else 0 */
@@ -36,6 +37,8 @@ struct attachment {
 struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient);
 /* What negotiating and arming the links takes of the kernel: the nbd driver, and with credentials kernel TLS and its ciphers. */
 int attachment_load_modules(const struct attachment *attachment, struct error *err);
+/* Where the host of LINK was last: for when its name cannot be resolved. */
+void attachment_remember_address(struct attachment *attachment, const struct link *link);
 /* Negotiate every link, CONNECT, read once through the device, and prove that what the driver sends is encrypted. On failure the
  * device is disconnected again. INDEX -1: any free device. */
 int attachment_open(struct attachment *attachment, int index, struct error *err);

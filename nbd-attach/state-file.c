@@ -82,6 +82,8 @@ static json_object *state_json(const struct attachment *attachment)
 	for (size_t i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_json(&attachment->links[i]));
 	json_object_object_add(object, "links", links);
+	if (attachment->failed)
+		json_object_object_add(object, "failed", json_object_new_boolean(true));
 	return object;
 }
 
@@ -256,6 +258,7 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 		attachment->since = (time_t)number(object, "since");
 		attachment->block_size_bytes = (uint32_t)number(object, "block_size");
 		attachment->flags = (uint16_t)number(object, "flags");
+		attachment->failed = json_object_get_boolean(member(object, "failed"));
 	}
 	json_object_put(object);
 	if (rc) {

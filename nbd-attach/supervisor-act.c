@@ -302,6 +302,10 @@ void supervisor_fail_device(struct supervisor *self)
 	if (!*self->reason)
 		snprintf(self->reason, sizeof(self->reason), "the server did not come back");
 	self->fail_again_at_ms = supervisor_now_ms() + FAIL_AGAIN_MS;
+	if (!attachment->failed) {
+		attachment->failed = true;
+		state_save(attachment);
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		supervisor_log(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, strerror(errno));
 		return;

@@ -87,6 +87,7 @@ static void fill(struct attachment *attachment, size_t link_count)
 	attachment->export.block_max_bytes = UINT32_MAX;
 	attachment->block_size_bytes = 65536;
 	attachment->flags = 0x8103;
+	attachment->failed = true;
 	attachment->link_count = link_count;
 	for (size_t i = 0; i < link_count; i++) {
 		struct link *link = &attachment->links[i];
@@ -113,6 +114,7 @@ static void fill_tls(struct link *link)
 static void assert_links_are_as_before(void)
 {
 	assert_int_equal(after->link_count, before->link_count);
+	assert_int_equal(after->failed, before->failed);
 	for (size_t i = 0; i < before->link_count; i++) {
 		const struct link *was = &before->links[i], *is = &after->links[i];
 

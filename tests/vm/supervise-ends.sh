@@ -36,9 +36,15 @@ dead_timeout() {
     says failed
     # What comes now fails at once.
     within 2 eval "! dd if=$nbd of=/dev/null bs=4k count=1 iflag=direct" || fail "a read went through"
+    # Nor does it come back to life under its users by another supervisor.
+    kill -KILL "$(field $nbd .supervisor_pid)"
+    serve_nbdkit
+    expect 7 nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    says "has failed for good"
+    says "nbd-attach detach"
     timeout 20 nbd-attach detach $nbd
     assert_not_attached $nbd
-    serve_nbdkit
+    [[ -z $(ls /run/nbd-attach) ]] || fail "files are left: $(ls /run/nbd-attach)"
     attach $nbd localhost --port $tls_port "${tls[@]}"
     write_and_compare $nbd 4
     detach $nbd
