@@ -162,6 +162,18 @@ bool sysfs_in_flight(int index)
 	return sysfs_read(index, "inflight", text, sizeof(text)) == 0 && sscanf(text, "%llu %llu", &reads, &writes) == 2 && reads + writes > 0;
 }
 
+uint64_t sysfs_completed(int index)
+{
+	unsigned long long reads = 0, writes = 0, discards = 0, flushes = 0;
+	char text[256];
+
+	/* Documentation/block/stat.rst: fields 1, 5, 12 and 16 */
+	if (sysfs_read(index, "stat", text, sizeof(text)) < 0 ||
+		sscanf(text, "%llu %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %llu", &reads, &writes, &discards, &flushes) < 2)
+		return 0;
+	return reads + writes + discards + flushes;
+}
+
 bool sysfs_device_exists(int index)
 {
 	return exists(index, "");

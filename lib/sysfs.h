@@ -23,6 +23,8 @@ int sysfs_write(int index, const char *attribute, const char *value);
 /* Does the device have requests that were sent and not answered? Requests that wait for a link are not among them, nor are flushes:
  * the block layer does not count these. False when the kernel does not say. */
 bool sysfs_in_flight(int index);
+/* Requests of any kind that were answered since the device is there; 0 when that cannot be read. */
+uint64_t sysfs_completed(int index);
 bool sysfs_device_exists(int index);
 /* /sys/block/nbdN/pid exists exactly while the device is configured. */
 bool sysfs_device_configured(int index);

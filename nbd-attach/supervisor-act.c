@@ -411,7 +411,7 @@ static void judge_proof(struct supervisor *self, bool probed)
 	if (link_prove(link, &err) == -EPROTO) {
 		supervisor_note(self, LOG_CRIT, "", &err);
 		supervisor_event(self, FSM_EV_SILENT, at);
-	} else if (link_has_moved(link) || (probed && link->local.ss_family == AF_UNSPEC)) {
+	} else if (link_has_moved(link) || (probed && link->local.ss_family == AF_UNSPEC && !self->fsm.trial)) {
 		supervisor_event(self, FSM_EV_PROVEN, at);
 	} else if (probed) {
 		supervisor_event(self, self->attachment->link_count == 1 || self->fsm.trial ? FSM_EV_NOT_TAKEN : FSM_EV_UNUSED, at);

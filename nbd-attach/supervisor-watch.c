@@ -28,6 +28,8 @@ void supervisor_look(struct supervisor *self)
 
 		if (self->fsm.links[i].state != FSM_LINK_ALIVE || link_sample(link, &now) < 0)
 			continue;
+		if (link->local.ss_family == AF_UNSPEC) /* a Unix socket does not tell what it has carried */
+			now.received_bytes = sysfs_completed(attachment->index);
 		sample = (struct look_sample){now.sent_bytes, now.received_bytes, now.transmitted > now.received ? now.transmitted : now.received,
 			link_record_limit(link, wish)};
 		verdict = look_link(&self->look, i, &sample, in_flight, now_ms);

@@ -101,6 +101,18 @@ static void test_parse_device(void **state)
 	}
 }
 
+static void test_completed(void **state)
+{
+	(void)state;
+	assert_int_equal(sysfs_completed(0), 0);
+	put("/sys/block/nbd0/stat", "     100  2 3 4   200 6 7 8  9 10 11  300 13 14 15   400 17\n");
+	assert_int_equal(sysfs_completed(0), 1000);
+	put("/sys/block/nbd0/stat", "     100        2        3        4      200\n");
+	assert_int_equal(sysfs_completed(0), 300);
+	put("/sys/block/nbd0/stat", "nonsense\n");
+	assert_int_equal(sysfs_completed(0), 0);
+}
+
 static void test_read_write(void **state)
 {
 	char buf[64];
@@ -263,7 +275,7 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(test_parse_device), CASE(test_read_write), CASE(test_list_and_state), CASE(test_list_without_module),
+		CASE(test_parse_device), CASE(test_completed), CASE(test_read_write), CASE(test_list_and_state), CASE(test_list_without_module),
 		CASE(test_unused), CASE(test_mounted), CASE(test_hostile_mountinfo), CASE(test_swap), CASE(test_held),
 		CASE(test_partition_held), CASE(test_missing_proc),
 	};
