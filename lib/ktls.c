@@ -60,6 +60,10 @@ int ktls_attach(int fd, struct error *err)
 		error_set(err, ERROR_KERNEL, ENOENT, "the kernel has no TLS: its module \"tls\" is not loaded");
 		return error_hint(err, rc, "load it: modprobe tls (nothing is sent in clear instead)");
 	}
+	if (rc == -ENOTCONN) {
+		error_set(err, ERROR_UNREACHABLE, ENOTCONN, "the server closed the connection before the kernel could take over its TLS");
+		return error_retry(err, rc);
+	}
 	return error_set(err, ERROR_KERNEL, -rc, "the kernel refused to put TLS on the connection: %s", strerror(-rc));
 }
 

@@ -40,8 +40,10 @@ static int set(const struct setting *setting, int timeout_ms, struct error *err)
 	rc = task_run(write_setting, setting, timeout_ms, err);
 	if (is_right(setting, &now)) /* what it came to is what counts */
 		return 0;
-	return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d/%s cannot be set to %" PRIu64 "%s (it is %" PRIu64 ")", setting->index, setting->attribute,
-		setting->value, rc == -ETIMEDOUT ? ", since the kernel waits for requests that the server does not answer" : "", now);
+	/* A server that is away is no fault of the kernel's, and waiting may cure it. */
+	return error_set(err, rc == -ETIMEDOUT ? ERROR_SERVER : ERROR_KERNEL, EIO, "/sys/block/nbd%d/%s cannot be set to %" PRIu64 "%s (it is %" PRIu64 ")",
+		setting->index, setting->attribute, setting->value, rc == -ETIMEDOUT ? ", since the kernel waits for requests that the server does not answer" : "",
+		now);
 }
 
 int queue_limit_requests(int index, uint32_t max_bytes, int timeout_ms, struct error *err)
