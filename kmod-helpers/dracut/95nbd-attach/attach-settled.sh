@@ -9,7 +9,14 @@ if [ -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && [ ! -e /run/nbd-attach.
         # A server is waited for as long as it takes: the queue must not give up meanwhile. After what no waiting cures, it may.
         # shellcheck disable=SC2034 # dracut's
         [ -e /run/nbd-attach.failed ] || main_loop=0
-    elif [ -d /run/systemd/netif/links ] && [ -n "$(ip -o address show scope global)" ]; then
-        /sbin/nbd-attach-boot || :
+    elif [ -d /run/systemd/netif/links ]; then
+        if [ -n "$(ip -o address show scope global)" ]; then
+            /sbin/nbd-attach-boot || :
+        else
+            # It goes on asking for an address, and so may the queue.
+            # shellcheck disable=SC2034 # dracut's
+            main_loop=0
+            /sbin/nbd-attach-no-network
+        fi
     fi
 fi

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
+# boot: matrix initramfs-tools dracut 6.12
+#
+# After a power cut the machine is there before its DHCP server is, by more than the initramfs would wait by itself. The console says what is
+# waited for.
+
+ip tuntap add tap0 mode tap
+ip addr add 10.0.2.2/24 dev tap0
+ip link set tap0 up
+network='tap,ifname=tap0,script=no,downscript=no' listen=10.0.2.2
+dhcp_server() {
+    # Told twice: it goes on.
+    [[ $LANE != dracut ]] || sleep 35
+    dnsmasq --conf-file=/dev/null --interface=tap0 --except-interface=lo --bind-interfaces --no-resolv --no-hosts \
+        --address=/storage.example.com/10.0.2.2 --dhcp-range=10.0.2.15,10.0.2.20 \
+        --dhcp-leasefile="$work/leases" --pid-file="$work/dhcp.pid" --user=root >"$work/dnsmasq.log" 2>&1
+}
+new_root root
+serve root "${tls[@]}"
+guest() { check "the root is on NBD" root_is_nbd; }
+no_network='nbd-attach: there is no network'
+when_console "$no_network" 900 dhcp_server
+timeout=1200
+boot "$(lane_cmdline) rd.retry=10"
+check "the DHCP server came when the console had asked for it" hooks_done
+check "the console said that there is no network" shows "$no_network"
+check "the file system is clean" fsck_clean root
