@@ -13,6 +13,15 @@ boot ip=dhcp ro root=nbd:storage.example.com:root:ext4:noatime
 boot ip=dhcp ro rd.nbd.attach=nbd0=nbds://storage.example.com/root root=UUID=$uuid
 boot "$("$top/tests/boot/guide" cmdline-attach)"
 boot ip=dhcp ro root=nbds://storage.example.com/root
+# By the name that its backend identifier gives it (docs/kernel-facts.md): udev makes it in the image, too.
+by_id=''
+on_backend() { by_id=$1; }
+guest() {
+    check "the root is on NBD, told by-id" root_is_nbd
+    host backend "$(cat /sys/block/nbd0/backend)"
+}
+boot ip=dhcp ro rd.nbd.attach=nbd0=nbds://storage.example.com/root root=UUID=$uuid
+boot ip=dhcp ro rd.nbd.attach=nbd0=nbds://storage.example.com/root "root=/dev/disk/by-id/nbd-$by_id"
 if [[ $LANE == dracut ]]; then
     boot ip=dhcp ro root=UUID=$uuid netroot=nbd:storage.example.com:root
     # Nothing that the init queue could be told by: only nbdtab has the disk.

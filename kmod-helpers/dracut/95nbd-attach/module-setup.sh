@@ -43,6 +43,8 @@ install() {
         if [[ $file == /etc/nbdtab ]]; then chmod 0644 "$initdir$file"; else chmod 0600 "$initdir$file"; fi
     done < <(nbd-attach boot --files)
     inst_simple /usr/lib/nbd-attach/shutdown-limits.sh
+    # For root=/dev/disk/by-id/nbd-...
+    inst_rules 60-nbd-attach.rules
     [[ ! -e /etc/hosts ]] || inst_simple /etc/hosts
     if [[ ! -e $initdir/etc/nsswitch.conf ]]; then
         printf 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\n' >"$initdir/etc/nsswitch.conf"
