@@ -167,7 +167,7 @@ static void step_asking(struct supervisor *self)
 
 static bool knows_size(const struct supervisor *self, unsigned at)
 {
-	return self->attachment->links[at].size_bytes >= self->resize.size_bytes || self->fsm.links[at].unshuttable;
+	return self->attachment->links[at].size_bytes >= self->resize.size_bytes;
 }
 
 /* In a moment without requests in flight, as for a new key; by force if there is none. */
@@ -178,6 +178,10 @@ static int renew_links(struct supervisor *self, struct error *err)
 	for (unsigned i = 0; i < self->fsm.link_count; i++) {
 		const struct fsm_link *link = &self->fsm.links[i];
 
+		if (link->state == FSM_LINK_ALIVE && link->unshuttable && !knows_size(self, i)) {
+			error_set(err, ERROR_BUSY, EBUSY, "a connection of the former supervisor cannot be renewed, and its server may hold to the old size");
+			return error_hint(err, -EBUSY, "detach the device and attach it again");
+		}
 		if (link->state != FSM_LINK_ALIVE || knows_size(self, i) || link->renew_now || (link->renew && !by_force))
 			continue;
 		if (self->resize.renewal_asked[i] && !link->renew && !link->unwatched)

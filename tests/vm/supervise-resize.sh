@@ -151,6 +151,23 @@ by_itself() {
     use_the_end
     detach $nbd
 }
+adopted_unix() {
+    make_disk
+    start nbdkit nbdkit -f -U "$state/nbd.sock" file "$state/disk"
+    wait_until 10 test -S "$state/nbd.sock"
+    attach $nbd "nbd+unix:///?socket=$state/nbd.sock"
+    kill -KILL "$(field $nbd .supervisor_pid)"
+    within 10 has $nbd '.supervisor_pid == null' || fail "the supervisor does not die"
+    expect 0 nbd-attach $nbd "nbd+unix:///?socket=$state/nbd.sock"
+    says adopted
+    # Twice what it was, and nbdkit tells a new connection so, and the old one not.
+    make_disk 128M
+    expect 7 timeout 60 nbd-attach resize $nbd
+    says "cannot be renewed"
+    [[ $(device_bytes $nbd) -eq $(mib 64) ]] || fail "it has $(device_bytes $nbd) bytes"
+    write_and_compare $nbd 4
+    detach $nbd
+}
 
 test_timeout=120
 run_test "a smaller disk is refused, and I/O waits for the right one" smaller
@@ -160,5 +177,6 @@ run_test "a larger disk: the old size, until resize is asked for" larger
 run_test "resize while the server serves" resized_in_use
 run_test "the same with two connections" resized_in_use --connections 2
 run_test "the server dies while the new size waits for slow requests" lost_while_waiting
+run_test "a Unix socket's connection that was adopted: not resized behind its server's back" adopted_unix
 run_test "--auto-resize" by_itself
 finish
