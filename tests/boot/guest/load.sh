@@ -67,7 +67,8 @@ under_load() {
 }
 
 # --- what is true of a root that is attached well
-root_is_nbd() { [[ $(findmnt -no SOURCE /) =~ ^/dev/nbd0 ]]; }
+# By its number: the name that it was mounted by may be any.
+root_is_nbd() { [[ $(readlink "/sys/dev/block/$(findmnt -rno MAJ:MIN /)" | tee /dev/stderr) == */block/nbd0* ]]; }
 encrypted() { awk '$1 ~ /^TlsCurr[TR]x/ { sum += $2 } END { exit sum < 2 }' /proc/net/tls_stat; }
 supervisor() { cat /sys/block/nbd0/pid; }
 marked() { [[ $(tr '\0' ' ' <"/proc/$(supervisor)/cmdline") == @* ]]; }
