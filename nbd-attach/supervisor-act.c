@@ -18,7 +18,9 @@
 #define FAIL_AGAIN_MS 1000
 #define RECEIVER_IDLE_MS 300
 #define RECEIVER_MAX_MS 1500
-#define RECEIVER_END_MS 20 /* then it waits for the slot's lock, of which senders have need, too, and marks the slot dead */
+/* Then it takes the slot's lock, of which senders have need, too, if there are any, and marks the slot dead. */
+#define RECEIVER_END_MS 3
+#define RECEIVER_END_BUSY_MS 20
 
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err)
 {
@@ -196,7 +198,7 @@ static void await_receiver(struct supervisor *self, unsigned at)
 			progress_ms = now_ms;
 		last_bytes = unread_bytes;
 	}
-	poll(NULL, 0, RECEIVER_END_MS);
+	poll(NULL, 0, sysfs_in_flight(self->attachment->index) ? RECEIVER_END_BUSY_MS : RECEIVER_END_MS);
 }
 
 static void hand_over(struct supervisor *self, unsigned at)
