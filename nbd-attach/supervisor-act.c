@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define FAIL_AGAIN_MS 1000
+#define LAST_ANSWERS_MS 20
 #define RECEIVER_IDLE_MS 300
 #define RECEIVER_MAX_MS 1500
 /* Then it takes the slot's lock, of which senders have need, too, if there are any, and marks the slot dead. */
@@ -162,6 +163,9 @@ static void shut_link(struct supervisor *self, unsigned at)
 	int rc;
 
 	if (link->fd >= 0) {
+		/* What was sent since the look, or is in flight when it is done by force, is given some more time: its answer would be lost. */
+		for (int waited_ms = 0; self->fsm.links[at].renewing && waited_ms < LAST_ANSWERS_MS && sysfs_in_flight(self->attachment->index); waited_ms++)
+			poll(NULL, 0, 1);
 		link_shut(link);
 		return;
 	}
