@@ -60,20 +60,24 @@ large_reads() {
     [[ $(field $nbd .reconnects) -le $(rounds 2 40) ]] || fail "$(field $nbd .reconnects) links died"
     detach $nbd
 }
-# The load pauses for 300 ms again and again: a renewal that waits for a pause is not noticed.
+# The load pauses for 300 ms again and again: a renewal that waits for a pause is not noticed. A request may take long by itself, on a slow machine:
+# where more than a tenth seem to be noticed, twice as many are looked at.
 with_pauses() {
+    local round renewals stalls=0
     make_disk
     serve_nbdkit
     attach $nbd localhost --port $tls_port "${tls[@]}" --rekey-records 2000
-    load load $nbd --rw=randrw --thinktime=300ms --thinktime_blocks=256
-    renewed 20 120
-    local renewals stalls
-    renewals=$(field $nbd .renewals)
-    load_ends load
-    stalls=$(stalls_at_swaps load 100)
-    note "$stalls of $renewals renewals stalled I/O for more than 100 ms; the driver was without a link for at most $(
-        awk '{ if ($2 - $1 > most) most = $2 - $1 } END { print int(most) }' "$state/swaps") ms"
-    [[ $(wc -l <"$state/swaps") -ge 20 ]] || fail "only $(wc -l <"$state/swaps") swaps in the kernel's log"
+    for round in 1 2; do
+        load load$round $nbd --rw=randrw --thinktime=300ms --thinktime_blocks=256
+        renewed $((round * 20)) 120
+        renewals=$(field $nbd .renewals)
+        load_ends load$round
+        stalls=$((stalls + $(stalls_at_swaps load$round 100)))
+        note "$stalls of $renewals renewals stalled I/O for more than 100 ms; the driver was without a link for at most $(
+            awk '{ if ($2 - $1 > most) most = $2 - $1 } END { print int(most) }' "$state/swaps") ms"
+        [[ $(wc -l <"$state/swaps") -ge $((round * 20)) ]] || fail "only $(wc -l <"$state/swaps") swaps in the kernel's log"
+        [[ $((stalls * 10)) -gt $renewals ]] || break
+    done
     [[ $((stalls * 10)) -le $renewals ]] || fail "more than one renewal of ten missed the pauses"
     assert_has $nbd '.reconnects == 0'
     detach $nbd
