@@ -7,4 +7,4 @@ now=${now%%.*} last=0
 [ ! -e /run/nbd-attach.no-network ] || read -r last </run/nbd-attach.no-network
 [ "$now" -ge $((last + 30)) ] || exit 0
 echo "$now" >/run/nbd-attach.no-network
-echo "nbd-attach: there is no network: nobody answers to DHCP; waiting for it" >&2
+echo "nbd-attach: there is no network: no interface has an address (does DHCP answer?); waiting for one" >&2
