@@ -157,12 +157,15 @@ tls_since() {
     within 20 eval "! is_attached $nbd" || fail "it is not detached"
     within 10 eval "! is_alive $manager_pid" || fail "it does not end"
 }
-tls_since_by_hand() {
-    local server_tls=(--tls=on "--tls-certificates=$certs")
+attached_in_clear() {
     modprobe -r tls
     make_disk
     serve_nbdkit
     attach $nbd localhost --port $tls_port
+}
+tls_since_by_hand() {
+    local server_tls=(--tls=on "--tls-certificates=$certs")
+    attached_in_clear
     assert_has $nbd '.links[0].tls == null'
     load load $nbd "${verified[@]}"
     kill_supervisor
@@ -175,10 +178,7 @@ tls_since_by_hand() {
 # Where that cannot be, nothing is changed.
 tls_since_without_tls() {
     local server_tls=(--tls=on "--tls-certificates=$certs")
-    modprobe -r tls
-    make_disk
-    serve_nbdkit
-    attach $nbd localhost --port $tls_port
+    attached_in_clear
     kill_supervisor
     trap 'rm -f /etc/modprobe.d/no-tls.conf' EXIT
     mkdir -p /etc/modprobe.d
