@@ -2,6 +2,7 @@
 #include "nbd-genl.h"
 #include "cleanup.h"
 #include "nbd-protocol.h"
+#include "sysfs.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nbd-netlink.h>
@@ -243,10 +244,25 @@ static bool is_ours(struct nbd_genl *genl, const struct nbd_genl_reconfigure *pa
 	return exchange_reconfigure(genl, &nothing) != -EINVAL;
 }
 
+static int not_ours(int index, struct error *err)
+{
+	if (sysfs_device_configured(index))
+		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is somebody else's now", index);
+	return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached any more", index);
+}
+
 int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err)
 {
-	int rc = exchange_reconfigure(genl, params);
+	int rc;
 
+	if (!sysfs_backend_is(params->index, params->backend_identifier))
+		return not_ours(params->index, err);
+	rc = exchange_reconfigure(genl, params);
+	if (!sysfs_backend_is(params->index, params->backend_identifier)) {
+		if (params->fd >= 0)
+			shutdown(params->fd, SHUT_RDWR);
+		return not_ours(params->index, err);
+	}
 	if (!rc)
 		return 0;
 	if (rc == -EPERM)
@@ -280,6 +296,11 @@ int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err)
 	if (rc == -EINVAL || rc == -ENOENT || rc == -EBUSY)
 		return error_set(err, ERROR_BUSY, -rc, "/dev/nbd%d is not attached", index);
 	return rc ? error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused to disconnect /dev/nbd%d: %s", index, strerror(-rc)) : 0;
+}
+
+int nbd_genl_disconnect_own(struct nbd_genl *genl, int index, const char *backend, struct error *err)
+{
+	return sysfs_backend_is(index, backend) ? nbd_genl_disconnect(genl, index, err) : not_ours(index, err);
 }
 
 int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err)

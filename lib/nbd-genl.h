@@ -41,7 +41,10 @@ struct nbd_genl_reconfigure {
 	uint64_t size_bytes;              /* 0: as it is. Alone in its message, and only while nothing is in flight (kernel fact 9) */
 };
 
-/* RECONFIGURE. A timeout resets the queue's io_timeout (kernel fact 6), and lets the driver kill a link, so that a request on a dead one
+/* RECONFIGURE, of a device whose backend identifier is the one given and no other: one that was set without an identifier would take the
+ * message, too (the driver then compares nothing), so /sys is looked at before, and once more afterwards: a socket that
+ * has gone to another's device is shut, before anything of that one is sent over it but in the moment between.
+ * A timeout resets the queue's io_timeout (kernel fact 6), and lets the driver kill a link, so that a request on a dead one
  * fails after the dead-connection timeout without anybody's help. -ENOTCONN (ERROR_BUSY) when the device
  * is not configured any more, or was disconnected and is only held open. */
 int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err);
@@ -56,7 +59,10 @@ int nbd_genl_read_notices(struct nbd_genl *listener, int index);
 int nbd_genl_adopt(struct nbd_genl *genl, int fd, struct error *err);
 int nbd_genl_fd(const struct nbd_genl *genl);
 
-/* DISCONNECT. The device is gone when sysfs_device_configured() says so, not when this returns. */
+/* DISCONNECT, as long as the device has this backend identifier; else -ENOTCONN (ERROR_BUSY). The driver itself compares nothing, so what
+ * happens between the look and the message is not seen. */
+int nbd_genl_disconnect_own(struct nbd_genl *genl, int index, const char *backend, struct error *err);
+/* DISCONNECT, whose ever it is. The device is gone when sysfs_device_configured() says so, not when this returns. */
 int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err);
 /* Is the device configured? That is all that "connected" means there (kernel fact 5). */
 int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err);

@@ -184,6 +184,13 @@ bool sysfs_device_configured(int index)
 	return exists(index, "/pid");
 }
 
+bool sysfs_backend_is(int index, const char *backend)
+{
+	char there[256];
+
+	return *backend && sysfs_device_configured(index) && sysfs_read(index, "backend", there, sizeof(there)) == 0 && strcmp(there, backend) == 0;
+}
+
 static int compare_int(const void *a, const void *b)
 {
 	int x = *(const int *)a, y = *(const int *)b;

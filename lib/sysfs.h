@@ -28,6 +28,8 @@ uint64_t sysfs_completed(int index);
 bool sysfs_device_exists(int index);
 /* /sys/block/nbdN/pid exists exactly while the device is configured. */
 bool sysfs_device_configured(int index);
+/* Is the device configured, with exactly this backend identifier? Only then is it whose who set that; pid alone is there of any client's. */
+bool sysfs_backend_is(int index, const char *backend);
 /* Indices of all nbd devices, ascending; the caller frees. -ENOENT when the nbd module is not loaded. */
 int sysfs_list_devices(int **indices, size_t *count);
 

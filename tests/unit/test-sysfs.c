@@ -271,10 +271,28 @@ static void test_missing_proc(void **state)
 	assert_int_equal(sysfs_check_unused(0, &err), 0);
 }
 
+/* pid alone is there of whatever client's device. */
+static void a_device_is_whose_backend_it_shows(void **state)
+{
+	(void)state;
+	assert_false(sysfs_backend_is(0, "0011"));
+	put("/sys/block/nbd0/backend", "0011\n");
+	assert_false(sysfs_backend_is(0, "0011"));
+	put("/sys/block/nbd0/pid", "7\n");
+	assert_true(sysfs_backend_is(0, "0011"));
+	assert_false(sysfs_backend_is(0, "001"));
+	assert_false(sysfs_backend_is(0, "00112"));
+	assert_false(sysfs_backend_is(0, ""));
+	put("/sys/block/nbd2/pid", "7\n");
+	assert_false(sysfs_backend_is(2, ""));
+	assert_false(sysfs_backend_is(2, "0011"));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		CASE(a_device_is_whose_backend_it_shows),
 		CASE(test_parse_device), CASE(test_completed), CASE(test_read_write), CASE(test_list_and_state), CASE(test_list_without_module),
 		CASE(test_unused), CASE(test_mounted), CASE(test_hostile_mountinfo), CASE(test_swap), CASE(test_held),
 		CASE(test_partition_held), CASE(test_missing_proc),
