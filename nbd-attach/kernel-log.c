@@ -26,19 +26,37 @@ static int open_standard_input(void)
 	return fd;
 }
 
-int kernel_log_open(struct kernel_log *log, int index)
+static int open_log(struct kernel_log *log, int index, int whence)
 {
 	*log = (struct kernel_log){.fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), .index = index};
 	if (log->fd < 0)
 		log->fd = open_standard_input();
 	if (log->fd < 0)
 		return -errno;
-	/* What is older is of a former life of the device. */
-	if (lseek(log->fd, 0, SEEK_END) >= 0)
+	if (lseek(log->fd, 0, whence) >= 0)
 		return 0;
 	index = -errno;
 	kernel_log_close(log);
 	return index;
+}
+
+int kernel_log_open(struct kernel_log *log, int index)
+{
+	return open_log(log, index, SEEK_END); /* what is older is of a former life of the device */
+}
+
+int kernel_log_open_past(struct kernel_log *log, int index)
+{
+	int rc = open_log(log, index, SEEK_SET);
+	uint64_t before;
+
+	/* The whole ring, which is at most some thousand records. */
+	do {
+		before = log->records;
+		kernel_log_read(log);
+	} while (log->records != before);
+	log->error_replies = log->stuck = log->receivers_ended = 0;
+	return rc;
 }
 
 void kernel_log_close(struct kernel_log *log)
@@ -75,6 +93,28 @@ static bool take_number(const char **at, int *value)
 	return true;
 }
 
+/* What ends a receiver (recv_work), each with one line: it cannot read, or what it has read is no answer that it knows. */
+static bool is_receivers_end(const char *at)
+{
+	static const char *const lines[] = {
+		"Receive control failed (", "Receive data failed (", "Wrong magic (", "Unexpected reply ", "Suspicious reply ", "Double reply on req ",
+		"Command already handled ", "Raced with timeout on req ", "recv_work: no io inflight",
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (strncmp(at, lines[i], strlen(lines[i])) == 0)
+			return true;
+	return false;
+}
+
+/* "nbd0: detected capacity change from 0 to 131072": the block layer's, at each CONNECT. */
+static bool is_configured_now(const char *at, int index)
+{
+	int device;
+
+	return skip_prefix(&at, ";nbd") && take_number(&at, &device) && device == index && skip_prefix(&at, ": detected capacity change from 0 to ");
+}
+
 /* "LEVEL,SEQUENCE,MICROSECONDS,FLAGS[,...];MESSAGE\n", then lines of " KEY=VALUE\n". */
 enum kernel_log_event kernel_log_parse(const char *record, int index, int *error)
 {
@@ -85,20 +125,28 @@ enum kernel_log_event kernel_log_parse(const char *record, int index, int *error
 	if (!take_number(&at, &priority) || *at != ',' || priority < 0 || priority > 7)
 		return KERNEL_LOG_OTHER;
 	at += strcspn(at, ";\n");
+	if (is_configured_now(at, index))
+		return KERNEL_LOG_CONFIGURED;
 	if (!skip_prefix(&at, ";block nbd") || !take_number(&at, &device) || device != index || !skip_prefix(&at, ": "))
 		return KERNEL_LOG_OTHER;
 	if (skip_prefix(&at, "Possible stuck request"))
 		return KERNEL_LOG_STUCK;
-	if (skip_prefix(&at, "Receive control failed (") || skip_prefix(&at, "Receive data failed ("))
+	if (is_receivers_end(at))
 		return KERNEL_LOG_RECEIVER_ENDED;
+	if (skip_prefix(&at, "NBD_DISCONNECT"))
+		return KERNEL_LOG_DISCONNECT;
+	if (skip_prefix(&at, "shutting down sockets"))
+		return KERNEL_LOG_SHUT_DOWN;
 	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) || *at != ')')
 		return KERNEL_LOG_OTHER;
 	*error = number;
 	return KERNEL_LOG_ERROR_REPLY;
 }
 
+/* Is it a reason to look at the device? */
 static bool count(struct kernel_log *log, const char *record)
 {
+	log->records++;
 	switch (kernel_log_parse(record, log->index, &log->last_error)) {
 	case KERNEL_LOG_ERROR_REPLY:
 		log->error_replies++;
@@ -109,6 +157,16 @@ static bool count(struct kernel_log *log, const char *record)
 	case KERNEL_LOG_RECEIVER_ENDED:
 		log->receivers_ended++;
 		return false;
+	case KERNEL_LOG_CONFIGURED:
+		log->disconnect = log->io_failed = false;
+		return false;
+	case KERNEL_LOG_DISCONNECT:
+		log->disconnect = true;
+		log->io_failed = false; /* of the life that ends so */
+		return true;
+	case KERNEL_LOG_SHUT_DOWN:
+		log->io_failed = log->io_failed || !log->disconnect;
+		return true;
 	default:
 		return false;
 	}

@@ -24,6 +24,20 @@ static void only_the_kernels_own_lines_of_this_device_count(void **state)
 		{"3,1,1,-;block nbd1: Receive control failed (result -32)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
 		{"3,1,1,-;block nbd1: Receive data failed (result -104)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
 		{"3,1,1,-;block nbd2: Receive data failed (result -104)" DICT, KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Wrong magic (0x12345678)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Unexpected reply (7) 00000000e5afda91" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Unexpected reply 7 from different sock 1 (expected 0)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Suspicious reply 7 (status 0 flags 0)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Double reply on req 00000000e5afda91, cmd_cookie 3, handle cookie 2" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Command already handled 00000000e5afda91" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Raced with timeout on req 00000000e5afda91" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: recv_work: no io inflight" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
+		{"4,1,1,-;block nbd1: shutting down sockets" DICT, KERNEL_LOG_SHUT_DOWN, 0},
+		{"4,1,1,-;block nbd11: shutting down sockets" DICT, KERNEL_LOG_OTHER, 0},
+		{"6,1,1,-;block nbd1: NBD_DISCONNECT" DICT, KERNEL_LOG_DISCONNECT, 0},
+		{"6,1,1,-;nbd1: detected capacity change from 0 to 131072\n", KERNEL_LOG_CONFIGURED, 0},
+		{"6,1,1,-;nbd11: detected capacity change from 0 to 131072\n", KERNEL_LOG_OTHER, 0},
+		{"6,1,1,-;nbd1: detected capacity change from 131072 to 262144\n", KERNEL_LOG_OTHER, 0},
 		{"3,1042,7712003,-;block nbd1: Connection timed out" DICT, KERNEL_LOG_OTHER, 0},
 		{"3,1042,7712003,-;block nbd1: Connection timed out, retrying (1/2 alive)" DICT, KERNEL_LOG_OTHER, 0},
 		/* another device */
@@ -122,12 +136,49 @@ static void reading_drains_the_log_without_waiting(void **state)
 	close(pair[1]);
 }
 
+static void say(int fd, const char *record)
+{
+	assert_true(send(fd, record, strlen(record), 0) > 0);
+}
+
+/* "shutting down sockets" belongs to a disconnect, too, and to former lives of the device. */
+static void io_that_the_driver_fails_by_itself_is_told_from_a_disconnect(void **state)
+{
+	static const char configured[] = "6,1,1,-;nbd1: detected capacity change from 0 to 131072\n";
+	static const char shut_down[] = "4,2,1,-;block nbd1: shutting down sockets" DICT, disconnect[] = "6,3,1,-;block nbd1: NBD_DISCONNECT" DICT;
+	struct kernel_log log = {.index = 1};
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+	log.fd = pair[0];
+	say(pair[1], configured);
+	say(pair[1], disconnect);
+	say(pair[1], shut_down);
+	kernel_log_read(&log);
+	assert_true(log.disconnect);
+	assert_false(log.io_failed);
+	say(pair[1], configured);
+	say(pair[1], shut_down);
+	assert_true(kernel_log_read(&log));
+	assert_true(log.io_failed);
+	say(pair[1], disconnect);
+	kernel_log_read(&log);
+	assert_false(log.io_failed);
+	say(pair[1], configured);
+	kernel_log_read(&log);
+	assert_false(log.io_failed || log.disconnect);
+	kernel_log_close(&log);
+	close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_kernels_own_lines_of_this_device_count),
 		cmocka_unit_test(random_bytes_are_survived),
 		cmocka_unit_test(reading_drains_the_log_without_waiting),
+		cmocka_unit_test(io_that_the_driver_fails_by_itself_is_told_from_a_disconnect),
 	};
 
 	return cmocka_run_group_tests_name("kernel-log", tests, NULL, NULL);
