@@ -8,6 +8,8 @@
 struct tcp_stats {
 	uint64_t sent_bytes, received_bytes; /* payload, over the connection's life */
 	bool established;
+	bool answered; /* the last data came after the last was sent, and all of that was received. Of what was sent and what came within one
+			* tick of the kernel (4 ms at HZ=250) the order is not known: that counts as answered */
 };
 
 /* -errno when FD is not a TCP socket. */

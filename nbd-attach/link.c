@@ -4,6 +4,7 @@
 #include "tcp-stats.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ int link_sample(const struct link *link, struct link_sample *sample)
 	if (tcp_stats_get(link->fd, &stats) == 0) {
 		sample->sent_bytes = stats.sent_bytes;
 		sample->received_bytes = stats.received_bytes;
+		sample->owed = !stats.answered;
 	}
 	return link->tls.version ? ktls_record_numbers(link->fd, &sample->transmitted, &sample->received) : 0;
 }
@@ -83,6 +85,20 @@ int link_prove(struct link *link, struct error *err)
 	link_shut(link);
 	error_set(err, ERROR_KERNEL, EPROTO, "the kernel sent data on a TLS link without encrypting it: the link to %s was shut", link->address);
 	return error_hint(err, -EPROTO, "do not use this kernel's nbd driver with TLS, and report this");
+}
+
+bool link_was_used(const struct link *link)
+{
+	struct link_sample now;
+
+	return link->local.ss_family == AF_UNSPEC || link_sample(link, &now) < 0 || now.sent_bytes > link->base_sent_bytes;
+}
+
+bool link_is_up(const struct link *link)
+{
+	struct pollfd pfd = {.fd = link->fd, .events = POLLRDHUP};
+
+	return link->fd >= 0 && poll(&pfd, 1, 0) >= 0 && !(pfd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
 uint64_t link_record_limit(const struct link *link, uint64_t wish)

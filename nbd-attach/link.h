@@ -24,6 +24,7 @@ struct link {
 struct link_sample {
 	uint64_t sent_bytes, received_bytes;
 	uint64_t transmitted, received; /* record numbers */
+	bool owed;                      /* something was sent that is not answered: any request, flushes too; false where the socket does not tell */
 };
 
 /* Take over the socket of RESULT. */
@@ -31,6 +32,8 @@ void link_init(struct link *link, struct attempt_result *result);
 /* Make it ready for the driver: blocking, and the counters remembered. */
 int link_prepare(struct link *link, struct error *err);
 int link_sample(const struct link *link, struct link_sample *sample);
+/* Is it connected, as far as its socket tells? */
+bool link_is_up(const struct link *link);
 /* Has data gone both ways since the driver took over? Unknown is false. */
 bool link_has_moved(const struct link *link);
 /* Has the data path been seen to encrypt? Shuts the link and says -EPROTO when payload went out and no record was made:
@@ -42,5 +45,7 @@ uint64_t link_record_limit(const struct link *link, uint64_t wish);
  * final (kernel fact 13c). What has come by now is still read; what comes from now on is refused (TCP: with a reset). */
 void link_shut(const struct link *link);
 void link_close(struct link *link);
+/* Has anything been sent over it since the driver took over? Unknown is true. */
+bool link_was_used(const struct link *link);
 
 #endif

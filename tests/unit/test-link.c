@@ -89,11 +89,47 @@ static void nothing_goes_out_over_a_link_that_is_shut(void **state)
 	assert_int_equal(errno, EPIPE);
 }
 
+static bool owes(void)
+{
+	struct link_sample sample;
+
+	assert_int_equal(link_sample(&ours, &sample), 0);
+	return sample.owed;
+}
+
+static void pass_some_ticks(void)
+{
+	poll(NULL, 0, 50);
+}
+
+/* Of any kind: a flush is no more than that to TCP. */
+static void what_is_sent_and_not_answered_is_owed(void **state)
+{
+	char request[16];
+
+	(void)state;
+	pass_some_ticks();
+	assert_int_equal(send(ours.fd, "flush", 5, MSG_NOSIGNAL), 5);
+	pass_some_ticks();
+	assert_true(owes());
+	assert_int_equal(recv(server, request, sizeof(request), 0), 5);
+	pass_some_ticks();
+	assert_true(owes());
+	assert_int_equal(send(server, "done", 4, MSG_NOSIGNAL), 4);
+	pass_some_ticks();
+	assert_false(owes());
+	assert_true(link_is_up(&ours));
+	shutdown(server, SHUT_WR);
+	pass_some_ticks();
+	assert_false(link_is_up(&ours));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_answer_comes_in_once_a_link_is_shut, connect_to_ourselves, disconnect),
 		cmocka_unit_test_setup_teardown(an_answer_that_was_there_is_read, connect_to_ourselves, disconnect),
+		cmocka_unit_test_setup_teardown(what_is_sent_and_not_answered_is_owed, connect_to_ourselves, disconnect),
 		cmocka_unit_test_setup_teardown(nothing_goes_out_over_a_link_that_is_shut, connect_to_ourselves, disconnect),
 	};
 
