@@ -20,6 +20,8 @@ struct attachment {
 	int index;
 	bool configured;
 	bool adopted;
+	int64_t outage_since_ms;  /* monotonic; no link has served since; -1: one does */
+	bool answers;             /* adopted: a read through it was answered */
 	bool failed;              /* the dead-timeout is over and I/O was lost: for whoever would adopt it */
 	bool export_known;        /* false after an adoption that found no record of it: the next offer counts */
 	struct export_info export;

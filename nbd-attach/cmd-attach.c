@@ -152,6 +152,7 @@ int attach_run(int index, struct target *target, struct options *options)
 		attachment->target = *target;
 		attachment->options = *options;
 		attachment->creds = creds;
+		attachment->outage_since_ms = -1;
 		if (options->foreground)
 			status = supervisor_run(attachment, index, report_here, options, true);
 		else

@@ -5,6 +5,7 @@
 #include "ktls.h"
 #include "report.h"
 #include "text.h"
+#include "transport.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define FORMAT_VERSION 1
 #define STATE_MAX_BYTES (256 << 10)
+/* "Failed", said in a way that takes no room: where /run is full, the file stays as it was. */
+#define FAILED_MODE (0600 | S_ISVTX)
 
 static void format_path(int index, const char *suffix, char *buf, size_t size)
 {
@@ -69,6 +73,14 @@ static json_object *export_json(const struct export_info *export)
 	return object;
 }
 
+static int64_t boottime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static json_object *state_json(const struct attachment *attachment)
 {
 	json_object *object = json_object_new_object(), *links = json_object_new_array();
@@ -82,6 +94,10 @@ static json_object *state_json(const struct attachment *attachment)
 	for (size_t i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_json(&attachment->links[i]));
 	json_object_object_add(object, "links", links);
+	/* By a clock that is the same for the next process, and goes on while the machine sleeps. */
+	if (attachment->outage_since_ms >= 0)
+		json_object_object_add(object, "outage_since_boottime_ms",
+			json_object_new_int64(boottime_ms() - (monotonic_now_ms() - attachment->outage_since_ms)));
 	if (attachment->failed)
 		json_object_object_add(object, "failed", json_object_new_boolean(true));
 	return object;
@@ -105,6 +121,15 @@ void state_save(const struct attachment *attachment)
 			unlink(new_path);
 	}
 	json_object_put(object);
+}
+
+void state_mark_failed(const struct attachment *attachment)
+{
+	char path[64];
+
+	format_path(attachment->index, "", path, sizeof(path));
+	(void)!chmod(path, FAILED_MODE);
+	state_save(attachment);
 }
 
 void state_remove(int index)
@@ -219,7 +244,7 @@ static int load_export(struct attachment *attachment, json_object *object)
 }
 
 /* Only root can write there; what is checked is that the file is whole and of this attachment. */
-static json_object *read_file(int index)
+static json_object *read_file(int index, bool *failed)
 {
 	_cleanup_free_ char *text = malloc(STATE_MAX_BYTES);
 	_cleanup_fd_ int fd = -1;
@@ -231,6 +256,7 @@ static json_object *read_file(int index)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (!text || fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return NULL;
+	*failed = st.st_mode & S_ISVTX;
 	n = read(fd, text, STATE_MAX_BYTES - 1);
 	if (n <= 0)
 		return NULL;
@@ -238,9 +264,18 @@ static json_object *read_file(int index)
 	return json_tokener_parse(text);
 }
 
+static void load_outage(struct attachment *attachment, json_object *since)
+{
+	int64_t age_ms = since ? boottime_ms() - json_object_get_int64(since) : -1;
+
+	if (age_ms >= 0)
+		attachment->outage_since_ms = age_ms < monotonic_now_ms() ? monotonic_now_ms() - age_ms : 0;
+}
+
 int state_load(struct attachment *attachment, int index, const char *backend)
 {
-	json_object *object = read_file(index);
+	bool failed = false;
+	json_object *object = read_file(index, &failed);
 	char of_backend[BACKEND_ID_SIZE];
 	int rc;
 
@@ -258,7 +293,8 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 		attachment->since = (time_t)number(object, "since");
 		attachment->block_size_bytes = (uint32_t)number(object, "block_size");
 		attachment->flags = (uint16_t)number(object, "flags");
-		attachment->failed = json_object_get_boolean(member(object, "failed"));
+		attachment->failed = failed || json_object_get_boolean(member(object, "failed"));
+		load_outage(attachment, member(object, "outage_since_boottime_ms"));
 	}
 	json_object_put(object);
 	if (rc) {

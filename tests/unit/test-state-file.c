@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "control.h"
 #include "state-file.h"
+#include "transport.h"
 
 #define BACKEND "00112233445566778899aabbccddeeff"
 
@@ -32,6 +33,8 @@ static int setup(void **state)
 	snprintf(new_path, sizeof(new_path), CONTROL_DIRECTORY "/nbd%d.state.new", device);
 	before = calloc(1, sizeof(*before));
 	after = calloc(1, sizeof(*after));
+	if (before && after)
+		before->outage_since_ms = after->outage_since_ms = -1;
 	mkdir(CONTROL_DIRECTORY, 0755);
 	return before && after ? 0 : -1;
 }
@@ -492,6 +495,39 @@ static void numbers_and_texts_out_of_range_do_no_harm(void **state)
 	}
 }
 
+static void an_outage_is_as_old_as_it_was(void **state)
+{
+	(void)state;
+	need_root();
+	fill(before, 1);
+	before->outage_since_ms = monotonic_now_ms() - 5000;
+	state_save(before);
+	assert_int_equal(state_load(after, device, BACKEND), 0);
+	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100, before->outage_since_ms + 100);
+	before->outage_since_ms = after->outage_since_ms = -1;
+	state_save(before);
+	assert_int_equal(state_load(after, device, BACKEND), 0);
+	assert_int_equal(after->outage_since_ms, -1);
+}
+
+/* Where there is no room to write, the file stays as it is, and says it all the same. */
+static void a_device_that_has_failed_is_marked_where_nothing_can_be_written(void **state)
+{
+	(void)state;
+	need_root();
+	fill(before, 1);
+	before->failed = false;
+	state_save(before);
+	assert_int_equal(state_load(after, device, BACKEND), 0);
+	assert_false(after->failed);
+	assert_int_equal(mkdir(new_path, 0700), 0); /* nothing can be written there */
+	before->failed = true;
+	state_mark_failed(before);
+	assert_int_equal(state_load(after, device, BACKEND), 0);
+	assert_true(after->failed);
+	assert_int_equal(rmdir(new_path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +541,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_new_state_replaces_the_old_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_state_holds_no_secret_and_is_for_root_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_state_of_another_attachment_is_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_outage_is_as_old_as_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_device_that_has_failed_is_marked_where_nothing_can_be_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_symbolic_link_is_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_of_somebody_else_is_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_state_that_is_cut_anywhere_is_not_taken, setup, teardown),
