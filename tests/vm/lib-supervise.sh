@@ -57,6 +57,53 @@ serve_nbd_server() {
     server_pid=$nbd_server_pid
 }
 
+# serve_held: the same disk by a plugin that notes each request in $state/requests ("begin pwrite 4096 1048576" is 4096 bytes at 1 MiB, and "end ..."),
+# and keeps the first one that `hold PATTERN` (extended) wants until `release`; with `hold_all PATTERN` each.
+serve_held() {
+    write_held_plugin >"$state/plugin"
+    chmod 755 "$state/plugin"
+    : >>"$state/requests"
+    nbdkit_server $tls_port "${server_tls[@]}" sh "$state/plugin"
+    server_pid=$nbdkit_pid
+}
+write_held_plugin() {
+    printf '#!/bin/bash\ncd %s || exit 1\n' "$state"
+    cat <<'END'
+request="$1 ${3:-} ${4:-}"
+keep() {
+    echo "begin $request" >>requests
+    if [[ -e hold_all && $request =~ $(<hold_all) ]]; then
+        : >held
+    else
+        # One of several that come at once gets it.
+        [[ -e hold && $request =~ $(<hold) ]] && mv hold held 2>/dev/null || return 0
+    fi
+    until [[ -e release ]]; do sleep 0.1; done
+}
+case $1 in
+thread_model) echo parallel ;;
+get_size) stat -c %s disk ;;
+can_write | can_flush | can_zero) ;;
+can_fua) echo none ;;
+pread) keep && dd if=disk bs="$3" count=1 iflag=skip_bytes,fullblock skip="$4" status=none ;;
+pwrite) keep && dd of=disk bs="$3" count=1 iflag=fullblock oflag=seek_bytes seek="$4" conv=notrunc status=none ;;
+zero) keep && dd if=/dev/zero of=disk bs="$3" count=1 oflag=seek_bytes seek="$4" conv=notrunc status=none ;;
+flush) keep ;;
+*) exit 2 ;;
+esac || exit
+[[ ! $1 =~ ^(pread|pwrite|zero|flush)$ ]] || echo "end $request" >>requests
+END
+}
+hold() { echo "$1" >"$state/hold"; }
+hold_all() { echo "$1" >"$state/hold_all"; }
+release() {
+    rm -f "$state/hold" "$state/hold_all"
+    : >"$state/release"
+}
+# How many requests of which the note is so (extended, the whole) were begun; each that was begun has ended.
+begun() { grep -cxE "begin $1" "$state/requests" || true; }
+all_have_ended() { [[ $(grep -c ^begin "$state/requests") -eq $(grep -c ^end "$state/requests") ]]; }
+
 # A server dies with all its processes, and without a word.
 kill_server() {
     outage_begins
@@ -221,6 +268,26 @@ stays_still() {
 }
 # client_ports [PORT]: the source ports of the connections to a server's port
 client_ports() { ss -Htn state established "dport = :${1:-$tls_port}" | awk '{ sub(/.*:/, "", $3); print $3 }'; }
+
+# told PATTERN (extended): the supervisors have said so since this test began
+# shellcheck disable=SC2154 # run_test's
+told() { tail -n +$((messages_before + 1)) /run/vm/messages | grep -qE "$1"; }
+
+# --- the supervisor itself
+
+has_ended() { ! is_alive "$1"; } # PID
+kill_supervisor() {
+    local pid
+    pid=$(field $nbd .supervisor_pid)
+    kill -KILL "$pid"
+    within 10 has_ended "$pid" || fail "the supervisor does not die"
+}
+adopt() { # OPTION...
+    expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}" "$@"
+    says adopted
+    [[ $(wc -l <<<"$said") -eq 1 ]] || fail "more than one line"
+    [[ $(field $nbd .supervisor_pid) -gt 0 ]] || fail "nobody watches it"
+}
 
 # --- the network
 
