@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "adopt.h"
 #include "nbd-protocol.h"
+#include "kernel-log.h"
 #include "queue.h"
+#include "sock-destroy.h"
 #include "state-file.h"
 #include "supervisor-log.h"
 #include "sysfs.h"
@@ -12,12 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PROBE_MS 1000
+
 bool adopt_is_ours(const struct attachment *attachment, int index)
 {
-	char ours[BACKEND_ID_SIZE], there[128];
+	char ours[BACKEND_ID_SIZE];
 
-	return index >= 0 && sysfs_device_configured(index) && backend_id_format(&attachment->target, ours) == 0 &&
-		sysfs_read(index, "backend", there, sizeof(there)) == 0 && strcmp(ours, there) == 0;
+	return index >= 0 && backend_id_format(&attachment->target, ours) == 0 && sysfs_backend_is(index, ours);
 }
 
 /* Without a state file: what the kernel shows. The export itself is known with the next offer. */
@@ -116,6 +119,41 @@ static int refuse_failed(int index, struct error *err)
 	return error_hint(err, -EIO, "unmount what is on it, then: nbd-attach detach /dev/nbd%d; and attach it anew", index);
 }
 
+/* The driver says so in its log when it begins to fail I/O by itself; what was marked before may be lost. */
+static bool log_says_failed(int index)
+{
+	struct kernel_log log;
+
+	kernel_log_open_past(&log, index);
+	kernel_log_close(&log);
+	return log.io_failed;
+}
+
+static bool is_any_link_alive(const struct attachment *attachment)
+{
+	for (size_t i = 0; i < attachment->link_count; i++) {
+		const struct link *link = &attachment->links[i];
+
+		if (link->fd >= 0 ? link_is_up(link) : sock_find(&link->local, &link->peer) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* No link is known to live. Is one alive all the same (then a read is answered), is there an outage (it waits), or has the driver given up
+ * already (it fails at once)? */
+static int ask_device(struct attachment *attachment, struct error *err)
+{
+	struct probe probe = attachment_probe(attachment);
+	int rc;
+
+	if (is_any_link_alive(attachment))
+		return 0;
+	rc = probe_run(&probe, PROBE_MS, NULL);
+	attachment->answers = rc == 0;
+	return rc == -EIO ? refuse_failed(attachment->index, err) : 0;
+}
+
 /* A link in clear that is to be one with TLS (supervisor.c) is replaced, and shut if that fails: what it takes of the kernel is made sure
  * of before. Only then, since under a root whose server is away nothing can be loaded. */
 static int prepare_tls(const struct attachment *attachment, struct error *err)
@@ -147,7 +185,7 @@ int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, si
 		/* For when names cannot be resolved any more. */
 		for (size_t i = 0; i < attachment->link_count; i++)
 			attachment_remember_address(attachment, &attachment->links[i]);
-		rc = attachment->failed ? refuse_failed(index, err) : read_kernel(attachment, index, err);
+		rc = attachment->failed || log_says_failed(index) ? refuse_failed(index, err) : read_kernel(attachment, index, err);
 	}
 	if (!rc)
 		rc = compare_options(attachment, err);
@@ -159,5 +197,7 @@ int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, si
 		else if (fds[i].fd >= 0)
 			close(fds[i].fd);
 	}
+	if (!rc)
+		rc = ask_device(attachment, err);
 	return rc ? rc : tell_driver(attachment, err);
 }

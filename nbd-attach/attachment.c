@@ -26,7 +26,7 @@
 #define DRIVER_INFINITE_SEC (sizeof(long) == 8 ? 10UL * 365 * 86400 : 24UL * 86400) /* it counts in jiffies, in a long */
 #define IO_TIMEOUT_SINGLE_MS 1000
 #define IO_TIMEOUT_LATE_MS 250
-#define IO_TIMEOUT_SEVERAL_MS 10000
+#define IO_TIMEOUT_SEVERAL_MS 180000
 
 struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient)
 {

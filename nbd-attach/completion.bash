@@ -33,7 +33,7 @@ _nbd_attach()
 	local commands="attach boot detach status resize list info doctor"
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
-	local attach="--connections --timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only
+	local attach="--connections --timeout --request-timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only
 		--root"
 	local boot="--plan --files --cmdline --dhcp-server --dhcp-root-path"
 	local all="--json --verbose --help"
@@ -47,7 +47,7 @@ _nbd_attach()
 	--tls-pin) _nbd_attach_words "sha256:"; return ;;
 	--tls-hostname | --dhcp-server) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); return ;;
 	--tls-username | --tls-priority | --port | -p | --connect-timeout | --connections | -C) return ;;
-	--dead-timeout | --wait) _nbd_attach_words "infinity"; return ;;
+	--dead-timeout | --request-timeout | --wait) _nbd_attach_words "infinity"; return ;;
 	--timeout | --io-timeout | --rekey-records | --dhcp-root-path) return ;;
 	esac
 	if [ "$COMP_CWORD" -gt 1 ] && [[ " $commands " = *" ${COMP_WORDS[1]} "* ]]; then

@@ -42,9 +42,10 @@ static const struct option_entry entries[] = {
 	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
 	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(connect_timeout_ms), "for the whole negotiation (default 20)"},
 	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, AT(connections), "TCP connections, if the server offers several (default 1)"},
-	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(liveness_timeout_ms), "a server silent for so long with requests waiting is dead (default 30)"},
+	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(liveness_timeout_ms), "a server silent for so long with requests waiting is asked over another connection (default 30)"},
+	{"request-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(request_timeout_sec), "close a connection with a request that takes longer: see the manual (default infinity)"},
 	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(dead_timeout_sec), "how long I/O waits for the server to come back (default 600)"},
-	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(io_timeout_ms), "the driver's look at waiting requests (default 1; several connections: 10)"},
+	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(io_timeout_ms), "the driver's look at waiting requests (default 1; several connections: 180)"},
 	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(wait_sec), "keep trying for the first connection (default: one try)"},
 	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, AT(rekey_records), "renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
 	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(auto_resize), "grow the device when the server comes back with a larger disk"},
@@ -189,6 +190,7 @@ void options_init(struct options *options)
 		.connect_timeout_ms = 20000,
 		.liveness_timeout_ms = 30000,
 		.dead_timeout_sec = 600,
+		.request_timeout_sec = OPTION_INFINITE_SEC,
 	};
 }
 
@@ -208,8 +210,10 @@ bool options_given(const struct options *options, const char *name)
 }
 
 /* Replacing a link takes a moment, in which nothing must fail. */
-static int check_dead_timeout(const struct options *options, struct error *err)
+static int check_limits(const struct options *options, struct error *err)
 {
+	if (options->request_timeout_sec == 0)
+		return error_set(err, ERROR_USAGE, EINVAL, "--request-timeout 0: every request takes longer");
 	if (options->dead_timeout_sec == 0)
 		return error_set(err, ERROR_USAGE, EINVAL, "--dead-timeout 0: at least one second is needed to renew a link");
 	return 0;
@@ -227,7 +231,7 @@ int options_set(struct options *options, const char *name, const char *value, un
 	if (entry->kind != KIND_FLAG && !value)
 		return error_set(err, ERROR_USAGE, EINVAL, "%s needs a value", name);
 	rc = store(options, entry, value, err);
-	return rc ? rc : check_dead_timeout(options, err);
+	return rc ? rc : check_limits(options, err);
 }
 
 int options_parse(struct options *options, int argc, char **argv, unsigned mask, const char *command, struct error *err)
@@ -260,7 +264,7 @@ int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 			return error_set(err, ERROR_USAGE, E2BIG, "too many arguments, from \"%s\" on", argv[optind]);
 		options->words[options->word_count++] = argv[optind];
 	}
-	return check_dead_timeout(options, err);
+	return check_limits(options, err);
 }
 
 void options_print_help(unsigned mask)

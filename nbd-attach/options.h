@@ -37,6 +37,7 @@ struct options {
 	uint32_t block_size_bytes; /* 0: not given */
 	int connect_timeout_ms;
 	int liveness_timeout_ms;  /* --timeout */
+	int64_t request_timeout_sec; /* a link with a request unanswered for so long is closed; or OPTION_INFINITE_SEC */
 	int io_timeout_ms;        /* 0: chosen by the number of connections */
 	int64_t dead_timeout_sec; /* or OPTION_INFINITE_SEC */
 	int64_t wait_sec;         /* for the first connection: 0 does not wait; or OPTION_INFINITE_SEC */

@@ -184,6 +184,18 @@ static void print_records(FILE *out, json_object *link)
 	fprintf(out, "; %s\n", json_get_true(link, "encryption_proven") ? "encrypted by the kernel" : "no data yet");
 }
 
+static void print_silence(FILE *out, json_object *link)
+{
+	struct text silence = json_get_text(link, "silence");
+	bool slow = strcmp(silence.s, "slow") == 0;
+
+	if (!*silence.s)
+		return;
+	label(out, "  waits:");
+	fprintf(out, "%s without an answer; %s\n", duration_text(number_at(link, "silent_for_ms") / 1000).s,
+		slow ? "the server answers a new connection, so a request takes long" : "the server is asked over a new connection");
+}
+
 static void print_link(FILE *out, json_object *link, size_t number, int64_t now)
 {
 	struct text address = json_get_text(link, "address"), state = json_get_text(link, "state"), peer;
@@ -204,6 +216,7 @@ static void print_link(FILE *out, json_object *link, size_t number, int64_t now)
 		label(out, "");
 		fputs("made by a former supervisor: watched by the kernel alone, until it is replaced\n", out);
 	}
+	print_silence(out, link);
 	if (!tls)
 		return;
 	label(out, "  server:");

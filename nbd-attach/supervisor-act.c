@@ -3,6 +3,7 @@
 #include "supervisor-internal.h"
 #include "aloof.h"
 #include "sd-notify.h"
+#include "queue.h"
 #include "sock-destroy.h"
 #include "state-file.h"
 #include "supervisor-log.h"
@@ -16,12 +17,7 @@
 #include <unistd.h>
 
 #define FAIL_AGAIN_MS 1000
-#define LAST_ANSWERS_MS 20
-#define RECEIVER_IDLE_MS 300
-#define RECEIVER_MAX_MS 1500
-/* Then it takes the slot's lock, of which senders have need, too, if there are any, and marks the slot dead. */
-#define RECEIVER_END_MS 3
-#define RECEIVER_END_BUSY_MS 20
+#define RETIRED_MS 5000
 
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err)
 {
@@ -57,6 +53,71 @@ static void enqueue_outcome(struct supervisor *self, enum fsm_event_type type, u
 	self->event_count++;
 }
 
+bool supervisor_check_ours(struct supervisor *self)
+{
+	const struct attachment *attachment = self->attachment;
+
+	if (sysfs_backend_is(attachment->index, attachment->backend))
+		return true;
+	self->taken = self->taken || sysfs_device_configured(attachment->index);
+	if (self->fsm.phase != FSM_ENDED)
+		supervisor_event(self, FSM_EV_GONE, 0);
+	return false;
+}
+
+/* --- sockets that the driver had */
+
+static void close_oldest(struct supervisor *self)
+{
+	close(self->retired[0].fd);
+	memmove(&self->retired[0], &self->retired[1], --self->retired_count * sizeof(self->retired[0]));
+}
+
+void supervisor_close_retired(struct supervisor *self, bool forced)
+{
+	while (self->retired_count && (forced || supervisor_now_ms() >= self->retired[0].until_ms))
+		close_oldest(self);
+}
+
+/* A receiver that is late has no reference of its own to the socket that it reads from: ours keeps that alive meanwhile. */
+static void retire(struct supervisor *self, struct link *link)
+{
+	if (link->fd < 0)
+		return;
+	if (self->retired_count == RETIRED_MAX)
+		close_oldest(self);
+	self->retired[self->retired_count++] = (struct retired){link->fd, supervisor_now_ms() + RETIRED_MS};
+	link->fd = -1;
+}
+
+static void look_at_receiver(struct supervisor *self, unsigned at)
+{
+	const struct link *former = &self->attachment->links[at];
+	uint64_t ended = self->log.receivers_ended - self->receivers_ended_before[at];
+	struct receiver_look look = {
+		.now_ms = supervisor_now_ms(),
+		.log_is_read = self->log.fd >= 0,
+		.log_says_ended = ended >= self->losses - self->losses_before[at] && ended > 0,
+		.several = self->fsm.link_count > 1,
+		.in_flight = sysfs_in_flight(self->attachment->index),
+	};
+
+	if (former->fd < 0 || ioctl(former->fd, FIONREAD, &look.unread_bytes) < 0)
+		look.unread_bytes = 0;
+	if (receiver_has_ended(&self->receivers[at], &look))
+		supervisor_event(self, FSM_EV_RECEIVER_ENDED, at);
+}
+
+void supervisor_step_receivers(struct supervisor *self)
+{
+	if (fsm_receiving_link(&self->fsm) < 0)
+		return;
+	kernel_log_read(&self->log);
+	for (unsigned i = 0; i < self->fsm.link_count; i++)
+		if (self->fsm.links[i].state != FSM_LINK_ALIVE && self->fsm.links[i].receiving)
+			look_at_receiver(self, i);
+}
+
 static void store_link(unsigned at, int fd)
 {
 	char name[SD_FD_NAME_SIZE];
@@ -89,7 +150,8 @@ static void start_attempt(struct supervisor *self)
 	struct error err;
 
 	/* A hang-up is also how somebody else's disconnect looks. */
-	if (!sysfs_device_configured(attachment->index)) {
+	if (!sysfs_backend_is(attachment->index, attachment->backend)) {
+		self->taken = sysfs_device_configured(attachment->index);
 		enqueue_outcome(self, FSM_EV_GONE, 0);
 		return;
 	}
@@ -163,9 +225,6 @@ static void shut_link(struct supervisor *self, unsigned at)
 	int rc;
 
 	if (link->fd >= 0) {
-		/* What was sent since the look, or is in flight when it is done by force, is given some more time: its answer would be lost. */
-		for (int waited_ms = 0; self->fsm.links[at].renewing && waited_ms < LAST_ANSWERS_MS && sysfs_in_flight(self->attachment->index); waited_ms++)
-			poll(NULL, 0, 1);
 		link_shut(link);
 		return;
 	}
@@ -176,35 +235,6 @@ static void shut_link(struct supervisor *self, unsigned at)
 	}
 }
 
-/* Has the driver ceased to read from the link that AT had until now? It says so in its log, without telling which of several; then none of what
- * has come is left, or it is left for good. */
-static bool is_read(struct supervisor *self, unsigned at, int *unread_bytes)
-{
-	const struct link *former = &self->attachment->links[at];
-
-	kernel_log_read(&self->log);
-	if (former->fd < 0 || ioctl(former->fd, FIONREAD, unread_bytes) < 0)
-		*unread_bytes = 0;
-	return self->log.receivers_ended > self->receivers_ended_before[at] && (self->fsm.link_count == 1 || !*unread_bytes);
-}
-
-/* A slot is free once nothing can be sent, but whoever receives for it may still be reading answers that had come: he would go on with the
- * new link in the middle of one, and take the next one's bytes for data (kernel fact 29). */
-static void await_receiver(struct supervisor *self, unsigned at)
-{
-	int64_t began_ms = supervisor_now_ms(), progress_ms = began_ms, now_ms = began_ms;
-	int unread_bytes = 0, last_bytes = 0;
-
-	while (!is_read(self, at, &unread_bytes) && now_ms - progress_ms < RECEIVER_IDLE_MS && now_ms - began_ms < RECEIVER_MAX_MS) {
-		poll(NULL, 0, 1);
-		now_ms = supervisor_now_ms();
-		if (unread_bytes != last_bytes)
-			progress_ms = now_ms;
-		last_bytes = unread_bytes;
-	}
-	poll(NULL, 0, sysfs_in_flight(self->attachment->index) ? RECEIVER_END_BUSY_MS : RECEIVER_END_MS);
-}
-
 static void hand_over(struct supervisor *self, unsigned at)
 {
 	struct attachment *attachment = self->attachment;
@@ -212,14 +242,12 @@ static void hand_over(struct supervisor *self, unsigned at)
 	struct error err;
 	int rc = link_prepare(&self->standby, &err);
 
-	if (!rc && !self->fsm.trial)
-		await_receiver(self, at);
 	if (!rc)
 		rc = nbd_genl_reconfigure(&attachment->genl, &params, &err);
 	if (rc) {
 		link_close(&self->standby);
 		if (rc == -ENOTCONN)
-			supervisor_log(LOG_NOTICE, "/dev/nbd%d was disconnected by somebody else", attachment->index);
+			self->taken = sysfs_device_configured(attachment->index) && !sysfs_backend_is(attachment->index, attachment->backend);
 		else
 			supervisor_note(self, LOG_ERR, "", &err);
 		enqueue_outcome(self, rc == -ENOTCONN ? FSM_EV_GONE : FSM_EV_HAND_OVER_FAILED, at);
@@ -228,12 +256,17 @@ static void hand_over(struct supervisor *self, unsigned at)
 	kernel_log_read(&self->log);
 	self->error_replies_before = self->log.error_replies;
 	self->receivers_ended_before[at] = self->log.receivers_ended;
+	self->losses_before[at] = self->losses;
 	if (self->fsm.trial)
 		self->trial_former = attachment->links[at];
-	link_close(&attachment->links[at]);
+	retire(self, &attachment->links[at]);
 	attachment->links[at] = self->standby;
 	self->standby.fd = -1;
 	look_forget(&self->look, at, supervisor_now_ms());
+	/* Now, and not when it is proven: a successor must not take the former link's addresses for the device's. */
+	store_link(at, attachment->links[at].fd);
+	if (!self->fsm.trial)
+		state_save(attachment);
 	enqueue_outcome(self, FSM_EV_HANDED_OVER, at);
 }
 
@@ -272,6 +305,29 @@ static void recheck(struct supervisor *self, unsigned at)
 		enqueue_outcome(self, FSM_EV_GONE, at);
 }
 
+/* Something was sent, and it is not answered: the server may be about to. Nothing was: there is nothing to lose. */
+static void judge_overdue(struct supervisor *self, unsigned at)
+{
+	enqueue_outcome(self, link_was_used(&self->attachment->links[at]) ? FSM_EV_SILENT : FSM_EV_BROKEN, at);
+}
+
+/* Not under swap: starting a process may have to wait for memory that only this link can get back. */
+static void start_renewal_drain(struct supervisor *self)
+{
+	struct error err;
+
+	if (self->renewal_drain.poll_fd >= 0)
+		return; /* its end will say so, too */
+	if (aloof_is_entered() || queue_drain_start(&self->renewal_drain, self->attachment->index, &err))
+		enqueue_outcome(self, FSM_EV_DRAINED, 0);
+}
+
+void supervisor_step_renewal_drain(struct supervisor *self)
+{
+	if (task_step(&self->renewal_drain, NULL) != 1)
+		supervisor_event(self, FSM_EV_DRAINED, 0);
+}
+
 /* What waits will be sent again, and prove the link. Under swap, memory for another process may have to wait for just that: there the probe
  * is for when nothing has moved at the first look (recheck). */
 static void prove(struct supervisor *self)
@@ -308,10 +364,6 @@ void supervisor_fail_device(struct supervisor *self)
 	if (!*self->reason)
 		snprintf(self->reason, sizeof(self->reason), "the server did not come back");
 	self->fail_again_at_ms = supervisor_now_ms() + FAIL_AGAIN_MS;
-	if (!attachment->failed) {
-		attachment->failed = true;
-		state_save(attachment);
-	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		supervisor_log(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, strerror(errno));
 		return;
@@ -336,6 +388,8 @@ static void carry_out(struct supervisor *self, const struct fsm_action *action)
 	case FSM_HAND_OVER:    hand_over(self, action->link); break;
 	case FSM_PROVE:        prove(self); break;
 	case FSM_RECHECK:      recheck(self, action->link); break;
+	case FSM_OVERDUE:      judge_overdue(self, action->link); break;
+	case FSM_DRAIN:        start_renewal_drain(self); break;
 	case FSM_DROP_LINK:    drop_link(self, action->link); break;
 	case FSM_FAIL_DEVICE:  supervisor_fail_device(self); break;
 	case FSM_END:          self->done = true; break;
@@ -358,7 +412,6 @@ static void on_proven(struct supervisor *self, unsigned at, bool renewal)
 			self->lost_at_ms = supervisor_now_ms(); /* there are more to bring back */
 	*self->reason = 0;
 	store_link(at, attachment->links[at].fd);
-	state_save(attachment);
 	if (attachment->offered_size_bytes && attachment->options.auto_resize)
 		supervisor_resize_to(self, attachment->offered_size_bytes);
 	self->look_at_ms = supervisor_now_ms(); /* its rate is not known yet */
@@ -376,16 +429,53 @@ static void note_loss(struct supervisor *self)
 	}
 }
 
+static uint64_t alive_links(const struct fsm *fsm)
+{
+	uint64_t alive = 0;
+
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		alive |= (uint64_t)(fsm->links[i].state == FSM_LINK_ALIVE) << i;
+	return alive;
+}
+
+/* Of each link that was lost now, the driver's receiver is waited for. */
+static void note_losses(struct supervisor *self, uint64_t lost)
+{
+	for (unsigned i = 0; i < self->fsm.link_count; i++) {
+		if (!(lost >> i & 1))
+			continue;
+		self->losses++;
+		receiver_begin(&self->receivers[i]);
+	}
+}
+
+/* When it began has to outlive this process: the driver's own waiters go on counting. */
+static void save_outage(struct supervisor *self)
+{
+	self->attachment->outage_since_ms = self->fsm.outage_since_ms;
+	state_save(self->attachment);
+}
+
 static void one_event(struct supervisor *self, const struct fsm_event *event)
 {
 	uint64_t reconnects = self->fsm.reconnects, renewals = self->fsm.renewals;
-	unsigned at = self->fsm.work_link;
+	bool proves_other = event->type == FSM_EV_PROVEN && event->link < self->fsm.link_count;
+	unsigned at = proves_other ? event->link : self->fsm.work_link;
+	int64_t outage_since_ms = self->fsm.outage_since_ms;
+	uint64_t alive = alive_links(&self->fsm);
 	struct fsm_actions actions;
 
 	fsm_step(&self->fsm, event, &actions);
+	note_losses(self, alive & ~alive_links(&self->fsm));
 	note_loss(self);
 	if (self->fsm.reconnects != reconnects || self->fsm.renewals != renewals)
 		on_proven(self, at, self->fsm.renewals != renewals);
+	if ((outage_since_ms < 0) != (self->fsm.outage_since_ms < 0))
+		save_outage(self);
+	if (self->fsm.phase == FSM_FAILED && !self->attachment->failed) {
+		self->attachment->failed = true;
+		state_mark_failed(self->attachment);
+	}
 	for (unsigned i = 0; i < actions.count; i++)
 		carry_out(self, &actions.list[i]);
 }
@@ -416,7 +506,7 @@ static void judge_proof(struct supervisor *self, bool probed)
 
 	if (link_prove(link, &err) == -EPROTO) {
 		supervisor_note(self, LOG_CRIT, "", &err);
-		supervisor_event(self, FSM_EV_SILENT, at);
+		supervisor_event(self, FSM_EV_BROKEN, at);
 	} else if (link_has_moved(link) || (probed && link->local.ss_family == AF_UNSPEC && !self->fsm.trial)) {
 		supervisor_event(self, FSM_EV_PROVEN, at);
 	} else if (probed) {
@@ -436,5 +526,5 @@ void supervisor_step_probe(struct supervisor *self)
 	/* A failure that came from the server is an answer. Any other moved nothing. */
 	judge_proof(self, rc == 0);
 	if (rc < 0 && self->fsm.work == FSM_WORK_PROVE)
-		supervisor_event(self, FSM_EV_SILENT, self->fsm.work_link);
+		supervisor_event(self, FSM_EV_BROKEN, self->fsm.work_link);
 }

@@ -156,7 +156,8 @@ void supervisor_end_on_signal(struct supervisor *self)
 		return;
 	}
 	supervisor_log(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
-	end(self);
+	if (supervisor_check_ours(self))
+		end(self);
 }
 
 static void step_detacher(struct supervisor *self)

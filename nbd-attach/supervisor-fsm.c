@@ -21,9 +21,18 @@ static void act(struct step *step, enum fsm_action_type type, unsigned link)
 bool fsm_is_serving(const struct fsm *fsm)
 {
 	for (unsigned i = 0; i < fsm->link_count; i++)
-		if (fsm->links[i].state == FSM_LINK_ALIVE && fsm->links[i].proven)
+		if (fsm->links[i].state == FSM_LINK_ALIVE &&
+			(fsm->links[i].silence == FSM_SLOW || (fsm->links[i].proven && fsm->links[i].silence != FSM_UNREACHABLE)))
 			return true;
 	return false;
+}
+
+int fsm_receiving_link(const struct fsm *fsm)
+{
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		if (fsm->links[i].state != FSM_LINK_ALIVE && fsm->links[i].receiving)
+			return (int)i;
+	return -1;
 }
 
 static int find_state(const struct fsm *fsm, enum fsm_link_state state)
@@ -49,9 +58,29 @@ static bool may_be_in_need(const struct fsm *fsm)
 	return false;
 }
 
+/* A slot that can be given a socket; -1: none. */
+static int find_vacant(const struct fsm *fsm)
+{
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		if (fsm->links[i].state == FSM_LINK_FREE && !fsm->links[i].receiving)
+			return (int)i;
+	return -1;
+}
+
+/* Is the server to be asked whether it lives? */
+static int find_silent(const struct fsm *fsm)
+{
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		if (fsm->links[i].state == FSM_LINK_ALIVE && (fsm->links[i].silence == FSM_SUSPECTED || fsm->links[i].silence == FSM_UNREACHABLE))
+			return (int)i;
+	return -1;
+}
+
+/* A silent one is not shut for a new key: nothing moves over it, and what it owes may still be executed. */
 static bool wants_renewal(const struct fsm_link *link)
 {
-	return link->state == FSM_LINK_ALIVE && !link->unshuttable && (link->renew_now || link->renew || link->unwatched);
+	return link->state == FSM_LINK_ALIVE && !link->unshuttable && link->silence == FSM_ANSWERING &&
+		(link->renew_now || link->renew || link->unwatched);
 }
 
 /* The most urgent; -1: none. */
@@ -78,6 +107,28 @@ static void set_work(struct step *step, enum fsm_work work, int64_t duration_ms)
 
 static void shut(struct step *step, unsigned at, bool for_renewal);
 
+/* May a link be shut for its renewal, although requests are in flight? Not under one that takes long: it would be sent again over the
+ * new link while the server still executes it, and end after newer ones. What is in flight once the device was drained is fresh. */
+static bool may_be_forced(struct step *step, unsigned at)
+{
+	struct fsm_link *link = &step->fsm->links[at];
+
+	if (!step->fsm->config.drains || link->drained)
+		return true;
+	if (!link->drain_asked)
+		act(step, FSM_DRAIN, 0);
+	link->drain_asked = true;
+	return false;
+}
+
+/* What was known of requests that take long is out of date. */
+static void forget_drain(struct fsm *fsm)
+{
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		fsm->links[i].drain_asked = fsm->links[i].drained = false;
+	fsm->room_wanted = false;
+}
+
 /* Some servers serve one connection at a time (qemu-nbd without --shared): a second one is not answered while the first is there. A link
  * that has to be renewed now gives way then. */
 static bool make_room(struct step *step)
@@ -85,6 +136,9 @@ static bool make_room(struct step *step)
 	int at = find_renewal(step->fsm);
 
 	if (at < 0 || !step->fsm->links[at].renew_now)
+		return false;
+	step->fsm->room_wanted = !may_be_forced(step, (unsigned)at);
+	if (step->fsm->room_wanted)
 		return false;
 	shut(step, (unsigned)at, true);
 	return true;
@@ -100,7 +154,7 @@ static void pause_after_failure(struct step *step)
 		fsm->trying_since_ms = step->event->now_ms;
 	elapsed_ms = step->event->now_ms - fsm->trying_since_ms;
 	fsm->attempts++;
-	fsm->for_renewal = !is_in_need(fsm) && !may_be_in_need(fsm);
+	fsm->for_renewal = !is_in_need(fsm) && !may_be_in_need(fsm) && find_silent(fsm) < 0;
 	if (fsm->for_renewal && make_room(step))
 		fsm->work = FSM_WORK_NONE;
 	else if (fsm->for_renewal)
@@ -125,6 +179,9 @@ static void lose(struct step *step, unsigned at)
 	link->state = FSM_LINK_LOST;
 	link->noticed = false;
 	link->proven = link->unwatched = link->tried = link->unshuttable = link->renew = link->renew_now = false;
+	link->drain_asked = link->drained = false;
+	link->silence = FSM_ANSWERING;
+	link->receiving = fsm->config.awaits_receivers;
 	link->settle_until_ms = step->event->now_ms + fsm->config.settle_ms;
 	if (proving)
 		pause_after_failure(step);
@@ -205,17 +262,16 @@ static void on_handed_over(struct step *step)
 	struct fsm_link *link = &fsm->links[fsm->work_link];
 
 	link->state = FSM_LINK_ALIVE;
-	link->proven = fsm->trial; /* on trial the former socket counts until it is known to be dead */
+	link->proven = link->proven && fsm->trial; /* on trial the former socket counts as before until it is known to be dead */
 	link->renew = link->renew_now = false;
 	set_work(step, FSM_WORK_PROVE, fsm->config.prove_ms);
 	fsm->recheck_at_ms = step->event->now_ms + fsm->config.recheck_ms;
 	act(step, FSM_PROVE, fsm->work_link);
 }
 
-static void on_proven(struct step *step)
+static void count_proof(struct step *step, struct fsm_link *link)
 {
 	struct fsm *fsm = step->fsm;
-	struct fsm_link *link = &fsm->links[fsm->work_link];
 
 	if (link->renewing)
 		fsm->renewals++;
@@ -223,13 +279,107 @@ static void on_proven(struct step *step)
 		fsm->reconnects++;
 	link->proven = true;
 	link->proven_at_ms = step->event->now_ms;
+	link->silence = FSM_ANSWERING;
 	link->renewing = link->unwatched = link->tried = link->unshuttable = link->assumed_free = false;
 	fsm->attempts = 0;
 	fsm->trying_since_ms = -1;
+}
+
+static void on_proven(struct step *step)
+{
+	struct fsm *fsm = step->fsm;
+
+	count_proof(step, &fsm->links[fsm->work_link]);
 	fsm->work = FSM_WORK_NONE;
 	/* The one that died while this one was worked on. */
 	if (fsm->short_lives > 1 && is_in_need(fsm))
 		pause_after_short_life(step);
+}
+
+/* The first answer of a link that was silent when its time for a proof was over. */
+static void on_late_proof(struct step *step)
+{
+	struct fsm_link *link = &step->fsm->links[step->event->link];
+
+	if (link->state == FSM_LINK_ALIVE && !link->proven && !link->unwatched)
+		count_proof(step, link);
+}
+
+/* --- silence */
+
+static void on_silent(struct step *step)
+{
+	struct fsm *fsm = step->fsm;
+	struct fsm_link *link = &fsm->links[step->event->link];
+
+	if (link->state != FSM_LINK_ALIVE || link->silence != FSM_ANSWERING)
+		return;
+	if (fsm->work == FSM_WORK_PROVE && fsm->work_link == step->event->link) {
+		if (fsm->trial)
+			return; /* which of the two sockets is silent is what the trial is about */
+		fsm->work = FSM_WORK_NONE; /* on_late_proof() */
+	}
+	link->silence = FSM_SUSPECTED;
+	if (fsm->work == FSM_WORK_PAUSE && fsm->for_renewal)
+		fsm->work = FSM_WORK_NONE;
+}
+
+static void on_answered(struct step *step)
+{
+	struct fsm_link *link = &step->fsm->links[step->event->link];
+
+	if (link->state != FSM_LINK_ALIVE || link->silence == FSM_ANSWERING)
+		return;
+	link->silence = FSM_ANSWERING;
+	if (is_in_need(step->fsm) || find_silent(step->fsm) >= 0)
+		return;
+	step->fsm->attempts = 0;
+	step->fsm->trying_since_ms = -1;
+}
+
+/* What a second connection came to, for all links that are silent: they are to the same server. */
+static void note_second_connection(struct step *step, bool answered)
+{
+	struct fsm *fsm = step->fsm;
+
+	for (unsigned i = 0; i < fsm->link_count; i++) {
+		struct fsm_link *link = &fsm->links[i];
+
+		if (link->state != FSM_LINK_ALIVE || (link->silence != FSM_SUSPECTED && link->silence != FSM_UNREACHABLE))
+			continue;
+		link->silence = answered ? FSM_SLOW : FSM_UNREACHABLE;
+		link->ask_again_at_ms = step->event->now_ms + fsm->config.slow_ms;
+	}
+}
+
+static void on_attempt_ended(struct step *step)
+{
+	struct fsm *fsm = step->fsm;
+
+	fsm->refused = step->event->type == FSM_EV_REFUSED;
+	if (fsm->work != FSM_WORK_NEGOTIATE)
+		return;
+	note_second_connection(step, fsm->refused); /* an offer that is not acceptable is an answer, too */
+	pause_after_failure(step);
+}
+
+static void on_negotiated(struct step *step)
+{
+	step->fsm->refused = false;
+	if (step->fsm->work != FSM_WORK_NEGOTIATE)
+		return;
+	note_second_connection(step, true);
+	set_work(step, FSM_WORK_STANDBY, step->fsm->config.standby_ms);
+}
+
+static void on_drained(struct step *step)
+{
+	struct fsm *fsm = step->fsm;
+
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		fsm->links[i].drained = fsm->links[i].drain_asked;
+	if (fsm->work == FSM_WORK_PAUSE && fsm->room_wanted && make_room(step))
+		fsm->work = FSM_WORK_NONE;
 }
 
 static void on_not_taken(struct step *step)
@@ -273,7 +423,7 @@ static void on_cannot_shut(struct step *step)
 		return;
 	link->state = FSM_LINK_ALIVE;
 	link->unwatched = link->tried = link->unshuttable = link->proven = true;
-	link->renewing = false;
+	link->renewing = link->receiving = false;
 }
 
 static void release_work(struct step *step)
@@ -314,9 +464,11 @@ static void on_no_quiet(struct step *step)
 	int at = find_renewal(fsm);
 
 	if (at >= 0 && fsm->links[at].unwatched && fsm->links[at].tried) {
-		shut(step, (unsigned)at, true);
+		fsm->links[at].renew_now = true;
+		set_work(step, FSM_WORK_STANDBY, fsm->config.standby_ms);
 		return;
 	}
+	forget_drain(fsm);
 	act(step, FSM_DROP_STANDBY, 0);
 	fsm->for_renewal = true;
 	set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
@@ -333,6 +485,9 @@ static void on_timeouts(struct step *step)
 			fsm->links[i].assumed_free = !fsm->links[i].noticed;
 		}
 	}
+	for (unsigned i = 0; i < fsm->link_count; i++)
+		if (fsm->links[i].silence == FSM_SLOW && now_ms >= fsm->links[i].ask_again_at_ms)
+			fsm->links[i].silence = FSM_SUSPECTED;
 	recheck(step);
 	if (now_ms < fsm->work_until_ms)
 		return;
@@ -341,17 +496,21 @@ static void on_timeouts(struct step *step)
 	} else if (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) {
 		on_no_quiet(step);
 	} else if (fsm->work == FSM_WORK_PROVE && fsm->trial) {
-		/* Neither this nor the former one answers. */
+		/* Neither this nor the former one answers: that one may still do what it owes. */
+		bool proven = fsm->links[fsm->work_link].proven;
+
 		on_not_taken(step);
-		shut(step, fsm->work_link, false);
+		fsm->links[fsm->work_link].proven = proven;
 	} else if (fsm->work == FSM_WORK_PROVE) {
-		shut(step, fsm->work_link, false);
+		act(step, FSM_OVERDUE, fsm->work_link);
+		set_work(step, FSM_WORK_PROVE, fsm->config.prove_ms);
 	}
 }
 
 static bool is_about_link(enum fsm_event_type type)
 {
-	return type == FSM_EV_HANGUP || type == FSM_EV_RENEW || type == FSM_EV_RENEW_NOW || type == FSM_EV_SILENT || type == FSM_EV_CANNOT_SHUT;
+	return type == FSM_EV_HANGUP || type == FSM_EV_PROVEN || type == FSM_EV_RENEW || type == FSM_EV_RENEW_NOW || type == FSM_EV_SILENT ||
+		type == FSM_EV_ANSWERED || type == FSM_EV_BROKEN || type == FSM_EV_RECEIVER_ENDED || type == FSM_EV_CANNOT_SHUT;
 }
 
 /* What the event itself means; what follows from the state as a whole is in advance(). */
@@ -359,7 +518,7 @@ static void take_event(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
 	struct fsm_link *link = &fsm->links[step->event->link < fsm->link_count ? step->event->link : 0];
-	bool negotiating = fsm->work == FSM_WORK_NEGOTIATE, proving = fsm->work == FSM_WORK_PROVE, standby = fsm->work == FSM_WORK_STANDBY;
+	bool proving = fsm->work == FSM_WORK_PROVE, standby = fsm->work == FSM_WORK_STANDBY;
 
 	if (is_about_link(step->event->type) && step->event->link >= fsm->link_count)
 		return;
@@ -368,33 +527,29 @@ static void take_event(struct step *step)
 	case FSM_EV_SLOT_FREED:       on_slot_freed(step); break;
 	case FSM_EV_QUIET:            on_quiet(step); break;
 	case FSM_EV_CANNOT_SHUT:      on_cannot_shut(step); break;
-	case FSM_EV_NEGOTIATED:
-		fsm->refused = false;
-		if (negotiating)
-			set_work(step, FSM_WORK_STANDBY, fsm->config.standby_ms);
-		break;
+	case FSM_EV_NEGOTIATED:       on_negotiated(step); break;
 	case FSM_EV_REFUSED:
-	case FSM_EV_ATTEMPT_FAILED:
-		fsm->refused = step->event->type == FSM_EV_REFUSED;
-		if (negotiating)
-			pause_after_failure(step);
-		break;
+	case FSM_EV_ATTEMPT_FAILED:   on_attempt_ended(step); break;
 	case FSM_EV_STANDBY_LOST:
 	case FSM_EV_HAND_OVER_FAILED:
 		if (standby)
 			pause_after_failure(step);
 		break;
 	case FSM_EV_HANDED_OVER:      if (standby) on_handed_over(step); break;
-	case FSM_EV_PROVEN:           if (proving) on_proven(step); break;
+	case FSM_EV_PROVEN:           if (proving && step->event->link == fsm->work_link) on_proven(step); else on_late_proof(step); break;
 	case FSM_EV_NOT_TAKEN:        if (proving) on_not_taken(step); break;
 	case FSM_EV_UNUSED:           if (proving) on_unused(step); break;
 	case FSM_EV_NOT_SENT:         if (proving && !fsm->trial) on_not_sent(step); break;
 	case FSM_EV_RENEW:            link->renew = true; break;
 	case FSM_EV_RENEW_NOW:        link->renew_now = true; break;
-	case FSM_EV_SILENT:
+	case FSM_EV_SILENT:           on_silent(step); break;
+	case FSM_EV_ANSWERED:         on_answered(step); break;
+	case FSM_EV_BROKEN:
 		if (link->state == FSM_LINK_ALIVE)
 			shut(step, step->event->link, false);
 		break;
+	case FSM_EV_RECEIVER_ENDED:   link->receiving = false; break;
+	case FSM_EV_DRAINED:          on_drained(step); break;
 	default:
 		break;
 	}
@@ -404,11 +559,11 @@ static void take_event(struct step *step)
 static void use_standby(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
-	int at = find_state(fsm, FSM_LINK_FREE);
+	int at = find_vacant(fsm);
 
 	fsm->trial = false;
-	if (at < 0 && find_state(fsm, FSM_LINK_LOST) >= 0)
-		return; /* free in a moment */
+	if (at < 0 && is_in_need(fsm))
+		return; /* vacant in a moment */
 	if (at < 0) {
 		at = find_renewal(fsm);
 		if (at < 0) {
@@ -417,7 +572,8 @@ static void use_standby(struct step *step)
 			return;
 		}
 		if (fsm->links[at].renew_now) {
-			shut(step, (unsigned)at, true);
+			if (may_be_forced(step, (unsigned)at))
+				shut(step, (unsigned)at, true);
 			return;
 		}
 		if (!fsm->links[at].unwatched || fsm->links[at].tried)
@@ -441,7 +597,7 @@ static void fail(struct step *step)
 			if (fsm->links[i].state == FSM_LINK_ALIVE)
 				shut(step, i, false);
 	}
-	if (!fsm->failure_told && find_state(fsm, FSM_LINK_FREE) >= 0) {
+	if (!fsm->failure_told && find_vacant(fsm) >= 0) {
 		fsm->failure_told = true;
 		act(step, FSM_FAIL_DEVICE, 0);
 	}
@@ -455,6 +611,11 @@ static void note_outage(struct step *step)
 		step->fsm->outage_since_ms = step->event->now_ms;
 }
 
+static bool wants_connection(const struct fsm *fsm)
+{
+	return is_in_need(fsm) || may_be_in_need(fsm) || find_silent(fsm) >= 0 || find_renewal(fsm) >= 0;
+}
+
 static void advance(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
@@ -462,9 +623,10 @@ static void advance(struct step *step)
 	int at;
 
 	note_outage(step);
-	if (fsm->phase == FSM_FAILED || (fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0 &&
+	if (fsm->phase == FSM_FAILED || step->event->type == FSM_EV_IO_FAILED || (fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0 &&
 		now_ms - fsm->outage_since_ms >= fsm->config.dead_timeout_ms)) {
 		fail(step);
+		note_outage(step);
 		return;
 	}
 	at = find_state(fsm, FSM_LINK_FREE);
@@ -474,15 +636,19 @@ static void advance(struct step *step)
 	}
 	if (fsm->work == FSM_WORK_PAUSE && fsm->for_renewal && at >= 0)
 		fsm->work = FSM_WORK_NONE; /* now it is no renewal any more */
-	if (fsm->work == FSM_WORK_NONE && at < 0)
+	if (fsm->work == FSM_WORK_STANDBY)
+		use_standby(step);
+	if (!wants_connection(fsm) && (fsm->work == FSM_WORK_NEGOTIATE || fsm->work == FSM_WORK_PAUSE))
+		release_work(step); /* the link that was silent has answered */
+	if (at < 0)
+		at = find_silent(fsm);
+	if (at < 0)
 		at = find_renewal(fsm);
 	if (fsm->work == FSM_WORK_NONE && at >= 0) {
 		fsm->work = FSM_WORK_NEGOTIATE;
 		fsm->work_link = (unsigned)at;
 		act(step, FSM_NEGOTIATE, (unsigned)at);
 	}
-	if (fsm->work == FSM_WORK_STANDBY)
-		use_standby(step);
 	note_outage(step); /* a renewal has shut the only link */
 }
 
@@ -524,9 +690,12 @@ int64_t fsm_deadline_ms(const struct fsm *fsm)
 
 	if (fsm->phase == FSM_ENDED)
 		return -1;
-	for (unsigned i = 0; i < fsm->link_count; i++)
+	for (unsigned i = 0; i < fsm->link_count; i++) {
 		if (fsm->links[i].state == FSM_LINK_LOST)
 			fsm_earlier(&deadline_ms, fsm->links[i].settle_until_ms);
+		if (fsm->links[i].silence == FSM_SLOW)
+			fsm_earlier(&deadline_ms, fsm->links[i].ask_again_at_ms);
+	}
 	/* A socket that stands by for a lost link does so for as long as the link takes to settle. */
 	if (fsm->work == FSM_WORK_PAUSE || (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) || fsm->work == FSM_WORK_PROVE)
 		fsm_earlier(&deadline_ms, fsm->work_until_ms);
@@ -545,4 +714,10 @@ void fsm_init(struct fsm *fsm, const struct fsm_config *config, unsigned link_co
 	fsm->outage_since_ms = fsm->trying_since_ms = -1;
 	for (unsigned i = 0; i < link_count; i++)
 		fsm->links[i] = (struct fsm_link){.proven = true, .proven_at_ms = INT64_MIN / 2};
+}
+
+void fsm_set_outage(struct fsm *fsm, int64_t since_ms)
+{
+	if (!fsm_is_serving(fsm))
+		fsm->outage_since_ms = since_ms;
 }

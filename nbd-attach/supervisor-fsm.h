@@ -10,7 +10,17 @@
  *               v  |          v         v
  *              PAUSE <------ (failed, given up, out of time)
  *
- * A renewal negotiates first and shuts the old link only when the new one stands by. */
+ * A renewal negotiates first and shuts the old link only when the new one stands by.
+ *
+ * Silence is not death. A link that owes an answer and brings no byte is kept: a request that is given up may still be executed by
+ * the server, after newer ones to the same place. The server is asked over a second connection instead:
+ *
+ *     ANSWERING -> SUSPECTED -> SLOW          it answers that one, so the request takes long; asked again after a while
+ *                      |  ^
+ *                      v  |
+ *                  UNREACHABLE                it does not: that is an outage, but the old link stays
+ *
+ * and any byte over the old link leads back to ANSWERING. */
 #ifndef NBDA_SUPERVISOR_FSM_H
 #define NBDA_SUPERVISOR_FSM_H
 #include <stdbool.h>
@@ -27,8 +37,14 @@ enum fsm_phase {
 	FSM_ENDED,  /* the device is gone */
 };
 
+enum fsm_silence { FSM_ANSWERING, FSM_SUSPECTED, FSM_UNREACHABLE, FSM_SLOW };
+
 struct fsm_link {
 	enum fsm_link_state state;
+	enum fsm_silence silence;
+	int64_t ask_again_at_ms; /* SLOW: when to ask the server again whether it lives */
+	bool receiving;        /* not ALIVE: the driver may still read from its former socket (kernel fact 29) */
+	bool drain_asked, drained; /* renew_now: is it known that no request of before takes long? */
 	bool proven;           /* seen to carry data since it was handed over */
 	bool renew, renew_now; /* a renewal is wished: in a quiet moment; at once */
 	bool renewing;         /* was shut for its renewal */
@@ -49,6 +65,9 @@ struct fsm_config {
 	int64_t prove_ms;         /* how long a new link has for its first data */
 	int64_t standby_ms;       /* how long a negotiated socket waits for a quiet moment */
 	int64_t renew_pause_ms;   /* between two attempts at a renewal */
+	int64_t slow_ms;          /* how long an answer over a second connection counts */
+	bool awaits_receivers;    /* a slot is not given a socket before FSM_EV_RECEIVER_ENDED; false: its owner does not tell */
+	bool drains;              /* FSM_DRAIN is understood: a link is not shut under a request that takes long */
 };
 
 struct fsm {
@@ -68,6 +87,7 @@ struct fsm {
 	unsigned short_lives;     /* links in a row that died right after their proof */
 	bool refused;             /* the last offer was one that is not accepted */
 	bool failure_told;
+	bool room_wanted;         /* PAUSE: a link is to be shut for its renewal as soon as the device is drained */
 	uint64_t reconnects, renewals;
 };
 
@@ -81,14 +101,19 @@ enum fsm_event_type {
 	FSM_EV_STANDBY_LOST,     /* the socket that stands by has hung up; it is closed */
 	FSM_EV_HANDED_OVER,      /* the driver took the message with the socket */
 	FSM_EV_HAND_OVER_FAILED, /* ... or did not; the socket is closed */
-	FSM_EV_PROVEN,           /* the link under proof carries data */
+	FSM_EV_PROVEN,           /* the link under proof, or link, which was to be proven and silent, carries data */
 	FSM_EV_NOT_TAKEN,        /* I/O was done, but not over it: the slot was not free */
 	FSM_EV_UNUSED,           /* I/O was done over the device's other links: no saying */
 	FSM_EV_NOT_SENT,         /* answer to FSM_RECHECK: the driver has not got this one of several links */
 	FSM_EV_QUIET,            /* nothing is in flight */
 	FSM_EV_RENEW,            /* link has used up half of what its key may do */
 	FSM_EV_RENEW_NOW,        /* link is near its limit */
-	FSM_EV_SILENT,           /* link has requests and no byte comes */
+	FSM_EV_SILENT,           /* link owes an answer and no byte comes */
+	FSM_EV_ANSWERED,         /* it does, or nothing is owed any more */
+	FSM_EV_BROKEN,           /* link is of no use: it must be shut, whatever it owes */
+	FSM_EV_RECEIVER_ENDED,   /* the driver has ceased to read from link's former socket */
+	FSM_EV_DRAINED,          /* answer to FSM_DRAIN: what was asked of the device before it is answered, or that cannot be told */
+	FSM_EV_IO_FAILED,        /* the driver has begun to fail the device's I/O by itself */
 	FSM_EV_CANNOT_SHUT,      /* answer to FSM_SHUT for an unwatched link */
 	FSM_EV_GONE,             /* the device is not configured any more */
 	FSM_EV_COUNT
@@ -96,7 +121,7 @@ enum fsm_event_type {
 
 struct fsm_event {
 	enum fsm_event_type type;
-	unsigned link;   /* HANGUP, RENEW, RENEW_NOW, SILENT, CANNOT_SHUT */
+	unsigned link;   /* HANGUP, PROVEN, RENEW, RENEW_NOW, SILENT, ANSWERED, BROKEN, RECEIVER_ENDED, CANNOT_SHUT */
 	int64_t now_ms;  /* monotonic */
 	uint32_t random; /* for the jitter of a pause */
 };
@@ -109,6 +134,8 @@ enum fsm_action_type {
 	FSM_HAND_OVER,    /* give the socket that stands by to the driver for link; its outcome is the next event */
 	FSM_PROVE,        /* have I/O done and look whether link carried it */
 	FSM_RECHECK,      /* has nothing been sent over link yet? Then it may have to be handed over again */
+	FSM_OVERDUE,      /* link has had its time for a proof: FSM_EV_SILENT if anything was sent over it, else FSM_EV_BROKEN */
+	FSM_DRAIN,        /* wait until all that is asked of the device by now is answered */
 	FSM_DROP_LINK,    /* shut and close our socket of link: the driver has not got it */
 	FSM_FAIL_DEVICE,  /* make the driver fail what waits and what comes */
 	FSM_END,
@@ -126,6 +153,8 @@ struct fsm_actions {
 
 /* All links alive and proven, or (adoption) unwatched: set the flags afterwards. */
 void fsm_init(struct fsm *fsm, const struct fsm_config *config, unsigned link_count);
+/* After an adoption, and once the links' flags are set: no link has served since then. */
+void fsm_set_outage(struct fsm *fsm, int64_t since_ms);
 void fsm_step(struct fsm *fsm, const struct fsm_event *event, struct fsm_actions *actions);
 /* When to send FSM_EV_TICK at the latest; -1: never. */
 int64_t fsm_deadline_ms(const struct fsm *fsm);
@@ -133,7 +162,9 @@ int64_t fsm_deadline_ms(const struct fsm *fsm);
 void fsm_earlier(int64_t *deadline_ms, int64_t other_ms);
 /* Is a quiet moment of use now? */
 bool fsm_awaits_quiet(const struct fsm *fsm);
-/* Is any link alive and proven? */
+/* Is any link alive, and either proven and its server not out of reach, or its server known to live? */
 bool fsm_is_serving(const struct fsm *fsm);
+/* A link whose driver's receiver has to be looked at; -1: none. */
+int fsm_receiving_link(const struct fsm *fsm);
 
 #endif

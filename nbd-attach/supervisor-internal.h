@@ -7,6 +7,7 @@
 #include "control.h"
 #include "kernel-log.h"
 #include "probe.h"
+#include "receiver.h"
 #include "supervisor-fsm.h"
 #include "supervisor-look.h"
 
@@ -22,11 +23,15 @@ struct resize {
 	int client;           /* slot in control; -1: nobody waits for an answer */
 	uint64_t size_bytes;
 	struct task drain;
+	int64_t drain_begun_ms;
+	int64_t drained_until_ms; /* AGREED: no flush is in flight that is older than a moment; -1: not known */
 	int64_t ready_since_ms, drain_at_ms; /* AGREED: the links are; -1: not yet */
 	int drain_pause_ms;
 	int64_t until_ms;     /* AGREED; -1: for as long as it takes */
 	bool renewal_asked[FSM_LINKS_MAX];
 };
+
+#define RETIRED_MAX (2 * CONNECTIONS_MAX)
 
 struct supervisor {
 	struct attachment *attachment;
@@ -37,10 +42,17 @@ struct supervisor {
 	int64_t look_at_ms;
 	struct nbd_genl listener;
 	struct kernel_log log;
-	bool log_muted;                        /* until the next look: what it said last was not for us */
+	int64_t log_muted_until_ms;            /* what it said last was not about this device */
 	uint64_t error_replies_told, stuck_seen;
 	uint64_t error_replies_before;         /* the newest link was handed over */
 	uint64_t receivers_ended_before[CONNECTIONS_MAX]; /* each link was */
+	uint64_t losses, losses_before[CONNECTIONS_MAX];  /* links that were lost, in all and when each was handed over */
+	struct receiver receivers[CONNECTIONS_MAX];
+	struct retired {
+		int fd;
+		int64_t until_ms;
+	} retired[RETIRED_MAX];                /* former sockets, the oldest first: a receiver that is late still reads from one */
+	unsigned retired_count;
 	struct control control;
 	int signal_fd;
 
@@ -49,6 +61,7 @@ struct supervisor {
 	struct link standby;                   /* fd -1: none */
 	struct link trial_former;              /* the unwatched link that is on trial */
 	struct task probe;
+	struct task renewal_drain;             /* empties the queue before a link is shut for its renewal */
 	struct resize resize;
 	struct task detacher;                 /* told to end: a child sees whether the device can be taken along */
 	int64_t detacher_until_ms;
@@ -63,6 +76,8 @@ struct supervisor {
 	int64_t fail_again_at_ms;              /* failed: when to look at the device again, and to end the wait of its I/O again */
 	int fail_peer_fd, fail_count;
 	int64_t watchdog_ms, watchdog_at_ms;   /* how often a service manager wants to hear of us, 0: it does not, and when next */
+	bool taken;                            /* the device is somebody else's now */
+	bool iostats_told, silence_told[CONNECTIONS_MAX];
 	bool done;
 };
 
@@ -71,6 +86,13 @@ struct supervisor {
 void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigned link);
 void supervisor_step_attempt(struct supervisor *self);
 void supervisor_step_probe(struct supervisor *self);
+void supervisor_step_renewal_drain(struct supervisor *self);
+/* Has a receiver ended that is waited for? */
+void supervisor_step_receivers(struct supervisor *self);
+/* Close the former sockets whose time is over; FORCED: all. */
+void supervisor_close_retired(struct supervisor *self, bool forced);
+/* Is the device configured, and ours? If not, that is the end. Asked before anything is done to it. */
+bool supervisor_check_ours(struct supervisor *self);
 /* What waits for a link fails, and what comes too. */
 void supervisor_fail_device(struct supervisor *self);
 /* Remember and log an error, once. */

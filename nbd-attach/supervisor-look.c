@@ -20,7 +20,9 @@ static int64_t clamp(int64_t value, int64_t min, int64_t max)
 
 static int64_t active_ms(const struct look *look)
 {
-	return clamp(look->liveness_ms / 8, CAP_MIN_MS, ACTIVE_MAX_MS);
+	int64_t shortest_ms = look->request_ms >= 0 && look->request_ms < look->liveness_ms ? look->request_ms : look->liveness_ms;
+
+	return clamp(shortest_ms / 8, CAP_MIN_MS, ACTIVE_MAX_MS);
 }
 
 void look_forget(struct look *look, unsigned link, int64_t now_ms)
@@ -29,10 +31,16 @@ void look_forget(struct look *look, unsigned link, int64_t now_ms)
 	look->links[link] = (struct look_link){.waiting_since_ms = -1, .window_since_ms = now_ms, .records_per_sec = RECORDS_PER_MS_MAX * 1000};
 }
 
-void look_init(struct look *look, int64_t liveness_ms, unsigned link_count, int64_t now_ms)
+int64_t look_silent_ms(const struct look *look, unsigned link, int64_t now_ms)
+{
+	return look->links[link].waiting_since_ms < 0 ? 0 : now_ms - look->links[link].waiting_since_ms;
+}
+
+void look_init(struct look *look, int64_t liveness_ms, int64_t request_ms, unsigned link_count, int64_t now_ms)
 {
 	memset(look, 0, sizeof(*look));
 	look->liveness_ms = liveness_ms;
+	look->request_ms = request_ms;
 	look->link_count = link_count;
 	look->interval_ms = active_ms(look);
 	for (unsigned i = 0; i < link_count; i++)
@@ -48,8 +56,9 @@ void look_begin(struct look *look, bool in_flight)
 
 /* Nothing received for long while something is owed. A request may have been sent a moment ago, so the time counts from the first look
  * that sees it waiting. */
-static bool is_silent(struct look *look, struct look_link *link, const struct look_sample *now, bool in_flight, int64_t now_ms)
+static unsigned judge_silence(struct look *look, struct look_link *link, const struct look_sample *now, bool in_flight, int64_t now_ms)
 {
+	int64_t silent_ms;
 	bool received = !link->known || now->received_bytes != link->last.received_bytes;
 
 	if (received)
@@ -57,13 +66,14 @@ static bool is_silent(struct look *look, struct look_link *link, const struct lo
 	else if (now->sent_bytes != link->last.sent_bytes)
 		link->unanswered = true;
 	/* What is in flight is known for the device as a whole. */
-	if (received || !in_flight || (look->link_count > 1 && !link->unanswered)) {
+	if (received || (!now->owed && (!in_flight || (look->link_count > 1 && !link->unanswered)))) {
 		link->waiting_since_ms = -1;
-		return false;
+		return 0;
 	}
 	if (link->waiting_since_ms < 0)
 		link->waiting_since_ms = now_ms;
-	return now_ms - link->waiting_since_ms >= look->liveness_ms;
+	silent_ms = now_ms - link->waiting_since_ms;
+	return (silent_ms >= look->liveness_ms ? LOOK_SILENT : 0) | (look->request_ms >= 0 && silent_ms >= look->request_ms ? LOOK_OVERTIME : 0);
 }
 
 static void measure_rate(struct look_link *link, uint64_t records, int64_t now_ms)
@@ -98,8 +108,9 @@ unsigned look_link(struct look *look, unsigned at, const struct look_sample *sam
 
 	if (link->known && (sample->received_bytes != link->last.received_bytes || sample->sent_bytes != link->last.sent_bytes))
 		look->active = true;
-	if (is_silent(look, link, sample, in_flight, now_ms))
-		verdict |= LOOK_SILENT;
+	if (sample->owed)
+		look->active = true;
+	verdict |= judge_silence(look, link, sample, in_flight, now_ms);
 	if (sample->record_limit) {
 		consider_limit(look, link, sample, now_ms);
 		if (sample->records >= sample->record_limit / 2)

@@ -12,13 +12,15 @@
 enum look_verdict {
 	LOOK_RENEW = 1 << 0,     /* half of the key's records are used up */
 	LOOK_RENEW_NOW = 1 << 1, /* seven eighths */
-	LOOK_SILENT = 1 << 2,    /* requests, and no byte for the liveness timeout */
+	LOOK_SILENT = 1 << 2,    /* something is owed, and no byte came for the liveness timeout */
+	LOOK_OVERTIME = 1 << 3,  /* ... for the request timeout */
 };
 
 struct look_sample {
 	uint64_t sent_bytes, received_bytes;
 	uint64_t records;      /* of the direction that has used more */
 	uint64_t record_limit; /* 0: none */
+	bool owed;             /* the link itself is known to owe an answer, to whatever kind of request */
 };
 
 struct look_link {
@@ -32,7 +34,7 @@ struct look_link {
 };
 
 struct look {
-	int64_t liveness_ms;
+	int64_t liveness_ms, request_ms; /* request_ms -1: none */
 	unsigned link_count;
 	struct look_link links[LOOK_LINKS_MAX];
 	int64_t interval_ms;
@@ -41,7 +43,9 @@ struct look {
 	bool active;
 };
 
-void look_init(struct look *look, int64_t liveness_ms, unsigned link_count, int64_t now_ms);
+void look_init(struct look *look, int64_t liveness_ms, int64_t request_ms, unsigned link_count, int64_t now_ms);
+/* For how long LINK has owed something without a byte; 0: it does not. */
+int64_t look_silent_ms(const struct look *look, unsigned link, int64_t now_ms);
 /* LINK has another socket, or none: what was known of it counts no more. */
 void look_forget(struct look *look, unsigned link, int64_t now_ms);
 /* A look: begin, each link that has a socket, finish. IN_FLIGHT: is any request of the device unanswered? */

@@ -18,7 +18,8 @@
 
 #define PAUSE_PATIENCE_MS 7500 /* for a pause in which a link can be renewed at no cost */
 #define PATIENCE_MS 15000
-#define MOMENT_PATIENCE_MS 500 /* for a moment that comes by itself */
+#define QUICK_DRAIN_MS 1000
+#define DRAINED_MS 1000 /* no flush is expected to take longer, or the next drain waits for it */
 #define DRAIN_PAUSE_MIN_MS 50
 #define DRAIN_PAUSE_MAX_MS 2000
 #define LINKS_LOOK_MS 50
@@ -123,6 +124,7 @@ static void await_moment(struct supervisor *self, uint64_t size_bytes, bool pati
 	self->resize.until_ms = patiently ? -1 : supervisor_now_ms() + patience_ms(self);
 	self->resize.ready_since_ms = -1;
 	self->resize.drain_at_ms = 0;
+	self->resize.drained_until_ms = -1;
 	self->resize.drain_pause_ms = DRAIN_PAUSE_MIN_MS;
 }
 
@@ -219,9 +221,31 @@ static void drain_if_due(struct supervisor *self)
 
 	if (resize->drain.poll_fd >= 0 || now_ms < resize->drain_at_ms || aloof_is_entered())
 		return;
+	resize->drain_begun_ms = now_ms;
 	(void)queue_drain_start(&resize->drain, self->attachment->index, NULL);
 	resize->drain_at_ms = now_ms + resize->drain_pause_ms;
 	resize->drain_pause_ms = resize->drain_pause_ms * 2 < DRAIN_PAUSE_MAX_MS ? resize->drain_pause_ms * 2 : DRAIN_PAUSE_MAX_MS;
+}
+
+static bool is_anything_owed(const struct supervisor *self)
+{
+	struct link_sample now;
+
+	for (unsigned i = 0; i < self->fsm.link_count; i++)
+		if (link_sample(&self->attachment->links[i], &now) == 0 && now.owed)
+			return true;
+	return false;
+}
+
+static void step_drain(struct supervisor *self)
+{
+	int rc = task_step(&self->resize.drain, NULL);
+	int64_t now_ms = supervisor_now_ms();
+
+	/* Where requests take long, so would those that slip in between the look and the message; and were the link to die then, nothing
+	 * could be put right. A drain that cannot be done on this queue says nothing; then what is in flight has to be believed. */
+	if ((rc == 0 && now_ms - self->resize.drain_begun_ms <= QUICK_DRAIN_MS) || rc == -ERANGE)
+		self->resize.drained_until_ms = now_ms + DRAINED_MS;
 }
 
 static bool is_moment(struct supervisor *self)
@@ -236,13 +260,15 @@ static bool is_moment(struct supervisor *self)
 	}
 	if (resize->ready_since_ms < 0)
 		resize->ready_since_ms = supervisor_now_ms();
-	if (!sysfs_in_flight(self->attachment->index))
-		return true;
-	if (supervisor_now_ms() - resize->ready_since_ms < MOMENT_PATIENCE_MS)
-		return false;
 	if (!freezes_for_size())
 		return true;
-	drain_if_due(self);
+	/* A flush in flight is told by TCP only as long as nothing that was sent later is answered (fact 25): so there must have been an empty
+	 * queue a moment ago. */
+	if (!sysfs_in_flight(self->attachment->index) && !is_anything_owed(self) &&
+		(aloof_is_entered() || supervisor_now_ms() < resize->drained_until_ms))
+		return true;
+	if (supervisor_now_ms() >= resize->drained_until_ms)
+		drain_if_due(self);
 	return false;
 }
 
@@ -258,10 +284,10 @@ void supervisor_resize_step(struct supervisor *self)
 	int rc;
 
 	if (self->resize.drain.poll_fd >= 0) /* it may outlast the resize that it was for */
-		(void)task_step(&self->resize.drain, NULL);
+		step_drain(self);
 	if (self->resize.state == RESIZE_ASKING)
 		step_asking(self);
-	if (self->resize.state != RESIZE_AGREED)
+	if (self->resize.state != RESIZE_AGREED || !supervisor_check_ours(self))
 		return;
 	rc = self->fsm.phase == FSM_FAILED ? error_set(&err, ERROR_UNREACHABLE, EIO, "its server is away, and I/O fails") : renew_links(self, &err);
 	if (!rc && is_moment(self))

@@ -26,6 +26,13 @@ static const char *link_state(const struct fsm_link *link)
 	return link->unwatched ? "unwatched" : "alive";
 }
 
+static const char *silence(const struct fsm_link *link)
+{
+	if (link->silence == FSM_ANSWERING)
+		return "";
+	return link->silence == FSM_SLOW ? "slow" : "suspected";
+}
+
 static void add_number(json_object *object, const char *key, uint64_t value)
 {
 	json_object_object_add(object, key, json_object_new_uint64(value));
@@ -46,6 +53,9 @@ static json_object *link_status(const struct supervisor *self, unsigned at)
 	json_object_object_add(object, "address", json_object_new_string(link->address));
 	json_object_object_add(object, "state", json_object_new_string(link_state(&self->fsm.links[at])));
 	json_object_object_add(object, "tls", report_tls_json(&link->tls));
+	add_text(object, "silence", silence(&self->fsm.links[at]));
+	json_object_object_add(object, "silent_for_ms",
+		*silence(&self->fsm.links[at]) ? json_object_new_int64(look_silent_ms(&self->look, at, supervisor_now_ms())) : NULL);
 	json_object_object_add(object, "since_unix_sec", json_object_new_int64(link->since));
 	if (link->tls.version)
 		json_object_object_add(object, "encryption_proven", json_object_new_boolean(link->proven));
@@ -69,12 +79,16 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 	const struct attachment *attachment = self->attachment;
 	const struct fsm *fsm = &self->fsm;
 	int64_t left_ms = fsm->work_until_ms - supervisor_now_ms(), dead_sec = attachment->options.dead_timeout_sec;
+	int64_t request_sec = attachment->options.request_timeout_sec;
 	const char *error = fsm->phase == FSM_FAILED || !fsm_is_serving(fsm) ? self->reason : "";
 	bool log_readable = self->log.fd >= 0;
 
 	json_object_object_add(object, "state_since_unix_sec", json_object_new_int64(self->state_since));
 	add_text(object, "reason", error);
 	json_object_object_add(object, "dead_timeout_sec", dead_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(dead_sec));
+	json_object_object_add(object, "request_timeout_sec",
+		request_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(request_sec));
+	json_object_object_add(object, "kernel_log", json_object_new_boolean(log_readable));
 	add_number(object, "attempts", fsm->attempts);
 	json_object_object_add(object, "next_attempt_in_ms",
 		fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_PAUSE ? json_object_new_int64(left_ms > 0 ? left_ms : 0) : NULL);

@@ -5,50 +5,124 @@
 #include "supervisor-log.h"
 #include "sysfs.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A device that has failed sends no notice when somebody detaches it. */
 #define FAILED_LOOK_MS 5000
 #define FAIL_AGAIN_COUNT 10
+#define LOG_MUTED_MS 250
+
+/* Bytes, records, and what is owed. A Unix socket does not tell what it has carried. */
+static int sample_link(const struct supervisor *self, unsigned at, struct look_sample *sample)
+{
+	const struct attachment *attachment = self->attachment;
+	const struct link *link = &attachment->links[at];
+	struct link_sample now;
+	int rc = link_sample(link, &now);
+
+	if (rc)
+		return rc;
+	if (link->local.ss_family == AF_UNSPEC)
+		now.received_bytes = sysfs_completed(attachment->index);
+	*sample = (struct look_sample){
+		.sent_bytes = now.sent_bytes,
+		.received_bytes = now.received_bytes,
+		.records = now.transmitted > now.received ? now.transmitted : now.received,
+		.record_limit = link_record_limit(link, attachment->options.rekey_records),
+		.owed = now.owed,
+	};
+	return 0;
+}
+
+static void tell_silence(struct supervisor *self, unsigned at, bool silent)
+{
+	const struct attachment *attachment = self->attachment;
+	const struct link *link = &attachment->links[at];
+
+	if (silent && self->fsm.links[at].silence == FSM_SLOW && !self->silence_told[at]) {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: still waiting for %s, which answers a new connection: a request takes long", attachment->index,
+			link->address);
+		self->silence_told[at] = true;
+	}
+	if (!silent && self->silence_told[at])
+		supervisor_log(LOG_NOTICE, "/dev/nbd%d: %s has answered", attachment->index, link->address);
+	self->silence_told[at] = self->silence_told[at] && silent;
+}
+
+/* What the verdict means for a link that carries what it should. */
+static void judge_silence(struct supervisor *self, unsigned at, unsigned verdict)
+{
+	const struct attachment *attachment = self->attachment;
+	const struct link *link = &attachment->links[at];
+	const struct fsm_link *state = &self->fsm.links[at];
+
+	tell_silence(self, at, verdict & LOOK_SILENT);
+	if (verdict & LOOK_OVERTIME) {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: %s has not answered a request within --request-timeout %lld s: closing this connection",
+			attachment->index, link->address, (long long)attachment->options.request_timeout_sec);
+		supervisor_event(self, FSM_EV_BROKEN, at);
+	} else if (verdict & LOOK_SILENT) {
+		if (state->silence == FSM_ANSWERING)
+			supervisor_log(LOG_WARNING, "/dev/nbd%d: %s has not answered for %d s and requests wait: asking it over another connection",
+				attachment->index, link->address, attachment->options.liveness_timeout_ms / 1000);
+		supervisor_event(self, FSM_EV_SILENT, at);
+	} else if (state->silence != FSM_ANSWERING) {
+		supervisor_event(self, FSM_EV_ANSWERED, at);
+	}
+}
+
+/* Returns whether it owes something. */
+static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
+{
+	struct link *link = &self->attachment->links[at];
+	struct look_sample sample;
+	unsigned verdict;
+	struct error err;
+
+	if (self->fsm.links[at].state != FSM_LINK_ALIVE || sample_link(self, at, &sample) < 0)
+		return false;
+	verdict = look_link(&self->look, at, &sample, in_flight, supervisor_now_ms());
+	if (link_prove(link, &err) == -EPROTO) {
+		supervisor_note(self, LOG_CRIT, "", &err);
+		supervisor_event(self, FSM_EV_BROKEN, at);
+		return sample.owed;
+	}
+	if (verdict & LOOK_RENEW_NOW)
+		supervisor_event(self, FSM_EV_RENEW_NOW, at);
+	else if (verdict & LOOK_RENEW)
+		supervisor_event(self, FSM_EV_RENEW, at);
+	judge_silence(self, at, verdict);
+	if (self->fsm.links[at].state == FSM_LINK_ALIVE && !self->fsm.links[at].proven && link_has_moved(link))
+		supervisor_event(self, FSM_EV_PROVEN, at);
+	return sample.owed;
+}
+
+/* Without them the kernel does not say what is in flight. */
+static void check_iostats(struct supervisor *self)
+{
+	uint64_t on = 1;
+
+	if (self->iostats_told || sysfs_read_u64(self->attachment->index, "queue/iostats", &on) < 0 || on)
+		return;
+	self->iostats_told = true;
+	supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set queue/iostats to 0: that a request waits is now told by TCP alone", self->attachment->index);
+}
 
 void supervisor_look(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
-	int64_t now_ms = supervisor_now_ms();
-	bool in_flight = sysfs_in_flight(attachment->index);
-	uint64_t wish = attachment->options.rekey_records;
+	bool in_flight, owed = false;
 
+	if (!supervisor_check_ours(self))
+		return;
+	in_flight = sysfs_in_flight(attachment->index);
 	look_begin(&self->look, in_flight);
-	for (unsigned i = 0; i < attachment->link_count; i++) {
-		struct link *link = &attachment->links[i];
-		struct link_sample now;
-		struct look_sample sample;
-		unsigned verdict;
-		struct error err;
-
-		if (self->fsm.links[i].state != FSM_LINK_ALIVE || link_sample(link, &now) < 0)
-			continue;
-		if (link->local.ss_family == AF_UNSPEC) /* a Unix socket does not tell what it has carried */
-			now.received_bytes = sysfs_completed(attachment->index);
-		sample = (struct look_sample){now.sent_bytes, now.received_bytes, now.transmitted > now.received ? now.transmitted : now.received,
-			link_record_limit(link, wish)};
-		verdict = look_link(&self->look, i, &sample, in_flight, now_ms);
-		if (link_prove(link, &err) == -EPROTO) {
-			supervisor_note(self, LOG_CRIT, "", &err);
-			verdict |= LOOK_SILENT;
-		} else if (verdict & LOOK_SILENT) {
-			supervisor_log(LOG_WARNING, "/dev/nbd%d: %s has not answered for %d s and requests wait: closing this connection", attachment->index,
-				link->address, attachment->options.liveness_timeout_ms / 1000);
-		}
-		if (verdict & LOOK_RENEW_NOW)
-			supervisor_event(self, FSM_EV_RENEW_NOW, i);
-		else if (verdict & LOOK_RENEW)
-			supervisor_event(self, FSM_EV_RENEW, i);
-		if (verdict & LOOK_SILENT)
-			supervisor_event(self, FSM_EV_SILENT, i);
-	}
+	for (unsigned i = 0; i < attachment->link_count; i++)
+		owed = look_at_link(self, i, in_flight) || owed;
+	check_iostats(self);
 	/* Asked again at the last moment: what is sent before the link is shut waits for its timer. */
-	if (!in_flight && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
+	if (!in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
 		supervisor_event(self, FSM_EV_QUIET, 0);
 	self->look_at_ms = look_finish(&self->look, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
 }
@@ -61,27 +135,36 @@ static void read_error_replies(struct supervisor *self)
 		return;
 	self->error_replies_told = self->log.error_replies;
 	for (unsigned i = 0; self->log.last_error == ESHUTDOWN && self->log.error_replies > self->error_replies_before && i < self->fsm.link_count; i++)
-		supervisor_event(self, FSM_EV_SILENT, i);
+		supervisor_event(self, FSM_EV_BROKEN, i);
 	supervisor_log(LOG_ERR, "/dev/nbd%d: the server answered requests with an error (%s; %llu so far, at least): that I/O has failed, and no reconnect can cure it",
 		self->attachment->index, strerror(self->log.last_error), (unsigned long long)self->log.error_replies);
 }
 
+/* The driver has waited for a link for as long as it was told to, and fails what comes. What was lost stays lost. */
+static void read_failure(struct supervisor *self)
+{
+	if (!self->log.io_failed || self->fsm.phase != FSM_RUNNING || self->detacher.poll_fd >= 0 || !supervisor_check_ours(self))
+		return;
+	snprintf(self->reason, sizeof(self->reason), "the kernel's driver has waited for a connection for too long, and has begun to fail I/O");
+	supervisor_event(self, FSM_EV_IO_FAILED, 0);
+}
+
 /* Requests that wait for long are told there: a server that hangs is noticed on a device that nobody looks at just then. But the kernel
- * has much to say that is not for us. */
+ * has much to say that is not for us: then it is not listened to for a moment. */
 void supervisor_read_kernel_log(struct supervisor *self)
 {
-	self->log_muted = !kernel_log_read(&self->log);
+	if (!kernel_log_read(&self->log))
+		self->log_muted_until_ms = supervisor_now_ms() + LOG_MUTED_MS;
 	if (self->log.stuck != self->stuck_seen && !self->look.active)
 		self->look_at_ms = supervisor_now_ms();
 	self->stuck_seen = self->log.stuck;
 	read_error_replies(self);
+	read_failure(self);
 }
 
 void supervisor_look_at_failed(struct supervisor *self)
 {
 	self->fail_again_at_ms = supervisor_now_ms() + FAILED_LOOK_MS;
-	if (!sysfs_device_configured(self->attachment->index))
-		supervisor_event(self, FSM_EV_GONE, 0);
-	else if (self->fail_count++ < FAIL_AGAIN_COUNT)
+	if (supervisor_check_ours(self) && self->fail_count++ < FAIL_AGAIN_COUNT)
 		supervisor_fail_device(self); /* one may have been too early for the driver, as any hand-over, and have missed who waits */
 }

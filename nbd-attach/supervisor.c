@@ -24,6 +24,7 @@
 #include "udev-wait.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,8 @@
 
 #define SETTLE_MS 200
 #define NOTICE_MS 5
+#define RECEIVER_LOOK_MS 2
+#define SLOW_MS 60000
 #define RECHECK_MS 500
 #define STANDBY_MS 60000
 #define RENEW_PAUSE_MS 10000
@@ -52,8 +55,8 @@ static void on_word(struct supervisor *self, size_t client, const char *word)
 		supervisor_resize_ask(self, client);
 		return;
 	}
-	if (strcmp(word, "check") == 0 && !sysfs_device_configured(self->attachment->index))
-		supervisor_event(self, FSM_EV_GONE, 0);
+	if (strcmp(word, "check") == 0)
+		supervisor_check_ours(self);
 	if (strcmp(word, "status") == 0 || strcmp(word, "check") == 0) {
 		answer = supervisor_status(self);
 	} else {
@@ -85,6 +88,7 @@ enum slot {
 	SLOT_PROBE,
 	SLOT_RESIZE,
 	SLOT_DRAIN,
+	SLOT_RENEWAL_DRAIN,
 	SLOT_DETACHER,
 	SLOT_CLIENTS,
 	SLOT_LINKS = SLOT_CLIENTS + CONTROL_CLIENTS_MAX,
@@ -98,7 +102,7 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	fds[SLOT_SIGNAL].fd = self->signal_fd;
 	fds[SLOT_CONTROL].fd = self->control.fd;
 	fds[SLOT_NOTICES].fd = nbd_genl_listener_fd(&self->listener);
-	if (!self->log_muted)
+	if (supervisor_now_ms() >= self->log_muted_until_ms)
 		fds[SLOT_KERNEL_LOG].fd = self->log.fd;
 	if (self->attempting)
 		fds[SLOT_ATTEMPT].fd = self->attempt.poll_fd;
@@ -107,6 +111,7 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	if (self->resize.state == RESIZE_ASKING)
 		fds[SLOT_RESIZE].fd = self->resize.attempt.poll_fd;
 	fds[SLOT_DRAIN].fd = self->resize.drain.poll_fd;
+	fds[SLOT_RENEWAL_DRAIN].fd = self->renewal_drain.poll_fd;
 	fds[SLOT_DETACHER].fd = self->detacher.poll_fd;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		fds[SLOT_CLIENTS + i].fd = self->control.clients[i];
@@ -120,6 +125,12 @@ static int poll_timeout_ms(const struct supervisor *self)
 	int64_t deadline_ms = fsm_deadline_ms(&self->fsm), left_ms;
 
 	fsm_earlier(&deadline_ms, self->look_at_ms);
+	if (self->log_muted_until_ms > supervisor_now_ms())
+		fsm_earlier(&deadline_ms, self->log_muted_until_ms);
+	if (self->retired_count)
+		fsm_earlier(&deadline_ms, self->retired[0].until_ms);
+	if (fsm_receiving_link(&self->fsm) >= 0)
+		fsm_earlier(&deadline_ms, supervisor_now_ms() + RECEIVER_LOOK_MS);
 	if (self->watchdog_ms)
 		fsm_earlier(&deadline_ms, self->watchdog_at_ms);
 	if (self->attempting)
@@ -177,6 +188,10 @@ static void on_children(struct supervisor *self, const struct pollfd *fds)
 		supervisor_step_attempt(self);
 	if (fds[SLOT_PROBE].revents && self->probe.poll_fd >= 0)
 		supervisor_step_probe(self);
+	if (fds[SLOT_RENEWAL_DRAIN].revents && self->renewal_drain.poll_fd >= 0)
+		supervisor_step_renewal_drain(self);
+	supervisor_step_receivers(self);
+	supervisor_close_retired(self, false);
 	supervisor_resize_step(self);
 }
 
@@ -200,11 +215,8 @@ static void loop(struct supervisor *self)
 			supervisor_log(LOG_CRIT, "poll: %s", strerror(errno));
 			return;
 		}
-		if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->look_at_ms) {
+		if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->look_at_ms)
 			supervisor_read_kernel_log(self);
-			if (supervisor_now_ms() >= self->look_at_ms)
-				self->log_muted = false;
-		}
 		on_links(self, fds);
 		on_children(self, fds);
 		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
@@ -229,10 +241,33 @@ static void loop(struct supervisor *self)
 static void init(struct supervisor *self, struct attachment *attachment)
 {
 	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1};
+	self->renewal_drain.poll_fd = -1;
 	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = self->fail_peer_fd = -1;
 	self->watchdog_ms = sd_watchdog_ms();
 	control_init(&self->control);
 	supervisor_resize_init(self);
+}
+
+/* A link of an attachment that is new, or that was adopted: then it may have died while nobody was looking. */
+static void enter_link(struct supervisor *self, unsigned at)
+{
+	const struct link *link = &self->attachment->links[at];
+	struct fsm_link *state = &self->fsm.links[at];
+	int rc;
+
+	receiver_begin(&self->receivers[at]);
+	state->unwatched = link->fd < 0;
+	if (link->fd >= 0) {
+		if (!link_is_up(link))
+			state->state = FSM_LINK_FREE;
+	} else {
+		rc = sock_find(&link->local, &link->peer);
+		if (rc == -ENOENT)
+			state->state = FSM_LINK_FREE;
+		else if (rc && !self->attachment->answers)
+			state->proven = false; /* what cannot be looked up is not taken for alive */
+	}
+	state->receiving = state->state == FSM_LINK_FREE;
 }
 
 /* The device is there: know what it does from here on. */
@@ -249,6 +284,9 @@ static int enter(struct supervisor *self, struct error *err)
 		.prove_ms = options->liveness_timeout_ms,
 		.standby_ms = STANDBY_MS,
 		.renew_pause_ms = RENEW_PAUSE_MS,
+		.slow_ms = SLOW_MS,
+		.awaits_receivers = true,
+		.drains = true,
 	};
 	int rc = nbd_genl_listen(&self->listener, err);
 
@@ -256,20 +294,27 @@ static int enter(struct supervisor *self, struct error *err)
 	for (size_t i = 0; i < attachment->link_count; i++) {
 		const struct link *link = &attachment->links[i];
 
-		self->fsm.links[i].unwatched = link->fd < 0;
-		if (link->fd < 0 && sock_find(&link->local, &link->peer) == -ENOENT)
-			self->fsm.links[i].state = FSM_LINK_FREE; /* it died while nobody was looking */
+		enter_link(self, (unsigned)i);
 		/* TLS asked for is TLS: the former supervisor may not have been asked. If that fails, the link is shut. */
 		if (attachment->creds && !link->tls.version && (link->fd >= 0 || link->local.ss_family != AF_UNSPEC)) {
 			supervisor_log(LOG_WARNING, "/dev/nbd%d was attached without TLS: its connection is replaced by one with it", attachment->index);
 			self->fsm.links[i].renew_now = true;
 		}
 	}
-	look_init(&self->look, options->liveness_timeout_ms, (unsigned)attachment->link_count, supervisor_now_ms());
+	if (attachment->outage_since_ms >= 0)
+		fsm_set_outage(&self->fsm, attachment->outage_since_ms);
+	attachment->outage_since_ms = self->fsm.outage_since_ms;
+	look_init(&self->look, options->liveness_timeout_ms, options->request_timeout_sec == OPTION_INFINITE_SEC ? -1 :
+		options->request_timeout_sec * 1000, (unsigned)attachment->link_count, supervisor_now_ms());
 	self->look_at_ms = supervisor_now_ms();
-	kernel_log_open(&self->log, attachment->index);
+	if (attachment->adopted)
+		kernel_log_open_past(&self->log, attachment->index);
+	else
+		kernel_log_open(&self->log, attachment->index);
 	self->state = supervisor_state(self);
 	self->state_since = time(NULL);
+	if (self->fsm.outage_since_ms >= 0)
+		self->state_since -= (supervisor_now_ms() - self->fsm.outage_since_ms) / 1000;
 	return rc ? rc : supervisor_end_open_signals(self, err);
 }
 
@@ -305,7 +350,7 @@ static void give_up(struct supervisor *self)
 	struct error ignored;
 
 	if (attachment->configured && !attachment->adopted)
-		nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
+		nbd_genl_disconnect_own(&attachment->genl, attachment->index, attachment->backend, &ignored);
 }
 
 static void leave_nothing(const struct attachment *attachment)
@@ -329,6 +374,8 @@ static void finish(struct supervisor *self)
 	if (self->attempting)
 		attempt_cancel(&self->attempt);
 	supervisor_resize_cancel(self);
+	supervisor_close_retired(self, true);
+	task_abandon(&self->renewal_drain);
 	task_abandon(&self->probe);
 	task_abandon(&self->detacher);
 	link_close(&self->standby);
@@ -398,6 +445,7 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	if (!self || !message)
 		return ERROR_OTHER;
 	init(self, attachment);
+	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go away */
 	supervisor_log_open(foreground, attachment->options.root);
 	message->rc = begin(self, index, &message->error);
 	if (!message->rc && attachment->options.root)
@@ -425,7 +473,10 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 		keep_for_a_successor(self);
 		supervisor_event(self, FSM_EV_TICK, 0);
 		loop(self);
-		if (self->fsm.phase == FSM_ENDED)
+		if (self->taken)
+			supervisor_log(LOG_ERR, "/dev/nbd%d is somebody else's now, and is left alone: its backend identifier is not the one that was set",
+				attachment->index);
+		else if (self->fsm.phase == FSM_ENDED)
 			supervisor_log(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);
 	}
 	free(message);

@@ -159,6 +159,20 @@ static void test_configured(void **state)
 	free(text);
 }
 
+static void test_silent_link(void **state)
+{
+	(void)state;
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"address\": \"h:1\", \"state\": \"alive\", \"silence\": \"slow\","
+	      "\"silent_for_ms\": 42900, \"tls\": null}]}",
+		"/dev/nbd0: alive\n"
+		"  link 1:    h:1, alive, not encrypted\n"
+		"    waits:   42 s without an answer; the server answers a new connection, so a request takes long\n");
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": \"alive\", \"silence\": \"suspected\", \"silent_for_ms\": 3000}]}",
+		"/dev/nbd0: alive\n"
+		"  link 1:    alive\n"
+		"    waits:   3 s without an answer; the server is asked over a new connection\n");
+}
+
 static void test_unwatched_link(void **state)
 {
 	(void)state;
@@ -226,6 +240,7 @@ int main(void)
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_configured),
 		cmocka_unit_test(test_unwatched_link),
+		cmocka_unit_test(test_silent_link),
 		cmocka_unit_test(test_no_control_character_comes_through),
 		cmocka_unit_test(test_other_types_are_as_good_as_missing),
 	};

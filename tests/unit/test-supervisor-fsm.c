@@ -17,6 +17,7 @@
 #define STANDBY_MS 60000
 #define RENEW_PAUSE_MS 10000
 #define DEAD_MS 600000
+#define SLOW_MS 60000
 #define PAUSE_LIMIT_MS (BACKOFF_MAX_MS * 5 / 4)
 
 static const struct fsm_config usual = {
@@ -25,13 +26,15 @@ static const struct fsm_config usual = {
 	.prove_ms = PROVE_MS,
 	.standby_ms = STANDBY_MS,
 	.renew_pause_ms = RENEW_PAUSE_MS,
+	.slow_ms = SLOW_MS,
 };
 
-static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut", "hand-over", "prove", "recheck", "drop-link", "fail-device", "end"};
+static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut", "hand-over", "prove", "recheck", "overdue", "drain",
+	"drop-link", "fail-device", "end"};
 
 static bool names_link(enum fsm_action_type type)
 {
-	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE || type == FSM_RECHECK || type == FSM_DROP_LINK;
+	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE || type == FSM_RECHECK || type == FSM_OVERDUE || type == FSM_DROP_LINK;
 }
 
 /* "shut 1, cancel" */
@@ -615,7 +618,8 @@ static void a_proof_that_runs_out_of_time_costs_the_link(void **state)
 
 	(void)state;
 	go_to_prove(&script);
-	expect_deadline(&script, PROVE_MS, "shut 0");
+	expect_deadline(&script, PROVE_MS, "overdue 0");
+	expect(&script, 0, BROKEN, 0, "shut 0");
 	assert_int_equal(script.fsm.links[0].state, FSM_LINK_LOST);
 	expect(&script, 0, PROVEN, 0, ""); /* too late */
 	assert_false(fsm_is_serving(&script.fsm));
@@ -739,17 +743,222 @@ static void a_link_that_does_not_answer_is_shut_and_replaced(void **state)
 	struct script script = begin(1);
 
 	(void)state;
-	expect(&script, 0, SILENT, 0, "shut 0");
-	expect(&script, 0, SILENT, 0, "");
+	expect(&script, 0, BROKEN, 0, "shut 0");
+	expect(&script, 0, BROKEN, 0, "");
 	expect(&script, 1, SLOT_FREED, 0, "negotiate");
-	expect(&script, 0, SILENT, 0, "");
+	expect(&script, 0, BROKEN, 0, "");
 	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
 	expect(&script, 0, HANDED_OVER, 0, "prove 0");
-	expect(&script, 5, SILENT, 0, "shut 0");
+	expect(&script, 5, BROKEN, 0, "shut 0");
 	expect(&script, 0, SLOT_FREED, 0, "");
 	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
 	expect_reconnect(&script, 0);
 	assert_int_equal(script.fsm.reconnects, 1);
+}
+
+/* --- silence is not death */
+
+static void a_silent_link_is_kept_and_its_server_asked_over_another_connection(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, SILENT, 0, "negotiate");
+	assert_true(fsm_is_serving(&script.fsm));
+	expect(&script, 5, SILENT, 0, ""); /* told at each look */
+	expect(&script, 30, NEGOTIATED, 0, "drop-standby");
+	assert_int_equal(script.fsm.links[0].silence, FSM_SLOW);
+	assert_true(fsm_is_serving(&script.fsm));
+	expect_deadline(&script, SLOW_MS, "negotiate"); /* does it live still? */
+	expect(&script, 30, NEGOTIATED, 0, "drop-standby");
+	expect(&script, 30, ANSWERED, 0, "");
+	assert_int_equal(script.fsm.links[0].silence, FSM_ANSWERING);
+	assert_int_equal(script.fsm.reconnects, 0);
+	assert_at_rest(&script);
+}
+
+static void a_silent_link_is_kept_while_its_server_answers_nothing(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, SILENT, 0, "negotiate");
+	expect(&script, 20000, ATTEMPT_FAILED, 0, "");
+	assert_int_equal(script.fsm.links[0].silence, FSM_UNREACHABLE);
+	assert_false(fsm_is_serving(&script.fsm));
+	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
+	expect(&script, 10, ANSWERED, 0, "cancel"); /* what comes back first is used */
+	assert_int_equal(script.fsm.reconnects, 0);
+	assert_int_equal(script.fsm.attempts, 0);
+	assert_at_rest(&script);
+	expect(&script, 0, SILENT, 0, "negotiate");
+	expect(&script, 20000, ATTEMPT_FAILED, 0, "");
+	expect(&script, 10, ANSWERED, 0, "");
+	assert_at_rest(&script);
+}
+
+static void a_server_that_answers_nothing_for_the_dead_timeout_fails_the_device(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, SILENT, 0, "negotiate");
+	expect(&script, 20000, ATTEMPT_FAILED, 0, "");
+	expect(&script, DEAD_MS - 1, TICK, 0, "negotiate");
+	expect(&script, 1, TICK, 0, "cancel, shut 0");
+	assert_int_equal(script.fsm.phase, FSM_FAILED);
+	expect(&script, SETTLE_MS, TICK, 0, "fail-device");
+}
+
+static void a_silent_link_that_hangs_up_gets_the_connection_that_was_to_ask(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, SILENT, 0, "negotiate");
+	expect(&script, 5, HANGUP, 0, "");
+	expect(&script, 1, SLOT_FREED, 0, "");
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 3, PROVEN, 0, "");
+	assert_int_equal(script.fsm.reconnects, 1);
+	assert_at_rest(&script);
+}
+
+static void a_silent_link_is_not_shut_for_its_renewal(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, RENEW_NOW, 0, "negotiate");
+	expect(&script, 5, SILENT, 0, "");
+	expect(&script, 30, NEGOTIATED, 0, "drop-standby");
+	expect(&script, 0, QUIET, 0, "");
+	expect(&script, 30, ANSWERED, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "hand-over 0");
+}
+
+static void a_new_link_whose_first_request_takes_long_is_kept(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	go_to_prove(&script);
+	expect_deadline(&script, PROVE_MS, "overdue 0");
+	expect(&script, 0, SILENT, 0, "negotiate");
+	assert_false(fsm_is_serving(&script.fsm));
+	expect(&script, 30, NEGOTIATED, 0, "drop-standby");
+	assert_true(fsm_is_serving(&script.fsm));
+	expect(&script, 1000, PROVEN, 0, "");
+	assert_true(script.fsm.links[0].proven);
+	assert_int_equal(script.fsm.reconnects, 1);
+	assert_at_rest(&script);
+}
+
+static void a_link_that_is_broken_is_shut_whatever_it_owes(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, SILENT, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "drop-standby");
+	expect(&script, 30, BROKEN, 0, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "negotiate");
+	expect_reconnect(&script, 0);
+	assert_at_rest(&script);
+}
+
+/* --- a link is not shut for a new key under a request that takes long */
+
+static struct script begin_draining(void)
+{
+	struct script script = begin(1);
+
+	script.fsm.config.drains = true;
+	return script;
+}
+
+static void an_urgent_renewal_waits_until_the_device_is_drained(void **state)
+{
+	struct script script = begin_draining();
+
+	(void)state;
+	expect(&script, 0, RENEW_NOW, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "drain");
+	assert_true(fsm_awaits_quiet(&script.fsm));
+	expect(&script, 10, TICK, 0, "");
+	expect(&script, 10, DRAINED, 0, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 1, PROVEN, 0, "");
+	assert_int_equal(script.fsm.renewals, 1);
+	assert_at_rest(&script);
+	/* A quiet moment is as good. */
+	expect(&script, 2000, RENEW_NOW, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "drain");
+	expect(&script, 10, QUIET, 0, "shut 0");
+	expect(&script, 1, DRAINED, 0, "");
+}
+
+static void room_is_made_on_a_drained_device_only(void **state)
+{
+	struct script script = begin_draining();
+
+	(void)state;
+	expect(&script, 0, RENEW_NOW, 0, "negotiate");
+	expect(&script, 30, ATTEMPT_FAILED, 0, "drain");
+	expect(&script, 30, DRAINED, 0, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "negotiate");
+	expect_reconnect(&script, 0);
+	assert_int_equal(script.fsm.renewals, 1);
+	assert_at_rest(&script);
+}
+
+/* --- the driver's receiver */
+
+static void a_slot_whose_receiver_still_reads_gets_no_socket(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	script.fsm.config.awaits_receivers = true;
+	expect(&script, 0, HANGUP, 0, "");
+	assert_int_equal(fsm_receiving_link(&script.fsm), 0);
+	expect(&script, 5, SLOT_FREED, 0, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "");
+	expect(&script, 10000, TICK, 0, "");
+	expect(&script, 0, RECEIVER_ENDED, 0, "hand-over 0");
+	assert_int_equal(fsm_receiving_link(&script.fsm), -1);
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 3, PROVEN, 0, "");
+	assert_at_rest(&script);
+}
+
+static void io_that_the_driver_fails_by_itself_is_the_end(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	go_to_pause(&script);
+	expect(&script, 1, IO_FAILED, 0, "fail-device");
+	assert_int_equal(script.fsm.phase, FSM_FAILED);
+	expect(&script, DEAD_MS, TICK, 0, "");
+}
+
+static void an_outage_may_be_older_than_the_supervisor(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	script.fsm.links[0].state = FSM_LINK_FREE;
+	fsm_set_outage(&script.fsm, script.now_ms - DEAD_MS + 500);
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect_deadline(&script, 500, "cancel, fail-device");
+	script = begin(1);
+	fsm_set_outage(&script.fsm, script.now_ms - 2 * DEAD_MS);
+	expect(&script, 0, TICK, 0, "");
+	assert_at_rest(&script);
 }
 
 static void answers_that_nobody_waits_for_are_no_news(void **state)
@@ -767,7 +976,8 @@ static void answers_that_nobody_waits_for_are_no_news(void **state)
 
 static void a_link_that_does_not_exist_is_left_alone(void **state)
 {
-	static const enum fsm_event_type types[] = {FSM_EV_HANGUP, FSM_EV_RENEW, FSM_EV_RENEW_NOW, FSM_EV_SILENT, FSM_EV_CANNOT_SHUT};
+	static const enum fsm_event_type types[] = {FSM_EV_HANGUP, FSM_EV_PROVEN, FSM_EV_RENEW, FSM_EV_RENEW_NOW, FSM_EV_SILENT, FSM_EV_ANSWERED,
+		FSM_EV_BROKEN, FSM_EV_RECEIVER_ENDED, FSM_EV_CANNOT_SHUT};
 	static const unsigned links[] = {1, FSM_LINKS_MAX, UINT32_MAX};
 	struct script script = begin(1);
 
@@ -856,15 +1066,18 @@ static void an_unwatched_link_that_dies_during_its_trial_is_replaced(void **stat
 }
 
 /* The former link answers nothing, and cannot be told from a dead one. */
-static void a_trial_without_an_answer_ends_with_the_link(void **state)
+static void a_trial_without_an_answer_leaves_the_former_link(void **state)
 {
 	struct script script = begin_unwatched();
 
 	(void)state;
-	expect_deadline(&script, PROVE_MS, "drop-link 0, shut 0");
-	assert_false(fsm_is_serving(&script.fsm));
-	expect(&script, 1, SLOT_FREED, 0, "negotiate");
-	expect_reconnect(&script, 0);
+	expect_deadline(&script, PROVE_MS, "drop-link 0, negotiate");
+	assert_true(fsm_is_serving(&script.fsm)); /* as it was */
+	expect(&script, 30, NEGOTIATED, 0, "");
+	expect_deadline(&script, STANDBY_MS, "shut 0");
+	expect(&script, 1, SLOT_FREED, 0, "hand-over 0");
+	expect(&script, 0, HANDED_OVER, 0, "prove 0");
+	expect(&script, 3, PROVEN, 0, "");
 	assert_at_rest(&script);
 }
 
@@ -916,7 +1129,7 @@ static void a_trial_gives_way_to_a_link_that_is_lost(void **state)
 	expect(&script, 3, PROVEN, 0, "negotiate"); /* and now the trial again */
 	expect(&script, 30, NEGOTIATED, 0, "hand-over 1");
 	expect(&script, 0, HANDED_OVER, 1, "prove 1");
-	expect(&script, 3, PROVEN, 0, "");
+	expect(&script, 3, PROVEN, 1, "");
 	assert_at_rest(&script);
 }
 
@@ -1117,7 +1330,8 @@ static void a_link_under_proof_is_looked_at_now_and_then(void **state)
 	(void)state;
 	for (int i = 1; i * RECHECK_MS < PROVE_MS; i++)
 		expect_deadline(&script, RECHECK_MS, "recheck 0");
-	expect_deadline(&script, RECHECK_MS, "recheck 0, shut 0"); /* and still it ends */
+	expect_deadline(&script, RECHECK_MS, "recheck 0, overdue 0"); /* and still it ends */
+	expect(&script, 0, BROKEN, 0, "shut 0");
 	expect(&script, 0, NOT_SENT, 0, "");
 	assert_int_equal(script.fsm.attempts, 1);
 	expect_deadline(&script, BACKOFF_MIN_MS, "");
@@ -1160,7 +1374,7 @@ static void nobody_looks_unless_told_to(void **state)
 
 	(void)state;
 	script.fsm.config.recheck_ms = 0;
-	expect_deadline(&script, PROVE_MS, "shut 0");
+	expect_deadline(&script, PROVE_MS, "overdue 0");
 }
 
 /* That the driver drops a socket on trial is the usual case. */
@@ -1173,7 +1387,7 @@ static void a_socket_on_trial_is_not_looked_at(void **state)
 	expect(&script, RECHECK_MS, TICK, 0, "");
 	expect(&script, 0, NOT_SENT, 0, "");
 	assert_int_equal(script.fsm.work, FSM_WORK_PROVE);
-	expect_deadline(&script, PROVE_MS - RECHECK_MS, "drop-link 0, shut 0");
+	expect_deadline(&script, PROVE_MS - RECHECK_MS, "drop-link 0, negotiate");
 }
 
 static void a_link_that_dies_between_two_looks_is_not_looked_at_again(void **state)
@@ -1468,7 +1682,7 @@ struct model {
 	int ours[FSM_LINKS_MAX];    /* NONE: unwatched, or closed */
 	int address[FSM_LINKS_MAX]; /* of the socket that is thought to be in the driver; NONE: not known */
 	int trial_address, standby;
-	bool negotiating, probing;
+	bool negotiating, probing, draining;
 	int64_t attempt_until_ms;
 	struct fsm_event queue[4 * FSM_LINKS_MAX];
 	unsigned queue_first, queue_count;
@@ -1484,6 +1698,7 @@ struct model {
 
 static struct {
 	uint64_t episodes, negotiations, cancels, dropped, shut, handed, not_taken, unused, renewals, reconnects, failed, ended, rests;
+	uint64_t overdue, drained, answered;
 	uint64_t in_vain, looks, taken_at_a_look, not_sent, hang_ups;
 	int64_t slowest_ms;
 } counts;
@@ -1593,6 +1808,7 @@ static void act_hand_over(struct model *model, unsigned at)
 	model->now_ms += below(model, HAND_OVER_MS);
 	check(model, fd != NONE);
 	check(model, model->fsm.work_link == at);
+	check(model, !model->fsm.links[at].receiving || model->fsm.trial);
 	check(model, model->fsm.links[at].state == FSM_LINK_FREE || (model->fsm.trial && model->fsm.links[at].unwatched));
 	counts.handed++;
 	if (!model->benign && chance(model, 2)) {
@@ -1629,6 +1845,16 @@ static void act_recheck(struct model *model, unsigned at)
 	}
 }
 
+/* As in supervisor-act.c: what was sent may still be executed. */
+static void act_overdue(struct model *model, unsigned at)
+{
+	int fd = model->ours[at];
+
+	check(model, fd != NONE);
+	counts.overdue++;
+	push(model, model->sent[fd] ? FSM_EV_SILENT : FSM_EV_BROKEN, at, true);
+}
+
 static void act_drop_link(struct model *model, unsigned at)
 {
 	counts.not_taken++;
@@ -1660,6 +1886,11 @@ static void carry_out(struct model *model, const struct fsm_action *action)
 		model->probing = true;
 		break;
 	case FSM_RECHECK:     act_recheck(model, action->link); break;
+	case FSM_OVERDUE:     act_overdue(model, action->link); break;
+	case FSM_DRAIN:
+		check(model, model->fsm.config.drains);
+		model->draining = true;
+		break;
 	case FSM_DROP_LINK:   act_drop_link(model, action->link); break;
 	case FSM_FAIL_DEVICE: model->failures_told++; break;
 	case FSM_END:         model->ends++; break;
@@ -1669,7 +1900,8 @@ static void carry_out(struct model *model, const struct fsm_action *action)
 static void trace(struct model *model, const struct fsm_event *event, const struct fsm_actions *actions)
 {
 	static const char *const events[] = {"tick", "hang-up", "slot freed", "negotiated", "refused", "attempt failed", "standby lost", "handed over",
-		"hand-over failed", "proven", "not taken", "unused", "not sent", "quiet", "renew", "renew now", "silent", "cannot shut", "gone"};
+		"hand-over failed", "proven", "not taken", "unused", "not sent", "quiet", "renew", "renew now", "silent", "answered", "broken",
+		"receiver ended", "drained", "I/O failed", "cannot shut", "gone"};
 	char *line = model->trace[model->events % TRACE];
 	char text[96];
 
@@ -1677,6 +1909,16 @@ static void trace(struct model *model, const struct fsm_event *event, const stru
 	snprintf(line, sizeof(model->trace[0]), "%lld %s %u: %s; work %d of %u, deadline %lld", (long long)event->now_ms,
 		event->type < FSM_EV_COUNT ? events[event->type] : "?", event->link, text, model->fsm.work, model->fsm.work_link,
 		(long long)fsm_deadline_ms(&model->fsm));
+}
+
+/* No link is shut on suspicion: not one that is silent, and under a drain not for its renewal before what takes long is answered. */
+static void check_shut(struct model *model, const struct fsm *before, enum fsm_event_type type, unsigned at)
+{
+	const struct fsm_link *link = &before->links[at];
+	bool asked_for = type == FSM_EV_BROKEN || type == FSM_EV_SLOT_FREED || model->fsm.phase == FSM_FAILED;
+
+	check(model, link->silence == FSM_ANSWERING || type == FSM_EV_ANSWERED || asked_for);
+	check(model, !model->fsm.config.drains || link->drained || type == FSM_EV_DRAINED || type == FSM_EV_QUIET || asked_for);
 }
 
 /* What must hold of the actions of one step, whatever the event was. ALIVE: the links that were when it came. */
@@ -1737,7 +1979,9 @@ static void check_state(struct model *model)
 
 	for (unsigned i = 0; i < fsm->link_count; i++) {
 		check(model, fsm->links[i].state <= FSM_LINK_FREE);
-		serving = serving || (fsm->links[i].state == FSM_LINK_ALIVE && fsm->links[i].proven);
+		serving = serving || (fsm->links[i].state == FSM_LINK_ALIVE &&
+			(fsm->links[i].silence == FSM_SLOW || (fsm->links[i].proven && fsm->links[i].silence != FSM_UNREACHABLE)));
+		check(model, fsm->links[i].silence == FSM_ANSWERING || fsm->links[i].state == FSM_LINK_ALIVE);
 		dead = dead || fsm->links[i].state != FSM_LINK_ALIVE;
 	}
 	check(model, fsm->work_link < fsm->link_count);
@@ -1773,7 +2017,7 @@ static void check_model(struct model *model)
 	check_state(model);
 	check(model, model->negotiating == (fsm->work == FSM_WORK_NEGOTIATE));
 	check(model, (model->standby != NONE) == (fsm->work == FSM_WORK_STANDBY));
-	check(model, model->standby == NONE || find_free(fsm) == NONE);
+	check(model, model->standby == NONE || find_free(fsm) == NONE || fsm->links[find_free(fsm)].receiving);
 	check(model, model->failures_told <= (fsm->phase != FSM_RUNNING));
 	check(model, model->ends == (fsm->phase == FSM_ENDED));
 	if (fsm->phase == FSM_FAILED && model->failed_at_ms < 0) {
@@ -1791,6 +2035,7 @@ static void drain(struct model *model)
 		uint64_t alive = alive_links(&model->fsm);
 		enum fsm_phase phase = model->fsm.phase;
 		struct fsm_actions actions;
+		struct fsm before = model->fsm;
 
 		model->queue_first = (model->queue_first + 1) % size;
 		model->queue_count--;
@@ -1800,6 +2045,9 @@ static void drain(struct model *model)
 		trace(model, &event, &actions);
 		model->events++;
 		check_actions(model, &actions, alive, phase);
+		for (unsigned i = 0; i < actions.count; i++)
+			if (actions.list[i].type == FSM_SHUT)
+				check_shut(model, &before, event.type, actions.list[i].link);
 		/* Our own count of the outage. */
 		if (fsm_is_serving(&model->fsm))
 			model->outage_since_ms = -1;
@@ -1847,6 +2095,41 @@ static void end_attempt(struct model *model, bool answered)
 	if (answered)
 		model->standby = new_socket(model);
 	tell(model, answered ? FSM_EV_NEGOTIATED : chance(model, 20) ? FSM_EV_REFUSED : FSM_EV_ATTEMPT_FAILED, 0);
+}
+
+/* The driver's receivers read what has come, and end. */
+static void end_receivers(struct model *model)
+{
+	int at = fsm_receiving_link(&model->fsm);
+
+	for (unsigned left = model->fsm.link_count; at >= 0 && left; left--) {
+		tell(model, FSM_EV_RECEIVER_ENDED, (unsigned)at);
+		at = fsm_receiving_link(&model->fsm);
+	}
+}
+
+static void end_drain(struct model *model)
+{
+	if (!model->draining)
+		return;
+	model->draining = false;
+	counts.drained++;
+	tell(model, FSM_EV_DRAINED, 0);
+}
+
+/* The server goes on, and answers what it owes. */
+static void answer_all(struct model *model)
+{
+	for (unsigned i = 0; i < model->fsm.link_count; i++) {
+		const struct fsm_link *link = &model->fsm.links[i];
+
+		if (link->state != FSM_LINK_ALIVE || link->silence == FSM_ANSWERING || model->ours[i] == NONE || model->hung[model->ours[i]])
+			continue;
+		counts.answered++;
+		tell(model, FSM_EV_ANSWERED, i);
+		if (!link->proven && model->sent[model->ours[i]])
+			tell(model, FSM_EV_PROVEN, i);
+	}
 }
 
 static void see_hangups(struct model *model)
@@ -1913,7 +2196,7 @@ static void end_probe(struct model *model)
 	if (model->fsm.work != FSM_WORK_PROVE)
 		return;
 	if (used == NONE)
-		tell(model, FSM_EV_SILENT, at);
+		tell(model, FSM_EV_BROKEN, at);
 	else if (used == model->ours[at])
 		tell(model, FSM_EV_PROVEN, at);
 	else
@@ -1943,8 +2226,10 @@ static void random_turn(struct model *model)
 		if (chance(model, model->storm_percent))
 			peer_hangs_up(model);
 		break;
-	case 4: case 5: driver_sees(model, at); break;
-	case 6: case 7: see_hangups(model); break;
+	case 4: driver_sees(model, at); break;
+	case 5: end_receivers(model); break;
+	case 6: see_hangups(model); break;
+	case 7: end_drain(model); break;
 	case 8: case 9: see_notices(model); break;
 	case 10: case 11: end_probe(model); break;
 	case 12:
@@ -1957,7 +2242,11 @@ static void random_turn(struct model *model)
 		break;
 	case 14:
 		if (watched && chance(model, 3))
+			tell(model, FSM_EV_BROKEN, at);
+		else if (watched && chance(model, 30) && !model->hung[model->ours[at]] && model->sent[model->ours[at]])
 			tell(model, FSM_EV_SILENT, at);
+		else if (chance(model, 30))
+			answer_all(model);
 		else if (below(model, 20000) == 0)
 			tell(model, FSM_EV_GONE, 0);
 		break;
@@ -1977,11 +2266,15 @@ static void random_turn(struct model *model)
 static void benign_turn(struct model *model)
 {
 	driver_sees_all(model);
+	answer_all(model);
+	end_receivers(model);
 	end_attempt(model, true);
 	end_probe(model);
+	end_drain(model);
 	if (fsm_awaits_quiet(&model->fsm))
 		tell(model, FSM_EV_QUIET, 0);
 	driver_sees_all(model);
+	end_receivers(model);
 	end_probe(model);
 }
 
@@ -2024,6 +2317,7 @@ static int64_t punctual_turn(struct model *model, int64_t *let_go_ms)
 			*let_go_ms = model->slot_free_at_ms[i];
 	}
 	see_notices(model);
+	end_receivers(model);
 	if (model->negotiating && model->now_ms >= model->attempt_until_ms - ATTEMPT_MS + NEGOTIATION_MS)
 		end_attempt(model, true);
 	end_probe(model);
@@ -2093,7 +2387,9 @@ static void end_in_good_weather(struct model *model)
 		deadline_ms = fsm_deadline_ms(&model->fsm);
 		if (all_links_serve(&model->fsm))
 			break;
-		if (deadline_ms >= 0)
+		if (model->negotiating) /* it is answered in the next turn */
+			pass_time(model, NEGOTIATION_MS);
+		else if (deadline_ms >= 0)
 			pass_time(model, deadline_ms - model->now_ms);
 	}
 	if (model->fsm.phase == FSM_FAILED) {
@@ -2119,6 +2415,7 @@ static void end_in_silence(struct model *model)
 		int64_t wake_ms;
 
 		driver_sees_all(model);
+		end_receivers(model);
 		end_probe(model);
 		if (model->negotiating && chance(model, 50))
 			end_attempt(model, false);
@@ -2140,6 +2437,7 @@ static void check_failed(struct model *model)
 	check(model, model->failed_at_ms - model->outage_since_ms - model->fsm.config.dead_timeout_ms < HAND_OVER_MS);
 	while (fsm_deadline_ms(&model->fsm) >= 0)
 		pass_time(model, fsm_deadline_ms(&model->fsm) - model->now_ms);
+	end_receivers(model);
 	check(model, model->failures_told == 1);
 	for (unsigned i = 0; i < 20; i++)
 		random_turn(model);
@@ -2176,6 +2474,8 @@ static void begin_episode(struct model *model)
 		config.notice_ms = NOTICE_MS;
 		config.recheck_ms = (int64_t)number_from("FSM_RECHECK_MS", RECHECK_MS); /* with 0 this test must fail */
 	}
+	config.awaits_receivers = chance(model, 70);
+	config.drains = chance(model, 70);
 	fsm_init(&model->fsm, &config, count);
 	model->slow_percent = below(model, 2) ? 5 : below(model, 101);
 	model->now_ms = (int64_t)(draw(model) % 1000000000000);
@@ -2183,7 +2483,7 @@ static void begin_episode(struct model *model)
 	model->notices = 0;
 	model->loses_notices = !adopted && chance(model, 50);
 	model->trial_address = model->standby = NONE;
-	model->negotiating = model->probing = model->benign = false;
+	model->negotiating = model->probing = model->draining = model->benign = false;
 	model->queue_first = model->queue_count = 0;
 	model->outage_since_ms = model->failed_at_ms = -1;
 	model->failures_told = model->ends = 0;
@@ -2192,6 +2492,7 @@ static void begin_episode(struct model *model)
 	model->renew_percent = below(model, 60);
 	for (unsigned i = 0; i < count; i++) {
 		model->slot[i] = model->ours[i] = model->address[i] = new_socket(model);
+		model->sent[model->slot[i]] = true;
 		model->slot_ended[i] = false;
 		if (!adopted || chance(model, 50))
 			continue;
@@ -2250,7 +2551,7 @@ static void nothing_that_can_happen_leads_to_a_standstill(void **state)
 	/* Each part of it must have been seen. */
 	if (model->limit >= 100000)
 		check(model, counts.cancels && counts.dropped && counts.not_taken && counts.renewals && counts.reconnects && counts.failed && counts.ended && counts.rests &&
-			counts.taken_at_a_look && counts.not_sent && counts.hang_ups);
+			counts.taken_at_a_look && counts.not_sent && counts.hang_ups && counts.overdue && counts.drained && counts.answered);
 	if (getenv("FSM_EVENTS"))
 		print_message("# %llu events, %llu episodes: %llu negotiations, %llu cancelled; %llu handed over, %llu dropped before, %llu after; %llu reconnects, "
 			      "%llu renewals; %llu failed, %llu ended, %llu at rest\n"
@@ -2347,13 +2648,25 @@ int main(void)
 		cmocka_unit_test(a_late_notice_of_a_slot_that_is_tried_already_is_taken_for_its_own),
 		cmocka_unit_test(a_link_that_nothing_was_sent_over_counts_until_its_first_use),
 		cmocka_unit_test(a_link_that_does_not_answer_is_shut_and_replaced),
+		cmocka_unit_test(a_silent_link_is_kept_and_its_server_asked_over_another_connection),
+		cmocka_unit_test(a_silent_link_is_kept_while_its_server_answers_nothing),
+		cmocka_unit_test(a_server_that_answers_nothing_for_the_dead_timeout_fails_the_device),
+		cmocka_unit_test(a_silent_link_that_hangs_up_gets_the_connection_that_was_to_ask),
+		cmocka_unit_test(a_silent_link_is_not_shut_for_its_renewal),
+		cmocka_unit_test(a_new_link_whose_first_request_takes_long_is_kept),
+		cmocka_unit_test(a_link_that_is_broken_is_shut_whatever_it_owes),
+		cmocka_unit_test(an_urgent_renewal_waits_until_the_device_is_drained),
+		cmocka_unit_test(room_is_made_on_a_drained_device_only),
+		cmocka_unit_test(a_slot_whose_receiver_still_reads_gets_no_socket),
+		cmocka_unit_test(io_that_the_driver_fails_by_itself_is_the_end),
+		cmocka_unit_test(an_outage_may_be_older_than_the_supervisor),
 		cmocka_unit_test(answers_that_nobody_waits_for_are_no_news),
 		cmocka_unit_test(a_link_that_does_not_exist_is_left_alone),
 		cmocka_unit_test(an_unwatched_link_that_was_dead_is_replaced),
 		cmocka_unit_test(an_unwatched_link_that_lives_is_replaced_in_a_quiet_moment),
 		cmocka_unit_test(an_unwatched_link_that_cannot_be_shut_is_left_until_it_dies),
 		cmocka_unit_test(an_unwatched_link_that_dies_during_its_trial_is_replaced),
-		cmocka_unit_test(a_trial_without_an_answer_ends_with_the_link),
+		cmocka_unit_test(a_trial_without_an_answer_leaves_the_former_link),
 		cmocka_unit_test(an_unwatched_link_without_a_quiet_moment_is_replaced_by_force),
 		cmocka_unit_test(an_unwatched_link_that_must_go_is_shut_at_once),
 		cmocka_unit_test(a_trial_gives_way_to_a_link_that_is_lost),

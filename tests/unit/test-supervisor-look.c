@@ -26,7 +26,7 @@ static struct device begin(int64_t liveness_ms, unsigned link_count)
 {
 	struct device device = {.link_count = link_count, .now_ms = 5000000};
 
-	look_init(&device.look, liveness_ms, link_count, device.now_ms);
+	look_init(&device.look, liveness_ms, -1, link_count, device.now_ms);
 	device.look_at_ms = device.now_ms;
 	return device;
 }
@@ -405,9 +405,56 @@ static void a_link_that_was_replaced_begins_anew(void **state)
 	assert_int_equal(silent_after_ms(&device, 0), LIVENESS_MS);
 }
 
+/* A flush, or a queue without statistics: the kernel counts nothing in flight, the link itself knows better. */
+static void what_the_link_owes_counts_without_anything_in_flight(void **state)
+{
+	struct device device = begin(LIVENESS_MS, 1);
+	int64_t began_ms;
+
+	(void)state;
+	pass_traffic(&device, 0);
+	look_when_due(&device);
+	device.links[0].sent_bytes += 28;
+	device.links[0].owed = true;
+	look(&device);
+	began_ms = device.now_ms;
+	while (!(device.verdicts[0] & LOOK_SILENT)) {
+		look_when_due(&device);
+		assert_true(device.now_ms - began_ms <= LIVENESS_MS + 4000);
+	}
+	assert_true(device.now_ms - began_ms >= LIVENESS_MS);
+	assert_in_range(look_silent_ms(&device.look, 0, device.now_ms), LIVENESS_MS, LIVENESS_MS + 4000);
+	device.links[0].received_bytes += 16;
+	device.links[0].owed = false;
+	look_when_due(&device);
+	assert_int_equal(device.verdicts[0], 0);
+	assert_int_equal(look_silent_ms(&device.look, 0, device.now_ms), 0);
+}
+
+static void a_request_has_a_limit_only_where_one_is_asked_for(void **state)
+{
+	struct device device = begin(LIVENESS_MS, 1);
+
+	(void)state;
+	device.in_flight = true;
+	for (int i = 0; i < 10000; i++) {
+		look_when_due(&device);
+		assert_false(device.verdicts[0] & LOOK_OVERTIME);
+	}
+	device.look.request_ms = 600000;
+	device.links[0].received_bytes += 16;
+	look_when_due(&device);
+	for (int64_t began_ms = device.now_ms; device.now_ms - began_ms < 600000; look_when_due(&device))
+		assert_false(device.verdicts[0] & LOOK_OVERTIME);
+	look_when_due(&device);
+	assert_true(device.verdicts[0] & LOOK_OVERTIME);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_the_link_owes_counts_without_anything_in_flight),
+		cmocka_unit_test(a_request_has_a_limit_only_where_one_is_asked_for),
 		cmocka_unit_test(an_idle_device_is_soon_left_alone),
 		cmocka_unit_test(an_idle_tls_link_is_left_alone_too),
 		cmocka_unit_test(a_busy_device_is_looked_at_often_enough),

@@ -8,19 +8,6 @@
 # shellcheck source=tests/vm/lib-supervise.sh
 . /tests/lib-supervise.sh
 
-kill_supervisor() {
-    local pid
-    pid=$(field $nbd .supervisor_pid)
-    kill -KILL "$pid"
-    wait_until 10 eval "! is_alive $pid" || fail "the supervisor does not die"
-}
-adopt() { # OPTION...
-    expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}" "$@"
-    says adopted
-    [[ $(wc -l <<<"$said") -eq 1 ]] || fail "more than one line"
-    [[ $(field $nbd .supervisor_pid) -gt 0 ]] || fail "nobody watches it"
-}
-
 goes_on_alone() {
     make_disk
     serve_nbdkit
@@ -225,7 +212,7 @@ test_timeout=300
 [[ -z ${VM_SOAK:-} ]] || test_timeout=$((300 + VM_SOAK * 5))
 run_test "the device goes on without its supervisor, and the next one adopts it" goes_on_alone
 run_test "supervisor and server are killed $(rounds 20 100) times in turn" killed_again_and_again "$(rounds 20 100)"
-run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)" --connections 2
+run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)" --connections 2 --io-timeout 10
 run_test "adopted while the server is away" without_server
 run_test "another export's device is not adopted, nor one that is watched" somebody_elses
 run_test "a service manager hands the sockets on to the next supervisor" handed_on

@@ -103,7 +103,7 @@ chacha() {
 several_links() {
     make_disk
     serve_nbdkit
-    attach $nbd localhost --port $tls_port "${tls[@]}" --connections 4 --rekey-records 1000
+    attach $nbd localhost --port $tls_port "${tls[@]}" --connections 4 --rekey-records 1000 --io-timeout 10
     load load $nbd "${verified[@]}"
     renewed 8 90
     load_ends load

@@ -32,7 +32,7 @@ longest_between() {
 one_dies() {
     make_disk
     serve_nbdkit
-    attach $nbd localhost --port $tls_port "${tls[@]}" --connections 4
+    attach $nbd localhost --port $tls_port "${tls[@]}" --connections 4 --io-timeout 10
     assert_has $nbd "$four_alive"
     local port cut longest i
     load hit $nbd "${verified[@]}" --cpus_allowed=1 --size=32M
@@ -64,7 +64,7 @@ one_dies() {
 all_die() {
     make_disk
     serve_nbdkit
-    attach $nbd localhost --port $tls_port "${tls[@]}" --connections 4
+    attach $nbd localhost --port $tls_port "${tls[@]}" --connections 4 --io-timeout 10
     load load $nbd "${verified[@]}"
     sleep 2
     outage 1 serve_nbdkit

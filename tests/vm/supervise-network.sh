@@ -60,7 +60,7 @@ hung_server() {
     within 10 listens 127.0.0.2
     serve_nbdkit
     within 10 listens 127.0.0.1
-    begin 127.0.0.1,127.0.0.2 --timeout 5
+    begin 127.0.0.1,127.0.0.2 --timeout 5 --request-timeout 5
     [[ $(field $nbd '.links[0].address') == 127.0.0.1:* ]] || fail "it is not the first host that serves"
     # Its kernel goes on to accept connections.
     kill -STOP $server_pid
@@ -201,7 +201,7 @@ slow_server() {
 test_timeout=180
 run_test "the network is cut for 60 s" cut_for_a_minute
 run_test "the server has forgotten the connection, and nobody says so" half_open
-run_test "the server hangs in the middle of its replies, and another takes over" hung_server
+run_test "a server that hangs is given up where --request-timeout allows it, and another takes over" hung_server
 run_test "a server that hangs for less than --timeout is waited for" hung_for_a_moment
 run_test "the connection is reset" reset_connection
 run_test "the server is back with another certificate" other_certificate

@@ -175,7 +175,7 @@ run_test "a disk that became read-only is refused" read_only
 run_test "a disk with larger blocks is refused" block_size
 run_test "a larger disk: the old size, until resize is asked for" larger
 run_test "resize while the server serves" resized_in_use
-run_test "the same with two connections" resized_in_use --connections 2
+run_test "the same with two connections" resized_in_use --connections 2 --io-timeout 10
 run_test "the server dies while the new size waits for slow requests" lost_while_waiting
 run_test "a Unix socket's connection that was adopted: not resized behind its server's back" adopted_unix
 run_test "--auto-resize" by_itself
