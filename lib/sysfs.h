@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "error.h"
 
 /* Prefix for /sys, /proc and /dev in this module; NULL or "" is the real one. */
@@ -33,9 +34,12 @@ bool sysfs_backend_is(int index, const char *backend);
 /* Indices of all nbd devices, ascending; the caller frees. -ENOENT when the nbd module is not loaded. */
 int sysfs_list_devices(int **indices, size_t *count);
 
-/* Who uses the device or one of its partitions. Fills ERR (ERROR_BUSY) and returns -EBUSY with the first user found by name:
- * "/dev/nbd0p1 is mounted on /mnt", "/dev/nbd0 is used as swap", "/dev/nbd0 is held by dm-0 (cryptroot)" — then, when
- * none of those is found but open(O_EXCL) says EBUSY, "held open by another process". 0 when nobody does. */
+/* Who uses the device or one of its partitions, as far as lists tell; nothing is opened. Fills ERR (ERROR_BUSY, with the command that
+ * frees it) and returns -EBUSY with the first user found by name: "/dev/nbd0p1 is mounted on /mnt", "/dev/nbd0 is used as swap",
+ * "/dev/nbd0 is held by dm-0 (cryptroot)", "/dev/nbd0 is used by the loop device /dev/loop0". 0 when none is found. Of processes
+ * that have it open, and of users that no list shows, it knows nothing. */
 int sysfs_check_unused(int index, struct error *err);
+/* The numbers of the device and its partitions, at most MAX: for whoever has something open and wants to know of what. */
+size_t sysfs_device_numbers(int index, dev_t *numbers, size_t max);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "sysfs.h"
 
@@ -259,6 +260,129 @@ static void test_partition_held(void **state)
 	assert_string_equal(err.hint, "stop the array first: mdadm --stop /dev/md127");
 }
 
+static void link_to(const char *name, const char *target)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	make_parents(path);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+static void test_loop(void **state)
+{
+	(void)state;
+	put("/sys/block/loop0/loop/backing_file", "/srv/image\n");
+	put("/sys/block/loop1/size", "0\n");
+	put("/sys/block/loop2/loop/backing_file", "/dev/nbd0x\n");
+	put("/sys/block/loop4/loop/backing_file", "nbd0\n");
+	put("/sys/block/loop5/loop/backing_file", "/dev/nbd10\n");
+	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
+	busy(0, "/dev/nbd0 is used by the loop device /dev/loop3");
+	assert_string_equal(err.hint, "unmount or end what uses that, then: losetup -d /dev/loop3");
+	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0p1\n");
+	busy(0, "/dev/nbd0p1 is used by the loop device /dev/loop3");
+	/* udev made the node anew. */
+	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0 (deleted)\n");
+	busy(0, "/dev/nbd0 is used by the loop device /dev/loop3");
+	assert_int_equal(sysfs_check_unused(2, &err), 0);
+}
+
+static void test_other_names(void **state)
+{
+	(void)state;
+	put("/dev/nbd0p1", "");
+	link_to("/dev/disk/by-id/nbd-x-part1", "../../nbd0p1");
+	put("/sys/block/loop3/loop/backing_file", "/dev/disk/by-id/nbd-x-part1\n");
+	busy(0, "/dev/nbd0p1 is used by the loop device /dev/loop3");
+	put("/sys/block/loop3/loop/backing_file", "/srv/image\n");
+	put("/proc/swaps", "Filename\tType\n/dev/disk/by-id/nbd-x-part1 partition\t1\t0\t-2\n");
+	busy(0, "/dev/nbd0p1 is used as swap");
+	put("/proc/swaps", "");
+	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - btrfs /dev/disk/by-id/nbd-x-part1 rw\n");
+	busy(0, "/dev/nbd0p1 is mounted on /data");
+	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - nfs server:/dev/nbd0 rw\n");
+	assert_int_equal(sysfs_check_unused(0, &err), 0);
+}
+
+/* By number, whatever the node is called; where this may make one. */
+static void test_number(void **state)
+{
+	char path[PATH_MAX];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/dev/", root);
+	make_parents(path);
+	snprintf(path, sizeof(path), "%s/dev/alias", root);
+	if (mknod(path, S_IFBLK | 0600, makedev(43, 1)) < 0)
+		skip();
+	put("/sys/block/loop3/loop/backing_file", "/dev/alias\n");
+	busy(0, "/dev/nbd0p1 is used by the loop device /dev/loop3");
+	/* And the name alone says nothing where the number does. */
+	snprintf(path, sizeof(path), "%s/dev/nbd0", root);
+	assert_int_equal(mknod(path, S_IFBLK | 0600, makedev(8, 1)), 0);
+	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
+	assert_int_equal(sysfs_check_unused(0, &err), 0);
+}
+
+static void test_targets(void **state)
+{
+	(void)state;
+	put("/sys/kernel/config/target/core/iblock_0/disk1/udev_path", "/dev/nbd0\n");
+	put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "0\n");
+	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/device_path", "/dev/nbd0\n");
+	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "0\n");
+	put("/sys/block/zram0/backing_dev", "none\n");
+	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "1\n");
+	busy(0, "/dev/nbd0 is used by the SCSI target (LIO) as its backstore disk1");
+	assert_string_equal(err.hint, "take it away first: targetcli /backstores/block delete disk1");
+	put("/sys/kernel/config/target/core/iblock_0/disk1/udev_path", "");
+	put("/sys/kernel/config/target/core/iblock_0/disk1/info", "Status: ACTIVATED\n        iBlock device: nbd0  UDEV PATH: /dev/nbd0  readonly: 0\n");
+	busy(0, "/dev/nbd0 is used by the SCSI target (LIO) as its backstore disk1");
+	put("/sys/kernel/config/target/core/iblock_0/disk1/info", "UDEV PATH: ");
+	put("/sys/kernel/config/target/core/fileio_1/f/info", "TCM FILEIO ID: 0        File: /dev/nbd0p1  Size: 1 Mode: O_DSYNC\n");
+	busy(0, "/dev/nbd0p1 is used by the SCSI target (LIO) as its backstore f");
+	assert_string_equal(err.hint, "take it away first: targetcli /backstores/fileio delete f");
+	put("/sys/kernel/config/target/core/fileio_1/f/info", "\n");
+	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "1\n");
+	busy(0, "/dev/nbd0 is used by the NVMe target nqn.x as its namespace 1");
+	assert_string_equal(err.hint, "take it away first: echo 0 >/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable");
+}
+
+static void test_other_openers(void **state)
+{
+	(void)state;
+	put("/sys/bus/xen-backend/devices/vbd-1-51712/physical_device", "2b:0\n");
+	busy(0, "/dev/nbd0 is used by a guest of Xen (vbd-1-51712)");
+	put("/sys/bus/xen-backend/devices/vbd-1-51712/physical_device", "2b:40\n");
+	put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file", "/dev/nbd0\n");
+	busy(0, "/dev/nbd0 is used by the USB gadget g");
+	assert_string_equal(err.hint, "take it away first: echo >/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file");
+	put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file", "");
+	put("/sys/block/zram0/backing_dev", "/dev/nbd0\n");
+	busy(0, "/dev/nbd0 is used by /dev/zram0, which writes back to it");
+	put("/sys/block/zram0/backing_dev", "none\n");
+	link_to("/sys/fs/btrfs/uuid/devices/nbd0", "../../../../block/nbd0");
+	busy(0, "/dev/nbd0 is used by a mounted btrfs (uuid)");
+	put("/sys/block/nbd0/nbd0p1/bcache/set/x", "");
+	busy(0, "/dev/nbd0p1 is registered with bcache");
+	assert_string_equal(err.hint, "unregister it first: echo 1 >/sys/block/nbd0/nbd0p1/bcache/set/unregister");
+}
+
+static void test_numbers(void **state)
+{
+	dev_t numbers[4];
+
+	(void)state;
+	assert_int_equal(sysfs_device_numbers(0, numbers, 4), 2);
+	assert_true(numbers[0] == makedev(43, 0) && numbers[1] == makedev(43, 1));
+	assert_int_equal(sysfs_device_numbers(0, numbers, 1), 1);
+	assert_int_equal(sysfs_device_numbers(10, numbers, 4), 0);
+	assert_int_equal(sysfs_device_numbers(55, numbers, 4), 0);
+}
+
 static void test_missing_proc(void **state)
 {
 	char path[PATH_MAX];
@@ -295,7 +419,8 @@ int main(void)
 		CASE(a_device_is_whose_backend_it_shows),
 		CASE(test_parse_device), CASE(test_completed), CASE(test_read_write), CASE(test_list_and_state), CASE(test_list_without_module),
 		CASE(test_unused), CASE(test_mounted), CASE(test_hostile_mountinfo), CASE(test_swap), CASE(test_held),
-		CASE(test_partition_held), CASE(test_missing_proc),
+		CASE(test_partition_held), CASE(test_loop), CASE(test_other_names), CASE(test_number), CASE(test_targets),
+		CASE(test_other_openers), CASE(test_numbers), CASE(test_missing_proc),
 	};
 
 	return cmocka_run_group_tests_name("sysfs", tests, NULL, NULL);
