@@ -5,6 +5,7 @@
 #include "sysfs.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nbd.h>
 #include <linux/nbd-netlink.h>
 #include <netlink/genl/ctrl.h>
 #include <netlink/genl/genl.h>
@@ -301,6 +302,20 @@ int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err)
 int nbd_genl_disconnect_own(struct nbd_genl *genl, int index, const char *backend, struct error *err)
 {
 	return sysfs_backend_is(index, backend) ? nbd_genl_disconnect(genl, index, err) : not_ours(index, err);
+}
+
+int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *backend, bool on)
+{
+	struct nl_msg *msg = new_message(genl, NBD_CMD_RECONFIGURE);
+	struct answer answer = {.index = -1};
+
+	if (!msg || nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)index) < 0 ||
+		(backend && nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, backend) < 0) ||
+		nla_put_u64(msg, NBD_ATTR_CLIENT_FLAGS, on ? NBD_CFLAG_DISCONNECT_ON_CLOSE : 0) < 0) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	return exchange(genl, msg, &answer);
 }
 
 int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err)

@@ -64,6 +64,9 @@ int nbd_genl_fd(const struct nbd_genl *genl);
 int nbd_genl_disconnect_own(struct nbd_genl *genl, int index, const char *backend, struct error *err);
 /* DISCONNECT, whose ever it is. The device is gone when sysfs_device_configured() says so, not when this returns. */
 int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err);
+/* With ON the driver itself disconnects the device when the last one who has it open closes it (kernel fact 30); without, no longer.
+ * BACKEND is what the device shows, or NULL. Raw: 0 or the kernel's -errno; -EINVAL also for a device that netlink did not configure. */
+int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *backend, bool on);
 /* Is the device configured? That is all that "connected" means there (kernel fact 5). */
 int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err);
 

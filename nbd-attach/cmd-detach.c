@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "commands.h"
+#include "backend-id.h"
 #include "control.h"
 #include "device.h"
 #include "report.h"
 #include "state-file.h"
 #include "sysfs.h"
+#include "text.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -20,59 +22,78 @@ static void wait_for_supervisor(int index)
 		poll(NULL, 0, 10);
 }
 
-/* Nothing here may wait for a server that is away. */
+/* Nothing here may wait for a server that is away; that one is there, only its supervisor can say. Silence says nothing. */
 static enum detach_how choose_how(int index, bool force)
 {
 	json_object *status = force ? NULL : control_ask(index), *value = NULL;
-	const char *state = status && json_object_object_get_ex(status, "state", &value) ? json_object_get_string(value) : "alive";
-	bool reachable = strcmp(state, "alive") == 0;
+	const char *state = status && json_object_object_get_ex(status, "state", &value) ? json_object_get_string(value) : NULL;
+	enum detach_how how = force ? DETACH_FORCED : !state ? DETACH_UNSURE : strcmp(state, "alive") == 0 ? DETACH_IF_UNUSED : DETACH_UNREACHABLE;
 
 	json_object_put(status);
-	return force ? DETACH_FORCED : reachable ? DETACH_IF_UNUSED : DETACH_UNREACHABLE;
+	return how;
 }
 
-static int detach(int index, bool force, char *warning, size_t warning_size, struct error *err)
+/* What is attached there by another program, for people; "" when it may be ours. */
+static void describe_foreign(int index, char *text, size_t size)
 {
-	struct nbd_genl genl;
-	int rc = nbd_genl_open(&genl, err);
+	char backend[128], shown[128];
+	bool known = sysfs_read(index, "backend", backend, sizeof(backend)) == 0;
 
-	if (rc == -ENOENT)
-		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
-	if (rc)
-		return rc;
-	rc = device_detach(&genl, index, choose_how(index, force), warning, warning_size, err);
-	nbd_genl_close(&genl);
-	return rc;
+	*text = 0;
+	if (known && strlen(backend) == BACKEND_ID_SIZE - 1 && strspn(backend, "0123456789abcdef") == BACKEND_ID_SIZE - 1)
+		return;
+	if (known)
+		text_sanitise(shown, sizeof(shown), backend, strlen(backend));
+	snprintf(text, size, "; another program had attached it%s%s", known ? ", as " : "", known ? shown : "");
 }
 
-int command_detach(struct options *options)
+/* What stays behind of a supervisor that was killed, or stopped. */
+static void clear_up(int index)
 {
-	char warning[256] = "", device[32];
-	json_object *object;
-	struct error err;
-	int index, rc = sysfs_parse_device(options->words[0], &index, &err);
-
-	if (!rc && index < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL, "detach which device? \"auto\" is for attaching");
-	if (!rc)
-		rc = device_check_permission("detaching", &err);
-	if (!rc)
-		rc = detach(index, options->force, warning, sizeof(warning), &err);
-	if (rc)
-		return report_error(&err);
 	wait_for_supervisor(index);
-	/* A supervisor that was killed has left its own: a lock without a state would be a disk that is not ready, whose ever it is next. */
+	if (control_exists(index))
+		fprintf(stderr, "nbd-attach: warning: the supervisor of /dev/nbd%d does not end by itself (fuser " CONTROL_DIRECTORY "/nbd%d.lock)\n", index, index);
+	/* A lock without a state would be a disk that is not ready, whose ever it is next. */
 	state_remove(index);
 	control_forget(index);
-	if (*warning)
-		fprintf(stderr, "nbd-attach: warning: %s\n", warning);
+}
+
+static int print_detached(const struct options *options, int index, const char *foreign)
+{
+	json_object *object;
+	char device[32];
+
 	snprintf(device, sizeof(device), "/dev/nbd%d", index);
 	if (!options->json) {
-		printf("%s is detached\n", device);
+		printf("%s is detached%s\n", device, foreign);
 		return report_finish(0);
 	}
 	object = json_object_new_object();
 	json_object_object_add(object, "device", json_object_new_string(device));
 	json_object_object_add(object, "state", json_object_new_string("detached"));
 	return report_print_json(object);
+}
+
+int command_detach(struct options *options)
+{
+	char warning[256] = "", foreign[300] = "";
+	struct device_detach what = {.index = -1};
+	struct error err;
+	int rc = sysfs_parse_device(options->words[0], &what.index, &err);
+
+	if (!rc && what.index < 0)
+		rc = error_set(&err, ERROR_USAGE, EINVAL, "detach which device? \"auto\" is for attaching");
+	if (!rc)
+		rc = device_check_permission("detaching", &err);
+	if (rc)
+		return report_error(&err);
+	what.how = choose_how(what.index, options->force);
+	describe_foreign(what.index, foreign, sizeof(foreign));
+	rc = device_detach(&what, warning, sizeof(warning), &err);
+	if (rc)
+		return report_error(&err);
+	clear_up(what.index);
+	if (*warning)
+		fprintf(stderr, "nbd-attach: warning: %s\n", warning);
+	return print_detached(options, what.index, foreign);
 }

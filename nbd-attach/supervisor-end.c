@@ -33,28 +33,13 @@ int supervisor_end_open_signals(struct supervisor *self, struct error *err)
 	return self->signal_fd < 0 ? error_set(err, ERROR_OTHER, errno, "signalfd: %s", strerror(errno)) : 0;
 }
 
-struct detach_job {
-	int index;
-	enum detach_how how;
-};
-
-static int detach(const void *argument, struct error *err)
-{
-	const struct detach_job *job = argument;
-	char warning[256];
-	struct nbd_genl genl;
-	int rc = nbd_genl_open(&genl, err);
-
-	return rc ? rc : device_detach(&genl, job->index, job->how, warning, sizeof(warning), err);
-}
-
 static void start_detacher(struct supervisor *self, enum detach_how how)
 {
-	struct detach_job job = {self->attachment->index, how};
+	struct device_detach what = {.index = self->attachment->index, .how = how, .backend = self->attachment->backend};
 	struct error err;
 
-	if (task_start(&self->detacher, detach, &job, &err))
-		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", job.index, err.text);
+	if (task_start(&self->detacher, device_detach_task, &what, &err))
+		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", what.index, err.text);
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
@@ -165,8 +150,12 @@ static void step_detacher(struct supervisor *self)
 	struct error err;
 	int rc = task_step(&self->detacher, &err);
 
-	if (rc < 0)
+	if (rc == -ESTALE) { /* another's: what leave() tells the driver is not for that one */
+		supervisor_log(LOG_NOTICE, "%s", err.text);
+		self->done = true;
+	} else if (rc < 0) {
 		leave(self, err.text);
+	}
 	/* Detached: the hang-up of our links says so too, but here it is certain. */
 	if (rc == 0)
 		supervisor_event(self, FSM_EV_GONE, 0);

@@ -14,6 +14,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#define TASK_CHANNEL 3 /* in a task: the pipe to whoever waits for it */
+
 struct outcome {
 	int rc;
 	struct error err;
@@ -30,13 +32,13 @@ static _Noreturn void task_main(int channel, task_function *function, const void
 	/* The supervisor's sockets are not ours to keep open for as long as we hang. */
 	for (int fd = 0; fd <= 2; fd++)
 		dup2(null, fd);
-	dup2(channel, 3);
+	dup2(channel, TASK_CHANNEL);
 	syscall(SYS_close_range, 4U, ~0U, 0U);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	outcome.rc = function(argument, &outcome.err);
-	_exit(write(3, &outcome, sizeof(outcome)) != sizeof(outcome)); /* below PIPE_BUF: all or nothing */
+	_exit(write(TASK_CHANNEL, &outcome, sizeof(outcome)) != sizeof(outcome)); /* below PIPE_BUF: all or nothing */
 }
 
 int task_start(struct task *task, task_function *function, const void *argument, struct error *err)
@@ -102,4 +104,11 @@ int task_run(task_function *function, const void *argument, int timeout_ms, stru
 		return task_step(&task, err);
 	task_abandon(&task);
 	return -ETIMEDOUT;
+}
+
+bool task_is_awaited(void)
+{
+	struct pollfd pfd = {.fd = TASK_CHANNEL};
+
+	return poll(&pfd, 1, 0) >= 0 && !(pfd.revents & (POLLERR | POLLNVAL));
 }

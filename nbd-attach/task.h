@@ -3,6 +3,7 @@
  * who waits for it may be the one who has to bring the server back. */
 #ifndef NBDA_TASK_H
 #define NBDA_TASK_H
+#include <stdbool.h>
 #include "error.h"
 
 struct task {
@@ -19,5 +20,8 @@ int task_step(struct task *task, struct error *err);
 void task_abandon(struct task *task);
 /* start and wait, for at most TIMEOUT_MS: -ETIMEDOUT then, and it is abandoned. */
 int task_run(task_function *function, const void *argument, int timeout_ms, struct error *err);
+
+/* In a task: does anybody still wait for what it returns? Before a step that only makes sense then. */
+bool task_is_awaited(void);
 
 #endif

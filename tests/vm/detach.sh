@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck disable=SC2317,SC2086 # functions are called by name; no device or directory here has spaces
+# shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
 # Detaching: refused while anything uses the device, clean when nothing does, and possible when the server is gone.
 
@@ -9,9 +9,11 @@
 
 tls=(--tls --tls-ca "$certs/ca-cert.pem")
 
-attached() { # MIB
-    nbdkit_server 10809 "${nbdkit_x509[@]}" memory "${1}M"
-    attach $nbd localhost --port 10809 "${tls[@]}"
+attached() { # MIB OPTION...
+    local mib=$1
+    shift
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory "${mib}M"
+    attach $nbd localhost --port 10809 "${tls[@]}" "$@"
 }
 mounted() {
     attached 32
@@ -57,6 +59,84 @@ partition_mounted() {
     expect 7 nbd-attach detach $nbd
     says "$mnt"
     umount $mnt
+    detach $nbd
+}
+# loop_on NODE: a loop device of the whole of it, in $loop
+loop_on() {
+    modprobe loop max_loop=4 2>/dev/null || true
+    loop=$(busybox losetup -f)
+    busybox losetup "$loop" "$1"
+    echo "$loop" >>"$state/loops"
+}
+loop_of() { # NODE-TO-SET-UP NODE-NAMED: mounted, refused, and the data is whole
+    loop_on "$1"
+    mke2fs -q -F "$loop"
+    mkdir -p $mnt
+    mount "$loop" $mnt
+    echo data >$mnt/file
+    sync
+    expect 7 nbd-attach detach $nbd
+    says "$2 is used by the loop device $loop"
+    says "losetup -d $loop"
+    is_attached $nbd || fail "detached all the same"
+    echo more >>$mnt/file
+    sync
+    drop_caches
+    [[ $(cat $mnt/file) == $'data\nmore' ]] || fail "the file is another"
+    umount $mnt
+    # An idle loop device still has it open.
+    expect 7 nbd-attach detach $nbd
+    says "$loop"
+    busybox losetup -d "$loop"
+    detach $nbd
+}
+loop_mounted() {
+    attached 32
+    loop_of $nbd $nbd
+}
+loop_by_link() {
+    attached 32
+    mkdir -p /dev/disk/by-test
+    ln -sf ../../nbd0 /dev/disk/by-test/link
+    loop_of /dev/disk/by-test/link $nbd
+}
+# No path leads to it from here, and no list has its name.
+loop_by_lost_name() {
+    attached 32
+    mknod /tmp/lost b "$(cut -d : -f 1 /sys/block/nbd0/dev)" "$(cut -d : -f 2 /sys/block/nbd0/dev)"
+    loop_on /tmp/lost
+    rm /tmp/lost
+    dd if=/dev/urandom of="$loop" bs=64k count=1 conv=fsync
+    expect 7 nbd-attach detach $nbd
+    says "open in the kernel, by a user that no list shows"
+    is_attached $nbd || fail "detached all the same"
+    dd if="$loop" of=/dev/null bs=64k count=1 iflag=direct || fail "the loop device fails"
+    # The order to disconnect at the last close was taken back, too.
+    busybox losetup -d "$loop"
+    sleep 1
+    is_attached $nbd || fail "detached when the loop device let go"
+    dd if=$nbd of=/dev/null bs=4k count=1 iflag=direct
+    detach $nbd
+}
+loop_of_partition() {
+    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 32M
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    printf 'n\np\n1\n\n\nw\n' | busybox fdisk $nbd || true
+    if ! wait_until 5 test -b ${nbd}p1; then skip_test "no partition device: max_part is 0"; fi
+    loop_of ${nbd}p1 ${nbd}p1
+}
+open_by_another_name() {
+    attached 32
+    mknod /dev/alias b "$(cut -d : -f 1 /sys/block/nbd0/dev)" "$(cut -d : -f 2 /sys/block/nbd0/dev)"
+    (exec 9</dev/alias && exec sleep 600) &
+    local holder=$!
+    sleep 1
+    echo $holder >>"$state/pids"
+    rm /dev/alias
+    expect 7 nbd-attach detach $nbd
+    says "process $holder \(sleep\)"
+    is_attached $nbd || fail "detached all the same"
+    stop $holder KILL
     detach $nbd
 }
 open_elsewhere() {
@@ -131,6 +211,85 @@ server_killed() {
     assert_not_attached $nbd
     [[ -z $(pidof nbd-attach) ]] || fail "processes are left: $(pidof nbd-attach)"
 }
+# refused_within SECONDS PATTERN: and still attached
+refused_within() {
+    local before=$SECONDS
+    expect 7 timeout 120 nbd-attach detach $nbd
+    note "refused after $((SECONDS - before)) s"
+    [[ $((SECONDS - before)) -le $1 ]] || fail "that took $((SECONDS - before)) s"
+    says "$2"
+    says "--force"
+    is_attached $nbd || fail "detached all the same"
+}
+# A server that goes on, with a link that is still whole: it comes to itself, and nothing is detached behind anybody's back.
+stays_and_detaches() {
+    kill -CONT "$nbdkit_pid"
+    sleep 3
+    is_attached $nbd || fail "an abandoned detach went on"
+    dd if=$nbd of=/dev/null bs=4k count=1 iflag=direct
+    detach $nbd
+}
+server_hangs() { # the supervisor believes it to be alive
+    attached 16 --timeout 600
+    kill -STOP "$nbdkit_pid"
+    refused_within 50 "has not answered a flush"
+    stays_and_detaches
+}
+server_hangs_supervisor_killed() {
+    attached 16
+    kill -KILL "$(supervisor_of $nbd)"
+    kill -STOP "$nbdkit_pid"
+    refused_within 25 "has not answered"
+    stays_and_detaches
+}
+server_hangs_supervisor_stopped() {
+    attached 16
+    local pid
+    pid=$(supervisor_of $nbd)
+    kill -STOP "$pid"
+    kill -STOP "$nbdkit_pid"
+    refused_within 30 "has not answered"
+    kill -CONT "$pid"
+    stays_and_detaches
+}
+dirty_server_hangs() { # a writer that has closed it; its data has not moved
+    attached 16 --timeout 600
+    dd if=/dev/zero of=$nbd bs=4k count=1
+    kill -STOP "$nbdkit_pid"
+    start writer dd if=/dev/zero of=$nbd bs=4k count=256
+    sleep 1
+    refused_within 40 "$nbd"
+    kill -CONT "$nbdkit_pid"
+    wait_until 20 eval "! is_alive $writer_pid" || fail "the writer hangs"
+    is_attached $nbd || fail "an abandoned detach went on"
+    detach $nbd
+}
+own_probe() {
+    attached 16 --timeout 600
+    kill -STOP "$nbdkit_pid"
+    # What a supervisor's check looks like.
+    drop_caches
+    start probe bash -c "echo -n nbd-attach >/proc/self/comm; exec 9<$nbd; read -r -d '' -u 9"
+    sleep 1
+    refused_within 30 "being read by its own supervisor"
+    # One that ends is waited for.
+    (sleep 4; kill -CONT "$nbdkit_pid") &
+    detach $nbd
+}
+# Somebody else's: it has no backend identifier of ours.
+foreign() {
+    need nbd-client
+    modprobe nbd
+    nbdkit_server 10810 memory 16M
+    nbd-client -N '' localhost 10810 $nbd
+    is_attached $nbd || fail "nbd-client did not attach"
+}
+by_hand_foreign() {
+    foreign
+    expect 0 nbd-attach detach $nbd
+    says "another program had attached it"
+    assert_not_attached $nbd
+}
 attached_again() {
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 64M
     local sum i
@@ -168,6 +327,11 @@ run_test "refused while a partition is mounted" partition_mounted
 run_test "refused while swapped on" swapped
 run_test "refused while a device mapper holds it, naming it" held
 run_test "refused while a process has it open, naming the process" open_elsewhere
+run_test "refused while a loop device on it is mounted, and the data is whole" loop_mounted
+run_test "refused while a loop device has it by a link" loop_by_link
+run_test "refused while a loop device on a partition is mounted" loop_of_partition
+run_test "refused while a loop device has it by a name that is gone" loop_by_lost_name
+run_test "refused while a process has it open by another name" open_by_another_name
 run_test "--force detaches a mounted device" forced
 run_test "a device that is not attached: status 7" not_attached
 run_test "no device, or no nbd device" no_such_device
@@ -175,6 +339,12 @@ run_test "detach ends the supervisor and its connection" supervisor_ends
 run_test "SIGTERM to the supervisor detaches" supervisor_terminated
 run_test "the supervisor ends when another program disconnects" someone_else_disconnects
 run_test "detach after the server was killed" server_killed
+run_test "refused in time when the server hangs" server_hangs
+run_test "refused in time when the server hangs and the supervisor was killed" server_hangs_supervisor_killed
+run_test "refused in time when the server hangs and the supervisor does, too" server_hangs_supervisor_stopped
+run_test "refused in time when written data waits for a server that hangs" dirty_server_hangs
+run_test "the supervisor's own read is waited for, and named" own_probe
+run_test "another program's device is detached when it is named" by_hand_foreign
 run_test "an ext4 is whole after detach and attach" attached_again
 run_test "ten times attach and detach leave nothing" many_times
 finish
