@@ -6,6 +6,7 @@
 #include "report.h"
 #include "state-file.h"
 #include "sysfs.h"
+#include "tab.h"
 #include "text.h"
 #include <errno.h>
 #include <poll.h>
@@ -33,6 +34,24 @@ static enum detach_how choose_how(int index, bool force)
 	return how;
 }
 
+/* With --own: what the supervisor has written down, or else what nbdtab says, is ours. */
+static int find_own(int index, char backend[BACKEND_ID_SIZE])
+{
+	struct options options;
+	struct target target;
+	struct tab tab = {0};
+	int rc;
+
+	if (state_read_backend(index, backend) == 0)
+		return 0;
+	options_init(&options);
+	rc = tab_lookup(&tab, index, &options, &target, NULL);
+	if (!rc)
+		rc = backend_id_format(&target, backend);
+	tab_free(&tab);
+	return rc;
+}
+
 /* What is attached there by another program, for people; "" when it may be ours. */
 static void describe_foreign(int index, char *text, size_t size)
 {
@@ -45,6 +64,12 @@ static void describe_foreign(int index, char *text, size_t size)
 	if (known)
 		text_sanitise(shown, sizeof(shown), backend, strlen(backend));
 	snprintf(text, size, "; another program had attached it%s%s", known ? ", as " : "", known ? shown : "");
+}
+
+static int left_alone(int index, const char *why)
+{
+	fprintf(stderr, "nbd-attach: /dev/nbd%d is left alone: %s\n", index, why);
+	return 0;
 }
 
 /* What stays behind of a supervisor that was killed, or stopped. */
@@ -76,7 +101,7 @@ static int print_detached(const struct options *options, int index, const char *
 
 int command_detach(struct options *options)
 {
-	char warning[256] = "", foreign[300] = "";
+	char warning[256] = "", foreign[300] = "", own[BACKEND_ID_SIZE];
 	struct device_detach what = {.index = -1};
 	struct error err;
 	int rc = sysfs_parse_device(options->words[0], &what.index, &err);
@@ -87,9 +112,16 @@ int command_detach(struct options *options)
 		rc = device_check_permission("detaching", &err);
 	if (rc)
 		return report_error(&err);
+	if (options->own && !sysfs_device_configured(what.index))
+		return left_alone(what.index, "it is not attached");
+	if (options->own && find_own(what.index, own) != 0)
+		return left_alone(what.index, "nothing says that it is ours");
+	what.backend = options->own ? own : NULL;
 	what.how = choose_how(what.index, options->force);
 	describe_foreign(what.index, foreign, sizeof(foreign));
 	rc = device_detach(&what, warning, sizeof(warning), &err);
+	if (rc == -ESTALE && options->own)
+		return left_alone(what.index, "it is somebody else's now");
 	if (rc)
 		return report_error(&err);
 	clear_up(what.index);

@@ -58,7 +58,7 @@ _nbd_attach()
 		attach) _nbd_attach_words "$server $attach --foreground --version $all" ;;
 		boot) _nbd_attach_words "$server $attach $boot --verbose --help" ;;
 		list | info) _nbd_attach_words "$server $all" ;;
-		detach) _nbd_attach_words "--force $all" ;;
+		detach) _nbd_attach_words "--force --own $all" ;;
 		status) _nbd_attach_words "--watch $all" ;;
 		*) _nbd_attach_words "$all" ;;
 		esac

@@ -59,6 +59,7 @@ static const struct option_entry entries[] = {
 	{"dhcp-server", 0, KIND_TEXT, "HOST", FOR_BOOT, AT(dhcp_server), "the server that DHCP told"},
 	{"dhcp-root-path", 0, KIND_TEXT, "PATH", FOR_BOOT, AT(dhcp_root_path), "the root-path that DHCP told"},
 	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force), "detach even if it is in use: users get I/O errors"},
+	{"own", 0, KIND_FLAG, NULL, FOR_DETACH, AT(own), "only if it is attached as nbd-attach or nbdtab has it; another's is left alone"},
 	{"watch", 'w', KIND_FLAG, NULL, FOR_STATUS, AT(watch), "show it anew each second"},
 	{"json", 'j', KIND_FLAG, NULL, FOR_ALL & ~FOR_BOOT, AT(json), "answer in JSON"},
 	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose), "tell on stderr what is being done"},

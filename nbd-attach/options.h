@@ -45,6 +45,7 @@ struct options {
 	bool plan, files;         /* of "boot", as the next three */
 	const char *cmdline_file; /* NULL: /proc/cmdline */
 	const char *dhcp_server, *dhcp_root_path;
+	bool own;                 /* of "detach" */
 	bool at_boot;             /* set by "boot": what another attempt may cure is tried for ever, with a line on stderr now and then */
 	uint64_t given;           /* which of them were set: see options_given() */
 };

@@ -303,3 +303,15 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 	}
 	return rc;
 }
+
+int state_read_backend(int index, char backend[BACKEND_ID_SIZE])
+{
+	bool failed = false;
+	json_object *object = read_file(index, &failed);
+
+	*backend = 0;
+	if (object)
+		string(object, "backend", backend, BACKEND_ID_SIZE);
+	json_object_put(object);
+	return *backend ? 0 : -ENOENT;
+}

@@ -13,5 +13,7 @@ void state_mark_failed(const struct attachment *attachment);
  * there is no file, -ESTALE when it is of another attachment, -EINVAL when it makes no sense. */
 int state_load(struct attachment *attachment, int index, const char *backend);
 void state_remove(int index);
+/* The backend identifier of the attachment that the file is of. -ENOENT: no such file, or one that makes no sense. */
+int state_read_backend(int index, char backend[BACKEND_ID_SIZE]);
 
 #endif

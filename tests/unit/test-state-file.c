@@ -313,6 +313,31 @@ static void the_state_of_another_attachment_is_not_taken(void **state)
 	assert_nothing_came();
 }
 
+static void write_text(const char *text)
+{
+	write_state(text, strlen(text));
+}
+
+static void the_file_says_whose_device_it_is_of(void **state)
+{
+	char backend[BACKEND_ID_SIZE] = "former";
+
+	(void)state;
+	need_root();
+	assert_int_equal(state_read_backend(device, backend), -ENOENT);
+	assert_string_equal(backend, "");
+	fill(before, 1);
+	state_save(before);
+	assert_int_equal(state_read_backend(device, backend), 0);
+	assert_string_equal(backend, BACKEND);
+	write_text("{\"backend\":\"much longer than any backend identifier can be, in truth\"}");
+	assert_int_equal(state_read_backend(device, backend), -ENOENT);
+	write_text("{}");
+	assert_int_equal(state_read_backend(device, backend), -ENOENT);
+	write_text("[]");
+	assert_int_equal(state_read_backend(device, backend), -ENOENT);
+}
+
 static void a_symbolic_link_is_not_followed(void **state)
 {
 	char elsewhere[] = "/tmp/test-state.XXXXXX";
@@ -543,6 +568,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_state_of_another_attachment_is_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_outage_is_as_old_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_device_that_has_failed_is_marked_where_nothing_can_be_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_file_says_whose_device_it_is_of, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_symbolic_link_is_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_of_somebody_else_is_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_state_that_is_cut_anywhere_is_not_taken, setup, teardown),

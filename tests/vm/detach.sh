@@ -284,11 +284,55 @@ foreign() {
     nbd-client -N '' localhost 10810 $nbd
     is_attached $nbd || fail "nbd-client did not attach"
 }
-by_hand_foreign() {
+own_leaves_foreign() {
     foreign
+    expect 0 nbd-attach detach $nbd --own
+    says "nbd0 is left alone"
+    is_attached $nbd || fail "detached all the same"
+    mkdir -p /etc
+    printf 'nbd0 localhost disk port=10810\n' >/etc/nbdtab
+    expect 0 nbd-attach detach $nbd --own
+    rm /etc/nbdtab
+    says "nbd0 is left alone"
+    is_attached $nbd || fail "detached all the same"
     expect 0 nbd-attach detach $nbd
     says "another program had attached it"
     assert_not_attached $nbd
+    expect 0 nbd-attach detach $nbd --own
+    says "not attached"
+}
+own_detaches_ours() {
+    attached 16
+    expect 0 nbd-attach detach $nbd --own
+    assert_not_attached $nbd
+    # Without the supervisor's file, nbdtab has it.
+    attached 16
+    kill -KILL "$(supervisor_of $nbd)"
+    rm /run/nbd-attach/nbd0.state
+    expect 0 nbd-attach detach $nbd --own
+    says "left alone"
+    is_attached $nbd || fail "detached all the same"
+    printf 'nbd0 localhost default export=,port=10809,tls,cacertfile=%s\n' "$certs/ca-cert.pem" >/etc/nbdtab
+    expect 0 nbd-attach detach $nbd --own
+    rm /etc/nbdtab
+    assert_not_attached $nbd
+}
+# Taken away and attached by another while nobody looked: what our supervisor left says another name.
+own_leaves_successor() {
+    need nbd-client
+    attached 16
+    local pid
+    pid=$(supervisor_of $nbd)
+    kill -KILL "$pid"
+    nbd-client -d $nbd
+    wait_until 10 eval "! is_attached $nbd" || fail "still attached"
+    foreign
+    [[ -e /run/nbd-attach/nbd0.state ]] || fail "there is no state file: this tests nothing"
+    expect 0 nbd-attach detach $nbd --own
+    says "somebody else's now"
+    is_attached $nbd || fail "detached all the same"
+    dd if=$nbd of=/dev/null bs=64k count=1 iflag=direct
+    detach $nbd
 }
 attached_again() {
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 64M
@@ -344,7 +388,9 @@ run_test "refused in time when the server hangs and the supervisor was killed" s
 run_test "refused in time when the server hangs and the supervisor does, too" server_hangs_supervisor_stopped
 run_test "refused in time when written data waits for a server that hangs" dirty_server_hangs
 run_test "the supervisor's own read is waited for, and named" own_probe
-run_test "another program's device is detached when it is named" by_hand_foreign
+run_test "--own leaves another program's device alone" own_leaves_foreign
+run_test "--own detaches ours, by the supervisor's file or nbdtab" own_detaches_ours
+run_test "--own leaves a device alone that another program took" own_leaves_successor
 run_test "an ext4 is whole after detach and attach" attached_again
 run_test "ten times attach and detach leave nothing" many_times
 finish
