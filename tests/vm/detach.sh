@@ -334,6 +334,23 @@ own_leaves_successor() {
     dd if=$nbd of=/dev/null bs=64k count=1 iflag=direct
     detach $nbd
 }
+# The supervisor was not looking when its device went and another program's came; then it is told to end.
+supervisor_leaves_foreign() {
+    need nbd-client
+    attached 16
+    local pid
+    pid=$(supervisor_of $nbd)
+    kill -STOP "$pid"
+    nbd-client -d $nbd
+    wait_until 10 eval "! is_attached $nbd" || fail "still attached"
+    foreign
+    kill -TERM "$pid"
+    kill -CONT "$pid"
+    wait_until 20 eval "! is_alive $pid" || fail "the supervisor does not end"
+    is_attached $nbd || fail "it took another program's device along"
+    dd if=$nbd of=/dev/null bs=64k count=1 iflag=direct
+    detach $nbd
+}
 attached_again() {
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 64M
     local sum i
@@ -391,6 +408,7 @@ run_test "the supervisor's own read is waited for, and named" own_probe
 run_test "--own leaves another program's device alone" own_leaves_foreign
 run_test "--own detaches ours, by the supervisor's file or nbdtab" own_detaches_ours
 run_test "--own leaves a device alone that another program took" own_leaves_successor
+run_test "a supervisor that is told to end leaves a device alone that another program took" supervisor_leaves_foreign
 run_test "an ext4 is whole after detach and attach" attached_again
 run_test "ten times attach and detach leave nothing" many_times
 finish
