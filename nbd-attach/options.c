@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LONG_SECONDS_MAX (10UL * 365 * 86400)
 /* A negotiation is some dozens of records: a limit below that would be reached before the first byte of data. */
@@ -103,8 +104,8 @@ static int store_number(const struct option_entry *entry, void *field, const cha
 		*(unsigned *)field = (unsigned)number;
 		return 0;
 	case KIND_BYTES:
-		if (!parse_number(value, 4096, &number) || number < 512 || (number & (number - 1)))
-			return bad_value(entry, value, "the kernel takes 512, 1024, 2048 or 4096 bytes", err);
+		if (!parse_number(value, (unsigned long)sysconf(_SC_PAGESIZE), &number) || number < 512 || (number & (number - 1)))
+			return bad_value(entry, value, "the kernel takes powers of two from 512 bytes to a page, which mostly is 4096", err);
 		*(uint32_t *)field = (uint32_t)number;
 		return 0;
 	case KIND_LONG_SECONDS:

@@ -9,12 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static int read_once(int fd, uint32_t block_size_bytes)
+int probe_read(int fd, uint32_t block_size_bytes)
 {
 	_cleanup_free_ void *block = NULL;
 	ssize_t n;
 
-	if (posix_memalign(&block, 4096, 4096))
+	/* O_DIRECT wants the block's own alignment at most; a page is what any device is content with. */
+	if (posix_memalign(&block, (size_t)sysconf(_SC_PAGESIZE), block_size_bytes))
 		return -ENOMEM;
 	n = pread(fd, block, block_size_bytes, 0);
 	return n == (ssize_t)block_size_bytes ? 0 : n < 0 ? -errno : -EIO;
@@ -26,14 +27,14 @@ static int read_on_every_cpu(int fd, uint32_t block_size_bytes)
 	int rc = 0;
 
 	if (sched_getaffinity(0, sizeof(all), &all) < 0)
-		return read_once(fd, block_size_bytes);
+		return probe_read(fd, block_size_bytes);
 	for (int cpu = 0; rc == 0 && cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &all))
 			continue;
 		CPU_ZERO(&one);
 		CPU_SET(cpu, &one);
 		sched_setaffinity(0, sizeof(one), &one);
-		rc = read_once(fd, block_size_bytes);
+		rc = probe_read(fd, block_size_bytes);
 	}
 	return rc;
 }
@@ -50,7 +51,7 @@ static int probe_device(const void *argument, struct error *err)
 	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	return probe->every_cpu ? read_on_every_cpu(fd, probe->block_size_bytes) : read_once(fd, probe->block_size_bytes);
+	return probe->every_cpu ? read_on_every_cpu(fd, probe->block_size_bytes) : probe_read(fd, probe->block_size_bytes);
 }
 
 int probe_start(struct task *task, const struct probe *probe, struct error *err)

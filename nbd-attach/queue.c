@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define SENSIBLE_MAX_KIB 1280U /* the block layer's own default */
 #define MIN_REQUESTS 4 /* the block layer's BLKDEV_MIN_RQ */
@@ -50,11 +51,13 @@ int queue_limit_requests(int index, uint32_t max_bytes, int timeout_ms, struct e
 {
 	uint64_t max_kib = max_bytes / 1024, value = max_kib < SENSIBLE_MAX_KIB ? max_kib : SENSIBLE_MAX_KIB;
 	struct setting setting = {index, "queue/max_sectors_kb", value, 1, value};
+	long page_bytes = sysconf(_SC_PAGESIZE);
 
-	if (max_kib >= 4)
+	/* The block layer lets no queue have less (queue_max_sectors_store). */
+	if (max_bytes >= page_bytes)
 		return set(&setting, timeout_ms, err);
 	error_set(err, ERROR_SERVER, EINVAL, "the server takes at most %u bytes at once, less than a page", max_bytes);
-	return error_hint(err, -EINVAL, "raise the server's maximum block size to at least 4096");
+	return error_hint(err, -EINVAL, "raise the server's maximum block size to at least %ld", page_bytes);
 }
 
 static struct setting io_timeout(int index, int io_timeout_ms)

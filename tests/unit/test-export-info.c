@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <unistd.h>
 #include "export-info.h"
 
 static struct error err;
@@ -23,6 +24,37 @@ static void says(const char *sentence)
 {
 	if (!strstr(err.text, sentence))
 		fail_msg("'%s' lacks '%s'", err.text, sentence);
+}
+
+/* The machine's pages are as large as a test wants them. Our definition comes before the C library's for the whole program. */
+static long page_bytes = 4096;
+
+long __sysconf(int name); /* glibc's own name for it */
+
+long sysconf(int name)
+{
+	return name == _SC_PAGESIZE ? page_bytes : __sysconf(name);
+}
+
+static void larger_pages_allow_larger_blocks(void **state)
+{
+	struct export_info info = offer(1 << 20, 16384, 16384, 1U << 25);
+	uint32_t size;
+
+	(void)state;
+	assert_int_equal(export_info_choose_block_size(&info, 0, &size, &err), -EINVAL);
+	says("above what the kernel's nbd driver can do (4096, a page)");
+	page_bytes = 16384;
+	assert_int_equal(export_info_choose_block_size(&info, 0, &size, &err), 0);
+	assert_int_equal(size, 16384);
+	assert_int_equal(export_info_check_attachable(&info, size, &err), 0);
+	info = offer(1 << 20, 65536, 65536, 1U << 25);
+	assert_int_equal(export_info_choose_block_size(&info, 0, &size, &err), -EINVAL);
+	says("(16384, a page)");
+	page_bytes = 65536;
+	assert_int_equal(export_info_choose_block_size(&info, 0, &size, &err), 0);
+	assert_int_equal(size, 65536);
+	page_bytes = 4096;
 }
 
 static void test_block_size_chosen(void **state)
@@ -182,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_block_size_chosen),
+		cmocka_unit_test(larger_pages_allow_larger_blocks),
 		cmocka_unit_test(test_block_size_refused),
 		cmocka_unit_test(test_attachable),
 		cmocka_unit_test(test_not_attachable),
