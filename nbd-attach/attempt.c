@@ -4,14 +4,17 @@
 #include "cleanup.h"
 #include "ktls.h"
 #include "negotiator.h"
+#include "reaper.h"
 #include "text.h"
 #include "transport.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,14 +23,61 @@
 #define GRACE_MS 300
 /* After its last word the child only wipes its keys and ends. */
 #define LAST_WORD_MS 500
+/* Whoever was killed is gone in much less, or hangs in the kernel. */
+#define KILL_MS 10
+/* One that says more than this in a step is not let keep us; and no negotiation has so many stages. */
+#define MESSAGES_AT_ONCE 32
+#define STAGES_MAX 64
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* With no room for descriptors, so that none comes to us: what is in the channel's queue keeps its own until it is taken from there. */
+static ssize_t peek(int channel, void *buf, size_t size, bool *has_descriptors)
+{
+	struct iovec iov = {buf, size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n = recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+
+	*has_descriptors = n >= 0 && msg.msg_flags & MSG_CTRUNC;
+	return n;
+}
+
+/* What is left in its queue is closed with it, descriptors too, and that might block. To whom credentials are to be passed, they come
+ * with each message, also with one of no bytes; with the end of all come none. */
+static void close_channel(int *channel)
+{
+	int on = 1;
+	bool has_credentials = true;
+	char byte;
+
+	if (*channel < 0)
+		return;
+	shutdown(*channel, SHUT_RD); /* nothing can be added from here on */
+	setsockopt(*channel, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	if (peek(*channel, &byte, 1, &has_credentials) <= 0 && !has_credentials)
+		close(*channel);
+	else
+		reaper_close(*channel);
+	*channel = -1;
+}
 
 int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct error *err)
 {
 	int pair[2];
 
+	if (reaper_is_full()) {
+		error_set(err, ERROR_OTHER, EAGAIN, "too many processes of former attempts hang in the kernel, and cannot be killed");
+		return error_retry(err, -EAGAIN);
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, ERROR_OTHER, errno, "socketpair: %s", strerror(errno));
-	*attempt = (struct attempt){.job = *job, .poll_fd = pair[0], .deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
+	*attempt = (struct attempt){.job = *job, .pidfd = -1, .poll_fd = pair[0], .deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
+	attempt->result.fd = -1;
 	text_copy(attempt->stage, sizeof(attempt->stage), "starting");
 	fflush(NULL);
 	attempt->pid = fork();
@@ -37,48 +87,86 @@ int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct
 	}
 	close(pair[1]);
 	if (attempt->pid < 0) {
-		close(pair[0]);
+		close_fd(&attempt->poll_fd);
 		return error_set(err, ERROR_OTHER, errno, "fork: %s", strerror(errno));
+	}
+	attempt->pidfd = (int)syscall(SYS_pidfd_open, attempt->pid, 0U);
+	if (attempt->pidfd < 0) {
+		error_set(err, ERROR_OTHER, errno, "pidfd_open: %s", strerror(errno));
+		attempt_cancel(attempt);
+		return -EIO;
 	}
 	return 0;
 }
 
-static int reap(struct attempt *attempt)
+/* It is not waited for: a child that hangs in the kernel is reaped when it does no longer. */
+static void kill_child(struct attempt *attempt)
 {
-	int status = 0;
+	struct pollfd pfd = {.fd = attempt->state == ATTEMPT_TALKING ? attempt->pidfd : attempt->poll_fd, .events = POLLIN};
 
-	if (attempt->pid > 0)
-		while (waitpid(attempt->pid, &status, 0) < 0 && errno == EINTR)
-			;
-	if (attempt->poll_fd >= 0)
-		close(attempt->poll_fd);
+	if (attempt->pid <= 0)
+		return;
+	kill(attempt->pid, SIGKILL);
+	if (pfd.fd >= 0)
+		poll(&pfd, 1, KILL_MS);
+	reaper_add(attempt->pid);
 	attempt->pid = 0;
-	attempt->poll_fd = -1;
-	return status;
 }
 
 void attempt_cancel(struct attempt *attempt)
 {
-	if (attempt->pid > 0)
-		kill(attempt->pid, SIGKILL);
-	reap(attempt);
+	kill_child(attempt);
+	if (attempt->state == ATTEMPT_TALKING)
+		close_channel(&attempt->poll_fd);
+	close_fd(&attempt->poll_fd);
+	close_fd(&attempt->pidfd);
+	reaper_close(attempt->result.fd);
+	attempt->result.fd = -1;
 }
 
-/* The child has said its last word: how it ends still counts, since a crash in its last step is a crash. */
-static int finish(struct attempt *attempt, int rc, struct error *err)
+/* It has said its last word, which RC is, or hung up. How it ends still counts, since a crash in its last step is a crash. */
+static void await_end(struct attempt *attempt, bool has_spoken, int rc)
 {
-	struct pollfd pfd = {.fd = attempt->poll_fd, .events = POLLIN};
-	int status;
+	close_channel(&attempt->poll_fd);
+	attempt->state = has_spoken ? ATTEMPT_HAS_SPOKEN : ATTEMPT_HAS_HUNG_UP;
+	attempt->rc = rc;
+	attempt->poll_fd = attempt->pidfd;
+	attempt->pidfd = -1;
+	attempt->deadline_ms = monotonic_now_ms() + LAST_WORD_MS;
+}
 
-	if (attempt->pid <= 0 || poll(&pfd, 1, LAST_WORD_MS) <= 0) {
-		attempt_cancel(attempt);
-		return rc;
+static int died(const struct attempt *attempt, int status, struct error *err)
+{
+	const char *when = attempt->state == ATTEMPT_HAS_SPOKEN ? "after its work" : "while ";
+
+	return error_set(err, ERROR_OTHER, EIO, "the negotiator died by signal %d (%s) %s%s: this is a bug, or an attack", WTERMSIG(status),
+		strsignal(WTERMSIG(status)), when, attempt->state == ATTEMPT_HAS_SPOKEN ? "" : attempt->stage);
+}
+
+static int step_end(struct attempt *attempt, struct attempt_result *result, struct error *err)
+{
+	int status = 0, rc = attempt->rc;
+	pid_t ended = attempt->pid > 0 ? waitpid(attempt->pid, &status, WNOHANG) : attempt->pid;
+
+	if (ended == 0 && attempt->pid > 0 && monotonic_now_ms() < attempt->deadline_ms)
+		return 1;
+	if (ended == 0)
+		kill_child(attempt);
+	if (WIFSIGNALED(status)) {
+		rc = died(attempt, status, err);
+	} else if (attempt->state == ATTEMPT_HAS_HUNG_UP && ended == 0) {
+		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator hung up and did not end while %s: it was killed", attempt->stage);
+	} else if (attempt->state == ATTEMPT_HAS_HUNG_UP) {
+		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator ended without a word (status %d) while %s", WEXITSTATUS(status), attempt->stage);
+	} else if (rc == 0) {
+		*result = attempt->result;
+		attempt->result.fd = -1;
+	} else if (err) {
+		*err = attempt->err;
 	}
-	status = reap(attempt);
-	if (!WIFSIGNALED(status))
-		return rc;
-	return error_set(err, ERROR_OTHER, EIO, "the negotiator died by signal %d (%s) after its work: this is a bug, or an attack", WTERMSIG(status),
-		strsignal(WTERMSIG(status)));
+	attempt->pid = 0;
+	attempt_cancel(attempt);
+	return rc;
 }
 
 /* Text from a child that may have been taken over: terminated and printable, whatever it sent. */
@@ -111,13 +199,22 @@ static void check_export(struct export_info *info)
 	CHECK_TEXT(info->description);
 }
 
+static int socket_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
+}
+
+/* A connection as we ourselves make them, and of no other kind: we and the driver have to close it, too. */
 static int check_socket(int fd, const struct attempt_job *job)
 {
-	int type = 0;
-	socklen_t len = sizeof(type);
+	int domain = fd < 0 ? -1 : socket_option(fd, SO_DOMAIN);
+	bool is_unix = domain == AF_UNIX, is_tcp = (domain == AF_INET || domain == AF_INET6) && socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
 	uint64_t transmitted, received;
 
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM)
+	if (fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM || (*job->target->socket_path ? !is_unix : !is_tcp))
 		return -EPROTO;
 	/* The negotiator's word that kernel TLS is armed is not taken for it. */
 	if (job->tls && !job->skip_ktls && ktls_record_numbers(fd, &transmitted, &received) < 0)
@@ -157,43 +254,47 @@ static int take_error(const struct error *from, struct error *err)
 	return -EIO;
 }
 
-/* Descriptors in MSG: the first one is returned, any other closed. */
-static int take_fd(struct msghdr *msg)
+/* The one descriptor of the result that is next in the queue, with no linger; -EPROTO: there are more. Those come not to us. */
+static int take_fd(int channel, int *fd)
 {
-	int fd = -1, each;
-
-	for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = 0; at + CMSG_LEN(sizeof(int)) <= cmsg->cmsg_len; at += sizeof(int)) {
-			memcpy(&each, CMSG_DATA(cmsg) + at, sizeof(int));
-			if (fd < 0)
-				fd = each;
-			else
-				close(each);
-		}
-	}
-	return fd;
-}
-
-/* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. */
-static int receive_once(struct attempt *attempt, struct attempt_message *message, int *fd)
-{
-	struct iovec iov = {message, sizeof(*message)};
+	static const struct linger none = {0};
 	union {
-		char bytes[CMSG_SPACE(4 * sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
-	ssize_t n = recvmsg(attempt->poll_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	char byte;
+	struct iovec iov = {&byte, 1};
+	/* In CMSG_SPACE() there would be room for two. */
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_LEN(sizeof(int))};
+	struct cmsghdr *cmsg;
 
-	*fd = -1;
+	if (recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
+		return -EPROTO;
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
+	if (*fd >= 0)
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* or close() would wait until all is sent */
+	return *fd < 0 || msg.msg_flags & MSG_CTRUNC ? -EPROTO : 0;
+}
+
+/* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. A descriptor is taken from a result alone, and
+ * only one: all others stay in the queue, whose end is close_channel()'s. */
+static int receive_once(struct attempt *attempt, struct attempt_message *message, int *fd)
+{
+	bool has_descriptors;
+	ssize_t n = peek(attempt->poll_fd, message, sizeof(*message), &has_descriptors);
+	char byte;
+
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -EPIPE;
 	if (n == 0)
 		return -EPIPE;
-	*fd = take_fd(&msg);
-	return n == sizeof(*message) && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? 1 : -EPROTO;
+	if (n != sizeof(*message))
+		return -EPROTO;
+	if (has_descriptors && (message->type != ATTEMPT_MESSAGE_RESULT || attempt->job.kind != ATTEMPT_ATTACH || take_fd(attempt->poll_fd, fd)))
+		return -EPROTO;
+	return recv(attempt->poll_fd, &byte, 1, MSG_DONTWAIT) < 0 ? -EPIPE : 1;
 }
 
 /* When a last message and the end come together, just as the kernel has seen that there is no message, it says that it is the end
@@ -205,16 +306,6 @@ static int receive(struct attempt *attempt, struct attempt_message *message, int
 	return got == -EPIPE ? receive_once(attempt, message, fd) : got;
 }
 
-static int died(struct attempt *attempt, struct error *err)
-{
-	int status = reap(attempt);
-
-	if (WIFSIGNALED(status))
-		return error_set(err, ERROR_OTHER, EIO, "the negotiator died by signal %d (%s) while %s: this is a bug, or an attack", WTERMSIG(status),
-			strsignal(WTERMSIG(status)), attempt->stage);
-	return error_set(err, ERROR_OTHER, EIO, "the negotiator ended without a word (status %d) while %s", WEXITSTATUS(status), attempt->stage);
-}
-
 static int out_of_time(struct attempt *attempt, struct error *err)
 {
 	attempt_cancel(attempt);
@@ -222,70 +313,80 @@ static int out_of_time(struct attempt *attempt, struct error *err)
 	return error_retry(err, -ETIMEDOUT);
 }
 
-/* 1: go on; else the attempt's outcome. */
-static int take_message(struct attempt *attempt, struct attempt_message *message, int *fd, struct attempt_result *result, struct error *err)
+static int take_stage(struct attempt *attempt, struct attempt_message *message)
+{
+	if (attempt->stage_count++ == STAGES_MAX)
+		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator goes on without end: it is stopped");
+	CHECK_TEXT(message->stage);
+	memcpy(attempt->stage, message->stage, sizeof(attempt->stage));
+	if (attempt->job.verbose)
+		fprintf(stderr, "nbd-attach: %s\n", attempt->stage);
+	return 1;
+}
+
+/* 1: go on; else it was the last one. */
+static int take_message(struct attempt *attempt, struct attempt_message *message, int *fd)
 {
 	int rc;
 
 	switch (message->type) {
 	case ATTEMPT_MESSAGE_STAGE:
-		CHECK_TEXT(message->stage);
-		memcpy(attempt->stage, message->stage, sizeof(attempt->stage));
-		if (attempt->job.verbose)
-			fprintf(stderr, "nbd-attach: %s\n", attempt->stage);
-		return 1;
+		return take_stage(attempt, message);
 	case ATTEMPT_MESSAGE_EXPORT:
 		check_export(&message->export);
 		if (attempt->job.on_export)
 			attempt->job.on_export(&message->export, attempt->job.on_export_data);
 		return 1;
 	case ATTEMPT_MESSAGE_RESULT:
-		result->fd = -1;
-		rc = take_result(&attempt->job, &message->result, *fd, result, err);
-		if (rc == 0 && result->fd >= 0)
+		rc = take_result(&attempt->job, &message->result, *fd, &attempt->result, &attempt->err);
+		if (rc == 0 && attempt->result.fd >= 0)
 			*fd = -1;
-		break;
+		return rc;
 	case ATTEMPT_MESSAGE_ERROR:
-		rc = take_error(&message->error, err);
-		break;
+		return take_error(&message->error, &attempt->err);
 	default:
-		rc = error_set(err, ERROR_OTHER, EPROTO, "the negotiator sent a message of unknown type %u", message->type);
+		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of unknown type %u", message->type);
 	}
-	rc = finish(attempt, rc, err);
-	if (rc && result->fd >= 0 && message->type == ATTEMPT_MESSAGE_RESULT) {
-		close(result->fd);
-		result->fd = -1;
+}
+
+static int step_talk(struct attempt *attempt, struct attempt_message *message)
+{
+	int rc = 1;
+
+	for (int i = 0; rc == 1 && i < MESSAGES_AT_ONCE; i++) {
+		int fd = -1, got = receive(attempt, message, &fd);
+
+		if (got == 0)
+			break;
+		if (got == -EPIPE) {
+			await_end(attempt, false, 0);
+			return 0;
+		}
+		rc = got < 0 ? error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of the wrong size, or more than was asked for") :
+			take_message(attempt, message, &fd);
+		reaper_close(fd);
 	}
+	if (rc != 1)
+		await_end(attempt, true, rc);
+	if (rc == -EPROTO)
+		attempt->deadline_ms = 0; /* nothing is expected any more of one who lies */
 	return rc;
 }
 
 int attempt_step(struct attempt *attempt, struct attempt_result *result, struct error *err)
 {
 	_cleanup_free_ struct attempt_message *message = malloc(sizeof(*message));
-	int rc = 1;
 
+	reaper_collect();
 	if (!message) {
 		attempt_cancel(attempt);
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	}
-	while (rc == 1) {
-		_cleanup_fd_ int fd = -1;
-		int got;
-
-		if (monotonic_now_ms() >= attempt->deadline_ms)
-			return out_of_time(attempt, err);
-		got = receive(attempt, message, &fd);
-		if (got == 0)
-			return 1;
-		if (got == -EPIPE)
-			return died(attempt, err);
-		if (got < 0) {
-			attempt_cancel(attempt);
-			return error_set(err, ERROR_OTHER, EPROTO, "the negotiator sent a message of the wrong size");
-		}
-		rc = take_message(attempt, message, &fd, result, err);
-	}
-	return rc;
+	if (attempt->state == ATTEMPT_TALKING && monotonic_now_ms() >= attempt->deadline_ms)
+		return out_of_time(attempt, err);
+	if (attempt->state == ATTEMPT_TALKING && step_talk(attempt, message) == 1)
+		return 1;
+	return step_end(attempt, result, err);
 }
 
 int attempt_run(const struct attempt_job *job, struct attempt_result *result, struct error *err)

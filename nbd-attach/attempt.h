@@ -44,19 +44,25 @@ struct attempt_result {
 	int fd;                  /* ATTEMPT_ATTACH: the socket, owned by the caller; else -1 */
 };
 
-/* A running attempt. Wait for poll_fd to be readable or for the deadline, then call attempt_step(). */
+/* A running attempt. Wait for poll_fd to be readable or for deadline_ms, then call attempt_step(): each step may change both. */
 struct attempt {
 	struct attempt_job job;
 	pid_t pid;
-	int poll_fd;
+	int pidfd;               /* until poll_fd is the same */
+	int poll_fd;             /* the channel, and then the child itself, of which only its end is awaited */
 	int64_t deadline_ms;
 	char stage[64];
+	unsigned stage_count;
+	enum { ATTEMPT_TALKING, ATTEMPT_HAS_SPOKEN, ATTEMPT_HAS_HUNG_UP } state;
+	int rc;                  /* its last word, for when it has ended: */
+	struct error err;
+	struct attempt_result result;
 };
 
 int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct error *err);
-/* 1: not finished; 0: RESULT is there; -errno: failed, ERR says why. After 0 or -errno the child is reaped. */
+/* Never blocks. 1: not finished; 0: RESULT is there; -errno: failed, ERR says why. After 0 or -errno the child has ended or was killed. */
 int attempt_step(struct attempt *attempt, struct attempt_result *result, struct error *err);
-/* Kill and reap. */
+/* Kill, without waiting for what cannot die now. */
 void attempt_cancel(struct attempt *attempt);
 /* start, wait, step: for a caller with nothing else to wait for. */
 int attempt_run(const struct attempt_job *job, struct attempt_result *result, struct error *err);

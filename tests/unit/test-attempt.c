@@ -7,16 +7,20 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "negotiator.h"
+#include "reaper.h"
 #include "sandbox.h"
 #include "transport.h"
 
@@ -244,6 +248,7 @@ static int setup_fake(void **state)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	fake->attempt.poll_fd = pair[0];
+	fake->attempt.pidfd = fake->attempt.result.fd = -1;
 	fake->attempt.deadline_ms = monotonic_now_ms() + 5000;
 	fake->attempt.job.kind = ATTEMPT_INFO;
 	fake->attempt.job.target = &fake->target;
@@ -384,6 +389,234 @@ static void a_socket_said_to_have_ktls_is_looked_at(void **state)
 	close(fd);
 }
 
+/* And now one that is a process, too. For so long it does what it can to keep its parent; no step of that one may take but a small part. */
+#define HANG_MS 10000
+#define STEP_MAX_MS 1000
+
+static void say(int channel, uint32_t type, const int *fds, size_t fd_count)
+{
+	static struct attempt_message message;
+	struct iovec iov = {&message, sizeof(message)};
+	char control[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8))) = {0};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	message.type = type;
+	if (fd_count) {
+		struct cmsghdr *cmsg = (struct cmsghdr *)control;
+
+		msg.msg_control = control;
+		msg.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(fd_count * sizeof(int))};
+		memcpy(CMSG_DATA(cmsg), fds, fd_count * sizeof(int));
+	}
+	if (sendmsg(channel, &msg, MSG_NOSIGNAL) < 0)
+		_exit(0);
+}
+
+static int listener; /* outlives the negotiator, as a server does */
+
+/* A connection whose close() waits for its peer, who does not read. */
+static int lingering(void)
+{
+	struct linger linger = {1, HANG_MS / 1000};
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	static const char data[65536];
+
+	if (getsockname(listener, (struct sockaddr *)&address, &len) || connect(fd, (struct sockaddr *)&address, len))
+		_exit(1);
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	return fd;
+}
+
+/* The last one to have them is then whoever takes them from the channel, or closes it. */
+static void say_lingering(int channel, uint32_t type, size_t count)
+{
+	int fds[2] = {lingering(), lingering()};
+
+	say(channel, type, fds, count);
+	close(fds[0]);
+	if (count > 1)
+		close(fds[1]);
+}
+
+static void says_its_last_word(int channel) { say(channel, ATTEMPT_MESSAGE_RESULT, NULL, 0); }
+static void says_an_error(int channel) { say(channel, ATTEMPT_MESSAGE_ERROR, NULL, 0); }
+static void closes(int channel) { close(channel); }
+static void half_closes(int channel) { shutdown(channel, SHUT_WR); }
+static void closes_for_reading(int channel) { shutdown(channel, SHUT_RD); }
+static void says_nothing_at_length(int channel) { send(channel, "", 0, 0); }
+static void stops(int channel) { (void)channel; raise(SIGSTOP); }
+static void lingers_in_a_stage(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_STAGE, 1); }
+static void lingers_in_an_error(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_ERROR, 1); }
+static void lingers_in_the_result(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_RESULT, 1); }
+static void gives_two(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_RESULT, 2); }
+
+static void lingers_behind_its_last_word(int channel)
+{
+	say(channel, ATTEMPT_MESSAGE_ERROR, NULL, 0);
+	say_lingering(channel, ATTEMPT_MESSAGE_STAGE, 2);
+}
+
+static void lingers_behind_nothing(int channel)
+{
+	int fd = lingering();
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
+	struct msghdr msg = {.msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *cmsg = (struct cmsghdr *)control;
+
+	*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	says_an_error(channel);
+	send(channel, "", 0, 0);
+	sendmsg(channel, &msg, 0);
+	close(fd);
+	close(channel);
+}
+
+static void floods(int channel)
+{
+	for (;;)
+		say(channel, ATTEMPT_MESSAGE_STAGE, NULL, 0);
+}
+
+static void floods_with_exports(int channel)
+{
+	for (;;)
+		say(channel, ATTEMPT_MESSAGE_EXPORT, NULL, 0);
+}
+
+static const struct hostile {
+	const char *name;
+	void (*act)(int channel);
+	enum attempt_kind kind;
+	const char *sentence; /* NULL: it is believed */
+} hostiles[] = {
+	{"says its last word and lives on", says_its_last_word, ATTEMPT_INFO, NULL},
+	{"says an error and lives on", says_an_error, ATTEMPT_INFO, ""},
+	{"closes its channel and lives on", closes, ATTEMPT_INFO, "hung up and did not end"},
+	{"half-closes its channel and lives on", half_closes, ATTEMPT_INFO, "hung up and did not end"},
+	{"closes its channel for reading", closes_for_reading, ATTEMPT_INFO, "timed out"},
+	{"sends an empty message", says_nothing_at_length, ATTEMPT_INFO, "hung up and did not end"},
+	{"stops", stops, ATTEMPT_INFO, "timed out"},
+	{"sends stages without end", floods, ATTEMPT_INFO, "without end"},
+	{"sends exports without end", floods_with_exports, ATTEMPT_INFO, "timed out"},
+	{"gives a lingering socket in a stage", lingers_in_a_stage, ATTEMPT_ATTACH, "than was asked for"},
+	{"gives a lingering socket in an error", lingers_in_an_error, ATTEMPT_ATTACH, "than was asked for"},
+	{"gives a lingering socket with a result that needs none", lingers_in_the_result, ATTEMPT_INFO, "than was asked for"},
+	{"gives a lingering socket as the result", lingers_in_the_result, ATTEMPT_ATTACH, NULL},
+	{"gives two lingering sockets as the result", gives_two, ATTEMPT_ATTACH, "than was asked for"},
+	{"leaves lingering sockets behind its last word", lingers_behind_its_last_word, ATTEMPT_ATTACH, ""},
+	{"leaves a lingering socket behind an empty message", lingers_behind_nothing, ATTEMPT_ATTACH, ""},
+};
+
+static void start_hostile(struct fake *fake, const struct hostile *hostile)
+{
+	struct target ignored;
+
+	listener = silent_server(&ignored);
+	fake->attempt.pid = fork();
+	if (fake->attempt.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		close(fake->attempt.poll_fd);
+		hostile->act(fake->end);
+		poll(NULL, 0, HANG_MS);
+		_exit(0);
+	}
+	close(fake->end);
+	fake->end = -1;
+	fake->attempt.pidfd = (int)syscall(SYS_pidfd_open, fake->attempt.pid, 0);
+	fake->attempt.job.kind = hostile->kind;
+	fake->attempt.deadline_ms = monotonic_now_ms() + 700;
+}
+
+/* As the supervisor's loop does it. Returns the longest time that it was kept. */
+static int64_t drive(struct fake *fake, int *rc)
+{
+	int64_t longest_ms = 0;
+
+	do {
+		struct pollfd pfd = {.fd = fake->attempt.poll_fd, .events = POLLIN};
+		int64_t left_ms = fake->attempt.deadline_ms - monotonic_now_ms(), began_ms;
+
+		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
+		began_ms = monotonic_now_ms();
+		*rc = attempt_step(&fake->attempt, &fake->result, &fake->err);
+		if (monotonic_now_ms() - began_ms > longest_ms)
+			longest_ms = monotonic_now_ms() - began_ms;
+	} while (*rc == 1);
+	return longest_ms;
+}
+
+static void no_negotiator_keeps_the_loop(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(hostiles) / sizeof(hostiles[0]); i++) {
+		const struct hostile *hostile = &hostiles[i];
+		int64_t began_ms = monotonic_now_ms(), longest_ms;
+		struct fake *fake;
+		int rc;
+
+		setup_fake((void **)&fake);
+		start_hostile(fake, hostile);
+		longest_ms = drive(fake, &rc);
+		if (longest_ms > STEP_MAX_MS)
+			fail_msg("one that %s keeps the loop for %lld ms", hostile->name, (long long)longest_ms);
+		if (monotonic_now_ms() - began_ms > HANG_MS / 2)
+			fail_msg("one that %s is not done with after %lld ms", hostile->name, (long long)(monotonic_now_ms() - began_ms));
+		if ((rc == 0) != !hostile->sentence || (rc && !strstr(fake->err.text, hostile->sentence)))
+			fail_msg("one that %s: %d, %s", hostile->name, rc, rc ? fake->err.text : "");
+		if (rc == 0 && hostile->kind == ATTEMPT_ATTACH) {
+			began_ms = monotonic_now_ms();
+			close(fake->result.fd);
+			assert_in_range(monotonic_now_ms() - began_ms, 0, STEP_MAX_MS);
+		}
+		teardown_fake((void **)&fake);
+		close(listener);
+	}
+}
+
+/* Their closing was left to others; those and all that were killed are reaped in the end. */
+static void no_zombie_stays(void **state)
+{
+	int64_t began_ms = monotonic_now_ms();
+
+	(void)state;
+	while (monotonic_now_ms() - began_ms < 3 * HANG_MS) {
+		siginfo_t info = {0};
+
+		reaper_collect();
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD)
+			return;
+		poll(NULL, 0, 20);
+	}
+	fail_msg("there are children left");
+}
+
+static void a_crash_after_the_last_word_is_one(void **state)
+{
+	struct fake *fake = *state;
+	static const struct hostile hostile = {.act = says_its_last_word, .kind = ATTEMPT_INFO};
+	int rc = 1;
+
+	start_hostile(fake, &hostile);
+	while (fake->attempt.state == ATTEMPT_TALKING) {
+		struct pollfd pfd = {.fd = fake->attempt.poll_fd, .events = POLLIN};
+
+		poll(&pfd, 1, 5000);
+		assert_int_equal(attempt_step(&fake->attempt, &fake->result, &fake->err), 1);
+	}
+	fake->attempt.deadline_ms += 60000;
+	kill(fake->attempt.pid, SIGABRT);
+	drive(fake, &rc);
+	assert_true(rc < 0);
+	assert_non_null(strstr(fake->err.text, "died by signal 6"));
+	close(listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +636,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_unix_socket_is_no_other_host, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_result_without_its_socket_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_socket_said_to_have_ktls_is_looked_at, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(a_crash_after_the_last_word_is_one, setup_fake, teardown_fake),
+		cmocka_unit_test(no_negotiator_keeps_the_loop),
+		cmocka_unit_test(no_zombie_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
