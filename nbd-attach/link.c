@@ -117,7 +117,12 @@ void link_shut(const struct link *link)
 
 void link_close(struct link *link)
 {
-	if (link->fd >= 0)
+	static const struct linger none = {0};
+
+	if (link->fd >= 0) {
+		/* Also one that a former supervisor left, or that the negotiator's process had its hands on. */
+		setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 		close(link->fd);
+	}
 	link->fd = -1;
 }

@@ -13,6 +13,7 @@
 #include "adopt.h"
 #include "aloof.h"
 #include "cleanup.h"
+#include "reaper.h"
 #include "report.h"
 #include "sd-notify.h"
 #include "sock-destroy.h"
@@ -232,6 +233,7 @@ static void loop(struct supervisor *self)
 		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
 			supervisor_look_at_failed(self);
 		supervisor_end_step(self);
+		reaper_collect();
 		feed_watchdog(self);
 	}
 }
@@ -377,7 +379,7 @@ static void finish(struct supervisor *self)
 	supervisor_close_retired(self, true);
 	task_abandon(&self->renewal_drain);
 	task_abandon(&self->probe);
-	task_abandon(&self->detacher);
+	task_kill(&self->detacher); /* or it might detach a successor's device */
 	link_close(&self->standby);
 	if (self->fail_peer_fd >= 0)
 		close(self->fail_peer_fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "task.h"
 #include "aloof.h"
+#include "reaper.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -43,26 +43,21 @@ static _Noreturn void task_main(int channel, task_function *function, const void
 
 int task_start(struct task *task, task_function *function, const void *argument, struct error *err)
 {
-	int fds[2], status;
-	pid_t pid;
+	int fds[2];
 
 	task->poll_fd = -1;
+	task->pid = 0;
+	if (reaper_is_full())
+		return error_set(err, ERROR_OTHER, EAGAIN, "too many processes of ours hang in the kernel already");
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return error_set(err, ERROR_OTHER, errno, "pipe: %s", strerror(errno));
 	fflush(NULL);
-	pid = fork();
-	if (pid == 0) {
-		/* Twice, so that nobody has to wait for one that hangs. */
-		pid = fork();
-		if (pid == 0)
-			task_main(fds[1], function, argument);
-		_exit(pid < 0);
-	}
+	task->pid = fork();
+	if (task->pid == 0)
+		task_main(fds[1], function, argument);
 	close(fds[1]);
-	if (pid > 0)
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-	if (pid < 0 || status != 0) {
+	if (task->pid < 0) {
+		task->pid = 0;
 		close(fds[0]);
 		return error_set(err, ERROR_OTHER, EAGAIN, "cannot start another process");
 	}
@@ -87,9 +82,19 @@ int task_step(struct task *task, struct error *err)
 
 void task_abandon(struct task *task)
 {
-	if (task->poll_fd >= 0)
-		close(task->poll_fd);
+	if (task->poll_fd < 0)
+		return;
+	close(task->poll_fd);
 	task->poll_fd = -1;
+	reaper_add(task->pid); /* nobody waits for one that hangs */
+	task->pid = 0;
+}
+
+void task_kill(struct task *task)
+{
+	if (task->poll_fd >= 0 && task->pid > 0)
+		kill(task->pid, SIGKILL);
+	task_abandon(task);
 }
 
 int task_run(task_function *function, const void *argument, int timeout_ms, struct error *err)

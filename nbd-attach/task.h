@@ -4,10 +4,12 @@
 #ifndef NBDA_TASK_H
 #define NBDA_TASK_H
 #include <stdbool.h>
+#include <sys/types.h>
 #include "error.h"
 
 struct task {
 	int poll_fd; /* readable when it is done; -1: none runs */
+	pid_t pid;
 };
 
 /* Returns 0 or -errno, and may fill ERR. It has no descriptor of ours: not even stdio, for whose end somebody may be waiting. */
@@ -18,6 +20,8 @@ int task_start(struct task *task, task_function *function, const void *argument,
 int task_step(struct task *task, struct error *err);
 /* Forget it; it ends by itself when it can. */
 void task_abandon(struct task *task);
+/* Forget it, and see to it that it does nothing more: what it does in the kernel just now is the last. */
+void task_kill(struct task *task);
 /* start and wait, for at most TIMEOUT_MS: -ETIMEDOUT then, and it is abandoned. */
 int task_run(task_function *function, const void *argument, int timeout_ms, struct error *err);
 
