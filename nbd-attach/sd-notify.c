@@ -7,13 +7,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
 #define FDS_MAX 256
 #define STATUS_MAX 1000
-#define SEND_TIMEOUT_SEC 5
+#define WAITING_MAX 160 /* for each of 64 links, and for netlink, that it is to be forgotten and that it is to be kept; and that we are ready */
 
 static socklen_t manager_address(struct sockaddr_un *address)
 {
@@ -29,10 +28,17 @@ static socklen_t manager_address(struct sockaddr_un *address)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-static int send_message(const char *message, int attached_fd, int flags)
+/* Messages that the manager has had no room for, from the oldest on. */
+static struct waiting {
+	char *message;
+	char name[SD_FD_NAME_SIZE]; /* of the descriptor that it is about; empty: none */
+	int fd;                     /* -1: none */
+} waiting[WAITING_MAX];
+static size_t waiting_count;
+
+/* A manager that hangs must not hang us: we may be what its own disk depends on. */
+static int send_now(const char *message, int attached_fd)
 {
-	/* A manager that hangs must not hang us: we may be what its own disk depends on. */
-	struct timeval timeout = {.tv_sec = SEND_TIMEOUT_SEC};
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(__alignof__(struct cmsghdr)))) = {0};
 	struct iovec iov = {(char *)message, strlen(message)};
 	struct sockaddr_un address;
@@ -44,7 +50,6 @@ static int send_message(const char *message, int attached_fd, int flags)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	if (attached_fd >= 0) {
 		struct cmsghdr *cmsg = (struct cmsghdr *)control;
 
@@ -53,7 +58,66 @@ static int send_message(const char *message, int attached_fd, int flags)
 		msg.msg_control = control;
 		msg.msg_controllen = sizeof(control);
 	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL | flags) < 0 ? -errno : 0;
+	return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static bool is_for_later(int rc)
+{
+	return rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM || rc == -ETOOMANYREFS || rc == -EMFILE || rc == -ENFILE;
+}
+
+static void drop(struct waiting *message)
+{
+	free(message->message);
+	if (message->fd >= 0)
+		close(message->fd);
+}
+
+/* What waits about NAME is out of date. */
+static void drop_waiting(const char *name)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < waiting_count; i++) {
+		if (strcmp(waiting[i].name, name) == 0)
+			drop(&waiting[i]);
+		else
+			waiting[left++] = waiting[i];
+	}
+	waiting_count = left;
+}
+
+size_t sd_notify_flush(void)
+{
+	size_t sent = 0;
+
+	while (sent < waiting_count && !is_for_later(send_now(waiting[sent].message, waiting[sent].fd)))
+		drop(&waiting[sent++]);
+	memmove(waiting, waiting + sent, (waiting_count - sent) * sizeof(*waiting));
+	waiting_count -= sent;
+	return waiting_count;
+}
+
+static int send_message(const char *message, const char *name, int attached_fd)
+{
+	struct waiting later = {.fd = -1};
+	int rc = sd_notify_flush() ? -EAGAIN : send_now(message, attached_fd); /* none overtakes another */
+
+	if (!is_for_later(rc))
+		return rc;
+	if (waiting_count == WAITING_MAX)
+		return rc;
+	/* Its owner may close it meanwhile. */
+	if (attached_fd >= 0 && (later.fd = fcntl(attached_fd, F_DUPFD_CLOEXEC, 0)) < 0)
+		return -errno;
+	snprintf(later.name, sizeof(later.name), "%s", name);
+	later.message = strdup(message);
+	if (!later.message) {
+		drop(&later);
+		return -ENOMEM;
+	}
+	waiting[waiting_count++] = later;
+	return 0;
 }
 
 /* A newline would begin another assignment. */
@@ -69,7 +133,7 @@ void sd_notify_ready(const char *status)
 	char message[STATUS_MAX + 64];
 
 	snprintf(message, sizeof(message), "READY=1\nMAINPID=%d\nSTATUS=%.*s\n", (int)getpid(), line_length(status), status);
-	send_message(message, -1, 0);
+	send_message(message, "", -1);
 }
 
 void sd_notify_status(const char *status)
@@ -77,7 +141,7 @@ void sd_notify_status(const char *status)
 	char message[STATUS_MAX + 64];
 
 	snprintf(message, sizeof(message), "STATUS=%.*s\n", line_length(status), status);
-	send_message(message, -1, MSG_DONTWAIT); /* one that is lost costs nothing, waiting might be all that there is time for */
+	send_now(message, -1); /* one that is lost costs nothing: it would be out of date */
 }
 
 static bool is_name(const char *name, size_t len)
@@ -107,7 +171,7 @@ int sd_store_fd(const char *name, int fd)
 		return -EBADF;
 	/* FDPOLL=0: or a link would be dropped when its server hangs up, while the driver still has it. */
 	snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0\n", name);
-	return send_message(message, fd, 0);
+	return send_message(message, name, fd);
 }
 
 void sd_forget_fd(const char *name)
@@ -117,7 +181,8 @@ void sd_forget_fd(const char *name)
 	if (!is_name(name, strlen(name)))
 		return;
 	snprintf(message, sizeof(message), "FDSTOREREMOVE=1\nFDNAME=%s\n", name);
-	send_message(message, -1, 0);
+	drop_waiting(name);
+	send_message(message, name, -1);
 }
 
 /* 0 for whatever is not a decimal number from 1 to MAX. */
@@ -146,7 +211,7 @@ int64_t sd_watchdog_ms(void)
 
 void sd_notify_watchdog(void)
 {
-	send_message("WATCHDOG=1\n", -1, MSG_DONTWAIT);
+	send_now("WATCHDOG=1\n", -1);
 }
 
 size_t sd_take_fds(struct sd_fd *fds, size_t max)

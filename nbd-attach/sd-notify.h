@@ -14,6 +14,12 @@ struct sd_fd {
 	int fd; /* close-on-exec */
 };
 
+/* Nothing here blocks. A manager that does not read is told later of READY and of descriptors, in their order, by sd_notify_flush(), which
+ * is to be called again and again while it returns more than 0: so many messages wait. Until it knows of a descriptor, a process that
+ * follows us would not have it. What waits when we end is lost; but then the manager forgets all that it keeps for us. */
+#define SD_RETRY_MS 100
+size_t sd_notify_flush(void);
+
 /* STATUS is one line. */
 void sd_notify_ready(const char *status);
 void sd_notify_status(const char *status);

@@ -78,6 +78,8 @@ struct supervisor {
 	int64_t watchdog_ms, watchdog_at_ms;   /* how often a service manager wants to hear of us, 0: it does not, and when next */
 	bool taken;                            /* the device is somebody else's now */
 	bool iostats_told, silence_told[CONNECTIONS_MAX];
+	int64_t manager_waits_since_ms;        /* a service manager does not read what it is told; -1: it does */
+	bool manager_waits_told;
 	bool done;
 };
 

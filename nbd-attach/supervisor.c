@@ -39,6 +39,7 @@
 #define RECHECK_MS 500
 #define STANDBY_MS 60000
 #define RENEW_PAUSE_MS 10000
+#define MANAGER_PATIENCE_MS 5000
 #define UDEV_PATIENCE_MS 10000 /* a busy machine at boot; on a quiet one it takes some tens of ms */
 
 int64_t supervisor_now_ms(void)
@@ -141,6 +142,8 @@ static int poll_timeout_ms(const struct supervisor *self)
 		fsm_earlier(&deadline_ms, self->detacher_until_ms);
 	if (self->fsm.phase == FSM_FAILED)
 		fsm_earlier(&deadline_ms, self->fail_again_at_ms);
+	if (self->manager_waits_since_ms >= 0)
+		fsm_earlier(&deadline_ms, supervisor_now_ms() + SD_RETRY_MS);
 	if (deadline_ms < 0)
 		return -1;
 	left_ms = deadline_ms - supervisor_now_ms();
@@ -204,6 +207,25 @@ static void feed_watchdog(struct supervisor *self)
 	self->watchdog_at_ms = supervisor_now_ms() + self->watchdog_ms;
 }
 
+/* Until it knows of our descriptors, a successor will find our links unwatched, as after a start by hand: that is worth a line. */
+static void tell_manager(struct supervisor *self)
+{
+	int64_t now_ms = supervisor_now_ms();
+
+	if (!sd_notify_flush()) {
+		if (self->manager_waits_told)
+			supervisor_log(LOG_NOTICE, "/dev/nbd%d: the service manager reads again what it is told", self->attachment->index);
+		self->manager_waits_since_ms = -1;
+		self->manager_waits_told = false;
+	} else if (self->manager_waits_since_ms < 0) {
+		self->manager_waits_since_ms = now_ms;
+	} else if (!self->manager_waits_told && now_ms - self->manager_waits_since_ms >= MANAGER_PATIENCE_MS) {
+		self->manager_waits_told = true;
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: the service manager does not read what it is told: until it does, it does not keep the newest "
+			"connections for the next supervisor", self->attachment->index);
+	}
+}
+
 static void loop(struct supervisor *self)
 {
 	struct pollfd fds[SLOT_COUNT];
@@ -235,6 +257,7 @@ static void loop(struct supervisor *self)
 		supervisor_end_step(self);
 		reaper_collect();
 		feed_watchdog(self);
+		tell_manager(self);
 	}
 }
 
@@ -242,7 +265,7 @@ static void loop(struct supervisor *self)
 
 static void init(struct supervisor *self, struct attachment *attachment)
 {
-	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1};
+	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1, .manager_waits_since_ms = -1};
 	self->renewal_drain.poll_fd = -1;
 	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = self->fail_peer_fd = -1;
 	self->watchdog_ms = sd_watchdog_ms();

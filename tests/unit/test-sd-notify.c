@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "sd-notify.h"
 
@@ -313,6 +314,83 @@ static void a_manager_that_hangs_is_not_waited_for(void **state)
 	}
 }
 
+/* Until the manager's queue is full. */
+static int fill_queue(void)
+{
+	int count = 0;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	while (sendto(fd, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&address, sizeof(address)) >= 0)
+		count++;
+	close(fd);
+	return count;
+}
+
+/* Each of these would have waited for five seconds once. */
+static void a_manager_that_does_not_read_is_told_later(void **state)
+{
+	int count = fill_queue(), fds[2], got, fd;
+	struct timespec began, ended;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	sd_notify_ready("attached");
+	assert_int_equal(sd_store_fd("netlink", fds[0]), 0);
+	assert_int_equal(sd_store_fd("link-0", fds[0]), 0);
+	sd_forget_fd("link-0");
+	assert_int_equal(sd_store_fd("link-0", fds[1]), 0);
+	sd_notify_status("lost");
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	assert_in_range(ended.tv_sec - began.tv_sec, 0, 3);
+	assert_int_equal(sd_notify_flush(), 4); /* what was forgotten need not be stored first */
+	/* They are kept although we close them. */
+	got = dup(fds[1]);
+	close(fds[0]);
+	close(fds[1]);
+	for (int i = 0; i < count; i++)
+		receive(&fd);
+	assert_int_equal(sd_notify_flush(), 0);
+	assert_non_null(strstr(receive(&fd), "READY=1\n"));
+	assert_non_null(strstr(receive(&fd), "FDSTORE=1\nFDNAME=netlink\n"));
+	close(fd);
+	assert_non_null(strstr(receive(&fd), "FDSTOREREMOVE=1\nFDNAME=link-0\n"));
+	assert_non_null(strstr(receive(&fd), "FDSTORE=1\nFDNAME=link-0\n"));
+	assert_true(is_same_file(fd, got));
+	close(fd);
+	close(got);
+	assert_string_equal(receive(&fd), "");
+}
+
+static void there_is_room_for_all_links(void **state)
+{
+	char name[SD_FD_NAME_SIZE];
+	int fd, count = 0;
+
+	(void)state;
+	fill_queue();
+	sd_notify_ready("attached");
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < 64; i++) {
+			snprintf(name, sizeof(name), "link-%d", i);
+			sd_forget_fd(name);
+			assert_int_equal(sd_store_fd(name, 0), 0);
+		}
+	assert_int_equal(sd_notify_flush(), 129);
+	do {
+		for (const char *message = receive(&fd); *message; message = receive(&fd)) {
+			count += strncmp(message, "FDSTORE=1", 9) == 0;
+			if (fd >= 0)
+				close(fd);
+		}
+	} while (sd_notify_flush());
+	while (*receive(&fd))
+		count += fd >= 0 && close(fd) == 0;
+	assert_int_equal(count, 64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +402,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_a_manager_nothing_is_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_watchdog_is_fed_twice_as_often_as_is_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_manager_that_hangs_is_not_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_manager_that_does_not_read_is_told_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(there_is_room_for_all_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(stored_descriptors_are_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_used_is_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_counts_and_others_descriptors_are_left_alone, setup, teardown),
