@@ -8,8 +8,10 @@
 #include "kernel-log.h"
 #include "probe.h"
 #include "receiver.h"
+#include "supervisor.h"
 #include "supervisor-fsm.h"
 #include "supervisor-look.h"
+#include "udev-wait.h"
 
 enum resize_state {
 	RESIZE_NONE,
@@ -80,6 +82,12 @@ struct supervisor {
 	bool iostats_told, silence_told[CONNECTIONS_MAX];
 	int64_t manager_waits_since_ms;        /* a service manager does not read what it is told; -1: it does */
 	bool manager_waits_told;
+	struct supervisor_report *report;      /* what to tell whoever started us; NULL: told */
+	supervisor_report_function *deliver;
+	void *deliver_data;
+	struct udev_wait udev;                 /* before that, it is to note the device, for some time */
+	int64_t udev_until_ms;
+	int rc;                                /* of supervisor_run() */
 	bool done;
 };
 

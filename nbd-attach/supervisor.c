@@ -78,6 +78,91 @@ static void on_client(struct supervisor *self, size_t at)
 		self->resize.client = -1;
 }
 
+/* --- who asked for the device */
+
+static void leave_nothing(const struct attachment *attachment)
+{
+	char name[SD_FD_NAME_SIZE];
+
+	state_remove(attachment->index);
+	if (!sd_store_available())
+		return;
+	sd_forget_fd("netlink");
+	for (size_t i = 0; i < attachment->link_count; i++) {
+		snprintf(name, sizeof(name), "link-%zu", i);
+		sd_forget_fd(name);
+	}
+}
+
+/* The device is configured: from here on a failure takes it down again, unless it was there before us. */
+static void give_up(struct supervisor *self)
+{
+	struct attachment *attachment = self->attachment;
+	struct error ignored;
+
+	if (!attachment->configured || attachment->adopted)
+		return;
+	nbd_genl_disconnect_own(&attachment->genl, attachment->index, attachment->backend, &ignored);
+	leave_nothing(attachment);
+}
+
+static void build_report(struct supervisor *self)
+{
+	struct supervisor_report *report = self->report;
+	json_object *status = supervisor_status(self);
+
+	attachment_describe(self->attachment, report->line, sizeof(report->line));
+	snprintf(report->json, sizeof(report->json), "%s",
+		json_object_to_json_string_ext(status, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(status);
+}
+
+/* Tell whoever started us how it went. */
+static void deliver(struct supervisor *self)
+{
+	struct supervisor_report *report = self->report;
+
+	if (!report->rc) {
+		build_report(self);
+		/* Before the front end is told, since it ends as soon as it is. */
+		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+	}
+	self->rc = report->rc ? (int)report->error.kind : 0;
+	/* Whoever asked may be gone: a device that nobody knows of is of no use. */
+	if (!self->deliver(report, self->deliver_data) && !self->rc)
+		self->rc = ERROR_OTHER;
+	if (self->attachment->options.root)
+		aloof_leave_terminal();
+	if (self->rc) {
+		if (!self->done) /* or it is not ours any more */
+			give_up(self);
+		self->done = true;
+	} else {
+		sd_notify_ready(report->line);
+		supervisor_log(LOG_NOTICE, "%s", report->line);
+	}
+	free(report);
+	self->report = NULL;
+}
+
+/* It is told as soon as udev has noted the device, or its time is over; or we are told to end, or are at an end. The device has been
+ * supervised all the while: whoever looks at it for udev may be the first to wait for its server. */
+static void deliver_if_due(struct supervisor *self, bool told_to_end)
+{
+	bool noted;
+
+	if (!self->report)
+		return;
+	noted = udev_has_noted(&self->udev);
+	if (self->done)
+		self->report->rc = error_set(&self->report->error, ERROR_OTHER, ENODEV, "/dev/nbd%d was detached before it was ready", self->attachment->index);
+	else if (!noted && !told_to_end && supervisor_now_ms() < self->udev_until_ms)
+		return;
+	else if (!noted && !told_to_end)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s", self->attachment->index, UDEV_PATIENCE_MS / 1000);
+	deliver(self);
+}
+
 /* --- the loop */
 
 enum slot {
@@ -142,6 +227,8 @@ static int poll_timeout_ms(const struct supervisor *self)
 		fsm_earlier(&deadline_ms, self->detacher_until_ms);
 	if (self->fsm.phase == FSM_FAILED)
 		fsm_earlier(&deadline_ms, self->fail_again_at_ms);
+	if (self->report)
+		fsm_earlier(&deadline_ms, supervisor_now_ms() + UDEV_LOOK_AGAIN_MS);
 	if (self->manager_waits_since_ms >= 0)
 		fsm_earlier(&deadline_ms, supervisor_now_ms() + SD_RETRY_MS);
 	if (deadline_ms < 0)
@@ -247,6 +334,8 @@ static void loop(struct supervisor *self)
 				on_client(self, i);
 		if (fds[SLOT_CONTROL].revents)
 			control_accept(&self->control);
+		if (fds[SLOT_SIGNAL].revents)
+			deliver_if_due(self, true);
 		if (fds[SLOT_SIGNAL].revents && !self->done)
 			supervisor_end_on_signal(self);
 		if (supervisor_now_ms() >= self->look_at_ms)
@@ -256,6 +345,7 @@ static void loop(struct supervisor *self)
 			supervisor_look_at_failed(self);
 		supervisor_end_step(self);
 		reaper_collect();
+		deliver_if_due(self, false);
 		feed_watchdog(self);
 		tell_manager(self);
 	}
@@ -368,30 +458,6 @@ static int begin(struct supervisor *self, int index, struct error *err)
 	return rc ? rc : enter(self, err);
 }
 
-/* The device is configured: from here on a failure takes it down again, unless it was there before us. */
-static void give_up(struct supervisor *self)
-{
-	struct attachment *attachment = self->attachment;
-	struct error ignored;
-
-	if (attachment->configured && !attachment->adopted)
-		nbd_genl_disconnect_own(&attachment->genl, attachment->index, attachment->backend, &ignored);
-}
-
-static void leave_nothing(const struct attachment *attachment)
-{
-	char name[SD_FD_NAME_SIZE];
-
-	state_remove(attachment->index);
-	if (!sd_store_available())
-		return;
-	sd_forget_fd("netlink");
-	for (size_t i = 0; i < attachment->link_count; i++) {
-		snprintf(name, sizeof(name), "link-%zu", i);
-		sd_forget_fd(name);
-	}
-}
-
 static void finish(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
@@ -413,6 +479,7 @@ static void finish(struct supervisor *self)
 		close(self->signal_fd);
 	if (self->fsm.phase == FSM_ENDED)
 		leave_nothing(attachment);
+	free(self->report);
 	attachment_close(attachment);
 }
 
@@ -433,22 +500,13 @@ static void keep_for_a_successor(const struct supervisor *self)
 
 /* From here on the device counts as ready. With an adopted one mostly nothing is new, and to look at it now would only hang udev if its server
  * is away. */
-static void tell_udev(const struct attachment *attachment)
+static void tell_udev(struct supervisor *self)
 {
-	if (attachment->adopted && udev_knows(attachment->index, attachment->backend))
-		return;
-	if (!udev_announce(attachment->index, UDEV_PATIENCE_MS))
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s", attachment->index, UDEV_PATIENCE_MS / 1000);
-}
+	const struct attachment *attachment = self->attachment;
 
-static void build_report(struct supervisor *self, struct supervisor_report *report)
-{
-	json_object *status = supervisor_status(self);
-
-	attachment_describe(self->attachment, report->line, sizeof(report->line));
-	snprintf(report->json, sizeof(report->json), "%s",
-		json_object_to_json_string_ext(status, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(status);
+	if (!attachment->adopted || !udev_knows(attachment->index, attachment->backend))
+		udev_announce(&self->udev, attachment->index);
+	self->udev_until_ms = supervisor_now_ms() + UDEV_PATIENCE_MS;
 }
 
 /* Before anybody is told that the device is ready: from then on a disk may depend on us. */
@@ -465,36 +523,28 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 {
 	_cleanup_free_ struct supervisor *self = calloc(1, sizeof(*self));
 	struct supervisor_report *message = calloc(1, sizeof(*message));
-	int rc;
 
-	if (!self || !message)
+	if (!self || !message) {
+		free(message);
 		return ERROR_OTHER;
+	}
 	init(self, attachment);
 	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go away */
+	self->report = message;
+	self->deliver = report;
+	self->deliver_data = data;
 	supervisor_log_open(foreground, attachment->options.root);
 	message->rc = begin(self, index, &message->error);
 	if (!message->rc && attachment->options.root)
 		message->rc = keep_aloof(self, &message->error);
-	if (!message->rc) {
-		state_save(attachment);
-		tell_udev(attachment);
-		build_report(self, message);
-		/* Before the front end is told, since it ends as soon as it is. */
-		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
-	}
-	rc = message->rc ? (int)message->error.kind : 0;
-	/* Whoever asked may be gone: a device that nobody knows of is of no use. */
-	if (!report(message, data) && !rc)
-		rc = ERROR_OTHER;
-	if (attachment->options.root)
-		aloof_leave_terminal();
-	if (rc) {
-		give_up(self);
+	if (message->rc) {
+		deliver(self);
 	} else {
-		sd_notify_ready(message->line);
-		supervisor_log(LOG_NOTICE, "%s", message->line);
-		free(message);
-		message = NULL;
+		state_save(attachment);
+		tell_udev(self);
+		deliver_if_due(self, false);
+	}
+	if (!self->done) {
 		keep_for_a_successor(self);
 		supervisor_event(self, FSM_EV_TICK, 0);
 		loop(self);
@@ -504,7 +554,6 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 		else if (self->fsm.phase == FSM_ENDED)
 			supervisor_log(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);
 	}
-	free(message);
 	finish(self);
-	return rc;
+	return self->rc;
 }

@@ -3,17 +3,11 @@
 #include "cleanup.h"
 #include "sysfs.h"
 #include "text.h"
-#include "transport.h"
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-#define MINORS_MAX 256 /* the driver's max_part goes no further */
-#define LOOK_AGAIN_MS 10
 
 static char root[PATH_MAX / 2];
 
@@ -84,26 +78,26 @@ static bool is_noted(int index, int partition, const struct timespec *since)
 		!has_line(record, "E:SYSTEMD_READY=0");
 }
 
-bool udev_announce(int index, int timeout_ms)
+void udev_announce(struct udev_wait *wait, int index)
 {
-	int64_t deadline_ms = monotonic_now_ms() + timeout_ms;
-	bool told[MINORS_MAX] = {false};
-	struct timespec since;
 	char attribute[64];
 
+	*wait = (struct udev_wait){.index = index};
 	if (!is_running())
-		return true;
-	clock_gettime(CLOCK_REALTIME_COARSE, &since); /* what files are stamped with */
-	for (int partition = 0; partition < MINORS_MAX; partition++) {
+		return;
+	clock_gettime(CLOCK_REALTIME_COARSE, &wait->since); /* what files are stamped with */
+	for (int partition = 0; partition < UDEV_MINORS_MAX; partition++) {
 		attribute_of(index, partition, "uevent", attribute, sizeof(attribute));
-		told[partition] = sysfs_write(index, attribute, "change") == 0;
+		wait->awaited[partition] = sysfs_write(index, attribute, "change") == 0;
 	}
-	for (int partition = 0; partition < MINORS_MAX; partition++) {
-		while (told[partition] && !is_noted(index, partition, &since)) {
-			if (monotonic_now_ms() >= deadline_ms)
-				return false;
-			poll(NULL, 0, LOOK_AGAIN_MS);
-		}
+}
+
+bool udev_has_noted(struct udev_wait *wait)
+{
+	for (int partition = 0; partition < UDEV_MINORS_MAX; partition++) {
+		if (wait->awaited[partition] && !is_noted(wait->index, partition, &wait->since))
+			return false;
+		wait->awaited[partition] = false;
 	}
 	return true;
 }
