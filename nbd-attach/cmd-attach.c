@@ -91,6 +91,8 @@ static int fork_supervisor(struct attachment *attachment, int index)
 		error_set(&err, ERROR_OTHER, errno, "cannot start the supervisor: %s", strerror(errno));
 		return report_error(&err);
 	}
+	/* With room for all of it: a front end that is stopped (Ctrl-Z) must not keep the supervisor, whose device is in use by then. */
+	fcntl(fds[1], F_SETPIPE_SZ, 2 * (int)sizeof(struct supervisor_report));
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* until it is ready: Ctrl-C ends both */
 		close(fds[0]);

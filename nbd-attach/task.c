@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #define TASK_CHANNEL 3 /* in a task: the pipe to whoever waits for it */
@@ -28,7 +27,6 @@ static _Noreturn void task_main(int channel, task_function *function, const void
 	sigset_t none;
 
 	aloof_enter_child();
-	closelog(); /* it would not notice that its descriptor is another now */
 	/* The supervisor's sockets are not ours to keep open for as long as we hang. */
 	for (int fd = 0; fd <= 2; fd++)
 		dup2(null, fd);

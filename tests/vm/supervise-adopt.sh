@@ -116,6 +116,28 @@ handed_on() {
     cat "$state/manager.out"
     grep -q '^forgot link-0' "$state/manager.out" || fail "the store was not cleared"
 }
+# A udev that takes no note of it: the device is supervised while that is waited for.
+udev_hangs() {
+    make_disk
+    serve_nbdkit
+    mkdir -p /run/udev
+    : >/run/udev/control
+    start attach nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    within 20 is_state $nbd alive || fail "it is not supervised"
+    kill_server
+    becomes $nbd reconnecting 5
+    is_alive $attach_pid || fail "it was only supervised once udev was no longer waited for"
+    serve_nbdkit
+    becomes $nbd alive 10
+    within 20 eval "! is_alive $attach_pid" || fail "whoever asked is not told that it is ready"
+    detach $nbd
+    # Whoever asked goes away meanwhile.
+    start attach nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    within 20 is_state $nbd alive || fail "it is not supervised"
+    kill -KILL $attach_pid
+    within 20 eval "! is_attached $nbd" || fail "a device that nobody knows of stays"
+    rm /run/udev/control
+}
 # TLS that is asked for since is TLS from then on: what was attached in clear does not go on so.
 # nbdkit 1.32 now and then aborts when a connection in clear breaks (its assertion in raw_send_socket); that is not what is looked at.
 with_a_server() { # COMMAND...
@@ -219,6 +241,7 @@ run_test "a service manager hands the sockets on to the next supervisor" handed_
 run_test "adopted with TLS asked for since: what was in clear is replaced" tls_since
 run_test "the same by hand" tls_since_by_hand
 run_test "TLS asked for since, and the kernel has none: not adopted, nothing changed" tls_since_without_tls
+run_test "a device is supervised while udev takes note of it" udev_hangs
 run_test "a service manager's watchdog is fed" watchdog
 run_test "a device without supervisor is detached" unwatched_is_detached
 finish
