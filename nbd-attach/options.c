@@ -105,7 +105,7 @@ static int store_number(const struct option_entry *entry, void *field, const cha
 		return 0;
 	case KIND_BYTES:
 		if (!parse_number(value, (unsigned long)sysconf(_SC_PAGESIZE), &number) || number < 512 || (number & (number - 1)))
-			return bad_value(entry, value, "the kernel takes powers of two from 512 bytes to a page, which mostly is 4096", err);
+			return bad_value(entry, value, "the kernel takes 512, 1024, 2048 or 4096 bytes, and more only where its pages are larger", err);
 		*(uint32_t *)field = (uint32_t)number;
 		return 0;
 	case KIND_LONG_SECONDS:
