@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAX_BYTES (128 << 10)
+#define LOOK_TRIES 2000 /* a ms each, and a look takes some us */
 #define ANSWER_PATIENCE_MS 5000 /* a supervisor never blocks, but a busy machine may make it wait for its turn */
 
 static struct sockaddr_un control_address(int index)
@@ -34,24 +35,45 @@ static int open_lock(int index, int flags)
 
 void control_init(struct control *control)
 {
-	control->fd = control->lock_fd = -1;
+	control->fd = control->lock_fd = control->index = -1;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		control->clients[i] = -1;
 }
 
-static int lock(struct control *control, int index, struct error *err)
+enum lock_outcome { LOCK_TAKEN, LOCK_HELD, LOCK_AGAIN };
+
+/* A supervisor's lock excludes all others, a look's (control_exists()) only those: whoever can share it has met a look alone, or the end of one
+ * that removes its file. */
+static enum lock_outcome try_lock(int fd)
 {
 	struct stat st;
 
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fstat(fd, &st) == 0 && st.st_nlink > 0 ? LOCK_TAKEN : LOCK_AGAIN;
+	return flock(fd, LOCK_SH | LOCK_NB) == 0 ? LOCK_AGAIN : LOCK_HELD;
+}
+
+static int lock(struct control *control, int index, struct error *err)
+{
 	if (mkdir(CONTROL_DIRECTORY, 0755) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_OTHER, errno, "cannot make " CONTROL_DIRECTORY ": %s", strerror(errno));
-	control->lock_fd = open_lock(index, O_RDWR | O_CREAT);
-	if (control->lock_fd < 0)
-		return error_set(err, ERROR_OTHER, errno, "cannot open " CONTROL_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
-	if (flock(control->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(control->lock_fd, &st) == 0 && st.st_nlink > 0) /* none that somebody has just removed */
-		return 0;
-	/* It is the other one's: control_close() must not remove it. */
-	close(steal_fd(&control->lock_fd));
+	for (int left = LOOK_TRIES; left > 0; left--) {
+		_cleanup_fd_ int fd = open_lock(index, O_RDWR | O_CREAT);
+		enum lock_outcome outcome;
+
+		if (fd < 0)
+			return error_set(err, ERROR_OTHER, errno, "cannot open " CONTROL_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
+		outcome = try_lock(fd);
+		if (outcome == LOCK_TAKEN) {
+			control->lock_fd = steal_fd(&fd);
+			control->index = index;
+			return 0;
+		}
+		if (outcome == LOCK_HELD)
+			break;
+		close(steal_fd(&fd)); /* what we share would hold up others for as long as we wait */
+		poll(NULL, 0, 1);
+	}
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d has a supervisor already", index);
 	return error_hint(err, -EBUSY, "see to what it is attached: nbd-attach status");
 }
@@ -108,9 +130,9 @@ static void close_client(struct control *control, size_t at)
 	control->clients[at] = -1;
 }
 
-void control_close(struct control *control, int index)
+void control_close(struct control *control)
 {
-	struct sockaddr_un address = control_address(index);
+	struct sockaddr_un address = control_address(control->index);
 	char path[64];
 
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
@@ -120,11 +142,11 @@ void control_close(struct control *control, int index)
 		close(control->fd);
 	}
 	if (control->lock_fd >= 0) {
-		snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", index);
+		snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", control->index);
 		unlink(path);
 		close(control->lock_fd);
 	}
-	control->fd = control->lock_fd = -1;
+	control->fd = control->lock_fd = control->index = -1;
 }
 
 void control_forget(int index)
@@ -132,13 +154,14 @@ void control_forget(int index)
 	struct control theirs;
 
 	control_init(&theirs);
+	theirs.index = index;
 	theirs.lock_fd = open_lock(index, O_RDWR);
 	if (theirs.lock_fd >= 0 && flock(theirs.lock_fd, LOCK_EX | LOCK_NB) < 0)
 		close(steal_fd(&theirs.lock_fd));
 	if (theirs.lock_fd < 0)
 		return;
 	unlink(control_address(index).sun_path);
-	control_close(&theirs, index);
+	control_close(&theirs);
 }
 
 void control_accept(struct control *control)
@@ -186,7 +209,7 @@ bool control_exists(int index)
 {
 	_cleanup_fd_ int fd = open_lock(index, O_RDWR);
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 json_object *control_command(int index, const char *word, int timeout_ms)

@@ -14,18 +14,19 @@
 
 struct control {
 	int fd, lock_fd;
+	int index; /* whose lock it holds; -1: none */
 	int clients[CONTROL_CLIENTS_MAX]; /* -1: free */
 };
 
-/* The supervisor's side. Nothing here blocks. */
+/* The supervisor's side. Nothing here blocks; control_open() may wait some ms for somebody who looks. */
 void control_init(struct control *control);
 /* Be the one supervisor of INDEX and listen: -EBUSY (ERROR_BUSY) when another one is. */
 int control_open(struct control *control, int index, struct error *err);
 /* A process that ends by SIGTERM, SIGINT or SIGHUP before it handles them takes its files along: a lock without an owner would make udev's
- * rules take another client's disk for one that is not ready. Once, for the control of INDEX. */
+ * rules take a disk for one that is not ready. For the control of INDEX, the last one that it is called for. */
 void control_close_on_signals(int index);
 /* No longer; descriptors are closed and the files removed. */
-void control_close(struct control *control, int index);
+void control_close(struct control *control);
 /* The files of a supervisor that was killed, INDEX being detached without it; those of one that lives stay. */
 void control_forget(int index);
 /* Accept whoever waits; too many are turned away. */

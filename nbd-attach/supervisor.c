@@ -474,7 +474,7 @@ static void finish(struct supervisor *self)
 		close(self->fail_peer_fd);
 	nbd_genl_close(&self->listener);
 	kernel_log_close(&self->log);
-	control_close(&self->control, attachment->index);
+	control_close(&self->control);
 	if (self->signal_fd >= 0)
 		close(self->signal_fd);
 	if (self->fsm.phase == FSM_ENDED)

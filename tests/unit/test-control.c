@@ -10,12 +10,16 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "control.h"
 
@@ -44,7 +48,7 @@ static int setup_open(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	control_close(&control, device);
+	control_close(&control);
 	return 0;
 }
 
@@ -131,13 +135,13 @@ static void a_device_has_one_supervisor(void **state)
 	assert_int_equal(control_open(&second, device, &err), -EBUSY);
 	assert_int_equal(err.kind, ERROR_BUSY);
 	assert_true(second.fd < 0);
-	control_close(&second, device);
+	control_close(&second);
 	/* The one that was refused took nothing away from the other. */
 	assert_true(has_file("lock"));
 	assert_true(has_file("sock"));
 	assert_true(control_exists(device));
 	assert_int_equal(control_open(&second, device, &err), -EBUSY);
-	control_close(&second, device);
+	control_close(&second);
 }
 
 static void a_refused_supervisor_leaves_other_devices_alone_too(void **state)
@@ -151,10 +155,11 @@ static void a_refused_supervisor_leaves_other_devices_alone_too(void **state)
 	assert_int_equal(control_open(&second, device, &err), -EBUSY);
 	device--;
 	assert_int_equal(control_open(&other, device, &err), 0);
-	control_close(&second, device); /* for a device that it never had */
+	control_close(&second); /* it never had one */
 	assert_true(has_file("lock"));
 	assert_true(control_exists(device));
-	control_close(&other, device++);
+	control_close(&other);
+	device++;
 }
 
 static void nobody_is_there_before_and_after(void **state)
@@ -165,7 +170,7 @@ static void nobody_is_there_before_and_after(void **state)
 	assert_null(control_ask(device));
 	assert_int_equal(control_open(&control, device, &err), 0);
 	assert_true(control_exists(device));
-	control_close(&control, device);
+	control_close(&control);
 	assert_false(control_exists(device));
 	assert_false(has_file("lock"));
 	assert_false(has_file("sock"));
@@ -188,6 +193,63 @@ static void a_killed_supervisor_is_followed_by_another(void **state)
 	assert_null(control_ask(device));
 	assert_int_equal(control_open(&control, device, &err), 0);
 	assert_true(control_exists(device));
+}
+
+static int lock_file(int how)
+{
+	char path[64];
+	int fd;
+
+	format_path(path, "lock");
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	return fd >= 0 && flock(fd, how) == 0 ? fd : -1;
+}
+
+static void whoever_looks_does_not_refuse_a_supervisor(void **state)
+{
+	struct timespec a_moment = {.tv_nsec = 50000000};
+	char byte;
+	int fds[2];
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (lock_file(LOCK_SH) < 0 || write(fds[1], "x", 1) != 1)
+			_exit(1);
+		nanosleep(&a_moment, NULL);
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	assert_false(control_exists(device)); /* nor does a look take another for a supervisor */
+	assert_int_equal(control_open(&control, device, &err), 0);
+	assert_true(control_exists(device));
+	assert_int_equal(status_of(pid), 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_hundred_looks_refuse_none(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		for (;;)
+			control_exists(device);
+	}
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(control_open(&control, device, &err), 0);
+		control_close(&control);
+		assert_false(has_file("lock"));
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 static void nobody_but_root_may_talk_to_it(void **state)
@@ -438,7 +500,7 @@ static void clients_are_hung_up_on_at_the_end(void **state)
 	need_root();
 	fd = connect_client();
 	control_accept(&control);
-	control_close(&control, device);
+	control_close(&control);
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 	close(fd);
 }
@@ -450,6 +512,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_supervisor_leaves_other_devices_alone_too, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_there_before_and_after, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_killed_supervisor_is_followed_by_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(whoever_looks_does_not_refuse_a_supervisor, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_hundred_looks_refuse_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_but_root_may_talk_to_it, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_that_is_a_link_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_a_killed_supervisor_left_is_removed, setup_open, teardown),
