@@ -106,15 +106,16 @@ int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int versio
 	return rc;
 }
 
-void ktls_expect_no_pad(int fd)
-{
-#ifdef TLS_RX_EXPECT_NO_PAD
-	int on = 1;
-
-	setsockopt(fd, SOL_TLS, TLS_RX_EXPECT_NO_PAD, &on, sizeof(on));
-#else
-	(void)fd;
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5
 #endif
+
+int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err)
+{
+	if (payload_bytes >= KTLS_PAYLOAD_BYTES || setsockopt(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &payload_bytes, sizeof(payload_bytes)) == 0)
+		return 0;
+	error_set(err, ERROR_TLS, EOPNOTSUPP, "the server takes TLS records of at most %u bytes, and this kernel sends larger ones", payload_bytes);
+	return error_hint(err, -EOPNOTSUPP, "let the server take records of %d bytes (no record size limit), or use Linux 6.19 or later here", KTLS_PAYLOAD_BYTES);
 }
 
 static int record_number(int fd, int direction, uint64_t *number)

@@ -31,8 +31,10 @@ struct ktls_keys {
 int ktls_attach(int fd, struct error *err);
 /* Give the kernel one direction's keys. VERSION is enum tls_version. */
 int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int version, const struct ktls_keys *keys, struct error *err);
-/* Let TLS 1.3 receive decrypt straight into its destination (kernel fact 18). An older kernel that cannot is no error. */
-void ktls_expect_no_pad(int fd);
+/* What the kernel puts into a record if nobody tells it otherwise: all that TLS allows. */
+#define KTLS_PAYLOAD_BYTES 16384
+/* Send no records that hold more than PAYLOAD_BYTES: -EOPNOTSUPP (ERROR_TLS) where the kernel cannot (kernel fact 40). After ktls_arm(). */
+int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err);
 /* Numbers of the next record of each direction; -errno when the socket has no kernel TLS. */
 int ktls_record_numbers(int fd, uint64_t *transmitted, uint64_t *received);
 

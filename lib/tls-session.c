@@ -18,6 +18,7 @@ struct tls_session {
 	const char *hostname;       /* to verify, and for SNI; this and the next during the handshake only */
 	struct tls_info *info;
 	struct error verify_error;  /* why our own check refused the peer */
+	uint16_t record_size_limit; /* RFC 8449, as the server said it; 0: it did not */
 	bool refused_peer;
 	bool handshake_done;
 	bool server_proven;         /* a record of the server's came after the handshake: it took our credentials */
@@ -176,6 +177,41 @@ static int verify_callback(gnutls_session_t gnutls)
 	return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
+#define EXTENSION_RECORD_SIZE_LIMIT 28
+
+static int take_extension(void *context, unsigned type, const unsigned char *data, unsigned size)
+{
+	struct tls_session *session = context;
+
+	if (type == EXTENSION_RECORD_SIZE_LIMIT && size == sizeof(uint16_t))
+		session->record_size_limit = wire_get_u16(data);
+	return 0;
+}
+
+/* Where a server says how large the records may be that it is sent: GnuTLS keeps to that and does not tell. In TLS 1.3 it is the
+ * encrypted extensions (RFC 8446, 4.3.1), in TLS 1.2 the end of the server's hello: version, random, session, cipher, compression. */
+static int hear_extensions(gnutls_session_t gnutls, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *message)
+{
+	struct tls_session *session = gnutls_session_get_ptr(gnutls);
+	size_t skip = 0;
+
+	(void)when;
+	if (!incoming || (type != GNUTLS_HANDSHAKE_ENCRYPTED_EXTENSIONS && type != GNUTLS_HANDSHAKE_SERVER_HELLO))
+		return 0;
+	if (type == GNUTLS_HANDSHAKE_SERVER_HELLO) {
+		skip = 2 + 32;
+		if (message->size <= skip)
+			return 0;
+		skip += 1 + (size_t)message->data[skip] + 2 + 1;
+	}
+	if (message->size >= skip + 2) {
+		gnutls_datum_t extensions = {message->data + skip, message->size - (unsigned)skip};
+
+		gnutls_ext_raw_parse(session, take_extension, &extensions, 0);
+	}
+	return 0;
+}
+
 static int configure(struct tls_session *session, struct transport *transport, struct error *err)
 {
 	const struct tls_credentials *creds = session->creds;
@@ -199,6 +235,7 @@ static int configure(struct tls_session *session, struct transport *transport, s
 	gnutls_session_set_ptr(session->gnutls, session);
 	if (!creds->psk)
 		gnutls_session_set_verify_function(session->gnutls, verify_callback);
+	gnutls_handshake_set_hook_function(session->gnutls, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, hear_extensions);
 	gnutls_handshake_set_timeout(session->gnutls, GNUTLS_INDEFINITE_TIMEOUT); /* the transport's deadline rules */
 	gnutls_transport_set_int(session->gnutls, transport->fd);
 	return 0;
@@ -322,6 +359,16 @@ static int armed_by_gnutls(gnutls_session_t gnutls, struct error *err)
 	return 0;
 }
 
+uint16_t tls_session_payload_bytes(const struct tls_session *session)
+{
+	unsigned limit = session->record_size_limit;
+
+	/* In TLS 1.3 the limit counts the byte that tells the content's type. */
+	if (limit && gnutls_protocol_get_version(session->gnutls) == GNUTLS_TLS1_3)
+		limit--;
+	return limit && limit < KTLS_PAYLOAD_BYTES ? (uint16_t)limit : KTLS_PAYLOAD_BYTES;
+}
+
 int tls_session_arm_ktls(struct tls_session *session, struct transport *transport, struct error *err)
 {
 	int rc;
@@ -340,9 +387,7 @@ int tls_session_arm_ktls(struct tls_session *session, struct transport *transpor
 		if (rc)
 			return rc;
 	}
-	if (gnutls_protocol_get_version(session->gnutls) == GNUTLS_TLS1_3)
-		ktls_expect_no_pad(transport->fd);
-	return 0;
+	return ktls_limit_records(transport->fd, tls_session_payload_bytes(session), err);
 }
 
 void tls_session_free(struct tls_session *session)

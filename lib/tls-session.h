@@ -32,6 +32,8 @@ int tls_session_start(struct tls_session **session, struct transport *transport,
 /* Move the session's keys into the kernel, both directions, and wipe GnuTLS's. Refuses when GnuTLS holds an unread byte
  * (kernel fact 15). After it, the socket carries plaintext for its users and TLS on the wire. */
 int tls_session_arm_ktls(struct tls_session *session, struct transport *transport, struct error *err);
+/* How much the server takes in one record (RFC 8449): KTLS_PAYLOAD_BYTES if it did not say. */
+uint16_t tls_session_payload_bytes(const struct tls_session *session);
 void tls_session_free(struct tls_session *session);
 /* Names for GnuTLS of what this build can do ("3.7.9"), and whether it knows a post-quantum hybrid group. */
 const char *tls_library_version(void);

@@ -8,6 +8,7 @@
  * uncork, and not on receive. The count is GnuTLS's own, of this session and key: it begins anew with each key, and there is
  * nothing to keep here. */
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,23 @@ static void update_key_when_due(gnutls_session_t session)
 	fprintf(stderr, "keyupdate-shim: after %llu records: %s\n", (unsigned long long)sent, rc < 0 ? gnutls_strerror(rc) : "sent");
 }
 
+/* TLS_PADDING: so many bytes of padding in each record, where TLS 1.3 has room for them. */
+static ssize_t send_padded(gnutls_session_t session, const void *data, size_t size)
+{
+	static bool said;
+	const char *wish = getenv("TLS_PADDING");
+	size_t padding = wish ? strtoul(wish, NULL, 10) : 0;
+
+	if (!padding || gnutls_protocol_get_version(session) != GNUTLS_TLS1_3 || gnutls_record_check_corked(session) > 0)
+		return GNUTLS_E_UNIMPLEMENTED_FEATURE;
+	if (!said)
+		fprintf(stderr, "keyupdate-shim: padded by %zu bytes\n", padding);
+	said = true;
+	if (size + padding > gnutls_record_get_max_size(session) && size > padding)
+		size -= padding; /* the caller sends the rest */
+	return gnutls_record_send2(session, data, size, padding, 0);
+}
+
 ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t size)
 {
 	static ssize_t (*real)(gnutls_session_t session, const void *data, size_t size);
@@ -50,10 +68,36 @@ ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t si
 
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "gnutls_record_send");
-	rc = real(session, data, size);
+	rc = send_padded(session, data, size);
+	if (rc == GNUTLS_E_UNIMPLEMENTED_FEATURE)
+		rc = real(session, data, size);
 	if (rc >= 0 && gnutls_record_check_corked(session) == 0)
 		update_key_when_due(session);
 	return rc;
+}
+
+/* TLS_RECEIVE_BYTES: the largest record that is taken, told to the client. */
+int gnutls_handshake(gnutls_session_t session)
+{
+	static int (*real)(gnutls_session_t session);
+	const char *limit = getenv("TLS_RECEIVE_BYTES");
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "gnutls_handshake");
+	if (limit)
+		gnutls_record_set_max_recv_size(session, strtoul(limit, NULL, 10));
+	return real(session);
+}
+
+/* What is corked cannot be padded. */
+void gnutls_record_cork(gnutls_session_t session)
+{
+	static void (*real)(gnutls_session_t session);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "gnutls_record_cork");
+	if (!getenv("TLS_PADDING"))
+		real(session);
 }
 
 int gnutls_record_uncork(gnutls_session_t session, unsigned int flags)
