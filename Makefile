@@ -140,6 +140,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
 	install -D -m 0644 kmod-helpers/udev/60-nbd-attach.rules $(DESTDIR)$(udevdir)/60-nbd-attach.rules
+	install -D -m 0644 kmod-helpers/udev/99-nbd-attach-queue.rules $(DESTDIR)$(udevdir)/99-nbd-attach-queue.rules
 	install -d $(DESTDIR)$(unitdir)
 	for unit in $(units); do sed 's,/usr/sbin/nbd-attach,$(sbindir)/nbd-attach,' "systemd/$$unit" >"$(DESTDIR)$(unitdir)/$$unit" && \
 		chmod 0644 "$(DESTDIR)$(unitdir)/$$unit" || exit 1; done
@@ -162,6 +163,7 @@ uninstall: ## remove what install put there
 		$(DESTDIR)$(mandir)/man5/nbdtab.5 $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator \
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
 		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
+		$(DESTDIR)$(udevdir)/99-nbd-attach-queue.rules \
 		$(addprefix $(DESTDIR)$(unitdir)/,$(units)) \
 		$(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
 		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach scripts/local-bottom/nbd-attach)

@@ -44,7 +44,7 @@ install() {
     done < <(nbd-attach boot --files)
     inst_simple /usr/lib/nbd-attach/shutdown-limits.sh
     # For root=/dev/disk/by-id/nbd-...
-    inst_rules 60-nbd-attach.rules
+    inst_rules 60-nbd-attach.rules 99-nbd-attach-queue.rules
     [[ ! -e /etc/hosts ]] || inst_simple /etc/hosts
     if [[ ! -e $initdir/etc/nsswitch.conf ]]; then
         printf 'passwd: files\ngroup: files\nhosts: files dns\nservices: files\n' >"$initdir/etc/nsswitch.conf"
