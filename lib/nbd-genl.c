@@ -17,6 +17,10 @@
 #define KERNEL_FLAGS (NBD_TFLAG_HAS_FLAGS | NBD_TFLAG_READ_ONLY | NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA | \
 	NBD_TFLAG_ROTATIONAL | NBD_TFLAG_SEND_TRIM | NBD_TFLAG_SEND_WRITE_ZEROES | NBD_TFLAG_CAN_MULTI_CONN)
 
+#ifndef NBD_CFLAG_DESTROY_ON_DISCONNECT /* linux/nbd.h, whose other names are ours, too */
+#define NBD_CFLAG_DESTROY_ON_DISCONNECT (1U << 0)
+#endif
+
 static int libnl_failed(int rc, const char *what, struct error *err)
 {
 	return error_set(err, rc == -NLE_PERM ? ERROR_PERMISSION : ERROR_KERNEL, EIO, "%s: %s", what, nl_geterror(rc));
@@ -172,7 +176,7 @@ static int put_connect(struct nl_msg *msg, const struct nbd_genl_connect *params
 		nla_put_u64(msg, NBD_ATTR_TIMEOUT, 0) < 0 ||
 		nla_put_u64(msg, NBD_ATTR_DEAD_CONN_TIMEOUT, params->dead_conn_timeout_sec) < 0 ||
 		nla_put_u64(msg, NBD_ATTR_SERVER_FLAGS, params->server_flags & KERNEL_FLAGS) < 0 ||
-		nla_put_u64(msg, NBD_ATTR_CLIENT_FLAGS, 0) < 0 ||
+		nla_put_u64(msg, NBD_ATTR_CLIENT_FLAGS, params->remove_after ? NBD_CFLAG_DESTROY_ON_DISCONNECT : 0) < 0 ||
 		nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, params->backend_identifier) < 0)
 		return -1;
 	return put_sockets(msg, params->fds, params->fd_count);

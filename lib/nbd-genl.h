@@ -24,6 +24,7 @@ struct nbd_genl_connect {
 	const char *backend_identifier; /* has to be given again with every reconfigure (kernel fact 8) */
 	const int *fds;                 /* every connection at once (kernel fact 2); the kernel takes its own references */
 	size_t fd_count;
+	bool remove_after;              /* with the DISCONNECT the device itself goes, and comes back as new with the next CONNECT of its index */
 };
 
 /* -ENOENT (ERROR_KERNEL) when the driver is not loaded. */

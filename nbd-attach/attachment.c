@@ -8,6 +8,7 @@
 #include "probe.h"
 #include "queue.h"
 #include "report.h"
+#include "state-file.h"
 #include "sysfs.h"
 #include "transport.h"
 #include <errno.h>
@@ -17,11 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* Without NBD_INFO_BLOCK_SIZE a client must not send more than 32 MiB at once (NBD specification, "Block size constraints"). */
 #define DEFAULT_MAX_BYTES (32U << 20)
 
 /* The supervisor decides when to give up, since it can tell a device's users; the driver's own limit is for when none is there. */
+#define RENEWAL_LOOK_MS 10
+#define GOING_TRIES 500
+#define INDEX_TRIED_MAX 32767 /* the driver's largest, with room for 31 partitions each (its default) */
 #define DRIVER_EXTRA_SEC 60
 #define DRIVER_INFINITE_SEC (sizeof(long) == 8 ? 10UL * 365 * 86400 : 24UL * 86400) /* it counts in jiffies, in a long */
 #define IO_TIMEOUT_SINGLE_MS 1000
@@ -225,7 +231,45 @@ int attachment_io_timeout_ms(const struct attachment *attachment)
 	return wish_ms % 1000 ? wish_ms : wish_ms - IO_TIMEOUT_LATE_MS; /* a fraction was meant as it stands */
 }
 
-static int configure(struct attachment *attachment, int index, struct error *err)
+/* What a new device needs before anybody may use it. */
+static int set_queue(const struct attachment *attachment, int index, struct error *err)
+{
+	int timeout_ms = attachment->options.connect_timeout_ms, rc = limit_requests(attachment, index, err);
+
+	if (!rc)
+		rc = queue_set_scheduler_none(index, timeout_ms, err);
+	return rc ? rc : queue_set_iostats(index, timeout_ms, err);
+}
+
+/* A limit that nothing can set any more (kernel fact 38) goes with the device itself: configured for nothing, and removed with that. */
+static int renew_device(struct attachment *attachment, int index, struct error *err)
+{
+	int fds[2], until_ms = attachment->options.connect_timeout_ms, rc;
+	struct nbd_genl_connect params = {
+		.index = index,
+		.block_size_bytes = 512,
+		.server_flags = NBD_TFLAG_HAS_FLAGS,
+		.backend_identifier = "",
+		.fds = fds,
+		.fd_count = 1,
+		.remove_after = true,
+	};
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return error_set(err, ERROR_OTHER, errno, "socketpair: %s", strerror(errno));
+	rc = nbd_genl_connect(&attachment->genl, &params, &params.index, err);
+	if (!rc)
+		rc = nbd_genl_disconnect(&attachment->genl, index, err);
+	close(fds[0]);
+	close(fds[1]);
+	for (; !rc && sysfs_device_exists(index) && until_ms > 0; until_ms -= RENEWAL_LOOK_MS)
+		poll(NULL, 0, RENEWAL_LOOK_MS);
+	if (!rc && sysfs_device_exists(index)) /* somebody holds it open */
+		rc = queue_check_offer(index, attachment->flags, attachment->options.connect_timeout_ms, err);
+	return rc;
+}
+
+static int connect_device(struct attachment *attachment, int index, bool renewed, struct error *err)
 {
 	int fds[CONNECTIONS_MAX];
 	struct nbd_genl_connect params = {
@@ -238,26 +282,102 @@ static int configure(struct attachment *attachment, int index, struct error *err
 		.fds = fds,
 		.fd_count = attachment->link_count,
 	};
-	int rc = backend_id_format(&attachment->target, attachment->backend);
+	int rc = 0;
 
-	if (rc)
-		return error_set(err, ERROR_OTHER, -rc, "GnuTLS cannot hash");
 	for (size_t i = 0; !rc && i < attachment->link_count; i++) {
 		fds[i] = attachment->links[i].fd;
 		rc = link_prepare(&attachment->links[i], err);
 	}
-	if (rc)
-		return rc;
-	if (index >= 0 && sysfs_device_exists(index)) /* before udev's first look at the device can send a large request */
-		rc = limit_requests(attachment, index, err);
 	if (!rc)
 		rc = nbd_genl_connect(&attachment->genl, &params, &attachment->index, err);
+	/* The driver forgets an index some time after its device has gone from sysfs. */
+	for (int left = GOING_TRIES; rc == -EINVAL && renewed && left > 0; left--) {
+		poll(NULL, 0, RENEWAL_LOOK_MS);
+		rc = nbd_genl_connect(&attachment->genl, &params, &attachment->index, err);
+	}
+	return rc;
+}
+
+static int connect_single(struct attachment *attachment, int index, bool renewed, struct error *err)
+{
+	_cleanup_fd_ int all = control_lock_all();
+	int rc = attachment_check_single(attachment, index, err);
+
+	(void)all;
+	return rc ? rc : connect_device(attachment, index, renewed, err);
+}
+
+static int configure(struct attachment *attachment, int index, struct error *err)
+{
+	int timeout_ms = attachment->options.connect_timeout_ms, rc = 0;
+	bool renewed = queue_has_stale_zeroes(index, attachment->flags);
+
+	if (renewed)
+		rc = renew_device(attachment, index, err);
+	if (!rc && sysfs_device_exists(index)) /* before udev's first look at the device can send a large request */
+		rc = set_queue(attachment, index, err);
+	if (!rc)
+		rc = connect_single(attachment, index, renewed, err);
 	if (rc)
 		return rc;
 	attachment->configured = true;
 	attachment->since = time(NULL);
-	rc = queue_set_io_timeout(attachment->index, attachment_io_timeout_ms(attachment), attachment->options.connect_timeout_ms, err);
-	return rc ? rc : limit_requests(attachment, attachment->index, err);
+	rc = queue_set_io_timeout(attachment->index, attachment_io_timeout_ms(attachment), timeout_ms, err);
+	if (!rc)
+		rc = set_queue(attachment, attachment->index, err);
+	return rc ? rc : queue_check_offer(attachment->index, attachment->flags, timeout_ms, err);
+}
+
+/* For "auto": the lowest device that nobody uses, and its lock first, so that no other supervisor takes it for its own. */
+static int configure_any(struct attachment *attachment, struct control *control, struct error *err)
+{
+	for (int index = 0; index <= INDEX_TRIED_MAX; index++) {
+		int rc;
+
+		if (sysfs_device_configured(index) || queue_has_stale_zeroes(index, attachment->flags))
+			continue;
+		rc = control_open(control, index, err);
+		if (rc == -EBUSY)
+			continue;
+		if (!rc) {
+			control_close_on_signals(index);
+			state_remove(index); /* of a former attachment: udev's rules take it for this one's readiness */
+			rc = configure(attachment, index, err);
+		}
+		if (rc != -EBUSY || attachment->configured || attachment->duplicate)
+			return rc;
+		control_close(control); /* somebody was faster: the next one */
+	}
+	return error_set(err, ERROR_BUSY, EBUSY, "every nbd device is in use");
+}
+
+/* Two that write to one disk destroy it: each keeps what it has read. One who reads beside a writer sees stale data, and nothing worse. */
+int attachment_check_single(struct attachment *attachment, int index, struct error *err)
+{
+	bool writes = !(attachment->flags & NBD_TFLAG_READ_ONLY);
+	_cleanup_free_ int *indices = NULL;
+	size_t count = 0;
+
+	if (attachment->options.shared || sysfs_list_devices(&indices, &count) < 0)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t read_only = 0;
+		char backend[128];
+
+		if (indices[i] == index || !sysfs_device_configured(indices[i]) || sysfs_read(indices[i], "backend", backend, sizeof(backend)) < 0 ||
+			strcmp(backend, attachment->backend) != 0 || sysfs_read_u64(indices[i], "ro", &read_only) < 0)
+			continue;
+		if (writes && !read_only) {
+			attachment->duplicate = true;
+			error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached to the same export, for writing: two writers destroy what is on it", indices[i]);
+			return error_hint(err, -EBUSY, "use /dev/nbd%d; or attach this one with --read-only; or with --shared, if what is on it is made for several writers",
+				indices[i]);
+		}
+		if (writes || !read_only)
+			fprintf(stderr, "nbd-attach: /dev/nbd%d is attached to the same export%s: whoever reads there what changes here may see stale data\n",
+				indices[i], writes ? ", read-only" : ", for writing");
+	}
+	return 0;
 }
 
 struct probe attachment_probe(const struct attachment *attachment)
@@ -313,7 +433,7 @@ int attachment_load_modules(const struct attachment *attachment, struct error *e
 	return rc;
 }
 
-int attachment_open(struct attachment *attachment, int index, struct error *err)
+int attachment_open(struct attachment *attachment, int index, struct control *control, struct error *err)
 {
 	struct error ignored;
 	int rc = attachment_load_modules(attachment, err);
@@ -329,13 +449,16 @@ int attachment_open(struct attachment *attachment, int index, struct error *err)
 		rc = negotiate(attachment, index, err);
 	if (!rc)
 		rc = choose_geometry(attachment, err);
+	if (!rc && backend_id_format(&attachment->target, attachment->backend) < 0)
+		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
 	if (!rc)
-		rc = configure(attachment, index, err);
+		rc = index < 0 ? configure_any(attachment, control, err) : configure(attachment, index, err);
 	if (!rc)
 		rc = prove(attachment, err);
 	if (rc) {
 		if (attachment->configured)
 			nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
+		attachment->configured = false; /* it may be somebody else's any moment */
 		attachment_close(attachment);
 	}
 	return rc;

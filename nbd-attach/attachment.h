@@ -7,6 +7,7 @@
 #include <time.h>
 #include "attempt.h"
 #include "backend-id.h"
+#include "control.h"
 #include "link.h"
 #include "nbd-genl.h"
 #include "options.h"
@@ -22,6 +23,7 @@ struct attachment {
 	bool adopted;
 	int64_t outage_since_ms;  /* monotonic; no link has served since; -1: one does */
 	bool answers;             /* adopted: a read through it was answered */
+	bool duplicate;           /* another device writes to the same export */
 	bool failed;              /* the dead-timeout is over and I/O was lost: for whoever would adopt it */
 	bool export_known;        /* false after an adoption that found no record of it: the next offer counts */
 	struct export_info export;
@@ -42,8 +44,10 @@ int attachment_load_modules(const struct attachment *attachment, struct error *e
 /* Where the host of LINK was last: for when its name cannot be resolved. */
 void attachment_remember_address(struct attachment *attachment, const struct link *link);
 /* Negotiate every link, CONNECT, read once through the device, and prove that what the driver sends is encrypted. On failure the
- * device is disconnected again. INDEX -1: any free device. */
-int attachment_open(struct attachment *attachment, int index, struct error *err);
+ * device is disconnected again. INDEX -1: any free device, which CONTROL is opened for before. */
+int attachment_open(struct attachment *attachment, int index, struct control *control, struct error *err);
+/* May the device INDEX be attached beside what is attached already? -EBUSY when another one writes to the same export, as this would. */
+int attachment_check_single(struct attachment *attachment, int index, struct error *err);
 /* The driver's look at requests that wait (kernel fact 6), and how long new ones wait for a link. */
 int attachment_io_timeout_ms(const struct attachment *attachment);
 uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment);

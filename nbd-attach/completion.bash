@@ -33,7 +33,7 @@ _nbd_attach()
 	local commands="attach boot detach status resize list info doctor"
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
-	local attach="--connections --timeout --request-timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only
+	local attach="--connections --timeout --request-timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only --shared
 		--root"
 	local boot="--plan --files --cmdline --dhcp-server --dhcp-root-path"
 	local all="--json --verbose --help"

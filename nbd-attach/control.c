@@ -97,6 +97,15 @@ int control_open(struct control *control, int index, struct error *err)
 	return 0;
 }
 
+int control_lock_all(void)
+{
+	int fd = open(CONTROL_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int left = LOOK_TRIES; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && left > 0; left--)
+		poll(NULL, 0, 1);
+	return fd;
+}
+
 static char files_to_remove[2][64];
 static pid_t owner;
 

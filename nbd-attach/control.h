@@ -22,6 +22,9 @@ struct control {
 void control_init(struct control *control);
 /* Be the one supervisor of INDEX and listen: -EBUSY (ERROR_BUSY) when another one is. */
 int control_open(struct control *control, int index, struct error *err);
+/* Between looking at what all devices are attached to, and attaching one more: nobody else does that until the descriptor is closed, unless
+ * it takes that one seconds. -1: there is no such folder. */
+int control_lock_all(void);
 /* A process that ends by SIGTERM, SIGINT or SIGHUP before it handles them takes its files along: a lock without an owner would make udev's
  * rules take a disk for one that is not ready. For the control of INDEX, the last one that it is called for. */
 void control_close_on_signals(int index);

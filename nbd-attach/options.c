@@ -52,6 +52,7 @@ static const struct option_entry entries[] = {
 	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(auto_resize), "grow the device when the server comes back with a larger disk"},
 	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, AT(block_size_bytes), "logical block size (default: the server's minimum, at least 512)"},
 	{"read-only", 'r', KIND_FLAG, NULL, FOR_DEVICE, AT(read_only), "attach read-only"},
+	{"shared", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(shared), "attach it although another device here writes to the same export"},
 	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(root), "it holds the root file system or swap: need nothing from any disk"},
 	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground), "stay: be the supervisor (for systemd, Type=notify)"},
 	{"plan", 0, KIND_FLAG, NULL, FOR_BOOT, AT(plan), "attach nothing; print what would be, for a shell"},

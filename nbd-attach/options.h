@@ -28,7 +28,7 @@ enum command_mask {
 struct options {
 	const char *words[4]; /* positional arguments */
 	int word_count;
-	bool help, json, verbose, force, foreground, read_only, auto_resize, watch;
+	bool help, json, verbose, force, foreground, read_only, shared, auto_resize, watch;
 	bool root; /* the device holds the root file system or swap: nothing may be needed from a disk */
 	bool tls; /* --tls, or any --tls-* option: wishing for part of it is wishing for it */
 	struct tls_config tls_config;

@@ -128,13 +128,17 @@ static void deliver(struct supervisor *self)
 		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	}
 	self->rc = report->rc ? (int)report->error.kind : 0;
+	if (report->rc) { /* whoever is told of it finds nothing left */
+		give_up(self);
+		control_close(&self->control);
+	}
 	/* Whoever asked may be gone: a device that nobody knows of is of no use. */
 	if (!self->deliver(report, self->deliver_data) && !self->rc)
 		self->rc = ERROR_OTHER;
 	if (self->attachment->options.root)
 		aloof_leave_terminal();
 	if (self->rc) {
-		if (!self->done) /* or it is not ours any more */
+		if (!self->done && !report->rc) /* or it is not ours any more, or given up already */
 			give_up(self);
 		self->done = true;
 	} else {
@@ -451,10 +455,8 @@ static int begin(struct supervisor *self, int index, struct error *err)
 		if (!rc && self->control.fd >= 0)
 			state_remove(index); /* of a former attachment: udev's rules take it for this one's readiness */
 		if (!rc)
-			rc = attachment_open(attachment, index, err);
+			rc = attachment_open(attachment, index, &self->control, err);
 	}
-	if (!rc && self->control.fd < 0)
-		rc = control_open(&self->control, attachment->index, err);
 	return rc ? rc : enter(self, err);
 }
 

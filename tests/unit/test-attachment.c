@@ -4,10 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 #include "attachment.h"
 #include "nbd-protocol.h"
+#include "sysfs.h"
 
 static struct attachment *attachment;
 
@@ -70,12 +74,90 @@ static void only_a_larger_disk_fits_instead(void **state)
 	free(offer);
 }
 
+static char root[] = "/tmp/nbd-attach-attachment.XXXXXX";
+
+static void put(int index, const char *attribute, const char *value)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/sys/block/nbd%d", root, index);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/sys/block/nbd%d/%s", root, index, attribute);
+	if (!value) {
+		remove(path);
+		return;
+	}
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(value, file);
+	fclose(file);
+}
+
+#define OURS "0123456789abcdef0123456789abcdef"
+
+static void two_writers_are_one_too_many(void **state)
+{
+	struct error err = {0};
+
+	(void)state;
+	strcpy(attachment->backend, OURS);
+	put(0, "backend", "fedcba9876543210fedcba9876543210\n");
+	put(0, "pid", "1\n");
+	put(0, "ro", "0\n");
+	put(4, "backend", OURS "\n");
+	put(4, "ro", "0\n");
+	put(7, "ro", "0\n");
+	put(7, "pid", "1\n"); /* a client that sets none */
+	assert_int_equal(attachment_check_single(attachment, 1, &err), 0); /* the last of them is not attached */
+	put(4, "pid", "1\n");
+	assert_int_equal(attachment_check_single(attachment, 4, &err), 0);
+	assert_int_equal(attachment_check_single(attachment, 1, &err), -EBUSY);
+	assert_int_equal(err.kind, ERROR_BUSY);
+	assert_non_null(strstr(err.text, "/dev/nbd4 "));
+	assert_non_null(strstr(err.hint, "--shared"));
+	attachment->options.shared = true;
+	assert_int_equal(attachment_check_single(attachment, 1, &err), 0);
+	attachment->options.shared = false;
+	attachment->flags = NBD_TFLAG_READ_ONLY;
+	assert_int_equal(attachment_check_single(attachment, 1, &err), 0);
+	attachment->flags = 0;
+	put(4, "ro", "1\n");
+	assert_int_equal(attachment_check_single(attachment, 1, &err), 0);
+}
+
+static int make_root(void **state)
+{
+	char path[256];
+
+	(void)state;
+	if (!mkdtemp(root))
+		return -1;
+	snprintf(path, sizeof(path), "%s/sys", root);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/sys/block", root);
+	mkdir(path, 0755);
+	sysfs_set_root(root);
+	return 0;
+}
+
+static int remove_root(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	sysfs_set_root(NULL);
+	return system(command);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_driver_looks_within_whole_seconds),
 		cmocka_unit_test(the_driver_waits_longer_than_the_supervisor),
 		cmocka_unit_test(only_a_larger_disk_fits_instead),
+		cmocka_unit_test_setup_teardown(two_writers_are_one_too_many, make_root, remove_root),
 	};
 	int failed;
 
