@@ -44,6 +44,8 @@ static void update_key_when_due(gnutls_session_t session)
 	fprintf(stderr, "keyupdate-shim: after %llu records: %s\n", (unsigned long long)sent, rc < 0 ? gnutls_strerror(rc) : "sent");
 }
 
+#define RECORD_BYTES 16384
+
 /* TLS_PADDING: so many bytes of padding in each record, where TLS 1.3 has room for them. */
 static ssize_t send_padded(gnutls_session_t session, const void *data, size_t size)
 {
@@ -56,8 +58,8 @@ static ssize_t send_padded(gnutls_session_t session, const void *data, size_t si
 	if (!said)
 		fprintf(stderr, "keyupdate-shim: padded by %zu bytes\n", padding);
 	said = true;
-	if (size + padding > gnutls_record_get_max_size(session) && size > padding)
-		size -= padding; /* the caller sends the rest */
+	if (size + padding > RECORD_BYTES)
+		size = RECORD_BYTES - padding; /* the caller sends the rest; GnuTLS would make a record that is too large */
 	return gnutls_record_send2(session, data, size, padding, 0);
 }
 

@@ -101,7 +101,7 @@ read_only_server() {
 auto() {
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
     attach $nbd localhost --port 10809 "${tls[@]}"
-    said=$(nbd-attach auto localhost --port 10809 "${tls[@]}")
+    said=$(nbd-attach auto localhost --port 10809 "${tls[@]}" --shared)
     echo "$said"
     local chosen
     chosen=$(grep -oE '/dev/nbd[0-9]+' <<<"$said" | head -n 1)
