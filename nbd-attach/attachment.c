@@ -457,7 +457,7 @@ int attachment_open(struct attachment *attachment, int index, struct control *co
 		rc = prove(attachment, err);
 	if (rc) {
 		if (attachment->configured)
-			nbd_genl_disconnect(&attachment->genl, attachment->index, &ignored);
+			nbd_genl_disconnect_own(&attachment->genl, attachment->index, attachment->backend, &ignored);
 		attachment->configured = false; /* it may be somebody else's any moment */
 		attachment_close(attachment);
 	}
