@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What can be said of kernel TLS without a kernel that has it. */
 #include <setjmp.h>
 #include <stdarg.h>
