@@ -79,7 +79,8 @@ struct supervisor {
 	int fail_peer_fd, fail_count;
 	int64_t watchdog_ms, watchdog_at_ms;   /* how often a service manager wants to hear of us, 0: it does not, and when next */
 	bool taken;                            /* the device is somebody else's now */
-	bool iostats_told, silence_told[CONNECTIONS_MAX];
+	bool iostats_told, scheduler_told, silence_told[CONNECTIONS_MAX];
+	int64_t queue_check_at_ms;
 	int64_t manager_waits_since_ms;        /* a service manager does not read what it is told; -1: it does */
 	bool manager_waits_told;
 	struct supervisor_report *report;      /* what to tell whoever started us; NULL: told */

@@ -2,6 +2,7 @@
 /* What has to be looked at, since nobody says it: record numbers, silence, quiet moments, the kernel's log. When to look is
  * supervisor-look.c's to say. */
 #include "supervisor-internal.h"
+#include "queue.h"
 #include "supervisor-log.h"
 #include "sysfs.h"
 #include <errno.h>
@@ -12,6 +13,7 @@
 #define FAILED_LOOK_MS 5000
 #define FAIL_AGAIN_COUNT 10
 #define LOG_MUTED_MS 250
+#define QUEUE_CHECK_MS 1000
 
 /* Bytes, records, and what is owed. A Unix socket does not tell what it has carried. */
 static int sample_link(const struct supervisor *self, unsigned at, struct look_sample *sample)
@@ -98,15 +100,25 @@ static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 	return sample.owed;
 }
 
-/* Without them the kernel does not say what is in flight. */
-static void check_iostats(struct supervisor *self)
+/* A rule of the distribution's, or somebody by hand, may set them at any time. Put right by udev's rule, or by nobody: a change waits for what is
+ * in flight (kernel fact 24). */
+static void check_queue(struct supervisor *self)
 {
-	uint64_t on = 1;
+	int index = self->attachment->index;
+	bool iostats, scheduler_none;
 
-	if (self->iostats_told || sysfs_read_u64(self->attachment->index, "queue/iostats", &on) < 0 || on)
+	if (supervisor_now_ms() < self->queue_check_at_ms)
 		return;
-	self->iostats_told = true;
-	supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set queue/iostats to 0: that a request waits is now told by TCP alone", self->attachment->index);
+	self->queue_check_at_ms = supervisor_now_ms() + QUEUE_CHECK_MS;
+	iostats = queue_has_iostats(index);
+	scheduler_none = queue_has_scheduler_none(index);
+	if (!iostats && !self->iostats_told)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set queue/iostats to 0: that a request waits is now told by TCP alone", index);
+	if (!scheduler_none && !self->scheduler_told)
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set an I/O scheduler: requests that signals interrupt may be sent in pieces that do not "
+			"belong together; set it back: echo none > /sys/block/nbd%d/queue/scheduler", index, index);
+	self->iostats_told = !iostats;
+	self->scheduler_told = !scheduler_none;
 }
 
 void supervisor_look(struct supervisor *self)
@@ -120,7 +132,7 @@ void supervisor_look(struct supervisor *self)
 	look_begin(&self->look, in_flight);
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		owed = look_at_link(self, i, in_flight) || owed;
-	check_iostats(self);
+	check_queue(self);
 	/* Asked again at the last moment: what is sent before the link is shut waits for its timer. */
 	if (!in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
 		supervisor_event(self, FSM_EV_QUIET, 0);

@@ -430,6 +430,9 @@ static int enter(struct supervisor *self, struct error *err)
 		kernel_log_open_past(&self->log, attachment->index);
 	else
 		kernel_log_open(&self->log, attachment->index);
+	if (self->log.fd < 0)
+		supervisor_log(LOG_NOTICE, "/dev/nbd%d: the kernel's log cannot be read: error replies are not seen, and the end of a link is waited for longer",
+			attachment->index);
 	self->state = supervisor_state(self);
 	self->state_since = time(NULL);
 	if (self->fsm.outage_since_ms >= 0)
