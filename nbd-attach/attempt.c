@@ -362,8 +362,10 @@ static int step_talk(struct attempt *attempt, struct attempt_message *message)
 			await_end(attempt, false, 0);
 			return 0;
 		}
-		rc = got < 0 ? error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of the wrong size, or more than was asked for") :
-			take_message(attempt, message, &fd);
+		if (got < 0)
+			rc = error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of the wrong size, or more than was asked for");
+		else
+			rc = take_message(attempt, message, &fd);
 		reaper_close(fd);
 	}
 	if (rc != 1)

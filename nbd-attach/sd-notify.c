@@ -32,7 +32,7 @@ static socklen_t manager_address(struct sockaddr_un *address)
 static struct waiting {
 	char *message;
 	char name[SD_FD_NAME_SIZE]; /* of the descriptor that it is about; empty: none */
-	int fd;                     /* -1: none */
+	int fd; /* -1: none */
 } waiting[WAITING_MAX];
 static size_t waiting_count;
 

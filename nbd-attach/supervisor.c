@@ -312,8 +312,8 @@ static void tell_manager(struct supervisor *self)
 		self->manager_waits_since_ms = now_ms;
 	} else if (!self->manager_waits_told && now_ms - self->manager_waits_since_ms >= MANAGER_PATIENCE_MS) {
 		self->manager_waits_told = true;
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: the service manager does not read what it is told: until it does, it does not keep the newest "
-			"connections for the next supervisor", self->attachment->index);
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: the service manager does not read: until it does, it keeps nothing new for the next supervisor",
+			self->attachment->index);
 	}
 }
 
