@@ -103,7 +103,8 @@ static void give_up(struct supervisor *self)
 	if (!attachment->configured || attachment->adopted)
 		return;
 	nbd_genl_disconnect_own(&attachment->genl, attachment->index, attachment->backend, &ignored);
-	leave_nothing(attachment);
+	if (self->control.lock_fd >= 0)
+		leave_nothing(attachment);
 }
 
 static void build_report(struct supervisor *self)
