@@ -28,7 +28,12 @@ fill_run() {
 }
 forget() { rm -f /run/nbd-attach/${nbd#/dev/}.state; }
 
-fails_at_once() { ! timeout -s KILL 10 dd if=$nbd of=/dev/null bs=4k count=1 iflag=direct status=none; }
+# Not one that waits: that cannot even be killed.
+fails_at_once() {
+    start reader dd if=$nbd of=/dev/null bs=4k count=1 iflag=direct status=none
+    within 10 has_ended $reader_pid || return 1
+    ! wait $reader_pid
+}
 # has_failed OPTION...: for good, though the server is back; with a supervisor or without, and with another one
 has_failed() {
     is_alive $server_pid || serve_nbdkit

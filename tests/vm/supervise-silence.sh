@@ -31,7 +31,7 @@ assert_same_link() {
 }
 # stays_slow PID: whoever waits for it goes on to wait, for some more --timeout
 stays_slow() {
-    is_silent slow || within 10 is_silent slow || { nbd-attach status $nbd --json; fail "it is not said to be slow"; }
+    within 40 is_silent slow || { nbd-attach status $nbd --json; fail "it is not said to be slow"; }
     assert_has $nbd '.state == "alive"'
     within 5 told 'still waiting|answers a new connection' || fail "the log says nothing of it"
     sleep 5
@@ -56,7 +56,7 @@ write_that_hangs() {
     hold "$the_write"
     start writer write_block A
     wait_for_file "$state/held"
-    within 20 eval "is_silent slow || has_ended $writer_pid" || { nbd-attach status $nbd --json; fail "nothing is told of it"; }
+    within 40 eval "is_silent slow || has_ended $writer_pid" || { nbd-attach status $nbd --json; fail "nothing is told of it"; }
     if is_alive $writer_pid; then
         stays_slow $writer_pid
         answered $writer_pid
@@ -76,8 +76,8 @@ zeroes_that_take_long() {
     hold '^(zero|pwrite) '
     start zeroes blkdiscard -z -o 0 -l 4M $nbd
     wait_for_file "$state/held"
-    within 20 is_noticed || { nbd-attach status $nbd --json; fail "nothing is told of it"; }
-    within 10 eval "is_silent slow || [[ -n \$(twice) ]]" || fail "it is not said to be slow"
+    within 40 is_noticed || { nbd-attach status $nbd --json; fail "nothing is told of it"; }
+    within 40 eval "is_silent slow || [[ -n \$(twice) ]]" || fail "it is not said to be slow"
     [[ -z $(twice) ]] || fail "begun more than once: $(twice)"
     stays_slow $zeroes_pid
     answered $zeroes_pid
@@ -93,8 +93,8 @@ stopped_server() {
     port=$(client_ports $tls_port)
     kill -STOP $server_pid
     start reader dd if=$nbd of="$state/read" bs=64k count=1 skip=3 iflag=direct status=none
-    within 20 is_noticed || fail "nothing is told of it"
-    within 10 eval "is_silent suspected || ! same_link" || { nbd-attach status $nbd --json; fail "it is not suspected"; }
+    within 40 is_noticed || fail "nothing is told of it"
+    within 40 eval "is_silent suspected || ! same_link" || { nbd-attach status $nbd --json; fail "it is not suspected"; }
     sleep 5
     same_link || { kill -CONT $server_pid; fail "the link was closed"; }
     is_silent suspected || fail "it is not suspected any more: $(field $nbd '.links[0].silence')"
@@ -132,7 +132,7 @@ flush_that_hangs() {
     hold '^flush'
     start writer dd if="$state/A" of=$nbd bs=$block count=1 seek=$at conv=fsync status=none
     wait_for_file "$state/held"
-    within 20 is_noticed || { nbd-attach status $nbd --json; fail "nobody notices a server that hangs in a flush"; }
+    within 40 is_noticed || { nbd-attach status $nbd --json; fail "nobody notices a server that hangs in a flush"; }
     stays_slow $writer_pid
     answered $writer_pid
     disk_has A || fail "it is not on the disk"
@@ -144,13 +144,14 @@ read_that_is_not_counted() {
     hold "^pread $block $((block * at))"
     start reader dd if=$nbd of=/dev/null bs=$block count=1 skip=$at iflag=direct status=none
     wait_for_file "$state/held"
-    within 20 is_noticed || { nbd-attach status $nbd --json; fail "nobody notices a server that hangs while nothing is counted"; }
+    within 40 is_noticed || { nbd-attach status $nbd --json; fail "nobody notices a server that hangs while nothing is counted"; }
     stays_slow $reader_pid
     answered $reader_pid
     detach $nbd
 }
 
 status_answers() { timeout -s KILL 10 nbd-attach status $nbd --json | jq -e '.devices[0].supervisor_pid != null' >/dev/null; }
+hangs() { ! status_answers && ! status_answers && ! status_answers; }
 # The kernel holds on to a new size until the flush is done (since 6.9), and meanwhile to the lock that a new link needs.
 resize_beside_flush() {
     filled A
@@ -164,7 +165,7 @@ resize_beside_flush() {
     start writer dd if="$state/A" of=$nbd bs=$block count=1 seek=$at conv=fsync status=none
     wait_for_file "$state/held"
     start resize timeout -s KILL 60 nbd-attach resize $nbd
-    if within 6 eval "! status_answers"; then
+    if within 6 hangs; then
         # Were the server to die now, nothing could free that lock any more.
         release
         fail "the supervisor hangs in the new size, and would so for ever without its server"
@@ -182,7 +183,7 @@ resize_beside_flush() {
     detach $nbd
 }
 
-test_timeout=120
+test_timeout=180
 run_test "a write that hangs in the server is waited for: it is done once, and before what comes later" write_that_hangs
 run_test "zeroing that takes longer than --timeout is begun once" zeroes_that_take_long
 run_test "a server that stands still keeps its link, and answers by it when it goes on" stopped_server
