@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "adopt.h"
+#include "cleanup.h"
 #include "nbd-protocol.h"
 #include "kernel-log.h"
 #include "queue.h"
@@ -9,12 +10,14 @@
 #include "sysfs.h"
 #include "tcp-stats.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define PROBE_MS 1000
+#define FAIL_LINGER_MS 300
 
 bool adopt_is_ours(const struct attachment *attachment, int index)
 {
@@ -113,8 +116,14 @@ static int compare_options(const struct attachment *attachment, struct error *er
 }
 
 /* Writes are lost, and whoever uses the device goes by that: it must not come back to life under him. */
-static int refuse_failed(int index, struct error *err)
+static int refuse_failed(struct attachment *attachment, struct error *err)
 {
+	_cleanup_fd_ int peer_fd = -1;
+	int index = attachment->index;
+
+	/* Whoever marked it may not have come to this. */
+	if (attachment_fail_io(attachment, &peer_fd, err) == 0)
+		poll(NULL, 0, FAIL_LINGER_MS);
 	error_set(err, ERROR_BUSY, EIO, "/dev/nbd%d has failed for good: its server was away for longer than --dead-timeout, and I/O was lost", index);
 	return error_hint(err, -EIO, "unmount what is on it, then: nbd-attach detach /dev/nbd%d; and attach it anew", index);
 }
@@ -151,7 +160,7 @@ static int ask_device(struct attachment *attachment, struct error *err)
 		return 0;
 	rc = probe_run(&probe, PROBE_MS, NULL);
 	attachment->answers = rc == 0;
-	return rc == -EIO ? refuse_failed(attachment->index, err) : 0;
+	return rc == -EIO ? refuse_failed(attachment, err) : 0;
 }
 
 /* A link in clear that is to be one with TLS (supervisor.c) is replaced, and shut if that fails: what it takes of the kernel is made sure
@@ -185,7 +194,7 @@ int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, si
 		/* For when names cannot be resolved any more. */
 		for (size_t i = 0; i < attachment->link_count; i++)
 			attachment_remember_address(attachment, &attachment->links[i]);
-		rc = attachment->failed || log_says_failed(index) ? refuse_failed(index, err) : read_kernel(attachment, index, err);
+		rc = attachment->failed || log_says_failed(index) ? refuse_failed(attachment, err) : read_kernel(attachment, index, err);
 	}
 	if (!rc)
 		rc = compare_options(attachment, err);

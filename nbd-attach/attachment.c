@@ -464,6 +464,25 @@ int attachment_open(struct attachment *attachment, int index, struct control *co
 	return rc;
 }
 
+/* What waits for a link is woken by this socket and sent over it, which fails since the other end is shut for reading; and there is no
+ * time left to wait for another. The other end stays open: were it closed, the driver might hear that first, and what waits would not be
+ * woken at all. What waits for its timer follows when that runs out (kernel fact 23). */
+int attachment_fail_io(struct attachment *attachment, int *peer_fd, struct error *err)
+{
+	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .set_dead_conn_timeout = true};
+	int pair[2], rc;
+
+	*peer_fd = -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, ERROR_OTHER, errno, "socketpair: %s", strerror(errno));
+	shutdown(pair[1], SHUT_RD);
+	params.fd = pair[0];
+	rc = nbd_genl_reconfigure(&attachment->genl, &params, err);
+	close(pair[0]);
+	*peer_fd = pair[1];
+	return rc;
+}
+
 void attachment_describe(const struct attachment *attachment, char *buf, size_t size)
 {
 	const struct tls_info *tls = &attachment->links[0].tls;

@@ -57,6 +57,8 @@ void attachment_take_link(struct attachment *attachment, struct link *link, stru
 int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer, bool *grown, struct error *err);
 /* A read that uses each link that can be used. */
 struct probe attachment_probe(const struct attachment *attachment);
+/* Make the driver fail what waits for a link, and what comes. *PEER_FD (-1: none) is to stay open for some time. */
+int attachment_fail_io(struct attachment *attachment, int *peer_fd, struct error *err);
 /* One line for people: "/dev/nbd0 is attached to ...". */
 void attachment_describe(const struct attachment *attachment, char *buf, size_t size);
 /* Close our descriptors; the device goes on. */

@@ -350,32 +350,23 @@ static void drop_link(struct supervisor *self, unsigned at)
 	look_forget(&self->look, at, supervisor_now_ms());
 }
 
-/* What waits for a link is woken by this one and sent over it, which fails since the other end is shut for reading; and there is no time
- * left to wait for another. The other end stays open: were it closed, the driver might hear that first, and what waits would not be
- * woken at all. What waits for its timer follows when that runs out. The device stays configured: only its users know when they are
- * done with it. */
+/* The device stays configured: only its users know when they are done with it. */
 void supervisor_fail_device(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
-	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .set_dead_conn_timeout = true};
 	struct error err;
-	int pair[2];
+	int peer_fd;
 
 	if (!*self->reason)
 		snprintf(self->reason, sizeof(self->reason), "the server did not come back");
 	self->fail_again_at_ms = supervisor_now_ms() + FAIL_AGAIN_MS;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-		supervisor_log(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, strerror(errno));
-		return;
-	}
-	shutdown(pair[1], SHUT_RD);
-	params.fd = pair[0];
-	if (nbd_genl_reconfigure(&attachment->genl, &params, &err))
+	if (attachment_fail_io(attachment, &peer_fd, &err))
 		supervisor_log(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, err.text);
-	close(pair[0]);
+	if (peer_fd < 0)
+		return;
 	if (self->fail_peer_fd >= 0)
 		close(self->fail_peer_fd);
-	self->fail_peer_fd = pair[1];
+	self->fail_peer_fd = peer_fd;
 }
 
 static void carry_out(struct supervisor *self, const struct fsm_action *action)
