@@ -175,7 +175,6 @@ int tcp_set_liveness(int fd, int timeout_ms, struct error *err)
 		{IPPROTO_TCP, TCP_KEEPIDLE, idle_sec < 1 ? 1 : idle_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC : idle_sec},
 		{IPPROTO_TCP, TCP_KEEPINTVL, interval_sec < 1 ? 1 : interval_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC : interval_sec},
 		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-		{IPPROTO_TCP, TCP_USER_TIMEOUT, timeout_ms},
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

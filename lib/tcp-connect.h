@@ -40,8 +40,9 @@ struct connection {
 int tcp_connect(const struct tcp_connect_params *params, struct connection *connection, struct error *err);
 int unix_connect(const struct target *target, struct connection *connection, struct error *err);
 
-/* Have TCP give a silent path up after about TIMEOUT_MS: with nothing to send (keepalive, in seconds, so no less than some four), and
- * with data that nobody acknowledges. */
+/* Have TCP give a silent path up after about TIMEOUT_MS, with nothing to send (keepalive, in seconds, so no less than some four). With data
+ * under way that is for who watches it to do (tcp_stats.lost_ms): TCP_USER_TIMEOUT also ends a connection whose peer acknowledges all, and
+ * whose program does not read (tcp_probe_timer()). A server that hangs is not dead. */
 int tcp_set_liveness(int fd, int timeout_ms, struct error *err);
 
 #endif

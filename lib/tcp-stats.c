@@ -20,6 +20,8 @@ int tcp_stats_get(int fd, struct tcp_stats *stats)
 	stats->sent_bytes = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
 	stats->received_bytes = info.tcpi_bytes_received;
 	stats->established = info.tcpi_state == STATE_ESTABLISHED;
+	/* One retransmission, or one probe of a closed window, may be lost alone. */
+	stats->lost_ms = (info.tcpi_unacked && info.tcpi_retransmits > 1) || info.tcpi_probes > 1 ? (int)info.tcpi_last_ack_recv : 0;
 	/* Both are "so many ms ago". */
 	stats->answered = !info.tcpi_unacked && !info.tcpi_notsent_bytes && info.tcpi_last_data_sent >= info.tcpi_last_data_recv;
 	return 0;

@@ -23,7 +23,7 @@ struct attempt_job {
 	const struct target *target;
 	const struct tls_credentials *tls; /* NULL: no TLS */
 	int timeout_ms;                    /* for everything, name resolution included */
-	int liveness_timeout_ms;           /* ATTEMPT_ATTACH: TCP keepalive and TCP_USER_TIMEOUT of the socket; 0: the system's */
+	int liveness_timeout_ms;           /* ATTEMPT_ATTACH: TCP keepalive of the socket; 0: the system's */
 	bool impatient;                    /* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
 	size_t first_host;                 /* where to begin, and whether that is the only one: see tcp-connect.h */
 	bool only_first_host;

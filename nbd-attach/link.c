@@ -34,6 +34,7 @@ int link_sample(const struct link *link, struct link_sample *sample)
 		sample->sent_bytes = stats.sent_bytes;
 		sample->received_bytes = stats.received_bytes;
 		sample->owed = !stats.answered;
+		sample->lost_ms = stats.lost_ms;
 	}
 	return link->tls.version ? ktls_record_numbers(link->fd, &sample->transmitted, &sample->received) : 0;
 }

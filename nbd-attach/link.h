@@ -24,6 +24,7 @@ struct link {
 struct link_sample {
 	uint64_t sent_bytes, received_bytes;
 	uint64_t transmitted, received; /* record numbers */
+	int lost_ms;                    /* the peer's TCP acknowledges nothing: see tcp-stats.h */
 	bool owed;                      /* something was sent that is not answered: any request, flushes too; false where the socket does not tell */
 };
 

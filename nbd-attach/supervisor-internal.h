@@ -63,6 +63,7 @@ struct supervisor {
 	struct link standby;                   /* fd -1: none */
 	struct link trial_former;              /* the unwatched link that is on trial */
 	struct task probe;
+	struct task queue_check;
 	struct task renewal_drain;             /* empties the queue before a link is shut for its renewal */
 	struct resize resize;
 	struct task detacher;                 /* told to end: a child sees whether the device can be taken along */
@@ -112,6 +113,7 @@ void supervisor_note(struct supervisor *self, int priority, const char *what, co
 /* supervisor-watch.c */
 /* A look at every link; sets look_at_ms, when the next one is due. */
 void supervisor_look(struct supervisor *self);
+void supervisor_step_queue_check(struct supervisor *self);
 void supervisor_read_kernel_log(struct supervisor *self);
 /* A device that has failed: is it gone, does any I/O still hang? */
 void supervisor_look_at_failed(struct supervisor *self);

@@ -2,6 +2,7 @@
 /* What has to be looked at, since nobody says it: record numbers, silence, quiet moments, the kernel's log. When to look is
  * supervisor-look.c's to say. */
 #include "supervisor-internal.h"
+#include "aloof.h"
 #include "queue.h"
 #include "supervisor-log.h"
 #include "sysfs.h"
@@ -13,10 +14,10 @@
 #define FAILED_LOOK_MS 5000
 #define FAIL_AGAIN_COUNT 10
 #define LOG_MUTED_MS 250
-#define QUEUE_CHECK_MS 1000
+#define QUEUE_CHECK_MS 60000
 
 /* Bytes, records, and what is owed. A Unix socket does not tell what it has carried. */
-static int sample_link(const struct supervisor *self, unsigned at, struct look_sample *sample)
+static int sample_link(const struct supervisor *self, unsigned at, struct look_sample *sample, int *lost_ms)
 {
 	const struct attachment *attachment = self->attachment;
 	const struct link *link = &attachment->links[at];
@@ -34,6 +35,7 @@ static int sample_link(const struct supervisor *self, unsigned at, struct look_s
 		.record_limit = link_record_limit(link, attachment->options.rekey_records),
 		.owed = now.owed,
 	};
+	*lost_ms = now.lost_ms;
 	return 0;
 }
 
@@ -81,10 +83,17 @@ static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 	struct look_sample sample;
 	unsigned verdict;
 	struct error err;
+	int lost_ms = 0;
 
-	if (self->fsm.links[at].state != FSM_LINK_ALIVE || sample_link(self, at, &sample) < 0)
+	if (self->fsm.links[at].state != FSM_LINK_ALIVE || sample_link(self, at, &sample, &lost_ms) < 0)
 		return false;
 	verdict = look_link(&self->look, at, &sample, in_flight, supervisor_now_ms());
+	if (lost_ms >= self->attachment->options.liveness_timeout_ms) {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: the path to %s is dead: nothing was acknowledged for %d s; closing this connection",
+			self->attachment->index, link->address, lost_ms / 1000);
+		supervisor_event(self, FSM_EV_BROKEN, at);
+		return sample.owed;
+	}
 	if (link_prove(link, &err) == -EPROTO) {
 		supervisor_note(self, LOG_CRIT, "", &err);
 		supervisor_event(self, FSM_EV_BROKEN, at);
@@ -100,25 +109,42 @@ static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 	return sample.owed;
 }
 
-/* A rule of the distribution's, or somebody by hand, may set them at any time. Put right by udev's rule, or by nobody: a change waits for what is
- * in flight (kernel fact 24). */
-static void check_queue(struct supervisor *self)
-{
-	int index = self->attachment->index;
-	bool iostats, scheduler_none;
+/* --- what somebody else has set of the queue: a rule of the distribution's, or a hand, at any time. Looked at in a process of its own, since even
+ * reading an attribute there waits for whoever writes one, and he for what is in flight (kernel fact 55). Put right by udev's rule, or by nobody. */
 
-	if (supervisor_now_ms() < self->queue_check_at_ms)
+#define NO_IOSTATS 1
+#define HAS_SCHEDULER 2
+
+static int look_at_queue(const void *argument, struct error *err)
+{
+	int index = *(const int *)argument;
+
+	(void)err;
+	return -((queue_has_iostats(index) ? 0 : NO_IOSTATS) | (queue_has_scheduler_none(index) ? 0 : HAS_SCHEDULER));
+}
+
+static void start_queue_check(struct supervisor *self)
+{
+	if (aloof_is_entered() || self->queue_check.poll_fd >= 0 || supervisor_now_ms() < self->queue_check_at_ms)
 		return;
 	self->queue_check_at_ms = supervisor_now_ms() + QUEUE_CHECK_MS;
-	iostats = queue_has_iostats(index);
-	scheduler_none = queue_has_scheduler_none(index);
-	if (!iostats && !self->iostats_told)
+	(void)task_start(&self->queue_check, look_at_queue, &self->attachment->index, NULL);
+}
+
+void supervisor_step_queue_check(struct supervisor *self)
+{
+	int rc = task_step(&self->queue_check, NULL), index = self->attachment->index;
+	bool no_iostats = rc < 0 && -rc & NO_IOSTATS, scheduler = rc < 0 && -rc & HAS_SCHEDULER;
+
+	if (rc > 0 || -rc > (NO_IOSTATS | HAS_SCHEDULER)) /* not yet, or it came to nothing */
+		return;
+	if (no_iostats && !self->iostats_told)
 		supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set queue/iostats to 0: that a request waits is now told by TCP alone", index);
-	if (!scheduler_none && !self->scheduler_told)
+	if (scheduler && !self->scheduler_told)
 		supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set an I/O scheduler: requests that signals interrupt may be sent in pieces that do not "
 			"belong together; set it back: echo none > /sys/block/nbd%d/queue/scheduler", index, index);
-	self->iostats_told = !iostats;
-	self->scheduler_told = !scheduler_none;
+	self->iostats_told = no_iostats;
+	self->scheduler_told = scheduler;
 }
 
 void supervisor_look(struct supervisor *self)
@@ -132,7 +158,7 @@ void supervisor_look(struct supervisor *self)
 	look_begin(&self->look, in_flight);
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		owed = look_at_link(self, i, in_flight) || owed;
-	check_queue(self);
+	start_queue_check(self);
 	/* Asked again at the last moment: what is sent before the link is shut waits for its timer. */
 	if (!in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
 		supervisor_event(self, FSM_EV_QUIET, 0);

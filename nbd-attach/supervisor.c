@@ -181,6 +181,7 @@ enum slot {
 	SLOT_RESIZE,
 	SLOT_DRAIN,
 	SLOT_RENEWAL_DRAIN,
+	SLOT_QUEUE_CHECK,
 	SLOT_DETACHER,
 	SLOT_CLIENTS,
 	SLOT_LINKS = SLOT_CLIENTS + CONTROL_CLIENTS_MAX,
@@ -203,6 +204,7 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	if (self->resize.state == RESIZE_ASKING)
 		fds[SLOT_RESIZE].fd = self->resize.attempt.poll_fd;
 	fds[SLOT_DRAIN].fd = self->resize.drain.poll_fd;
+	fds[SLOT_QUEUE_CHECK].fd = self->queue_check.poll_fd;
 	fds[SLOT_RENEWAL_DRAIN].fd = self->renewal_drain.poll_fd;
 	fds[SLOT_DETACHER].fd = self->detacher.poll_fd;
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
@@ -286,6 +288,8 @@ static void on_children(struct supervisor *self, const struct pollfd *fds)
 		supervisor_step_probe(self);
 	if (fds[SLOT_RENEWAL_DRAIN].revents && self->renewal_drain.poll_fd >= 0)
 		supervisor_step_renewal_drain(self);
+	if (fds[SLOT_QUEUE_CHECK].revents && self->queue_check.poll_fd >= 0)
+		supervisor_step_queue_check(self);
 	supervisor_step_receivers(self);
 	supervisor_close_retired(self, false);
 	supervisor_resize_step(self);
@@ -361,7 +365,7 @@ static void loop(struct supervisor *self)
 static void init(struct supervisor *self, struct attachment *attachment)
 {
 	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1, .manager_waits_since_ms = -1};
-	self->renewal_drain.poll_fd = -1;
+	self->renewal_drain.poll_fd = self->queue_check.poll_fd = -1;
 	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = self->fail_peer_fd = -1;
 	self->watchdog_ms = sd_watchdog_ms();
 	control_init(&self->control);
@@ -473,6 +477,7 @@ static void finish(struct supervisor *self)
 	supervisor_resize_cancel(self);
 	supervisor_close_retired(self, true);
 	task_abandon(&self->renewal_drain);
+	task_abandon(&self->queue_check);
 	task_abandon(&self->probe);
 	task_kill(&self->detacher); /* or it might detach a successor's device */
 	link_close(&self->standby);

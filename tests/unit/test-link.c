@@ -124,12 +124,32 @@ static void what_is_sent_and_not_answered_is_owed(void **state)
 	assert_false(link_is_up(&ours));
 }
 
+/* The peer's TCP acknowledges all, also the probes of its closed window: its program hangs, and the path is whole. */
+static void a_program_that_does_not_read_is_no_dead_path(void **state)
+{
+	static const char data[1 << 16];
+	struct link_sample sample;
+
+	(void)state;
+	while (send(ours.fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	for (int i = 0; i < 30; i++) {
+		poll(NULL, 0, 50);
+		assert_int_equal(link_sample(&ours, &sample), 0);
+		assert_int_equal(sample.lost_ms, 0);
+		assert_true(sample.owed);
+	}
+	assert_true(link_is_up(&ours));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(no_answer_comes_in_once_a_link_is_shut, connect_to_ourselves, disconnect),
 		cmocka_unit_test_setup_teardown(an_answer_that_was_there_is_read, connect_to_ourselves, disconnect),
 		cmocka_unit_test_setup_teardown(what_is_sent_and_not_answered_is_owed, connect_to_ourselves, disconnect),
+		cmocka_unit_test_setup_teardown(a_program_that_does_not_read_is_no_dead_path, connect_to_ourselves, disconnect),
 		cmocka_unit_test_setup_teardown(nothing_goes_out_over_a_link_that_is_shut, connect_to_ourselves, disconnect),
 	};
 

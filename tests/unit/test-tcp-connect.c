@@ -247,7 +247,8 @@ static void liveness_is_what_the_socket_says(void **state)
 		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE), table[i].idle_sec);
 		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPINTVL), table[i].interval_sec);
 		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
-		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), table[i].timeout_ms);
+		/* It would end a connection to a program that hangs, too. */
+		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 	}
 	close(connection.fd);
 	close(open_fd);
