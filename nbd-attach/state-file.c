@@ -18,8 +18,8 @@
 
 #define FORMAT_VERSION 1
 #define STATE_MAX_BYTES (256 << 10)
-/* "Failed", said in a way that takes no room: where /run is full, the file stays as it was. */
-#define FAILED_MODE (0600 | S_ISVTX)
+#define MODE_FAILED S_ISVTX
+#define MODE_OUTAGE S_IXUSR /* since the time of its last change, by the clock that starts with the machine and goes on while it sleeps */
 
 static void format_path(int index, const char *suffix, char *buf, size_t size)
 {
@@ -73,14 +73,6 @@ static json_object *export_json(const struct export_info *export)
 	return object;
 }
 
-static int64_t boottime_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static json_object *state_json(const struct attachment *attachment)
 {
 	json_object *object = json_object_new_object(), *links = json_object_new_array();
@@ -94,13 +86,29 @@ static json_object *state_json(const struct attachment *attachment)
 	for (size_t i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_json(&attachment->links[i]));
 	json_object_object_add(object, "links", links);
-	/* By a clock that is the same for the next process, and goes on while the machine sleeps. */
-	if (attachment->outage_since_ms >= 0)
-		json_object_object_add(object, "outage_since_boottime_ms",
-			json_object_new_int64(boottime_ms() - (monotonic_now_ms() - attachment->outage_since_ms)));
 	if (attachment->failed)
 		json_object_object_add(object, "failed", json_object_new_boolean(true));
 	return object;
+}
+
+static int64_t boottime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What must not be lost is said by the file's mode and time: that takes no room, so where /run is full it is said of the former content. */
+static void note_life(const struct attachment *attachment, const char *path)
+{
+	bool outage = attachment->outage_since_ms >= 0;
+	int64_t since_ms = boottime_ms() - (monotonic_now_ms() - attachment->outage_since_ms);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = since_ms / 1000, .tv_nsec = since_ms % 1000 * 1000000}};
+
+	if (outage && utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	(void)!chmod(path, 0600 | (outage ? MODE_OUTAGE : 0) | (attachment->failed ? MODE_FAILED : 0));
 }
 
 void state_save(const struct attachment *attachment)
@@ -117,19 +125,12 @@ void state_save(const struct attachment *attachment)
 	if (fd >= 0) {
 		ssize_t n = write(fd, text, len);
 
+		note_life(attachment, new_path);
 		if (close(fd) < 0 || n != (ssize_t)len || rename(new_path, path) < 0)
 			unlink(new_path);
 	}
+	note_life(attachment, path);
 	json_object_put(object);
-}
-
-void state_mark_failed(const struct attachment *attachment)
-{
-	char path[64];
-
-	format_path(attachment->index, "", path, sizeof(path));
-	(void)!chmod(path, FAILED_MODE);
-	state_save(attachment);
 }
 
 void state_remove(int index)
@@ -244,19 +245,17 @@ static int load_export(struct attachment *attachment, json_object *object)
 }
 
 /* Only root can write there; what is checked is that the file is whole and of this attachment. */
-static json_object *read_file(int index, bool *failed)
+static json_object *read_file(int index, struct stat *st)
 {
 	_cleanup_free_ char *text = malloc(STATE_MAX_BYTES);
 	_cleanup_fd_ int fd = -1;
 	char path[64];
-	struct stat st;
 	ssize_t n;
 
 	format_path(index, "", path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (!text || fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+	if (!text || fd < 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || st->st_uid != geteuid())
 		return NULL;
-	*failed = st.st_mode & S_ISVTX;
 	n = read(fd, text, STATE_MAX_BYTES - 1);
 	if (n <= 0)
 		return NULL;
@@ -264,18 +263,19 @@ static json_object *read_file(int index, bool *failed)
 	return json_tokener_parse(text);
 }
 
-static void load_outage(struct attachment *attachment, json_object *since)
+static void load_life(struct attachment *attachment, const struct stat *st, json_object *failed)
 {
-	int64_t age_ms = since ? boottime_ms() - json_object_get_int64(since) : -1;
+	int64_t age_ms = boottime_ms() - (st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
 
-	if (age_ms >= 0)
+	attachment->failed = st->st_mode & MODE_FAILED || json_object_get_boolean(failed);
+	if (st->st_mode & MODE_OUTAGE && age_ms >= 0)
 		attachment->outage_since_ms = age_ms < monotonic_now_ms() ? monotonic_now_ms() - age_ms : 0;
 }
 
 int state_load(struct attachment *attachment, int index, const char *backend)
 {
-	bool failed = false;
-	json_object *object = read_file(index, &failed);
+	struct stat st;
+	json_object *object = read_file(index, &st);
 	char of_backend[BACKEND_ID_SIZE];
 	int rc;
 
@@ -293,8 +293,7 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 		attachment->since = (time_t)number(object, "since");
 		attachment->block_size_bytes = (uint32_t)number(object, "block_size");
 		attachment->flags = (uint16_t)number(object, "flags");
-		attachment->failed = failed || json_object_get_boolean(member(object, "failed"));
-		load_outage(attachment, member(object, "outage_since_boottime_ms"));
+		load_life(attachment, &st, member(object, "failed"));
 	}
 	json_object_put(object);
 	if (rc) {
@@ -306,8 +305,8 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 
 int state_read_backend(int index, char backend[BACKEND_ID_SIZE])
 {
-	bool failed = false;
-	json_object *object = read_file(index, &failed);
+	struct stat st;
+	json_object *object = read_file(index, &st);
 
 	*backend = 0;
 	if (object)

@@ -5,10 +5,9 @@
 #define NBDA_STATE_FILE_H
 #include "attachment.h"
 
-/* Write it anew, in one step. What goes wrong is not fatal: an adoption knows less then. */
+/* Write it anew, in one step. What goes wrong is not fatal: an adoption knows less then. But an outage's beginning, and that I/O has
+ * failed, are said also where there is no room to write. */
 void state_save(const struct attachment *attachment);
-/* That its I/O has failed must be known to whoever comes next, also where there is no room to write anything. */
-void state_mark_failed(const struct attachment *attachment);
 /* Fill in what is known of device INDEX with backend identifier BACKEND: export, flags, block size, links (fd -1), since, outage, failed. -ENOENT when
  * there is no file, -ESTALE when it is of another attachment, -EINVAL when it makes no sense. */
 int state_load(struct attachment *attachment, int index, const char *backend);

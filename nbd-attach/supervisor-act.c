@@ -465,7 +465,7 @@ static void one_event(struct supervisor *self, const struct fsm_event *event)
 		save_outage(self);
 	if (self->fsm.phase == FSM_FAILED && !self->attachment->failed) {
 		self->attachment->failed = true;
-		state_mark_failed(self->attachment);
+		state_save(self->attachment);
 	}
 	for (unsigned i = 0; i < actions.count; i++)
 		carry_out(self, &actions.list[i]);

@@ -256,7 +256,7 @@ static void the_state_holds_no_secret_and_is_for_root_only(void **state)
 	strcpy(attachment->target.tls_hostname, "SECRET-hostname");
 	state_save(attachment);
 	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_mode & 0077, 0);
 	assert_int_equal(st.st_uid, 0);
 	file = fopen(path, "re");
 	n = fread(text, 1, sizeof(text) - 1, file);
@@ -536,7 +536,7 @@ static void an_outage_is_as_old_as_it_was(void **state)
 }
 
 /* Where there is no room to write, the file stays as it is, and says it all the same. */
-static void a_device_that_has_failed_is_marked_where_nothing_can_be_written(void **state)
+static void an_outage_and_a_failure_are_noted_where_nothing_can_be_written(void **state)
 {
 	(void)state;
 	need_root();
@@ -547,9 +547,15 @@ static void a_device_that_has_failed_is_marked_where_nothing_can_be_written(void
 	assert_false(after->failed);
 	assert_int_equal(mkdir(new_path, 0700), 0); /* nothing can be written there */
 	before->failed = true;
-	state_mark_failed(before);
+	before->outage_since_ms = monotonic_now_ms() - 7000;
+	state_save(before);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_true(after->failed);
+	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100, before->outage_since_ms + 100);
+	before->outage_since_ms = after->outage_since_ms = -1;
+	state_save(before);
+	assert_int_equal(state_load(after, device, BACKEND), 0);
+	assert_int_equal(after->outage_since_ms, -1);
 	assert_int_equal(rmdir(new_path), 0);
 }
 
@@ -567,7 +573,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_state_holds_no_secret_and_is_for_root_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_state_of_another_attachment_is_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_outage_is_as_old_as_it_was, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_device_that_has_failed_is_marked_where_nothing_can_be_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_outage_and_a_failure_are_noted_where_nothing_can_be_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_file_says_whose_device_it_is_of, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_symbolic_link_is_not_followed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_file_of_somebody_else_is_not_taken, setup, teardown),
