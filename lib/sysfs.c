@@ -171,6 +171,14 @@ uint64_t sysfs_completed(int index)
 	return reads + writes + discards + flushes;
 }
 
+bool sysfs_has(int index, const char *name)
+{
+	char attribute[64];
+
+	snprintf(attribute, sizeof(attribute), "/%s", name);
+	return exists(index, attribute);
+}
+
 bool sysfs_device_exists(int index)
 {
 	return exists(index, "");

@@ -27,6 +27,8 @@ bool sysfs_in_flight(int index);
 /* Requests of any kind that were answered since the device is there; 0 when that cannot be read. */
 uint64_t sysfs_completed(int index);
 bool sysfs_device_exists(int index);
+/* Is there such an attribute, or folder of them? Unlike reading, this waits for nobody. */
+bool sysfs_has(int index, const char *name);
 /* /sys/block/nbdN/pid exists exactly while the device is configured. */
 bool sysfs_device_configured(int index);
 /* Is the device configured, with exactly this backend identifier? Only then is it whose who set that; pid alone is there of any client's. */

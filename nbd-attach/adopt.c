@@ -8,8 +8,10 @@
 #include "state-file.h"
 #include "supervisor-log.h"
 #include "sysfs.h"
+#include "task.h"
 #include "tcp-stats.h"
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 
 #define PROBE_MS 1000
 #define FAIL_LINGER_MS 300
+#define QUEUE_READ_MS 1000
 
 bool adopt_is_ours(const struct attachment *attachment, int index)
 {
@@ -26,14 +29,35 @@ bool adopt_is_ours(const struct attachment *attachment, int index)
 	return index >= 0 && backend_id_format(&attachment->target, ours) == 0 && sysfs_backend_is(index, ours);
 }
 
+/* Reading what is below queue/ may wait, with a server that hangs, and only we could bring that back (kernel fact 55). */
+static int read_block_size(const void *argument, struct error *err)
+{
+	uint64_t size = 0;
+
+	(void)err;
+	return sysfs_read_u64(*(const int *)argument, "queue/logical_block_size", &size) == 0 && size <= INT_MAX ? -(int)size : 0;
+}
+
+struct io_timeout_question {
+	int index, io_timeout_ms;
+};
+
+static int compare_io_timeout(const void *argument, struct error *err)
+{
+	const struct io_timeout_question *question = argument;
+
+	(void)err;
+	return queue_has_io_timeout(question->index, question->io_timeout_ms) ? 0 : -EEXIST;
+}
+
 /* Without a state file: what the kernel shows. The export itself is known with the next offer. */
 static int read_kernel(struct attachment *attachment, int index, struct error *err)
 {
-	uint64_t sectors = 0, block_size = 0, read_only = 0;
-	char queue[32], value[32];
+	uint64_t sectors = 0, read_only = 0;
+	char queue[32];
+	int block_size = attachment->block_size_bytes ? (int)attachment->block_size_bytes : -task_run(read_block_size, &index, QUEUE_READ_MS, NULL);
 
-	if (sysfs_read_u64(index, "size", &sectors) < 0 || sysfs_read_u64(index, "queue/logical_block_size", &block_size) < 0 ||
-		sysfs_read_u64(index, "ro", &read_only) < 0)
+	if (sysfs_read_u64(index, "size", &sectors) < 0 || block_size < 512 || sysfs_read_u64(index, "ro", &read_only) < 0)
 		return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d does not tell the device's size", index);
 	/* The kernel's word goes before the file's. */
 	attachment->export.has_size = true;
@@ -46,8 +70,8 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 	/* The driver has a hardware queue for each connection. */
 	do {
 		attachment->links[attachment->link_count++] = (struct link){.fd = -1};
-		snprintf(queue, sizeof(queue), "mq/%zu/nr_tags", attachment->link_count);
-	} while (attachment->link_count < CONNECTIONS_MAX && sysfs_read(index, queue, value, sizeof(value)) == 0);
+		snprintf(queue, sizeof(queue), "mq/%zu", attachment->link_count);
+	} while (attachment->link_count < CONNECTIONS_MAX && sysfs_has(index, queue));
 	return 0;
 }
 
@@ -91,9 +115,13 @@ static int tell_driver(struct attachment *attachment, struct error *err)
 		.set_dead_conn_timeout = true,
 		.dead_conn_timeout_sec = attachment_dead_conn_timeout_sec(attachment),
 	};
+	struct io_timeout_question question = {attachment->index, attachment_io_timeout_ms(attachment)};
 
+	/* Somebody who was to detach it may have been killed half way: it must not go with the next umount (kernel fact 30). */
+	if (sysfs_backend_is(attachment->index, attachment->backend))
+		(void)nbd_genl_disconnect_on_close(&attachment->genl, attachment->index, attachment->backend, false);
 	/* Setting it would wait for what is in flight (queue.h), and that may be waiting for us. */
-	if (!queue_has_io_timeout(attachment->index, attachment_io_timeout_ms(attachment)))
+	if (task_run(compare_io_timeout, &question, QUEUE_READ_MS, NULL) == -EEXIST)
 		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its former --io-timeout until it is detached", attachment->index);
 	return nbd_genl_reconfigure(&attachment->genl, &params, err);
 }
@@ -154,13 +182,17 @@ static bool is_any_link_alive(const struct attachment *attachment)
 static int ask_device(struct attachment *attachment, struct error *err)
 {
 	struct probe probe = attachment_probe(attachment);
+	struct kernel_log log;
 	int rc;
 
 	if (is_any_link_alive(attachment))
 		return 0;
+	kernel_log_open(&log, attachment->index);
 	rc = probe_run(&probe, PROBE_MS, NULL);
-	attachment->answers = rc == 0;
-	return rc == -EIO ? refuse_failed(attachment, err) : 0;
+	kernel_log_read(&log);
+	kernel_log_close(&log);
+	attachment->answers = rc == 0 || log.error_replies > 0; /* an error that the server sends is an answer, too */
+	return rc == -EIO && !attachment->answers ? refuse_failed(attachment, err) : 0;
 }
 
 /* A link in clear that is to be one with TLS (supervisor.c) is replaced, and shut if that fails: what it takes of the kernel is made sure

@@ -441,7 +441,7 @@ int attachment_open(struct attachment *attachment, int index, struct control *co
 	attachment->index = -1;
 	if (!rc)
 		rc = nbd_genl_open(&attachment->genl, err);
-	if (!rc && index >= 0 && sysfs_device_configured(index)) {
+	if (!rc && index >= 0 && (control->lock_fd < 0 || sysfs_device_configured(index))) { /* without the lock: it was so when we came */
 		rc = error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached already", index);
 		error_hint(err, rc, "see to what: nbd-attach status; or let \"auto\" choose a free device");
 	}

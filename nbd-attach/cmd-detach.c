@@ -79,7 +79,6 @@ static void clear_up(int index)
 	if (control_exists(index))
 		fprintf(stderr, "nbd-attach: warning: the supervisor of /dev/nbd%d does not end by itself (fuser " CONTROL_DIRECTORY "/nbd%d.lock)\n", index, index);
 	/* A lock without a state would be a disk that is not ready, whose ever it is next. */
-	state_remove(index);
 	control_forget(index);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control.h"
 #include "cleanup.h"
+#include "state-file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -169,6 +170,8 @@ void control_forget(int index)
 		close(steal_fd(&theirs.lock_fd));
 	if (theirs.lock_fd < 0)
 		return;
+	/* With the lock: of somebody who attaches it anew meanwhile nothing is removed. */
+	state_remove(index);
 	unlink(control_address(index).sun_path);
 	control_close(&theirs);
 }

@@ -248,7 +248,7 @@ static int detach_steps(struct job *job, struct error *err)
 	if (forced)
 		return disconnect(job, 1000, err);
 	/* A supervisor's check of a server that is away ends only by this. It loses nothing. */
-	if (away && device_check_openers(job->what.index, false, NULL))
+	if (away && device_check_openers(job->what.index, false, NULL) && !device_check_openers(job->what.index, true, NULL))
 		return disconnect(job, GONE_TIMEOUT_MS, err);
 	return disconnect_by_close(job, err);
 }

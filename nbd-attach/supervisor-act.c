@@ -69,6 +69,9 @@ bool supervisor_check_ours(struct supervisor *self)
 
 static void close_oldest(struct supervisor *self)
 {
+	static const struct linger none = {0};
+
+	setsockopt(self->retired[0].fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* as link_close() */
 	close(self->retired[0].fd);
 	memmove(&self->retired[0], &self->retired[1], --self->retired_count * sizeof(self->retired[0]));
 }
@@ -242,6 +245,12 @@ static void hand_over(struct supervisor *self, unsigned at)
 	struct error err;
 	int rc = link_prepare(&self->standby, &err);
 
+	kernel_log_read(&self->log);
+	if (self->log.io_failed) { /* a new socket would make it serve again, over lost writes (kernel fact 51) */
+		link_close(&self->standby);
+		enqueue_outcome(self, FSM_EV_HAND_OVER_FAILED, at);
+		return; /* supervisor_check_failure() */
+	}
 	if (!rc)
 		rc = nbd_genl_reconfigure(&attachment->genl, &params, &err);
 	if (rc) {
@@ -263,10 +272,11 @@ static void hand_over(struct supervisor *self, unsigned at)
 	attachment->links[at] = self->standby;
 	self->standby.fd = -1;
 	look_forget(&self->look, at, supervisor_now_ms());
-	/* Now, and not when it is proven: a successor must not take the former link's addresses for the device's. */
-	store_link(at, attachment->links[at].fd);
-	if (!self->fsm.trial)
+	/* Now, and not when it is proven: a successor must not take the former link's addresses for the device's. On trial they may be that. */
+	if (!self->fsm.trial) {
+		store_link(at, attachment->links[at].fd);
 		state_save(attachment);
+	}
 	enqueue_outcome(self, FSM_EV_HANDED_OVER, at);
 }
 
@@ -403,6 +413,7 @@ static void on_proven(struct supervisor *self, unsigned at, bool renewal)
 			self->lost_at_ms = supervisor_now_ms(); /* there are more to bring back */
 	*self->reason = 0;
 	store_link(at, attachment->links[at].fd);
+	state_save(attachment);
 	if (attachment->offered_size_bytes && attachment->options.auto_resize)
 		supervisor_resize_to(self, attachment->offered_size_bytes);
 	self->look_at_ms = supervisor_now_ms(); /* its rate is not known yet */
@@ -510,12 +521,15 @@ void supervisor_step_probe(struct supervisor *self)
 	int rc = task_step(&self->probe, NULL);
 	bool proving = self->fsm.work == FSM_WORK_PROVE;
 
+	if (rc == 0 && !proving && self->fsm.link_count == 1 && self->attachment->links[0].local.ss_family == AF_UNSPEC)
+		supervisor_event(self, FSM_EV_PROVEN, 0); /* late, if at all */
 	if (rc == 1 || !proving)
 		return;
 	if (rc < 0)
 		supervisor_log(LOG_WARNING, "/dev/nbd%d: a read of the first block fails: %s", self->attachment->index, strerror(-rc));
 	/* A failure that came from the server is an answer. Any other moved nothing. */
 	judge_proof(self, rc == 0);
-	if (rc < 0 && self->fsm.work == FSM_WORK_PROVE)
+	/* Others' requests may be under way over it: then its time goes on (FSM_OVERDUE). */
+	if (rc < 0 && self->fsm.work == FSM_WORK_PROVE && !link_was_used(&self->attachment->links[self->fsm.work_link]))
 		supervisor_event(self, FSM_EV_BROKEN, self->fsm.work_link);
 }

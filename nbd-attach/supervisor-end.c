@@ -100,6 +100,11 @@ static void leave(struct supervisor *self, const char *why)
 	struct error err;
 
 	supervisor_log(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, why);
+	if (self->detacher.poll_fd >= 0) { /* it may have come as far as an order that outlives it (kernel fact 30) */
+		task_kill(&self->detacher);
+		if (supervisor_check_ours(self))
+			(void)nbd_genl_disconnect_on_close(&self->attachment->genl, self->attachment->index, self->attachment->backend, false);
+	}
 	if (self->shutting_down && nbd_genl_reconfigure(&self->attachment->genl, &params, &err))
 		supervisor_log(LOG_WARNING, "%s", err.text);
 	self->done = true;

@@ -264,6 +264,8 @@ static void on_handed_over(struct step *step)
 	link->state = FSM_LINK_ALIVE;
 	link->proven = link->proven && fsm->trial; /* on trial the former socket counts as before until it is known to be dead */
 	link->renew = link->renew_now = false;
+	if (!fsm->trial)
+		link->unwatched = link->tried = link->unshuttable = false;
 	set_work(step, FSM_WORK_PROVE, fsm->config.prove_ms);
 	fsm->recheck_at_ms = step->event->now_ms + fsm->config.recheck_ms;
 	act(step, FSM_PROVE, fsm->work_link);
@@ -668,6 +670,8 @@ void fsm_step(struct fsm *fsm, const struct fsm_event *event, struct fsm_actions
 	take_event(&step);
 	on_timeouts(&step);
 	advance(&step);
+	if (event->type == FSM_EV_DRAINED)
+		forget_drain(fsm); /* it was so at this moment: who could not make use of it asks again */
 }
 
 bool fsm_awaits_quiet(const struct fsm *fsm)

@@ -115,6 +115,8 @@ void supervisor_note(struct supervisor *self, int priority, const char *what, co
 void supervisor_look(struct supervisor *self);
 void supervisor_step_queue_check(struct supervisor *self);
 void supervisor_read_kernel_log(struct supervisor *self);
+/* Has the driver begun to fail I/O, by what was read of the log last, wherever that was? */
+void supervisor_check_failure(struct supervisor *self);
 /* A device that has failed: is it gone, does any I/O still hang? */
 void supervisor_look_at_failed(struct supervisor *self);
 

@@ -73,6 +73,9 @@ static void judge_silence(struct supervisor *self, unsigned at, unsigned verdict
 		supervisor_event(self, FSM_EV_SILENT, at);
 	} else if (state->silence != FSM_ANSWERING) {
 		supervisor_event(self, FSM_EV_ANSWERED, at);
+		/* A Unix socket has no counters of its own (link_has_moved()); what was answered is answered by it, if it is the only one. */
+		if (link->local.ss_family == AF_UNSPEC && attachment->link_count == 1 && !state->proven)
+			supervisor_event(self, FSM_EV_PROVEN, at);
 	}
 }
 
@@ -179,7 +182,7 @@ static void read_error_replies(struct supervisor *self)
 }
 
 /* The driver has waited for a link for as long as it was told to, and fails what comes. What was lost stays lost. */
-static void read_failure(struct supervisor *self)
+void supervisor_check_failure(struct supervisor *self)
 {
 	if (!self->log.io_failed || self->fsm.phase != FSM_RUNNING || self->detacher.poll_fd >= 0 || !supervisor_check_ours(self))
 		return;
@@ -197,7 +200,7 @@ void supervisor_read_kernel_log(struct supervisor *self)
 		self->look_at_ms = supervisor_now_ms();
 	self->stuck_seen = self->log.stuck;
 	read_error_replies(self);
-	read_failure(self);
+	supervisor_check_failure(self);
 }
 
 void supervisor_look_at_failed(struct supervisor *self)

@@ -291,6 +291,7 @@ static void on_children(struct supervisor *self, const struct pollfd *fds)
 	if (fds[SLOT_QUEUE_CHECK].revents && self->queue_check.poll_fd >= 0)
 		supervisor_step_queue_check(self);
 	supervisor_step_receivers(self);
+	supervisor_check_failure(self);
 	supervisor_close_retired(self, false);
 	supervisor_resize_step(self);
 }

@@ -72,7 +72,7 @@ int task_step(struct task *task, struct error *err)
 		return 1;
 	task_abandon(task);
 	if (n != sizeof(outcome) || outcome.rc > 0)
-		return error_set(err, ERROR_OTHER, EIO, "a process of ours ended without a word");
+		return error_set(err, ERROR_OTHER, ECHILD, "a process of ours ended without a word");
 	if (outcome.rc && err)
 		*err = outcome.err;
 	return outcome.rc;

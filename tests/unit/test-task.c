@@ -84,7 +84,7 @@ static void the_answer_comes_back(void **state)
 	assert_int_equal(task_run(answer, &numbers[0], 30000, &err), 0);
 	assert_int_equal(task_run(answer, &numbers[1], 30000, &err), -5);
 	assert_string_equal(err.text, "number 5");
-	assert_int_equal(task_run(die, NULL, 30000, &err), -EIO);
+	assert_int_equal(task_run(die, NULL, 30000, &err), -ECHILD);
 	reap_all();
 }
 
@@ -131,7 +131,7 @@ static void there_is_an_end_to_those_that_hang(void **state)
 	assert_non_null(strstr(err.text, "hang in the kernel"));
 	close(creat(go, 0600));
 	reap_all();
-	assert_int_equal(task_run(die, NULL, 30000, &err), -EIO);
+	assert_int_equal(task_run(die, NULL, 30000, &err), -ECHILD);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
