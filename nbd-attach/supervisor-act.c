@@ -18,6 +18,7 @@
 
 #define FAIL_AGAIN_MS 1000
 #define RETIRED_MS 5000
+#define LAST_ANSWERS_MS 20
 
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err)
 {
@@ -228,6 +229,9 @@ static void shut_link(struct supervisor *self, unsigned at)
 	int rc;
 
 	if (link->fd >= 0) {
+		/* What was sent since the look, or is in flight when it is done by force, is given some more time: its answer would be lost. */
+		for (int waited_ms = 0; self->fsm.links[at].renewing && waited_ms < LAST_ANSWERS_MS && sysfs_in_flight(self->attachment->index); waited_ms++)
+			poll(NULL, 0, 1);
 		link_shut(link);
 		return;
 	}

@@ -38,7 +38,7 @@ full_load() {
     attach $nbd localhost --port $tls_port "${tls[@]}" --rekey-records 2000
     assert_has $nbd '.links[0].record_limit == 2000'
     load load $nbd "${verified[@]}"
-    renewed "$(rounds 20 1000)" "$(rounds 120 6000)"
+    renewed "$(rounds 20 1000)" "$(rounds 240 6000)"
     load_ends load
     local longest
     longest=$(longest_ms load)
@@ -53,7 +53,7 @@ large_reads() {
     serve_nbdkit
     attach $nbd localhost --port $tls_port "${tls[@]}" --rekey-records 2000
     load load $nbd "${verified[@]}" --bs=512k --iodepth=32 --verify_backlog=32
-    renewed "$(rounds 6 200)" "$(rounds 120 6000)"
+    renewed "$(rounds 6 200)" "$(rounds 240 6000)"
     load_ends load
     assert_has $nbd '.error_replies == 0 and .links[0].encryption_proven'
     # Its receiver may mark the new link dead, when it ends, which is no more than a reconnect.
@@ -69,7 +69,7 @@ with_pauses() {
     attach $nbd localhost --port $tls_port "${tls[@]}" --rekey-records 2000
     for round in 1 2; do
         load load$round $nbd --rw=randrw --thinktime=300ms --thinktime_blocks=256
-        renewed $((round * 20)) 120
+        renewed $((round * 20)) 240
         renewals=$(field $nbd .renewals)
         load_ends load$round
         stalls=$((stalls + $(stalls_at_swaps load$round 100)))
@@ -111,7 +111,7 @@ several_links() {
     detach $nbd
 }
 
-test_timeout=180
+test_timeout=600
 [[ -z ${VM_SOAK:-} ]] || test_timeout=$((180 + VM_SOAK * 40))
 run_test "a KeyUpdate every 500 records under verified load" key_updates
 run_test "--rekey-records 2000 under full load: $(rounds 20 1000) renewals" full_load
