@@ -82,6 +82,7 @@ struct supervisor {
 	bool taken;                            /* the device is somebody else's now */
 	bool iostats_told, scheduler_told, silence_told[CONNECTIONS_MAX];
 	int64_t queue_check_at_ms;
+	int64_t longest_round_ms;              /* of the loop: nothing in it is to block */
 	int64_t manager_waits_since_ms;        /* a service manager does not read what it is told; -1: it does */
 	bool manager_waits_told;
 	struct supervisor_report *report;      /* what to tell whoever started us; NULL: told */

@@ -96,6 +96,7 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 	add_number(object, "reconnects", fsm->reconnects);
 	add_number(object, "renewals", fsm->renewals);
 	json_object_object_add(object, "error_replies", log_readable ? json_object_new_uint64(self->log.error_replies) : NULL);
+	add_number(object, "longest_round_ms", (uint64_t)self->longest_round_ms);
 	add_text(object, "last_error_reply", self->log.error_replies ? strerror(self->log.last_error) : "");
 }
 

@@ -323,9 +323,38 @@ static void tell_manager(struct supervisor *self)
 	}
 }
 
+/* What has happened, in this order: hang-ups before notices, outcomes before what time alone brings. */
+static void one_round(struct supervisor *self, const struct pollfd *fds)
+{
+	if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->look_at_ms)
+		supervisor_read_kernel_log(self);
+	on_links(self, fds);
+	on_children(self, fds);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		if (fds[SLOT_CLIENTS + i].revents && self->control.clients[i] >= 0)
+			on_client(self, i);
+	if (fds[SLOT_CONTROL].revents)
+		control_accept(&self->control);
+	if (fds[SLOT_SIGNAL].revents)
+		deliver_if_due(self, true);
+	if (fds[SLOT_SIGNAL].revents && !self->done)
+		supervisor_end_on_signal(self);
+	if (supervisor_now_ms() >= self->look_at_ms)
+		supervisor_look(self);
+	supervisor_event(self, FSM_EV_TICK, 0);
+	if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
+		supervisor_look_at_failed(self);
+	supervisor_end_step(self);
+	reaper_collect();
+	deliver_if_due(self, false);
+	feed_watchdog(self);
+	tell_manager(self);
+}
+
 static void loop(struct supervisor *self)
 {
 	struct pollfd fds[SLOT_COUNT];
+	int64_t began_ms;
 
 	while (!self->done) {
 		fill(self, fds);
@@ -335,29 +364,10 @@ static void loop(struct supervisor *self)
 			supervisor_log(LOG_CRIT, "poll: %s", strerror(errno));
 			return;
 		}
-		if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->look_at_ms)
-			supervisor_read_kernel_log(self);
-		on_links(self, fds);
-		on_children(self, fds);
-		for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-			if (fds[SLOT_CLIENTS + i].revents && self->control.clients[i] >= 0)
-				on_client(self, i);
-		if (fds[SLOT_CONTROL].revents)
-			control_accept(&self->control);
-		if (fds[SLOT_SIGNAL].revents)
-			deliver_if_due(self, true);
-		if (fds[SLOT_SIGNAL].revents && !self->done)
-			supervisor_end_on_signal(self);
-		if (supervisor_now_ms() >= self->look_at_ms)
-			supervisor_look(self);
-		supervisor_event(self, FSM_EV_TICK, 0);
-		if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
-			supervisor_look_at_failed(self);
-		supervisor_end_step(self);
-		reaper_collect();
-		deliver_if_due(self, false);
-		feed_watchdog(self);
-		tell_manager(self);
+		began_ms = supervisor_now_ms();
+		one_round(self, fds);
+		if (supervisor_now_ms() - began_ms > self->longest_round_ms)
+			self->longest_round_ms = supervisor_now_ms() - began_ms;
 	}
 }
 
