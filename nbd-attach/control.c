@@ -165,7 +165,7 @@ void control_forget(int index)
 
 	control_init(&theirs);
 	theirs.index = index;
-	theirs.lock_fd = open_lock(index, O_RDWR);
+	theirs.lock_fd = open_lock(index, O_RDWR | O_CREAT); /* a state file may be there without it */
 	if (theirs.lock_fd >= 0 && flock(theirs.lock_fd, LOCK_EX | LOCK_NB) < 0)
 		close(steal_fd(&theirs.lock_fd));
 	if (theirs.lock_fd < 0)
