@@ -156,7 +156,7 @@ static bool count(struct kernel_log *log, const char *record)
 		return true;
 	case KERNEL_LOG_RECEIVER_ENDED:
 		log->receivers_ended++;
-		return false;
+		return true;
 	case KERNEL_LOG_CONFIGURED:
 		log->disconnect = log->io_failed = false;
 		return false;

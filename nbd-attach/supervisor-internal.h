@@ -45,7 +45,7 @@ struct supervisor {
 	struct nbd_genl listener;
 	struct kernel_log log;
 	int64_t log_muted_until_ms;            /* what it said last was not about this device */
-	uint64_t error_replies_told, stuck_seen;
+	uint64_t error_replies_told, stuck_seen, receivers_seen;
 	uint64_t error_replies_before;         /* the newest link was handed over */
 	uint64_t receivers_ended_before[CONNECTIONS_MAX]; /* each link was */
 	uint64_t losses, losses_before[CONNECTIONS_MAX];  /* links that were lost, in all and when each was handed over */

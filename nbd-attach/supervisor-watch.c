@@ -14,6 +14,7 @@
 #define FAILED_LOOK_MS 5000
 #define FAIL_AGAIN_COUNT 10
 #define LOG_MUTED_MS 250
+#define RECEIVER_LOST_MS 1000 /* as a rule its link hangs up at once */
 #define QUEUE_CHECK_MS 60000
 
 /* Bytes, records, and what is owed. A Unix socket does not tell what it has carried. */
@@ -79,6 +80,15 @@ static void judge_silence(struct supervisor *self, unsigned at, unsigned verdict
 	}
 }
 
+/* A receiver that has met a reply which it does not know ends, and then waits to say so for a sender that waits for room, while the server waits
+ * for somebody to read: nothing moves any more, and nobody hangs up. Of several links the log does not say whose it was: then one that is silent. */
+static bool has_lost_receiver(const struct supervisor *self, unsigned at, bool silent)
+{
+	uint64_t ended = self->log.receivers_ended - self->receivers_ended_before[at], lost = self->losses - self->losses_before[at];
+
+	return ended > lost && (self->fsm.link_count == 1 || silent);
+}
+
 /* Returns whether it owes something. */
 static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 {
@@ -94,6 +104,11 @@ static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 	if (lost_ms >= self->attachment->options.liveness_timeout_ms) {
 		supervisor_log(LOG_WARNING, "/dev/nbd%d: the path to %s is dead: nothing was acknowledged for %d s; closing this connection",
 			self->attachment->index, link->address, lost_ms / 1000);
+		supervisor_event(self, FSM_EV_BROKEN, at);
+		return sample.owed;
+	}
+	if (has_lost_receiver(self, at, verdict & LOOK_SILENT)) {
+		supervisor_log(LOG_WARNING, "/dev/nbd%d: the driver reads no more from %s: closing this connection", self->attachment->index, link->address);
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
 	}
@@ -199,6 +214,9 @@ void supervisor_read_kernel_log(struct supervisor *self)
 	if (self->log.stuck != self->stuck_seen && !self->look.active)
 		self->look_at_ms = supervisor_now_ms();
 	self->stuck_seen = self->log.stuck;
+	if (self->log.receivers_ended != self->receivers_seen)
+		fsm_earlier(&self->look_at_ms, supervisor_now_ms() + RECEIVER_LOST_MS);
+	self->receivers_seen = self->log.receivers_ended;
 	read_error_replies(self);
 	supervisor_check_failure(self);
 }
