@@ -80,6 +80,7 @@ struct supervisor {
 	int fail_peer_fd, fail_count;
 	int64_t watchdog_ms, watchdog_at_ms;   /* how often a service manager wants to hear of us, 0: it does not, and when next */
 	bool taken;                            /* the device is somebody else's now */
+	int unread_bytes[CONNECTIONS_MAX];     /* at the last look, of a silent link; 0: none */
 	bool iostats_told, scheduler_told, silence_told[CONNECTIONS_MAX];
 	int64_t queue_check_at_ms;
 	int64_t longest_round_ms;              /* of the loop: nothing in it is to block */

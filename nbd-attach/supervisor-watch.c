@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 /* A device that has failed sends no notice when somebody detaches it. */
 #define FAILED_LOOK_MS 5000
@@ -16,6 +17,7 @@
 #define LOG_MUTED_MS 250
 #define RECEIVER_LOST_MS 1000 /* as a rule its link hangs up at once */
 #define QUEUE_CHECK_MS 60000
+#define TLS_RECORD_MAX (5 + 16384 + 256) /* RFC 8446, 5.2 */
 
 /* Bytes, records, and what is owed. A Unix socket does not tell what it has carried. */
 static int sample_link(const struct supervisor *self, unsigned at, struct look_sample *sample, int *lost_ms)
@@ -89,6 +91,20 @@ static bool has_lost_receiver(const struct supervisor *self, unsigned at, bool s
 	return ended > lost && (self->fsm.link_count == 1 || silent);
 }
 
+/* The silence is on our side: answers have come, and the driver takes none of them. An incomplete TLS record waits for its rest, more than one
+ * does not. VERDICT: of this look; twice in a row the same is left. */
+static bool is_left_unread(struct supervisor *self, unsigned at, unsigned verdict)
+{
+	const struct link *link = &self->attachment->links[at];
+	int unread_bytes = 0, before = self->unread_bytes[at];
+
+	self->unread_bytes[at] = 0;
+	if (!(verdict & LOOK_SILENT) || ioctl(link->fd, FIONREAD, &unread_bytes) < 0 || unread_bytes <= (link->tls.version ? TLS_RECORD_MAX : 0))
+		return false;
+	self->unread_bytes[at] = unread_bytes;
+	return unread_bytes == before;
+}
+
 /* Returns whether it owes something. */
 static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 {
@@ -107,7 +123,7 @@ static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
 	}
-	if (has_lost_receiver(self, at, verdict & LOOK_SILENT)) {
+	if (has_lost_receiver(self, at, verdict & LOOK_SILENT) || is_left_unread(self, at, verdict)) {
 		supervisor_log(LOG_WARNING, "/dev/nbd%d: the driver reads no more from %s: closing this connection", self->attachment->index, link->address);
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
