@@ -12,6 +12,7 @@
 /* How many looks for a quiet moment fit between here and the limit. */
 #define QUIET_LOOKS 64
 #define WINDOW_MS 200
+#define STUCK_MS 5000
 
 static int64_t clamp(int64_t value, int64_t min, int64_t max)
 {
@@ -43,30 +44,43 @@ void look_init(struct look *look, int64_t liveness_ms, int64_t request_ms, unsig
 	look->request_ms = request_ms;
 	look->link_count = link_count;
 	look->interval_ms = active_ms(look);
+	look->stuck_until_ms = -1;
 	for (unsigned i = 0; i < link_count; i++)
 		look_forget(look, i, now_ms);
 }
 
-void look_begin(struct look *look, bool in_flight)
+void look_stuck(struct look *look, int64_t now_ms)
+{
+	look->stuck_until_ms = now_ms + STUCK_MS;
+}
+
+bool look_is_stuck(const struct look *look, int64_t now_ms)
+{
+	return now_ms < look->stuck_until_ms;
+}
+
+void look_begin(struct look *look, bool in_flight, int64_t now_ms)
 {
 	look->cap_ms = LOOK_IDLE_MS;
 	look->quiet_ms = QUIET_MAX_MS;
-	look->active = in_flight;
+	look->in_flight = look->active = in_flight || look_is_stuck(look, now_ms);
 }
 
 /* Nothing received for long while something is owed. A request may have been sent a moment ago, so the time counts from the first look
  * that sees it waiting. */
-static unsigned judge_silence(struct look *look, struct look_link *link, const struct look_sample *now, bool in_flight, int64_t now_ms)
+static unsigned judge_silence(struct look *look, struct look_link *link, const struct look_sample *now, int64_t now_ms)
 {
 	int64_t silent_ms;
 	bool received = !link->known || now->received_bytes != link->last.received_bytes;
 
-	if (received)
+	if (received) {
 		link->unanswered = false;
-	else if (now->sent_bytes != link->last.sent_bytes)
+		look->stuck_until_ms = -1;
+	} else if (now->sent_bytes != link->last.sent_bytes) {
 		link->unanswered = true;
+	}
 	/* What is in flight is known for the device as a whole. */
-	if (received || (!now->owed && (!in_flight || (look->link_count > 1 && !link->unanswered)))) {
+	if (received || (!now->owed && (!look->in_flight || (look->link_count > 1 && !link->unanswered)))) {
 		link->waiting_since_ms = -1;
 		return 0;
 	}
@@ -101,7 +115,7 @@ static void consider_limit(struct look *look, struct look_link *link, const stru
 		look->quiet_ms = quiet_ms;
 }
 
-unsigned look_link(struct look *look, unsigned at, const struct look_sample *sample, bool in_flight, int64_t now_ms)
+unsigned look_link(struct look *look, unsigned at, const struct look_sample *sample, int64_t now_ms)
 {
 	struct look_link *link = &look->links[at];
 	unsigned verdict = 0;
@@ -110,7 +124,7 @@ unsigned look_link(struct look *look, unsigned at, const struct look_sample *sam
 		look->active = true;
 	if (sample->owed)
 		look->active = true;
-	verdict |= judge_silence(look, link, sample, in_flight, now_ms);
+	verdict |= judge_silence(look, link, sample, now_ms);
 	if (sample->record_limit) {
 		consider_limit(look, link, sample, now_ms);
 		if (sample->records >= sample->record_limit / 2)

@@ -38,9 +38,10 @@ struct look {
 	unsigned link_count;
 	struct look_link links[LOOK_LINKS_MAX];
 	int64_t interval_ms;
+	int64_t stuck_until_ms; /* the driver has said that a request waits, and says so again before then; -1: it has not */
 	/* Of the look that is going on: */
 	int64_t cap_ms, quiet_ms;
-	bool active;
+	bool active, in_flight;
 };
 
 void look_init(struct look *look, int64_t liveness_ms, int64_t request_ms, unsigned link_count, int64_t now_ms);
@@ -48,9 +49,13 @@ void look_init(struct look *look, int64_t liveness_ms, int64_t request_ms, unsig
 int64_t look_silent_ms(const struct look *look, unsigned link, int64_t now_ms);
 /* LINK has another socket, or none: what was known of it counts no more. */
 void look_forget(struct look *look, unsigned link, int64_t now_ms);
-/* A look: begin, each link that has a socket, finish. IN_FLIGHT: is any request of the device unanswered? */
-void look_begin(struct look *look, bool in_flight);
-unsigned look_link(struct look *look, unsigned link, const struct look_sample *sample, bool in_flight, int64_t now_ms);
+/* The driver has logged "Possible stuck request": something is owed, of whatever kind, until a byte comes. It says so of
+ * devices with one link (kernel fact 6), each second or two for as long as it is so. */
+void look_stuck(struct look *look, int64_t now_ms);
+bool look_is_stuck(const struct look *look, int64_t now_ms);
+/* A look: begin, each link that has a socket, finish. IN_FLIGHT: does the block layer count any request of the device? */
+void look_begin(struct look *look, bool in_flight, int64_t now_ms);
+unsigned look_link(struct look *look, unsigned link, const struct look_sample *sample, int64_t now_ms);
 /* When the next one is due. AWAITS_QUIET: a renewal waits for a moment with nothing in flight. */
 int64_t look_finish(struct look *look, int64_t now_ms, bool awaits_quiet);
 

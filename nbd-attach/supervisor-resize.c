@@ -264,7 +264,7 @@ static bool is_moment(struct supervisor *self)
 		return true;
 	/* A flush in flight is told by TCP only as long as nothing that was sent later is answered (fact 25): so there must have been an empty
 	 * queue a moment ago. */
-	if (!sysfs_in_flight(self->attachment->index) && !is_anything_owed(self) &&
+	if (!sysfs_in_flight(self->attachment->index) && !is_anything_owed(self) && !look_is_stuck(&self->look, supervisor_now_ms()) &&
 		(aloof_is_entered() || supervisor_now_ms() < resize->drained_until_ms))
 		return true;
 	if (supervisor_now_ms() >= resize->drained_until_ms)

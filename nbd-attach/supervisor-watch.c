@@ -106,7 +106,7 @@ static bool is_left_unread(struct supervisor *self, unsigned at, unsigned verdic
 }
 
 /* Returns whether it owes something. */
-static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
+static bool look_at_link(struct supervisor *self, unsigned at)
 {
 	struct link *link = &self->attachment->links[at];
 	struct look_sample sample;
@@ -116,7 +116,7 @@ static bool look_at_link(struct supervisor *self, unsigned at, bool in_flight)
 
 	if (self->fsm.links[at].state != FSM_LINK_ALIVE || sample_link(self, at, &sample, &lost_ms) < 0)
 		return false;
-	verdict = look_link(&self->look, at, &sample, in_flight, supervisor_now_ms());
+	verdict = look_link(&self->look, at, &sample, supervisor_now_ms());
 	if (lost_ms >= self->attachment->options.liveness_timeout_ms) {
 		supervisor_log(LOG_WARNING, "/dev/nbd%d: the path to %s is dead: nothing was acknowledged for %d s; closing this connection",
 			self->attachment->index, link->address, lost_ms / 1000);
@@ -184,17 +184,16 @@ void supervisor_step_queue_check(struct supervisor *self)
 void supervisor_look(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
-	bool in_flight, owed = false;
+	bool owed = false;
 
 	if (!supervisor_check_ours(self))
 		return;
-	in_flight = sysfs_in_flight(attachment->index);
-	look_begin(&self->look, in_flight);
+	look_begin(&self->look, sysfs_in_flight(attachment->index), supervisor_now_ms());
 	for (unsigned i = 0; i < attachment->link_count; i++)
-		owed = look_at_link(self, i, in_flight) || owed;
+		owed = look_at_link(self, i) || owed;
 	start_queue_check(self);
 	/* Asked again at the last moment: what is sent before the link is shut waits for its timer. */
-	if (!in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
+	if (!self->look.in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
 		supervisor_event(self, FSM_EV_QUIET, 0);
 	self->look_at_ms = look_finish(&self->look, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
 }
@@ -221,14 +220,17 @@ void supervisor_check_failure(struct supervisor *self)
 	supervisor_event(self, FSM_EV_IO_FAILED, 0);
 }
 
-/* Requests that wait for long are told there: a server that hangs is noticed on a device that nobody looks at just then. But the kernel
- * has much to say that is not for us: then it is not listened to for a moment. */
+/* Requests that wait for long are told there, and a flush, which nothing else may tell of (kernel fact 25): a server that hangs is noticed
+ * on a device that nobody looks at just then. But the kernel has much to say that is not for us: then it is not listened to for a moment. */
 void supervisor_read_kernel_log(struct supervisor *self)
 {
 	if (!kernel_log_read(&self->log))
 		self->log_muted_until_ms = supervisor_now_ms() + LOG_MUTED_MS;
-	if (self->log.stuck != self->stuck_seen && !self->look.active)
-		self->look_at_ms = supervisor_now_ms();
+	if (self->log.stuck != self->stuck_seen) {
+		look_stuck(&self->look, supervisor_now_ms());
+		if (!self->look.active)
+			self->look_at_ms = supervisor_now_ms();
+	}
 	self->stuck_seen = self->log.stuck;
 	if (self->log.receivers_ended != self->receivers_seen)
 		fsm_earlier(&self->look_at_ms, supervisor_now_ms() + RECEIVER_LOST_MS);

@@ -34,9 +34,9 @@ static struct device begin(int64_t liveness_ms, unsigned link_count)
 /* One look, now; returns how long it is until the next. */
 static int64_t look(struct device *device)
 {
-	look_begin(&device->look, device->in_flight);
+	look_begin(&device->look, device->in_flight, device->now_ms);
 	for (unsigned i = 0; i < device->link_count; i++)
-		device->verdicts[i] = look_link(&device->look, i, &device->links[i], device->in_flight, device->now_ms);
+		device->verdicts[i] = look_link(&device->look, i, &device->links[i], device->now_ms);
 	device->look_at_ms = look_finish(&device->look, device->now_ms, device->awaits_quiet);
 	assert_true(device->look_at_ms > device->now_ms);
 	return device->look_at_ms - device->now_ms;
@@ -431,6 +431,60 @@ static void what_the_link_owes_counts_without_anything_in_flight(void **state)
 	assert_int_equal(look_silent_ms(&device.look, 0, device.now_ms), 0);
 }
 
+/* The driver says every two seconds that a request is stuck. */
+static void be_stuck_until_silent(struct device *device)
+{
+	int64_t began_ms = device->now_ms, stuck_at_ms = began_ms;
+
+	while (!(device->verdicts[0] & LOOK_SILENT)) {
+		if (device->look_at_ms > stuck_at_ms) {
+			device->now_ms = stuck_at_ms;
+			look_stuck(&device->look, device->now_ms);
+			stuck_at_ms += 2000;
+			if (!device->look.active)
+				look(device);
+			continue;
+		}
+		look_when_due(device);
+		assert_true(device->now_ms - began_ms <= LIVENESS_MS + 4000);
+	}
+	assert_true(device->now_ms - began_ms >= LIVENESS_MS);
+}
+
+/* A flush that was sent in the tick of the write's answer: neither the block layer nor TCP tells of it. */
+static void what_the_driver_calls_stuck_counts_though_nothing_else_tells(void **state)
+{
+	struct device device = begin(LIVENESS_MS, 1);
+
+	(void)state;
+	pass_traffic(&device, 0);
+	while (look_when_due(&device) < LOOK_IDLE_MS)
+		assert_int_equal(device.verdicts[0], 0);
+	pass_traffic(&device, 0);
+	look(&device);
+	be_stuck_until_silent(&device);
+	assert_true(look_is_stuck(&device.look, device.now_ms));
+	device.links[0].received_bytes += 16;
+	look_when_due(&device);
+	assert_int_equal(device.verdicts[0], 0);
+	assert_false(look_is_stuck(&device.look, device.now_ms));
+	while (look_when_due(&device) < LOOK_IDLE_MS)
+		assert_int_equal(device.verdicts[0], 0);
+}
+
+/* It was read just after the answer had been counted: the driver does not say so again. */
+static void what_was_stuck_once_does_not_count_for_long(void **state)
+{
+	struct device device = begin(LIVENESS_MS, 1);
+
+	(void)state;
+	pass_traffic(&device, 0);
+	look_when_due(&device);
+	look_stuck(&device.look, device.now_ms);
+	while (look_when_due(&device) < LOOK_IDLE_MS)
+		assert_int_equal(device.verdicts[0], 0);
+}
+
 static void a_request_has_a_limit_only_where_one_is_asked_for(void **state)
 {
 	struct device device = begin(LIVENESS_MS, 1);
@@ -454,6 +508,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_link_owes_counts_without_anything_in_flight),
+		cmocka_unit_test(what_the_driver_calls_stuck_counts_though_nothing_else_tells),
+		cmocka_unit_test(what_was_stuck_once_does_not_count_for_long),
 		cmocka_unit_test(a_request_has_a_limit_only_where_one_is_asked_for),
 		cmocka_unit_test(an_idle_device_is_soon_left_alone),
 		cmocka_unit_test(an_idle_tls_link_is_left_alone_too),

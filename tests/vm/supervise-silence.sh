@@ -21,7 +21,7 @@ filled() { head -c $block /dev/zero | tr '\0' "$1" >"$state/$1"; } # LETTER
 write_block() { dd if="$state/$1" of=$nbd bs=$block count=1 seek=$at oflag=direct status=none; }
 disk_has() { dd if="$state/disk" bs=$block count=1 skip=$at status=none | cmp -s - "$state/$1"; }
 
-is_silent() { has $nbd ".links[0].silence == \"$1\""; } # slow|suspected|null
+is_silent() { has $nbd ".links[0].silence == \"$1\""; } # slow|suspected
 # Whichever way: by a word, or by another link.
 is_noticed() { has $nbd '.links[0].silence != null or .reconnects > 0 or .state != "alive"' || told 'has not answered'; }
 same_link() { client_ports $tls_port | grep -qx "$port"; }
@@ -144,6 +144,30 @@ flush_that_hangs() {
     disk_has A || fail "it is not on the disk"
     detach $nbd
 }
+# What a Unix socket owes is not told, nor is a flush that TCP sends in the tick of an answer: the driver's own word for it is left.
+flush_that_only_the_driver_tells() {
+    filled A
+    make_disk 8M
+    write_held_plugin >"$state/plugin"
+    chmod 755 "$state/plugin"
+    : >>"$state/requests"
+    start nbdkit nbdkit -f -U "$state/nbd.sock" sh "$state/plugin"
+    wait_until 10 test -S "$state/nbd.sock"
+    attach $nbd "nbd+unix:///?socket=$state/nbd.sock" --timeout 2
+    hold '^flush'
+    start writer dd if="$state/A" of=$nbd bs=$block count=1 seek=$at conv=fsync status=none
+    wait_for_file "$state/held"
+    within 40 is_silent slow || { nbd-attach status $nbd --json; fail "nobody notices a server that hangs in a flush"; }
+    sleep 5
+    is_silent slow || fail "it is not slow any more: $(field $nbd '.links[0].silence')"
+    release
+    within 15 has_ended $writer_pid || fail "it hangs"
+    wait $writer_pid || fail "it failed"
+    within 10 has $nbd '.links[0].silence == null' || fail "it is silent still"
+    assert_has $nbd '.reconnects == 0 and .state == "alive"'
+    disk_has A || fail "it is not on the disk"
+    detach $nbd
+}
 read_that_is_not_counted() {
     begin
     echo 0 >/sys/block/${nbd#/dev/}/queue/iostats
@@ -195,6 +219,7 @@ run_test "zeroing that takes longer than --timeout is begun once" zeroes_that_ta
 run_test "a server that stands still keeps its link, and answers by it when it goes on" stopped_server
 run_test "--request-timeout closes the link of a request that takes longer" request_timeout
 run_test "a server that hangs in a flush is noticed, and waited for" flush_that_hangs
+run_test "a flush of which only the driver tells is noticed, and waited for" flush_that_only_the_driver_tells
 run_test "a server that hangs is noticed with queue/iostats off" read_that_is_not_counted
 run_test "a new size is not told while a flush is in flight" resize_beside_flush
 finish
