@@ -60,11 +60,14 @@ serve_nbd_server() {
 # serve_held: the same disk by a plugin that notes each request in $state/requests ("begin pwrite 4096 1048576" is 4096 bytes at 1 MiB, and "end ..."),
 # and keeps the first one that `hold PATTERN` (extended) wants until `release`; with `hold_all PATTERN` each.
 serve_held() {
+    make_held_plugin
+    nbdkit_server $tls_port "${server_tls[@]}" sh "$state/plugin"
+    server_pid=$nbdkit_pid
+}
+make_held_plugin() {
     write_held_plugin >"$state/plugin"
     chmod 755 "$state/plugin"
     : >>"$state/requests"
-    nbdkit_server $tls_port "${server_tls[@]}" sh "$state/plugin"
-    server_pid=$nbdkit_pid
 }
 write_held_plugin() {
     printf '#!/bin/bash\ncd %s || exit 1\n' "$state"

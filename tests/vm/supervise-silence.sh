@@ -148,9 +148,7 @@ flush_that_hangs() {
 flush_that_only_the_driver_tells() {
     filled A
     make_disk 8M
-    write_held_plugin >"$state/plugin"
-    chmod 755 "$state/plugin"
-    : >>"$state/requests"
+    make_held_plugin
     start nbdkit nbdkit -f -U "$state/nbd.sock" sh "$state/plugin"
     wait_until 10 test -S "$state/nbd.sock"
     attach $nbd "nbd+unix:///?socket=$state/nbd.sock" --timeout 2
