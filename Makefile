@@ -46,7 +46,7 @@ all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_A
 	     -DNBD_ATTACH_UNITDIR='"$(unitdir)"' \
 	     -Ilib -Ikmod-helpers -Inbd-attach -I$(BUILD) $(CPPFLAGS)
 
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(shell find $(1) -name '*.c'))
 lib_objects     := $(call objects,lib)
 library         := $(BUILD)/libnbdattach.a
 helper_objects  := $(call objects,kmod-helpers)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "commands.h"
-#include "generator.h"
-#include "report.h"
-#include "sandbox.h"
+#include "cmd/commands.h"
+#include "cmd/generator.h"
+#include "output/report.h"
+#include "child/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * as the supervisor lets the driver do so. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "nbd-genl.h"
+#include "kernel/nbd-genl.h"
 
 int main(int argc, char **argv)
 {

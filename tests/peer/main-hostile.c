@@ -3,8 +3,8 @@
  * peers. Prints TAP lines; the last form repeats one offset and shows what came of it. PORT is a real server's, behind the man in
  * the middle. */
 #include "scenarios.h"
-#include "cleanup.h"
-#include "nbd-protocol.h"
+#include "base/cleanup.h"
+#include "nbd/nbd-protocol.h"
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "mitm.h"
-#include "nbd-protocol.h"
-#include "wire.h"
+#include "nbd/nbd-protocol.h"
+#include "base/wire.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /* The server's side of the NBD handshake and of one kind of request, as the protocol wants it except where the script or
  * the modes of the configuration say otherwise. */
 #include "peer.h"
-#include "nbd-protocol.h"
-#include "wire.h"
+#include "nbd/nbd-protocol.h"
+#include "base/wire.h"
 #include <stdlib.h>
 #include <string.h>
 

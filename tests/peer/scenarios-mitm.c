@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A man in the middle on the plaintext part: one scenario for each published hole (the NBD specification's "TLS" section,
  * CVE-2021-3716, and the STARTTLS injections of 2021). TLS is always asked for. */
-#include "nbd-protocol.h"
+#include "nbd/nbd-protocol.h"
 #include "scenarios.h"
 
 #define REFUSED(error_name, number, words)                                                                    \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "scenarios.h"
-#include "nbd-protocol.h"
+#include "nbd/nbd-protocol.h"
 #include <string.h>
 
 #define BYTES(literal) .data = (literal), .size = sizeof(literal) - 1

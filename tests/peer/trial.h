@@ -2,7 +2,7 @@
 /* One attempt of the real negotiator against a peer in a process of its own, and what came of it. */
 #ifndef TRIAL_H
 #define TRIAL_H
-#include "attempt.h"
+#include "child/negotiation.h"
 #include "mitm.h"
 #include "peer.h"
 

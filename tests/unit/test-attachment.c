@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <cmocka.h>
-#include "attachment.h"
-#include "nbd-protocol.h"
-#include "sysfs.h"
+#include "supervisor/attachment.h"
+#include "nbd/nbd-protocol.h"
+#include "kernel/block-attr.h"
 
 static struct attachment *attachment;
 

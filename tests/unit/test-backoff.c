@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "backoff.h"
+#include "supervisor/core/backoff.h"
 
 #define MIDDLE 0x80000000
 

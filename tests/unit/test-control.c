@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "control.h"
+#include "supervisor/control.h"
 
 static int device;
 static struct control control;

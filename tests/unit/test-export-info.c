@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <unistd.h>
-#include "export-info.h"
+#include "nbd/export-info.h"
 
 static struct error err;
 

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "generator.h"
+#include "cmd/generator.h"
 
 static char folder[64], tab_path[96], fstab_path[96], crypttab_path[96], normal[96];
 static char said[65536];

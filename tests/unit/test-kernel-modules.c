@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include "kernel-modules.h"
-#include "kernel-probe.h"
+#include "modules/kernel-modules.h"
+#include "modules/kernel-checks.h"
 
 /* A fake kernel. Its module "nbdx" is an object file good enough for depmod, under a name that no running kernel has loaded. */
 static char root[] = "/tmp/test-kmod.XXXXXX";

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "ktls.h"
+#include "tls/ktls.h"
 
 static void records_that_a_server_does_not_take_are_not_sent(void **state)
 {

@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "link.h"
+#include "supervisor/link.h"
 
 static struct link ours;
 static int server;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "nbdtab.h"
+#include "config/nbdtab.h"
 
 static struct nbdtab parse_bytes(const char *text, size_t size)
 {

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "options.h"
+#include "options/options.h"
 
 #define WORDS_MAX 8
 

@@ -14,11 +14,11 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "nbd-protocol.h"
-#include "nego.h"
-#include "probe.h"
-#include "transport.h"
-#include "wire.h"
+#include "nbd/nbd-protocol.h"
+#include "nbd/nego.h"
+#include "child/probe.h"
+#include "base/transport.h"
+#include "base/wire.h"
 
 static const uint32_t sizes_bytes[] = {512, 4096, 16384, 65536};
 

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "nbd-protocol.h"
-#include "queue.h"
-#include "sysfs.h"
+#include "nbd/nbd-protocol.h"
+#include "device/queue.h"
+#include "kernel/block-attr.h"
 
 #define TIMEOUT_MS 10000
 #define ALL_FLAGS (NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA | NBD_TFLAG_SEND_TRIM | NBD_TFLAG_SEND_WRITE_ZEROES)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "receiver.h"
+#include "supervisor/core/receiver.h"
 
 static struct receiver receiver;
 static struct receiver_look look;

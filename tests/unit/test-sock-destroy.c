@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "sock-destroy.h"
+#include "net/sock-destroy.h"
 
 static struct error err;
 

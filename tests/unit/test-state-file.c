@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "control.h"
-#include "state-file.h"
-#include "transport.h"
+#include "supervisor/control.h"
+#include "supervisor/state-file.h"
+#include "base/transport.h"
 
 #define BACKEND "00112233445566778899aabbccddeeff"
 

@@ -6,8 +6,8 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "report.h"
-#include "status-text.h"
+#include "output/report.h"
+#include "output/status-text.h"
 
 /* 2026-11-21 10:00:00 UTC; NOW is an hour later. */
 #define ATTACHED "1795255200"

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "backend-id.h"
-#include "target.h"
+#include "config/backend-id.h"
+#include "config/target.h"
 
 static struct target target;
 static struct error err;

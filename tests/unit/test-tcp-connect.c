@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "tcp-connect.h"
-#include "transport.h"
+#include "net/tcp-connect.h"
+#include "base/transport.h"
 
 #define STALLED_CLIENTS 4
 

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
-#include "text.h"
+#include "base/text.h"
 
 static void check(const char *in, size_t len, const char *expect)
 {

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "wire.h"
+#include "base/wire.h"
 
 static void integers_are_big_endian(void **state)
 {

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "modules/kernel-modules.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <libkmod.h>
+#include <limits.h>
+#include <linux/tls.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "base/cleanup.h"
+#include "base/text.h"
+
+static char root[PATH_MAX / 2];
+
+void kernel_set_root(const char *new_root)
+{
+	text_copy(root, sizeof(root), new_root ? new_root : "");
+}
+
+int kernel_read_file(const char *path, char *buf, size_t size)
+{
+	_cleanup_fd_ int fd = -1;
+	char full[PATH_MAX];
+	size_t used = 0;
+	ssize_t len;
+
+	if (!size || (size_t)snprintf(full, sizeof(full), "%s%s", root, path) >= sizeof(full))
+		return -EINVAL;
+	fd = open(full, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* /proc gives a page at a time. */
+	while (used < size - 1 && (len = read(fd, buf + used, size - 1 - used)) != 0) {
+		if (len < 0)
+			return -errno;
+		used += (size_t)len;
+	}
+	while (used && buf[used - 1] == '\n')
+		used--;
+	buf[used] = 0;
+	return 0;
+}
+
+bool kernel_path_exists(const char *path)
+{
+	char full[PATH_MAX];
+
+	return (size_t)snprintf(full, sizeof(full), "%s%s", root, path) < sizeof(full) && !access(full, F_OK);
+}
+
+static bool is_loading_disabled(void)
+{
+	char text[16];
+
+	return !kernel_read_file("/proc/sys/kernel/modules_disabled", text, sizeof(text)) && !strcmp(text, "1");
+}
+
+static void modules_dir(char *path, size_t size)
+{
+	struct utsname kernel;
+
+	uname(&kernel);
+	snprintf(path, size, "/lib/modules/%s", kernel.release);
+}
+
+const char *kernel_package_remedy(void)
+{
+	struct utsname kernel;
+	char dir[128];
+
+	uname(&kernel);
+	modules_dir(dir, sizeof(dir));
+	/* The kernel runs, its modules are gone: replaced by an upgrade, or they are the host's and this is a container. */
+	if (!kernel_path_exists(dir))
+		return "reboot (into an installed kernel; in a container, run modprobe on the host)";
+	if (!strcmp(kernel.machine, "x86_64"))
+		return "apt-get install linux-image-amd64 (or another kernel that has it)";
+	if (!strcmp(kernel.machine, "aarch64"))
+		return "apt-get install linux-image-arm64 (or another kernel that has it)";
+	return "install a distribution kernel";
+}
+
+/* An algorithm in /proc/crypto can be used at once, whichever module or built-in code it is from. */
+static bool has_algorithm(const char *name)
+{
+	_cleanup_file_ FILE *file = NULL;
+	char path[PATH_MAX], line[256], found[128];
+
+	snprintf(path, sizeof(path), "%s/proc/crypto", root);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "name : %127s", found) == 1 && !strcmp(found, name))
+			return true;
+	return false;
+}
+
+/* Is NAME there by what the running kernel shows, whatever modules.dep says of it? */
+static bool is_seen_running(const char *name)
+{
+	char path[160], ulps[256];
+	size_t i;
+
+	if (!strncmp(name, "crypto-", 7))
+		return has_algorithm(name + 7);
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	for (i = strlen("/sys/module/"); path[i]; i++)
+		if (path[i] == '-')
+			path[i] = '_';
+	if (kernel_path_exists(path))
+		return true;
+	/* Built-in code without parameters has no /sys/module entry. */
+	return !strcmp(name, "tls") && !kernel_read_file("/proc/sys/net/ipv4/tcp_available_ulp", ulps, sizeof(ulps)) &&
+	       strstr(ulps, "tls");
+}
+
+static void cleanup_context(struct kmod_ctx **ctx)
+{
+	kmod_unref(*ctx);
+}
+
+static void cleanup_list(struct kmod_list **list)
+{
+	kmod_module_unref_list(*list);
+}
+
+static void cleanup_module(struct kmod_module **mod)
+{
+	kmod_module_unref(*mod);
+}
+
+#define _cleanup_context_ __attribute__((cleanup(cleanup_context)))
+#define _cleanup_list_ __attribute__((cleanup(cleanup_list)))
+#define _cleanup_module_ __attribute__((cleanup(cleanup_module)))
+
+static void drop_log(void *data, int priority, const char *file, int line, const char *fn, const char *format, va_list args)
+{
+	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
+}
+
+static struct kmod_ctx *open_context(void)
+{
+	char dir[PATH_MAX], config[PATH_MAX], release_dir[128];
+	const char *paths[] = { config, NULL };
+	struct kmod_ctx *ctx;
+
+	if (*root) {
+		modules_dir(release_dir, sizeof(release_dir));
+		snprintf(dir, sizeof(dir), "%s%s", root, release_dir);
+		snprintf(config, sizeof(config), "%s/etc/modprobe.d", root);
+	}
+	ctx = kmod_new(*root ? dir : NULL, *root ? paths : NULL);
+	/* Its complaints about absent indices go to stderr otherwise; what matters is in our own sentences. */
+	if (ctx)
+		kmod_set_log_fn(ctx, drop_log, NULL);
+	return ctx;
+}
+
+/* All modules that answer to NAME. The kernel, too, asks for the template ("crypto-gcm") when nobody claims the whole algorithm. */
+static struct kmod_list *look_up(struct kmod_ctx *ctx, const char *name)
+{
+	struct kmod_list *list = NULL;
+	char template[128];
+
+	if (kmod_module_new_from_lookup(ctx, name, &list) < 0)
+		list = NULL;
+	if (!list && strchr(name, '(') && strlen(name) < sizeof(template)) {
+		text_copy(template, sizeof(template), name);
+		*strchr(template, '(') = 0;
+		if (kmod_module_new_from_lookup(ctx, template, &list) < 0)
+			list = NULL;
+	}
+	return list;
+}
+
+static bool is_blacklisted(struct kmod_ctx *ctx, struct kmod_list *one)
+{
+	_cleanup_list_ struct kmod_list *list = NULL, *left = NULL;
+	struct kmod_module *mod = kmod_module_get_module(one);
+	bool found = false;
+	struct kmod_list *entry;
+
+	if (kmod_module_apply_filter(ctx, KMOD_FILTER_BLACKLIST, one, &left) < 0) {
+		kmod_module_unref(mod);
+		return false;
+	}
+	kmod_list_foreach(entry, left) {
+		struct kmod_module *other = kmod_module_get_module(entry);
+
+		found |= other == mod;
+		kmod_module_unref(other);
+	}
+	kmod_module_unref(mod);
+	return !found;
+}
+
+/* "install nbd /bin/false" is the usual way to forbid a module by its own name. */
+static bool is_install_blocked(struct kmod_module *mod)
+{
+	const char *command = kmod_module_get_install_commands(mod);
+
+	return command && (strstr(command, "/bin/false") || strstr(command, "/bin/true"));
+}
+
+static enum kernel_module_state state_of(struct kmod_ctx *ctx, struct kmod_list *entry)
+{
+	_cleanup_module_ struct kmod_module *mod = kmod_module_get_module(entry);
+
+	switch (kmod_module_get_initstate(mod)) {
+	case KMOD_MODULE_BUILTIN:
+		return KERNEL_MODULE_BUILTIN;
+	case KMOD_MODULE_LIVE:
+	case KMOD_MODULE_COMING:
+		return KERNEL_MODULE_LIVE;
+	default:
+		break;
+	}
+	if (is_blacklisted(ctx, entry) || is_install_blocked(mod) || is_loading_disabled())
+		return KERNEL_MODULE_BLOCKED;
+	return kmod_module_get_path(mod) && access(kmod_module_get_path(mod), F_OK) == 0 ? KERNEL_MODULE_LOADABLE :
+											   KERNEL_MODULE_MISSING;
+}
+
+static void explain(enum kernel_module_state state, const char *name, char *why, size_t size)
+{
+	struct utsname kernel;
+	char dir[128];
+
+	if (!why || !size)
+		return;
+	why[0] = 0;
+	uname(&kernel);
+	modules_dir(dir, sizeof(dir));
+	if (state == KERNEL_MODULE_LOADABLE)
+		snprintf(why, size, "the module %s is not loaded", name);
+	else if (state == KERNEL_MODULE_BLOCKED && is_loading_disabled())
+		snprintf(why, size, "the module %s is not loaded, and kernel.modules_disabled forbids it until the next boot", name);
+	else if (state == KERNEL_MODULE_BLOCKED)
+		snprintf(why, size, "the module %s is blocked in modprobe.d (blacklist or install)", name);
+	else if (state == KERNEL_MODULE_MISSING && !kernel_path_exists(dir))
+		snprintf(why, size, "the modules of the running kernel %.80s are not installed", kernel.release);
+	else if (state == KERNEL_MODULE_MISSING)
+		snprintf(why, size, "the running kernel %.80s has no module %s", kernel.release, name);
+}
+
+static enum kernel_module_state probe(struct kmod_ctx *ctx, const char *name)
+{
+	_cleanup_list_ struct kmod_list *list = look_up(ctx, name);
+	enum kernel_module_state best = KERNEL_MODULE_MISSING, state;
+	struct kmod_list *entry;
+
+	kmod_list_foreach(entry, list) {
+		state = state_of(ctx, entry);
+		if (state < best)
+			best = state;
+	}
+	if (best > KERNEL_MODULE_BUILTIN && is_seen_running(name))
+		return KERNEL_MODULE_BUILTIN;
+	return best;
+}
+
+enum kernel_module_state kernel_module_probe(const char *name, char *why, size_t why_size)
+{
+	_cleanup_context_ struct kmod_ctx *ctx = open_context();
+	enum kernel_module_state state = KERNEL_MODULE_MISSING;
+
+	if (ctx)
+		state = probe(ctx, name);
+	else if (is_seen_running(name))
+		state = KERNEL_MODULE_BUILTIN;
+	explain(state, name, why, why_size);
+	return state;
+}
+
+static int refuse_load(const char *name, enum kernel_module_state state, int rc, struct error *err)
+{
+	char why[256];
+
+	if (rc == -EPERM || rc == -EACCES) {
+		error_set(err, ERROR_PERMISSION, EPERM, "the kernel module %s is needed and loading it is not permitted here", name);
+		return error_hint(err, -EPERM, "run as root: modprobe '%s' (in a container: on the host; under lockdown, modules must be signed)",
+			name);
+	}
+	if (state == KERNEL_MODULE_LOADABLE) {
+		error_set(err, ERROR_KERNEL, ENODEV, "the kernel module %s could not be loaded: %s", name,
+			rc < 0 ? strerror(-rc) : "its install command left it out");
+		return error_hint(err, -ENODEV, "modprobe '%s' and dmesg show more", name);
+	}
+	explain(state, name, why, sizeof(why));
+	error_set(err, ERROR_KERNEL, ENODEV, "%s", why);
+	if (state != KERNEL_MODULE_BLOCKED)
+		return error_hint(err, -ENODEV, "%s", kernel_package_remedy());
+	if (is_loading_disabled())
+		return error_hint(err, -ENODEV, "list %s in /etc/modules and reboot", name);
+	return error_hint(err, -ENODEV, "take %s out of /etc/modprobe.d, then: modprobe '%s'", name, name);
+}
+
+int kernel_module_load(const char *name, const char *options, struct error *err)
+{
+	_cleanup_context_ struct kmod_ctx *ctx = open_context();
+	_cleanup_list_ struct kmod_list *list = NULL;
+	enum kernel_module_state state;
+	struct kmod_list *entry;
+	int failed = 0, rc;
+
+	if (!ctx)
+		return is_seen_running(name) ? 0 : refuse_load(name, KERNEL_MODULE_MISSING, 0, err);
+	state = probe(ctx, name);
+	/* An algorithm is there, but perhaps only in generic code: its faster modules are loaded all the same. */
+	if (state <= KERNEL_MODULE_BUILTIN && strncmp(name, "crypto-", 7))
+		return 0;
+	list = look_up(ctx, name);
+	kmod_list_foreach(entry, list) {
+		_cleanup_module_ struct kmod_module *mod = kmod_module_get_module(entry);
+
+		if (state_of(ctx, entry) != KERNEL_MODULE_LOADABLE)
+			continue;
+		/* One of several may be for another CPU (ENODEV): any one that loads will do. */
+		rc = kmod_module_probe_insert_module(mod, KMOD_PROBE_APPLY_BLACKLIST, options, NULL, NULL, NULL);
+		if (rc < 0 && rc != -EEXIST)
+			failed = rc;
+	}
+	if (state > KERNEL_MODULE_BUILTIN)
+		state = probe(ctx, name);
+	return state <= KERNEL_MODULE_BUILTIN ? 0 : refuse_load(name, state, failed, err);
+}
+
+int kernel_load_nbd(struct error *err)
+{
+	_cleanup_context_ struct kmod_ctx *ctx = open_context();
+	_cleanup_module_ struct kmod_module *mod = NULL;
+	const char *options = NULL;
+
+	if (ctx && kmod_module_new_from_name(ctx, "nbd", &mod) >= 0)
+		options = kmod_module_get_options(mod);
+	/* libkmod puts ours behind those of modprobe.d, where they would win. */
+	return kernel_module_load("nbd", options && strstr(options, "max_part=") ? NULL : "max_part=15", err);
+}
+
+int kernel_load_tls(struct error *err)
+{
+	return kernel_module_load("tls", NULL, err);
+}
+
+/* What the kernel's TLS asks the crypto API for, and the parts it is put together from where no driver has it whole. Only the first
+ * part (the template) is there under that name in every kernel: newer ones have the others as library code. */
+static const struct cipher {
+	int number;
+	const char *name, *algorithm, *parts[5];
+} ciphers[] = {
+	{ TLS_CIPHER_AES_GCM_128, "AES-128-GCM", "gcm(aes)", { "crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash" } },
+	{ TLS_CIPHER_AES_GCM_256, "AES-256-GCM", "gcm(aes)", { "crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash" } },
+	{ TLS_CIPHER_CHACHA20_POLY1305, "ChaCha20-Poly1305", "rfc7539(chacha20,poly1305)",
+		{ "crypto-rfc7539", "crypto-chacha20", "crypto-poly1305" } },
+};
+
+static const struct cipher *find_cipher(int number)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+		if (ciphers[i].number == number)
+			return &ciphers[i];
+	return NULL;
+}
+
+int kernel_load_cipher(int kernel_cipher, struct error *err)
+{
+	const struct cipher *cipher = find_cipher(kernel_cipher);
+	struct error ignored;
+	size_t i;
+	int rc;
+
+	if (!kernel_cipher)
+		return 0;
+	if (!cipher)
+		return error_set(err, ERROR_KERNEL, EINVAL, "cipher %d is not one that this program gives to the kernel", kernel_cipher);
+	if (has_algorithm(cipher->algorithm))
+		return 0;
+	for (i = 0; cipher->parts[i]; i++) {
+		rc = kernel_module_load(cipher->parts[i], NULL, i ? &ignored : err);
+		if (rc < 0 && !i && !has_algorithm(cipher->algorithm)) {
+			error_prefix(err, "%s", cipher->name);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+enum kernel_module_state kernel_cipher_probe(int kernel_cipher, char *why, size_t why_size)
+{
+	const struct cipher *cipher = find_cipher(kernel_cipher);
+	enum kernel_module_state worst, state;
+	char text[256];
+	size_t i;
+
+	if (why && why_size)
+		why[0] = 0;
+	if (!cipher)
+		return KERNEL_MODULE_MISSING;
+	if (has_algorithm(cipher->algorithm))
+		return KERNEL_MODULE_LIVE;
+	worst = kernel_module_probe(cipher->parts[0], why, why_size);
+	for (i = 1; cipher->parts[i] && worst != KERNEL_MODULE_MISSING; i++) {
+		state = kernel_module_probe(cipher->parts[i], text, sizeof(text));
+		if (state == KERNEL_MODULE_MISSING || state <= worst)
+			continue;
+		worst = state;
+		if (why)
+			text_copy(why, why_size, text);
+	}
+	return worst;
+}

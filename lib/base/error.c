@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/error.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int error_set(struct error *err, enum error_kind kind, int errno_value, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (err) {
+		memset(err, 0, sizeof(*err));
+		err->kind = kind;
+		va_start(ap, fmt);
+		vsnprintf(err->text, sizeof(err->text), fmt, ap);
+		va_end(ap);
+	}
+	return -errno_value;
+}
+
+int error_hint(struct error *err, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (err) {
+		va_start(ap, fmt);
+		vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
+		va_end(ap);
+	}
+	return rc;
+}
+
+int error_retry(struct error *err, int rc)
+{
+	if (err)
+		err->retry = true;
+	return rc;
+}
+
+void error_prefix(struct error *err, const char *fmt, ...)
+{
+	char old[sizeof(err->text)];
+	va_list ap;
+	int used;
+
+	if (!err)
+		return;
+	memcpy(old, err->text, sizeof(old));
+	va_start(ap, fmt);
+	used = vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	if (used >= 0 && (size_t)used < sizeof(err->text))
+		snprintf(err->text + used, sizeof(err->text) - used, ": %s", old);
+}

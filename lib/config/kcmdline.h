@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a kernel command line asks for: the forms of Debian's nbd-client, of dracut, and ours (nbd-attach(8), BOOTING). Pure: no I/O. */
+#ifndef NBDA_BOOT_CMDLINE_H
+#define NBDA_BOOT_CMDLINE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include "config/target.h"
+
+#define BOOT_ATTACHMENTS_MAX 16
+#define BOOT_ERRORS_MAX 16
+
+struct boot_input {
+	const char *cmdline; /* as /proc/cmdline shows it */
+	size_t size;
+	/* What DHCP told; NULL or empty when it told nothing (so does the address 0.0.0.0). */
+	const char *dhcp_server, *dhcp_root_path;
+};
+
+struct boot_attachment {
+	int index;            /* of /dev/nbdINDEX */
+	struct target target;
+	bool port_given;      /* else the target has the default one */
+	char options[512];    /* dracut's NBDOPTS: with commas between */
+	char word[96];        /* what it stands in, for messages */
+};
+
+struct boot_plan {
+	struct boot_attachment attachments[BOOT_ATTACHMENTS_MAX];
+	size_t attachment_count;
+	int root_index;            /* of the NBD device that root= names, or that is to hold the root; -1: none */
+	char root_device[32];      /* "/dev/nbd0p1"; empty when the command line does not name the root by NBD */
+	char fstype[32], mountopts[256]; /* dracut's fields, empty when not said */
+	/* The server or the root-path has to come from DHCP and was not given. Then ROOT_INDEX is known, or -1 with root=dhcp, and has no
+	 * attachment. */
+	bool needs_dhcp;
+	bool names_dhcp;           /* somebody wrote "dhcp"; else it is only that nobody wrote anything */
+	struct {
+		char text[320];    /* one sentence, which names the word */
+	} errors[BOOT_ERRORS_MAX];
+	size_t error_count;
+};
+
+/* Fill PLAN (large: not for the stack). Words that cannot be understood are told in the errors; the others count all the same. */
+void boot_cmdline_parse(struct boot_plan *plan, const struct boot_input *input);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What sysfs.c, sysfs-users.c and sysfs-openers.c share. Not for others. */
+#ifndef NBDA_SYSFS_INTERNAL_H
+#define NBDA_SYSFS_INTERNAL_H
+#include <dirent.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include "base/error.h"
+
+/* A path below the module's root: 0 or -ENAMETOOLONG. */
+int sysfs_make_path(char *path, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A whole small file as text, newlines at its end stripped. */
+int sysfs_read_small(const char *path, char *buf, size_t size);
+
+/* What is used: the whole disk or one of its partitions, by number, since names in /proc may be aliases. */
+struct sysfs_node {
+	char name[32];
+	dev_t number; /* 0: not known */
+};
+
+/* The device (first) and its partitions; the caller frees. -ENOENT when there is no such device. */
+int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count);
+/* The node that PATH is another name of, or NULL. Only a path with a component "dev" is looked up: a server of files that is away could
+ * make that wait. */
+const struct sysfs_node *sysfs_node_of_path(const char *path, const struct sysfs_node *nodes, size_t count);
+/* Openers inside the kernel that neither holders/ nor a claim shows: 0, or -EBUSY with ERR naming one. */
+int sysfs_check_kernel_openers(const struct sysfs_node *nodes, size_t count, struct error *err);
+
+static inline void cleanup_dir(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+#define _cleanup_dir_ __attribute__((cleanup(cleanup_dir)))
+
+#endif

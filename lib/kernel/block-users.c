@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernel/block-attr.h"
+#include "base/cleanup.h"
+#include "kernel/block-internal.h"
+#include "base/text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static int read_number(struct sysfs_node *node, const char *path)
+{
+	unsigned major_number, minor_number;
+	char text[32];
+	int rc = sysfs_read_small(path, text, sizeof(text));
+
+	if (rc < 0)
+		return rc;
+	if (sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
+		return -EINVAL;
+	node->number = makedev(major_number, minor_number);
+	return 0;
+}
+
+int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count)
+{
+	_cleanup_dir_ DIR *dir = NULL;
+	_cleanup_free_ struct sysfs_node *list = NULL;
+	char path[PATH_MAX], prefix[32];
+	struct dirent *entry;
+	size_t used = 1;
+	int rc = sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d", index);
+
+	if (rc < 0)
+		return rc;
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	list = calloc(1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	snprintf(list[0].name, sizeof(list[0].name), "nbd%d", index);
+	rc = sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/dev", index);
+	if (rc < 0 || read_number(&list[0], path) < 0)
+		list[0].number = 0;
+	snprintf(prefix, sizeof(prefix), "nbd%dp", index);
+	while ((entry = readdir(dir))) {
+		struct sysfs_node *grown;
+
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) || strlen(entry->d_name) >= sizeof(list->name))
+			continue;
+		grown = reallocarray(list, used + 1, sizeof(*list));
+		if (!grown)
+			return -ENOMEM;
+		list = grown;
+		memset(&list[used], 0, sizeof(list[used]));
+		text_copy(list[used].name, sizeof(list[used].name), entry->d_name);
+		if (!sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/%s/dev", index, entry->d_name))
+			read_number(&list[used], path);
+		used++;
+	}
+	*nodes = steal_pointer(&list);
+	*count = used;
+	return 0;
+}
+
+/* mountinfo and swaps write space, tab, newline and backslash as \ooo. */
+static void unescape_octal(char *text)
+{
+	char *out = text;
+
+	while (*text) {
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' && text[2] <= '7' && text[3] >= '0' &&
+			text[3] <= '7') {
+			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
+			text += 4;
+		} else {
+			*out++ = *text++;
+		}
+	}
+	*out = 0;
+}
+
+static FILE *open_proc(const char *name)
+{
+	char path[PATH_MAX];
+
+	return sysfs_make_path(path, sizeof(path), "/proc/%s", name) < 0 ? NULL : fopen(path, "re");
+}
+
+static int busy_mount(const struct sysfs_node *node, char *mount_point, struct error *err)
+{
+	char shown[256];
+
+	unescape_octal(mount_point);
+	text_sanitise(shown, sizeof(shown), mount_point, strlen(mount_point));
+	error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is mounted on %s", node->name, shown);
+	return error_hint(err, -EBUSY, "unmount it first: umount %s", shown);
+}
+
+/* A file system on several devices (btrfs) has a number of its own in mountinfo, hence the comparison with the source too. */
+static int check_mounts(const struct sysfs_node *nodes, size_t count, struct error *err)
+{
+	_cleanup_file_ FILE *file = open_proc("self/mountinfo");
+	_cleanup_free_ char *line = NULL;
+	size_t room = 0, i;
+
+	while (file && getline(&line, &room, file) > 0) {
+		unsigned major_number, minor_number;
+		char *mount_point, *source = strstr(line, " - "), *save;
+		const struct sysfs_node *node;
+		int offset = 0;
+
+		if (sscanf(line, "%*d %*d %u:%u %*s %n", &major_number, &minor_number, &offset) < 2 || !offset || !source)
+			continue;
+		*source = 0;
+		source += 3;
+		mount_point = strtok_r(line + offset, " ", &save);
+		strtok_r(source, " ", &save);
+		source = strtok_r(NULL, " \n", &save);
+		if (!mount_point)
+			continue;
+		if (source)
+			unescape_octal(source);
+		for (i = 0; i < count; i++)
+			if (nodes[i].number && nodes[i].number == makedev(major_number, minor_number))
+				return busy_mount(&nodes[i], mount_point, err);
+		node = source ? sysfs_node_of_path(source, nodes, count) : NULL;
+		if (node)
+			return busy_mount(node, mount_point, err);
+	}
+	return 0;
+}
+
+static int check_swaps(const struct sysfs_node *nodes, size_t count, struct error *err)
+{
+	_cleanup_file_ FILE *file = open_proc("swaps");
+	_cleanup_free_ char *line = NULL;
+	size_t room = 0;
+
+	while (file && getline(&line, &room, file) > 0) {
+		const struct sysfs_node *node;
+
+		line[strcspn(line, " \t\n")] = 0;
+		unescape_octal(line);
+		node = sysfs_node_of_path(line, nodes, count);
+		if (!node)
+			continue;
+		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is used as swap", node->name);
+		return error_hint(err, -EBUSY, "turn it off first: swapoff /dev/%s", node->name);
+	}
+	return 0;
+}
+
+static int busy_holder(const struct sysfs_node *node, const char *holder, struct error *err)
+{
+	char path[PATH_MAX], name[128] = "", shown[128] = "";
+
+	if (!sysfs_make_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) && !sysfs_read_small(path, name, sizeof(name)) && *name) {
+		text_sanitise(shown, sizeof(shown), name, strlen(name));
+		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s (%s)", node->name, holder, shown);
+		return error_hint(err, -EBUSY, "remove the mapping first: dmsetup remove %s (or vgchange, cryptsetup close)", shown);
+	}
+	error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s", node->name, holder);
+	if (!strncmp(holder, "md", 2))
+		return error_hint(err, -EBUSY, "stop the array first: mdadm --stop /dev/%s", holder);
+	return -EBUSY;
+}
+
+static int check_holders(int index, const struct sysfs_node *nodes, size_t count, struct error *err)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < count; i++) {
+		_cleanup_dir_ DIR *dir = NULL;
+
+		rc = i ? sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/%s/holders", index, nodes[i].name) :
+			 sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/holders", index);
+		dir = rc < 0 ? NULL : opendir(path);
+		while (dir && (entry = readdir(dir)))
+			if (entry->d_name[0] != '.')
+				return busy_holder(&nodes[i], entry->d_name, err);
+	}
+	return 0;
+}
+
+int sysfs_check_unused(int index, struct error *err)
+{
+	_cleanup_free_ struct sysfs_node *nodes = NULL;
+	size_t count = 0;
+	int rc = sysfs_find_nodes(index, &nodes, &count);
+
+	if (rc < 0) {
+		/* No device, no user. */
+		if (rc == -ENOENT)
+			return 0;
+		return error_set(err, ERROR_OTHER, -rc, "cannot look at /sys/block/nbd%d: %s", index, strerror(-rc));
+	}
+	rc = check_mounts(nodes, count, err);
+	if (!rc)
+		rc = check_swaps(nodes, count, err);
+	if (!rc)
+		rc = check_holders(index, nodes, count, err);
+	return rc ? rc : sysfs_check_kernel_openers(nodes, count, err);
+}
+
+size_t sysfs_device_numbers(int index, dev_t *numbers, size_t max)
+{
+	_cleanup_free_ struct sysfs_node *nodes = NULL;
+	size_t count = 0, used = 0;
+
+	if (sysfs_find_nodes(index, &nodes, &count) == 0)
+		for (size_t i = 0; i < count && used < max; i++)
+			if (nodes[i].number)
+				numbers[used++] = nodes[i].number;
+	return used;
+}

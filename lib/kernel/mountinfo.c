@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "kernel/mountinfo.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* mountinfo writes space, tab, newline and backslash as \ooo. */
+static void unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++) {
+		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
+			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = 0;
+}
+
+/* "36 35 98:0 /root /path options [optional field...] - type source options" (proc(5)). */
+static int parse(char *line, struct mount_entry *entry)
+{
+	char *type = strstr(line, " - "), *path;
+	int offset = 0;
+	size_t len;
+
+	if (!type || sscanf(line, "%d %d %*s %*s %n", &entry->id, &entry->parent_id, &offset) < 2 || !offset || line + offset >= type)
+		return -EPROTO;
+	path = line + offset;
+	path[strcspn(path, " ")] = 0;
+	type += 3;
+	len = strcspn(type, " \n");
+	if (*path != '/' || len == 0)
+		return -EPROTO;
+	if (len >= sizeof(entry->type))
+		len = sizeof(entry->type) - 1; /* a FUSE program may choose it; none that is known to be no disk's is so long */
+	memcpy(entry->type, type, len);
+	entry->type[len] = 0;
+	unescape(path);
+	entry->path = strdup(path);
+	return entry->path ? 0 : -ENOMEM;
+}
+
+int mount_table_read(struct mount_table *table, FILE *file)
+{
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0, room = 0;
+	int rc = 0;
+
+	*table = (struct mount_table){0};
+	while (!rc && getline(&line, &size, file) > 0) {
+		if (table->count == room) {
+			struct mount_entry *entries = reallocarray(table->entries, room = room ? 2 * room : 64, sizeof(*entries));
+
+			if (!entries)
+				return -ENOMEM;
+			table->entries = entries;
+		}
+		rc = parse(line, &table->entries[table->count]);
+		if (!rc)
+			table->count++;
+	}
+	return rc;
+}
+
+void mount_table_free(struct mount_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		free(table->entries[i].path);
+	free(table->entries);
+	*table = (struct mount_table){0};
+}
+
+const struct mount_entry *mount_table_find(const struct mount_table *table, const char *path)
+{
+	for (size_t i = table->count; i > 0; i--)
+		if (strcmp(table->entries[i - 1].path, path) == 0)
+			return &table->entries[i - 1];
+	return NULL;
+}
+
+static const struct mount_entry *find_id(const struct mount_table *table, int id)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (table->entries[i].id == id)
+			return &table->entries[i];
+	return NULL;
+}
+
+bool mount_table_is_within(const struct mount_table *table, const struct mount_entry *entry, int id)
+{
+	/* Bounded, should a table ever go in circles. The first mount of all is its own parent. */
+	for (size_t depth = 0; entry && depth <= table->count; depth++) {
+		if (entry->id == id)
+			return true;
+		entry = entry->parent_id == entry->id ? NULL : find_id(table, entry->parent_id);
+	}
+	return false;
+}
+
+bool mount_type_is_diskless(const char *type)
+{
+	/* No autofs: to walk into one makes somebody else mount something. */
+	static const char *const types[] = {
+		"rootfs", "ramfs", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts", "mqueue", "hugetlbfs", "cgroup", "cgroup2", "securityfs", "debugfs",
+		"tracefs", "configfs", "pstore", "bpf", "efivarfs", "selinuxfs", "smackfs", "binfmt_misc", "nsfs", "rpc_pipefs", "fusectl",
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tls/internal.h"
+#include "base/text.h"
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static void cleanup_crt(gnutls_x509_crt_t *crt)
+{
+	if (*crt)
+		gnutls_x509_crt_deinit(*crt);
+}
+#define _cleanup_crt_ __attribute__((cleanup(cleanup_crt)))
+
+static void format_pin(const uint8_t pin[TLS_PIN_BYTES], char *out, size_t size)
+{
+	size_t used = (size_t)snprintf(out, size, "sha256:");
+
+	for (size_t i = 0; i < TLS_PIN_BYTES && used + 3 <= size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%02x", pin[i]);
+}
+
+static bool parse_hex_pin(uint8_t pin[TLS_PIN_BYTES], const char *hex)
+{
+	size_t digits = 0;
+
+	for (; *hex; hex++) {
+		unsigned char c = (unsigned char)*hex;
+
+		if (c == ':')
+			continue;
+		if (!isxdigit(c) || digits >= 2 * TLS_PIN_BYTES)
+			return false;
+		c = (unsigned char)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
+		pin[digits / 2] = (uint8_t)(digits % 2 ? pin[digits / 2] | c : c << 4);
+		digits++;
+	}
+	return digits == 2 * TLS_PIN_BYTES;
+}
+
+int tls_pin_parse(uint8_t pin[TLS_PIN_BYTES], const char *text, struct error *err)
+{
+	gnutls_datum_t in, out = {0};
+	bool good = false;
+
+	if (strncmp(text, "sha256:", 7) == 0) {
+		good = parse_hex_pin(pin, text + 7);
+		in.data = (unsigned char *)text + 7;
+		in.size = (unsigned)strlen(text + 7);
+		if (!good && gnutls_base64_decode2(&in, &out) == 0 && out.size == TLS_PIN_BYTES) {
+			memcpy(pin, out.data, TLS_PIN_BYTES);
+			good = true;
+		}
+		gnutls_free(out.data);
+	}
+	if (good)
+		return 0;
+	error_set(err, ERROR_USAGE, EINVAL, "--tls-pin \"%s\" is not sha256: and the 64 hexadecimal digits of a public key's hash", text);
+	return error_hint(err, -EINVAL, "nbd-attach info prints a server's pin; check it against the server's own certificate before you trust it");
+}
+
+static int public_key_pin(gnutls_x509_crt_t crt, uint8_t pin[TLS_PIN_BYTES])
+{
+	gnutls_pubkey_t key;
+	gnutls_datum_t der = {0};
+	int rc = gnutls_pubkey_init(&key);
+
+	if (rc < 0)
+		return rc;
+	rc = gnutls_pubkey_import_x509(key, crt, 0);
+	if (rc == 0)
+		rc = gnutls_pubkey_export2(key, GNUTLS_X509_FMT_DER, &der);
+	if (rc == 0)
+		rc = gnutls_hash_fast(GNUTLS_DIG_SHA256, der.data, der.size, pin);
+	gnutls_free(der.data);
+	gnutls_pubkey_deinit(key);
+	return rc;
+}
+
+static void format_date(time_t when, char *out, size_t size)
+{
+	struct tm tm;
+
+	if (!gmtime_r(&when, &tm) || strftime(out, size, "%Y-%m-%d %H:%M UTC", &tm) == 0)
+		snprintf(out, size, "an unreadable date");
+}
+
+static void fill_peer(gnutls_x509_crt_t crt, struct tls_info *info)
+{
+	gnutls_datum_t dn = {0};
+	uint8_t pin[TLS_PIN_BYTES];
+
+	if (gnutls_x509_crt_get_dn3(crt, &dn, 0) == 0)
+		text_sanitise(info->peer_name, sizeof(info->peer_name), dn.data, dn.size);
+	gnutls_free(dn.data);
+	dn.data = NULL;
+	if (gnutls_x509_crt_get_issuer_dn3(crt, &dn, 0) == 0)
+		text_sanitise(info->peer_issuer, sizeof(info->peer_issuer), dn.data, dn.size);
+	gnutls_free(dn.data);
+	info->peer_not_after = gnutls_x509_crt_get_expiration_time(crt);
+	if (public_key_pin(crt, pin) == 0)
+		format_pin(pin, info->peer_pin, sizeof(info->peer_pin));
+}
+
+/* The subject alternative names as a list for people; the number of those that are names or addresses. */
+static size_t format_names(gnutls_x509_crt_t crt, char *out, size_t size)
+{
+	size_t used = 0, found = 0;
+
+	*out = 0;
+	for (unsigned i = 0; i < 64; i++) {
+		unsigned char san[512];
+		char text[300];
+		size_t san_size = sizeof(san) - 1;
+		int type = gnutls_x509_crt_get_subject_alt_name(crt, i, san, &san_size, NULL);
+
+		if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
+			break;
+		if (type == GNUTLS_SAN_DNSNAME)
+			text_sanitise(text, sizeof(text), san, strnlen((char *)san, san_size));
+		else if (type != GNUTLS_SAN_IPADDRESS || !inet_ntop(san_size == 4 ? AF_INET : AF_INET6, san, text, sizeof(text)))
+			continue;
+		found++;
+		if (used + strlen(text) + 6 < size)
+			used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", text);
+		else if (used + 4 < size)
+			used += (size_t)snprintf(out + used, size - used, "...");
+	}
+	return found;
+}
+
+static int check_name(gnutls_x509_crt_t crt, const char *hostname, struct error *err)
+{
+	unsigned char address[16];
+	char names[300], cn[160] = "";
+	size_t cn_size = sizeof(cn), address_size = 0;
+	bool matches;
+
+	if (!*hostname)
+		return error_set(err, ERROR_TLS, EACCES, "there is no host name to look for in the server's certificate");
+	if (inet_pton(AF_INET, hostname, address) == 1)
+		address_size = 4;
+	else if (inet_pton(AF_INET6, hostname, address) == 1)
+		address_size = 16;
+	/* RFC 9525: names come from the subject alternative names only. GnuTLS would fall back to the common name. */
+	if (format_names(crt, names, sizeof(names)) == 0) {
+		if (gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &cn_size) < 0)
+			cn_size = 0;
+		text_sanitise(names, sizeof(names), cn, cn_size);
+		error_set(err, ERROR_TLS, EACCES, "the server's certificate has no subject alternative name, so it is not for \"%s\" (a common name, here \"%s\", does not count)",
+			hostname, names);
+		return error_hint(err, -EACCES, "make the server a certificate with dns_name or ip_address, or pin its key with --tls-pin");
+	}
+	matches = address_size ? gnutls_x509_crt_check_ip(crt, address, (unsigned)address_size, 0) : gnutls_x509_crt_check_hostname2(crt, hostname, GNUTLS_VERIFY_DO_NOT_ALLOW_IP_MATCHES);
+	if (matches)
+		return 0;
+	error_set(err, ERROR_TLS, EACCES, "the server's certificate is not for \"%s\": it is for %s", hostname, names);
+	return error_hint(err, -EACCES, "connect by one of these names, or say which to expect with --tls-hostname");
+}
+
+static int dated(gnutls_x509_crt_t crt, bool expired, struct error *err)
+{
+	time_t from = gnutls_x509_crt_get_activation_time(crt), until = gnutls_x509_crt_get_expiration_time(crt), now = time(NULL);
+	char when[40], today[40];
+
+	format_date(now, today, sizeof(today));
+	format_date(expired ? until : from, when, sizeof(when));
+	if ((expired && until >= now) || (!expired && from <= now))
+		error_set(err, ERROR_TLS, EACCES, "a certificate authority in the server's chain %s (now it is %s)",
+			expired ? "has expired" : "is not valid yet", today);
+	else
+		error_set(err, ERROR_TLS, EACCES, "the server's certificate %s %s (now it is %s)",
+			expired ? "expired on" : "is not valid before", when, today);
+	return error_hint(err, -EACCES, "renew it on the server, or set this machine's clock if it is wrong");
+}
+
+static int weak(gnutls_x509_crt_t crt, struct error *err)
+{
+	unsigned bits = 0;
+	int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits), signature = gnutls_x509_crt_get_signature_algorithm(crt);
+	const char *key_name = algorithm < 0 ? NULL : gnutls_pk_get_name((gnutls_pk_algorithm_t)algorithm);
+	const char *signature_name = signature < 0 ? NULL : gnutls_sign_get_name((gnutls_sign_algorithm_t)signature);
+
+	error_set(err, ERROR_TLS, EACCES, "the server's certificate or one of its chain is too weak: its key is %s with %u bits, signed with %s",
+		key_name ? key_name : "unknown", bits, signature_name ? signature_name : "an unknown algorithm");
+	return error_hint(err, -EACCES, "make a new one: RSA from 2048 bits, ECDSA or Ed25519, signed with SHA-256 or better");
+}
+
+static int untrusted(gnutls_x509_crt_t crt, const struct tls_credentials *creds, const struct tls_info *info, struct error *err)
+{
+	if (gnutls_x509_crt_check_issuer(crt, crt))
+		error_set(err, ERROR_TLS, EACCES, "the server's certificate is self-signed and not trusted by %s", creds->trust_name);
+	else
+		error_set(err, ERROR_TLS, EACCES, "the server's certificate is signed by \"%.128s\", which is not trusted by %s", info->peer_issuer,
+			creds->trust_name);
+	return error_hint(err, -EACCES, "give its authority with --tls-ca FILE, or pin its key with --tls-pin, if you know that it is right");
+}
+
+/* GnuTLS sets several bits at once: the first that explains comes first. */
+static int explain(unsigned status, gnutls_x509_crt_t crt, const struct tls_credentials *creds, const struct tls_info *info, struct error *err)
+{
+	gnutls_datum_t text = {0};
+
+	if (status & GNUTLS_CERT_REVOKED) {
+		error_set(err, ERROR_TLS, EACCES, "the server's certificate has been revoked (by the authority's revocation list)");
+		return error_hint(err, -EACCES, "the server needs a new certificate; if its key was stolen, do not connect");
+	}
+	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
+		return untrusted(crt, creds, info, err);
+	if (status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED))
+		return dated(crt, status & GNUTLS_CERT_EXPIRED, err);
+	if (status & GNUTLS_CERT_INSECURE_ALGORITHM)
+		return weak(crt, err);
+	if (status & GNUTLS_CERT_PURPOSE_MISMATCH)
+		return error_set(err, ERROR_TLS, EACCES, "the server's certificate is not meant for a TLS server (its extended key usage says otherwise)");
+	if (status & (GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED | GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE)) {
+		error_set(err, ERROR_TLS, EACCES, "the certificate revocation list ca-crl.pem is out of date");
+		return error_hint(err, -EACCES, "fetch the authority's current list");
+	}
+	gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
+	error_set(err, ERROR_TLS, EACCES, "the server's certificate failed its checks: %s", text.data ? (char *)text.data : "unknown reason");
+	gnutls_free(text.data);
+	return -EACCES;
+}
+
+static int check_pin(gnutls_x509_crt_t crt, const struct tls_credentials *creds, const struct tls_info *info, struct error *err)
+{
+	uint8_t pin[TLS_PIN_BYTES];
+
+	if (public_key_pin(crt, pin) == 0 && memcmp(pin, creds->pin, sizeof(pin)) == 0)
+		return 0;
+	error_set(err, ERROR_TLS, EACCES, "the server's public key is not the pinned one: it shows %s", info->peer_pin);
+	return error_hint(err, -EACCES, "if the server got a new key, pin that one; if not, this is not your server");
+}
+
+int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds, const char *hostname, struct tls_info *info,
+	struct error *err)
+{
+	gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER};
+	unsigned count = 0, status = 0;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+	_cleanup_crt_ gnutls_x509_crt_t crt = NULL;
+	int rc;
+
+	if (!chain || count == 0)
+		return error_set(err, ERROR_TLS, EACCES, "the server showed no certificate");
+	if (gnutls_x509_crt_init(&crt) < 0 || gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) < 0)
+		return error_set(err, ERROR_TLS, EACCES, "the server's certificate cannot be read");
+	fill_peer(crt, info);
+	if (creds->has_pin) {
+		rc = check_pin(crt, creds, info, err);
+		if (rc)
+			return rc;
+	}
+	if (!creds->verify_chain)
+		return creds->has_pin ? 0 : error_set(err, ERROR_TLS, EACCES, "nothing to verify the server against");
+	rc = gnutls_certificate_verify_peers(session, &purpose, 1, &status);
+	if (rc < 0)
+		return error_set(err, ERROR_TLS, EACCES, "the server's certificate cannot be checked: %s", gnutls_strerror(rc));
+	if (status)
+		return explain(status, crt, creds, info, err);
+	return check_name(crt, hostname, err);
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parent's side: start a negotiator, keep its deadline, and take nothing from it unchecked. */
+#include "child/negotiation.h"
+#include "base/cleanup.h"
+#include "tls/ktls.h"
+#include "child/negotiator.h"
+#include "child/reaper.h"
+#include "base/text.h"
+#include "base/transport.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The child has the same deadline and says politely what it was waiting for; the parent's is for a child that cannot (a resolver
+ * that blocks, a compromise). */
+#define GRACE_MS 300
+/* After its last word the child only wipes its keys and ends. */
+#define LAST_WORD_MS 500
+/* Whoever was killed is gone in much less, or hangs in the kernel. */
+#define KILL_MS 10
+/* One that says more than this in a step is not let keep us; and no negotiation has so many stages. */
+#define MESSAGES_AT_ONCE 32
+#define STAGES_MAX 64
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* With no room for descriptors, so that none comes to us: what is in the channel's queue keeps its own until it is taken from there. */
+static ssize_t peek(int channel, void *buf, size_t size, bool *has_descriptors)
+{
+	struct iovec iov = {buf, size};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n = recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+
+	*has_descriptors = n >= 0 && msg.msg_flags & MSG_CTRUNC;
+	return n;
+}
+
+/* What is left in its queue is closed with it, descriptors too, and that might block. To whom credentials are to be passed, they come
+ * with each message, also with one of no bytes; with the end of all come none. */
+static void close_channel(int *channel)
+{
+	int on = 1;
+	bool has_credentials = true;
+	char byte;
+
+	if (*channel < 0)
+		return;
+	shutdown(*channel, SHUT_RD); /* nothing can be added from here on */
+	setsockopt(*channel, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	if (peek(*channel, &byte, 1, &has_credentials) <= 0 && !has_credentials)
+		close(*channel);
+	else
+		reaper_close(*channel);
+	*channel = -1;
+}
+
+int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct error *err)
+{
+	int pair[2];
+
+	if (reaper_is_full()) {
+		error_set(err, ERROR_OTHER, EAGAIN, "too many processes of former attempts hang in the kernel, and cannot be killed");
+		return error_retry(err, -EAGAIN);
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, ERROR_OTHER, errno, "socketpair: %s", strerror(errno));
+	*attempt = (struct attempt){.job = *job, .pidfd = -1, .poll_fd = pair[0], .deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
+	attempt->result.fd = -1;
+	text_copy(attempt->stage, sizeof(attempt->stage), "starting");
+	fflush(NULL);
+	attempt->pid = fork();
+	if (attempt->pid == 0) {
+		close(pair[0]);
+		negotiator_main(job, pair[1]);
+	}
+	close(pair[1]);
+	if (attempt->pid < 0) {
+		close_fd(&attempt->poll_fd);
+		return error_set(err, ERROR_OTHER, errno, "fork: %s", strerror(errno));
+	}
+	attempt->pidfd = (int)syscall(SYS_pidfd_open, attempt->pid, 0U);
+	if (attempt->pidfd < 0) {
+		error_set(err, ERROR_OTHER, errno, "pidfd_open: %s", strerror(errno));
+		attempt_cancel(attempt);
+		return -EIO;
+	}
+	return 0;
+}
+
+/* It is not waited for: a child that hangs in the kernel is reaped when it does no longer. */
+static void kill_child(struct attempt *attempt)
+{
+	struct pollfd pfd = {.fd = attempt->state == ATTEMPT_TALKING ? attempt->pidfd : attempt->poll_fd, .events = POLLIN};
+
+	if (attempt->pid <= 0)
+		return;
+	kill(attempt->pid, SIGKILL);
+	if (pfd.fd >= 0)
+		poll(&pfd, 1, KILL_MS);
+	reaper_add(attempt->pid);
+	attempt->pid = 0;
+}
+
+void attempt_cancel(struct attempt *attempt)
+{
+	kill_child(attempt);
+	if (attempt->state == ATTEMPT_TALKING)
+		close_channel(&attempt->poll_fd);
+	close_fd(&attempt->poll_fd);
+	close_fd(&attempt->pidfd);
+	reaper_close(attempt->result.fd);
+	attempt->result.fd = -1;
+}
+
+/* It has said its last word, which RC is, or hung up. How it ends still counts, since a crash in its last step is a crash. */
+static void await_end(struct attempt *attempt, bool has_spoken, int rc)
+{
+	close_channel(&attempt->poll_fd);
+	attempt->state = has_spoken ? ATTEMPT_HAS_SPOKEN : ATTEMPT_HAS_HUNG_UP;
+	attempt->rc = rc;
+	attempt->poll_fd = attempt->pidfd;
+	attempt->pidfd = -1;
+	attempt->deadline_ms = monotonic_now_ms() + LAST_WORD_MS;
+}
+
+static int died(const struct attempt *attempt, int status, struct error *err)
+{
+	const char *when = attempt->state == ATTEMPT_HAS_SPOKEN ? "after its work" : "while ";
+
+	return error_set(err, ERROR_OTHER, EIO, "the negotiator died by signal %d (%s) %s%s: this is a bug, or an attack", WTERMSIG(status),
+		strsignal(WTERMSIG(status)), when, attempt->state == ATTEMPT_HAS_SPOKEN ? "" : attempt->stage);
+}
+
+static int step_end(struct attempt *attempt, struct attempt_result *result, struct error *err)
+{
+	int status = 0, rc = attempt->rc;
+	pid_t ended = attempt->pid > 0 ? waitpid(attempt->pid, &status, WNOHANG) : attempt->pid;
+
+	if (ended == 0 && attempt->pid > 0 && monotonic_now_ms() < attempt->deadline_ms)
+		return 1;
+	if (ended == 0)
+		kill_child(attempt);
+	if (WIFSIGNALED(status)) {
+		rc = died(attempt, status, err);
+	} else if (attempt->state == ATTEMPT_HAS_HUNG_UP && ended == 0) {
+		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator hung up and did not end while %s: it was killed", attempt->stage);
+	} else if (attempt->state == ATTEMPT_HAS_HUNG_UP) {
+		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator ended without a word (status %d) while %s", WEXITSTATUS(status), attempt->stage);
+	} else if (rc == 0) {
+		*result = attempt->result;
+		attempt->result.fd = -1;
+	} else if (err) {
+		*err = attempt->err;
+	}
+	attempt->pid = 0;
+	attempt_cancel(attempt);
+	return rc;
+}
+
+/* Text from a child that may have been taken over: terminated and printable, whatever it sent. */
+#define CHECK_TEXT(field) check_text(field, sizeof(field))
+
+static void check_text(char *text, size_t size)
+{
+	char copy[EXPORT_NAME_MAX + 1];
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(copy, text, len);
+	text_sanitise(text, size, copy, len);
+}
+
+/* A bool that came as a byte may hold neither true nor false. */
+static void check_bool(bool *value)
+{
+	unsigned char byte;
+
+	memcpy(&byte, value, sizeof(byte));
+	*value = byte != 0;
+}
+
+static void check_export(struct export_info *info)
+{
+	check_bool(&info->has_size);
+	check_bool(&info->has_block_size);
+	info->name[sizeof(info->name) - 1] = 0; /* sanitised where it is shown: it has to go back as it came */
+	CHECK_TEXT(info->canonical_name);
+	CHECK_TEXT(info->description);
+}
+
+static int socket_option(int fd, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
+}
+
+/* A connection as we ourselves make them, and of no other kind: we and the driver have to close it, too. */
+static int check_socket(int fd, const struct attempt_job *job)
+{
+	int domain = fd < 0 ? -1 : socket_option(fd, SO_DOMAIN);
+	bool is_unix = domain == AF_UNIX, is_tcp = (domain == AF_INET || domain == AF_INET6) && socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
+	uint64_t transmitted, received;
+
+	if (fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM || (*job->target->socket_path ? !is_unix : !is_tcp))
+		return -EPROTO;
+	/* The negotiator's word that kernel TLS is armed is not taken for it. */
+	if (job->tls && !job->skip_ktls && ktls_record_numbers(fd, &transmitted, &received) < 0)
+		return -EPROTO;
+	return 0;
+}
+
+static int take_result(const struct attempt_job *job, struct attempt_result *from, int fd, struct attempt_result *result, struct error *err)
+{
+	check_export(&from->export);
+	CHECK_TEXT(from->tls.cipher);
+	CHECK_TEXT(from->tls.group);
+	CHECK_TEXT(from->tls.authentication);
+	CHECK_TEXT(from->tls.peer_name);
+	CHECK_TEXT(from->tls.peer_issuer);
+	CHECK_TEXT(from->tls.peer_pin);
+	CHECK_TEXT(from->address);
+	if (from->host_index >= (job->target->host_count ? job->target->host_count : 1) || (job->tls != NULL) != (from->tls.version != 0) ||
+		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) || (job->kind == ATTEMPT_ATTACH && check_socket(fd, job) < 0))
+		return error_set(err, ERROR_TLS, EPROTO, "the negotiator's result does not hold together: it is not used");
+	*result = *from;
+	result->fd = job->kind == ATTEMPT_ATTACH ? fd : -1;
+	return 0;
+}
+
+static int take_error(const struct error *from, struct error *err)
+{
+	struct error copy = *from;
+
+	CHECK_TEXT(copy.text);
+	CHECK_TEXT(copy.hint);
+	check_bool(&copy.retry);
+	if (copy.kind < ERROR_OTHER || copy.kind > ERROR_PERMISSION)
+		copy.kind = ERROR_OTHER;
+	if (err)
+		*err = copy;
+	return -EIO;
+}
+
+/* The one descriptor of the result that is next in the queue, with no linger; -EPROTO: there are more. Those come not to us. */
+static int take_fd(int channel, int *fd)
+{
+	static const struct linger none = {0};
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	char byte;
+	struct iovec iov = {&byte, 1};
+	/* In CMSG_SPACE() there would be room for two. */
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_LEN(sizeof(int))};
+	struct cmsghdr *cmsg;
+
+	if (recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
+		return -EPROTO;
+	cmsg = CMSG_FIRSTHDR(&msg);
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
+	if (*fd >= 0)
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* or close() would wait until all is sent */
+	return *fd < 0 || msg.msg_flags & MSG_CTRUNC ? -EPROTO : 0;
+}
+
+/* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. A descriptor is taken from a result alone, and
+ * only one: all others stay in the queue, whose end is close_channel()'s. */
+static int receive_once(struct attempt *attempt, struct attempt_message *message, int *fd)
+{
+	bool has_descriptors;
+	ssize_t n = peek(attempt->poll_fd, message, sizeof(*message), &has_descriptors);
+	char byte;
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -EPIPE;
+	if (n == 0)
+		return -EPIPE;
+	if (n != sizeof(*message))
+		return -EPROTO;
+	if (has_descriptors && (message->type != ATTEMPT_MESSAGE_RESULT || attempt->job.kind != ATTEMPT_ATTACH || take_fd(attempt->poll_fd, fd)))
+		return -EPROTO;
+	return recv(attempt->poll_fd, &byte, 1, MSG_DONTWAIT) < 0 ? -EPIPE : 1;
+}
+
+/* When a last message and the end come together, just as the kernel has seen that there is no message, it says that it is the end
+ * (unix_dgram_recvmsg): only the second time is that true. */
+static int receive(struct attempt *attempt, struct attempt_message *message, int *fd)
+{
+	int got = receive_once(attempt, message, fd);
+
+	return got == -EPIPE ? receive_once(attempt, message, fd) : got;
+}
+
+static int out_of_time(struct attempt *attempt, struct error *err)
+{
+	attempt_cancel(attempt);
+	error_set(err, ERROR_UNREACHABLE, ETIMEDOUT, "timed out after %g s while %s", attempt->job.timeout_ms / 1000.0, attempt->stage);
+	return error_retry(err, -ETIMEDOUT);
+}
+
+static int take_stage(struct attempt *attempt, struct attempt_message *message)
+{
+	if (attempt->stage_count++ == STAGES_MAX)
+		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator goes on without end: it is stopped");
+	CHECK_TEXT(message->stage);
+	memcpy(attempt->stage, message->stage, sizeof(attempt->stage));
+	if (attempt->job.verbose)
+		fprintf(stderr, "nbd-attach: %s\n", attempt->stage);
+	return 1;
+}
+
+/* 1: go on; else it was the last one. */
+static int take_message(struct attempt *attempt, struct attempt_message *message, int *fd)
+{
+	int rc;
+
+	switch (message->type) {
+	case ATTEMPT_MESSAGE_STAGE:
+		return take_stage(attempt, message);
+	case ATTEMPT_MESSAGE_EXPORT:
+		check_export(&message->export);
+		if (attempt->job.on_export)
+			attempt->job.on_export(&message->export, attempt->job.on_export_data);
+		return 1;
+	case ATTEMPT_MESSAGE_RESULT:
+		rc = take_result(&attempt->job, &message->result, *fd, &attempt->result, &attempt->err);
+		if (rc == 0 && attempt->result.fd >= 0)
+			*fd = -1;
+		return rc;
+	case ATTEMPT_MESSAGE_ERROR:
+		return take_error(&message->error, &attempt->err);
+	default:
+		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of unknown type %u", message->type);
+	}
+}
+
+static int step_talk(struct attempt *attempt, struct attempt_message *message)
+{
+	int rc = 1;
+
+	for (int i = 0; rc == 1 && i < MESSAGES_AT_ONCE; i++) {
+		int fd = -1, got = receive(attempt, message, &fd);
+
+		if (got == 0)
+			break;
+		if (got == -EPIPE) {
+			await_end(attempt, false, 0);
+			return 0;
+		}
+		if (got < 0)
+			rc = error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of the wrong size, or more than was asked for");
+		else
+			rc = take_message(attempt, message, &fd);
+		reaper_close(fd);
+	}
+	if (rc != 1)
+		await_end(attempt, true, rc);
+	if (rc == -EPROTO)
+		attempt->deadline_ms = 0; /* nothing is expected any more of one who lies */
+	return rc;
+}
+
+int attempt_step(struct attempt *attempt, struct attempt_result *result, struct error *err)
+{
+	_cleanup_free_ struct attempt_message *message = malloc(sizeof(*message));
+
+	reaper_collect();
+	if (!message) {
+		attempt_cancel(attempt);
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	}
+	if (attempt->state == ATTEMPT_TALKING && monotonic_now_ms() >= attempt->deadline_ms)
+		return out_of_time(attempt, err);
+	if (attempt->state == ATTEMPT_TALKING && step_talk(attempt, message) == 1)
+		return 1;
+	return step_end(attempt, result, err);
+}
+
+int attempt_run(const struct attempt_job *job, struct attempt_result *result, struct error *err)
+{
+	struct attempt attempt;
+	int rc = attempt_start(&attempt, job, err);
+
+	if (rc)
+		return rc;
+	do {
+		struct pollfd pfd = {.fd = attempt.poll_fd, .events = POLLIN};
+		int64_t left_ms = attempt.deadline_ms - monotonic_now_ms();
+
+		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
+		rc = attempt_step(&attempt, result, err);
+	} while (rc == 1);
+	return rc;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every byte from the network is read here, in a process that has nothing: see sandbox.h. Blocking code under one deadline, in the
+ * order of the protocol: connect, greeting, STARTTLS, TLS, GO, the canary, kernel TLS, and a second canary through it. */
+#include "child/negotiator.h"
+#include "base/cleanup.h"
+#include "nbd/nbd-protocol.h"
+#include "nbd/nego.h"
+#include "child/sandbox.h"
+#include "net/tcp-connect.h"
+#include "base/text.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct negotiator {
+	const struct attempt_job *job;
+	int channel;
+	int fd; /* the connection */
+	struct transport transport;
+	struct nego nego;
+	struct tls_session *session;
+	struct attempt_result result;
+	struct attempt_message message; /* large: not on the stack */
+};
+
+static void send_message(struct negotiator *self, int fd)
+{
+	struct iovec iov = {&self->message, sizeof(self->message)};
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {.bytes = {0}};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	}
+	if (sendmsg(self->channel, &msg, MSG_NOSIGNAL) < 0)
+		_exit(1); /* the parent is gone */
+}
+
+static void stage(struct negotiator *self, const char *name)
+{
+	memset(&self->message, 0, sizeof(self->message));
+	self->message.type = ATTEMPT_MESSAGE_STAGE;
+	text_copy(self->message.stage, sizeof(self->message.stage), name);
+	send_message(self, -1);
+}
+
+/* glibc waits for 10 s and more for a resolver that does not answer. What the user has set besides stays. */
+static void hurry_resolver(void)
+{
+	const char *options = getenv("RES_OPTIONS");
+	char text[256];
+
+	snprintf(text, sizeof(text), "%.200s timeout:2 attempts:1", options ? options : "");
+	setenv("RES_OPTIONS", text, 1);
+}
+
+static int connect_tcp(struct negotiator *self, struct connection *connection, struct error *err)
+{
+	const struct attempt_job *job = self->job;
+	struct tcp_connect_params params = {
+		.target = job->target,
+		.known = job->known,
+		.deadline_ms = self->transport.deadline_ms,
+		.first = job->first_host,
+		.only_first = job->only_first_host,
+		.impatient = job->impatient,
+	};
+	char name[64], more[24] = "";
+	int rc;
+
+	if (job->target->host_count > 1 && !job->only_first_host)
+		snprintf(more, sizeof(more), " and %zu more", job->target->host_count - 1);
+	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s", job->target->hosts[job->first_host % job->target->host_count].name, more);
+	stage(self, name);
+	if (job->impatient)
+		hurry_resolver();
+	rc = tcp_connect(&params, connection, err);
+	if (!rc && job->kind == ATTEMPT_ATTACH && job->liveness_timeout_ms > 0)
+		rc = tcp_set_liveness(connection->fd, job->liveness_timeout_ms, err);
+	return rc;
+}
+
+static int connect_server(struct negotiator *self, struct error *err)
+{
+	const struct target *target = self->job->target;
+	struct connection connection = {.fd = -1};
+	int rc = 0;
+
+	/* A unix socket is a file, and whose it is may matter: connect as whoever we still are, but read nothing yet. */
+	if (*target->socket_path)
+		rc = unix_connect(target, &connection, err);
+	if (!rc)
+		rc = sandbox_drop_privileges(err);
+	if (!rc && !*target->socket_path)
+		rc = connect_tcp(self, &connection, err);
+	self->fd = connection.fd;
+	self->result.host_index = (uint32_t)connection.host_index;
+	text_copy(self->result.address, sizeof(self->result.address), connection.address);
+	return rc;
+}
+
+static int start_tls(struct negotiator *self, struct error *err)
+{
+	const struct target *target = self->job->target;
+	const char *host = target->host_count ? target->hosts[self->result.host_index].name : "";
+	int rc;
+
+	stage(self, "starting TLS");
+	rc = nego_starttls(&self->nego, err);
+	if (!rc)
+		rc = tls_session_start(&self->session, &self->transport, self->job->tls, host, &self->result.tls, err);
+	self->nego.tls_active = rc == 0;
+	return rc;
+}
+
+/* What the kernel's recv() means by these two is not what strerror() says. A garbled or torn-down connection is curable. */
+static int explain_record(int rc, struct error *err)
+{
+	if (err->kind != ERROR_UNREACHABLE || (rc != -EBADMSG && rc != -EIO))
+		return rc;
+	if (rc == -EBADMSG)
+		error_set(err, ERROR_TLS, EBADMSG, "the kernel cannot decrypt the server's reply to a read through kernel TLS");
+	else
+		error_set(err, ERROR_TLS, EIO,
+			"instead of a reply to a read through kernel TLS there came a record without data (an alert or a new key)");
+	error_hint(err, 0,
+		"the server's log may say why; if it happens each time, kernel and server disagree: try another cipher with --tls-priority");
+	return error_retry(err, rc);
+}
+
+/* That the kernel took the keys does not say that it encrypts with them as the server does. The server's answer to a read through it
+ * does, in both directions, and before an old link is given up for this one. */
+static int enter_kernel_tls(struct negotiator *self, uint32_t block_size_bytes, struct error *err)
+{
+	int rc = tls_session_arm_ktls(self->session, &self->transport, err);
+
+	if (rc)
+		return rc;
+	stage(self, "waiting for the reply to a read through kernel TLS");
+	transport_init_plain(&self->transport, self->fd, self->transport.deadline_ms);
+	rc = nego_canary(&self->nego, block_size_bytes, "the server's reply to a read through kernel TLS", err);
+	if (!rc)
+		rc = nego_check_silence(&self->nego, "behind the reply to a read through kernel TLS", err);
+	return explain_record(rc, err);
+}
+
+static int enter_export(struct negotiator *self, struct error *err)
+{
+	uint32_t block_size_bytes;
+	int rc;
+
+	stage(self, "waiting for the export");
+	rc = nego_go(&self->nego, self->job->target->export_name, &self->result.export, err);
+	if (!rc)
+		rc = nego_check_silence(&self->nego, "behind the server's last option reply", err);
+	if (!rc)
+		rc = export_info_choose_block_size(&self->result.export, 0, &block_size_bytes, err);
+	if (!rc)
+		rc = export_info_check_attachable(&self->result.export, block_size_bytes, err);
+	if (rc)
+		return rc;
+	stage(self, "waiting for the reply to a first read");
+	rc = nego_canary(&self->nego, block_size_bytes, "the server's reply to a first read", err);
+	if (!rc)
+		rc = nego_check_silence(&self->nego, "behind the reply to our first read", err);
+	if (rc || !self->session || self->job->skip_ktls)
+		return rc;
+	return enter_kernel_tls(self, block_size_bytes, err);
+}
+
+/* Names first, all of them; only then ask about each: no other option may come between a list's replies. */
+struct name_list {
+	char **names;
+	char **descriptions;
+	size_t count, room;
+};
+
+static int remember(const struct export_info *info, void *data)
+{
+	struct name_list *list = data;
+
+	if (list->count == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+		char **names = reallocarray(list->names, room, sizeof(char *)), **descriptions;
+
+		if (!names)
+			return -ENOMEM;
+		list->names = names;
+		descriptions = reallocarray(list->descriptions, room, sizeof(char *));
+		if (!descriptions)
+			return -ENOMEM;
+		list->descriptions = descriptions;
+		list->room = room;
+	}
+	list->names[list->count] = strdup(info->name);
+	list->descriptions[list->count] = strdup(info->description);
+	list->count++;
+	return list->names[list->count - 1] && list->descriptions[list->count - 1] ? 0 : -ENOMEM;
+}
+
+static int list_exports(struct negotiator *self, struct error *err)
+{
+	struct name_list list = {0};
+	bool can_info = true;
+	int rc;
+
+	stage(self, "waiting for the list of exports");
+	rc = nego_list(&self->nego, remember, &list, err);
+	if (rc == -ENOMEM)
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory for the server's list of exports");
+	for (size_t i = 0; rc == 0 && i < list.count; i++) {
+		struct export_info *info = &self->result.export;
+		int info_rc = can_info ? nego_info(&self->nego, list.names[i], info, err) : -EOPNOTSUPP;
+
+		/* Only an error reply leaves the conversation in order; after anything else what follows would be guesswork. */
+		if (info_rc && can_info && !(self->nego.reply.type & NBD_REP_FLAG_ERROR))
+			return info_rc;
+		if (info_rc == -EOPNOTSUPP)
+			can_info = false;
+		if (info_rc) /* an export that the server lists but will not tell of is still listed */
+			memset(info, 0, sizeof(*info));
+		text_copy(info->name, sizeof(info->name), list.names[i]);
+		/* nbdkit 1.32 gives every later NBD_OPT_INFO of a connection the first export's description: the list knows better. */
+		if (*list.descriptions[i])
+			text_copy(info->description, sizeof(info->description), list.descriptions[i]);
+		memset(&self->message, 0, sizeof(self->message));
+		self->message.type = ATTEMPT_MESSAGE_EXPORT;
+		self->message.export = *info;
+		send_message(self, -1);
+	}
+	if (!rc)
+		nego_abort(&self->nego);
+	return rc; /* the process ends: the names go with it */
+}
+
+static int ask_export(struct negotiator *self, struct error *err)
+{
+	int rc;
+
+	stage(self, "waiting for the export's description");
+	rc = nego_info(&self->nego, self->job->target->export_name, &self->result.export, err);
+	if (!rc)
+		nego_abort(&self->nego);
+	return rc;
+}
+
+static int negotiate(struct negotiator *self, struct error *err)
+{
+	const struct attempt_job *job = self->job;
+	int rc = connect_server(self, err);
+
+	if (rc)
+		return rc;
+	transport_init_plain(&self->transport, self->fd, self->transport.deadline_ms);
+	nego_init(&self->nego, &self->transport, job->tls != NULL);
+	stage(self, "waiting for the server's greeting");
+	rc = nego_greeting(&self->nego, err);
+	if (!rc && job->tls)
+		rc = start_tls(self, err);
+	if (rc)
+		return rc;
+	switch (job->kind) {
+	case ATTEMPT_LIST:
+		return list_exports(self, err);
+	case ATTEMPT_INFO:
+		return ask_export(self, err);
+	default:
+		return enter_export(self, err);
+	}
+}
+
+_Noreturn void negotiator_main(const struct attempt_job *job, int channel)
+{
+	static struct negotiator self; /* one a process; too large for the stack */
+	struct error err = {0};
+	int rc;
+
+	self.job = job;
+	self.channel = channel;
+	self.fd = -1;
+	self.transport.deadline_ms = monotonic_now_ms() + job->timeout_ms;
+	rc = sandbox_enter_child(channel, &err);
+	if (!rc)
+		rc = negotiate(&self, &err);
+	memset(&self.message, 0, sizeof(self.message));
+	if (rc) {
+		self.message.type = ATTEMPT_MESSAGE_ERROR;
+		self.message.error = err;
+		send_message(&self, -1);
+	} else {
+		self.message.type = ATTEMPT_MESSAGE_RESULT;
+		self.message.result = self.result;
+		send_message(&self, job->kind == ATTEMPT_ATTACH ? self.fd : -1);
+	}
+	tls_session_free(self.session);
+	_exit(0);
+}

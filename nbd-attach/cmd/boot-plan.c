@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cmd/boot-plan.h"
+#include "cmd/attach.h"
+#include "base/text.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void refuse(struct boot_jobs *jobs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void refuse(struct boot_jobs *jobs, const char *fmt, ...)
+{
+	va_list args;
+
+	fputs("nbd-attach: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	jobs->refused = true;
+}
+
+/* --- what nbdtab knows of a server */
+
+static bool share_a_host(const struct target *a, const struct target *b)
+{
+	for (size_t i = 0; i < a->host_count; i++)
+		for (size_t j = 0; j < b->host_count; j++)
+			if (strcasecmp(a->hosts[i].name, b->hosts[j].name) == 0)
+				return true;
+	return false;
+}
+
+static bool same_hosts(const struct target *a, const struct target *b, bool with_ports)
+{
+	if (a->host_count != b->host_count || !a->host_count)
+		return false;
+	for (size_t i = 0; i < a->host_count; i++)
+		if (strcasecmp(a->hosts[i].name, b->hosts[i].name) != 0 || (with_ports && a->hosts[i].port != b->hosts[i].port))
+			return false;
+	return true;
+}
+
+static bool same_disk(const struct target *a, const struct target *b, bool with_ports)
+{
+	return same_hosts(a, b, with_ports) && strcmp(a->export_name, b->export_name) == 0;
+}
+
+enum match { MATCH_NONE, MATCH_HOST, MATCH_DISK, MATCH_DEVICE };
+
+static enum match match_line(const struct tab *tab, const struct nbdtab_entry *entry, const struct boot_attachment *asked)
+{
+	const struct target *target = &tab_line(tab, entry)->target;
+
+	if (entry->bad)
+		return MATCH_NONE;
+	if (same_disk(&asked->target, target, asked->port_given))
+		return entry->index == asked->index ? MATCH_DEVICE : MATCH_DISK;
+	return target->tls && share_a_host(&asked->target, target) ? MATCH_HOST : MATCH_NONE;
+}
+
+static const struct nbdtab_entry *find_line(const struct boot_jobs *jobs, const struct boot_attachment *asked, enum match *match)
+{
+	const struct nbdtab_entry *best = NULL;
+
+	*match = MATCH_NONE;
+	for (size_t i = 0; i < jobs->tab.nbdtab.entry_count; i++) {
+		enum match this = match_line(&jobs->tab, &jobs->tab.nbdtab.entries[i], asked);
+
+		if (this > *match) {
+			*match = this;
+			best = &jobs->tab.nbdtab.entries[i];
+		}
+	}
+	return best;
+}
+
+/* A line that cannot be read may be the one that asks for TLS. */
+static const struct nbdtab_entry *find_bad_line(const struct boot_jobs *jobs, const struct target *asked)
+{
+	struct target *target = malloc(sizeof(*target));
+	const struct nbdtab_entry *found = NULL;
+	struct error ignored;
+
+	for (size_t i = 0; target && !found && i < jobs->tab.nbdtab.entry_count; i++) {
+		const struct nbdtab_entry *entry = &jobs->tab.nbdtab.entries[i];
+
+		if (!entry->bad || !entry->host)
+			continue;
+		if (target_is_uri(entry->host) ? target_parse_uri(target, entry->host, &ignored) :
+		    target_parse_host(target, entry->host, NULL, &ignored))
+			continue;
+		if (share_a_host(target, asked))
+			found = entry;
+	}
+	free(target);
+	return found;
+}
+
+static void take_uri_credentials(struct target *target, const struct target *known)
+{
+	target->tls = target->tls || known->tls;
+	if (*target->tls_certificates || *target->tls_psk_file)
+		return;
+	text_copy(target->tls_certificates, sizeof(target->tls_certificates), known->tls_certificates);
+	text_copy(target->tls_psk_file, sizeof(target->tls_psk_file), known->tls_psk_file);
+	if (!*target->tls_username)
+		text_copy(target->tls_username, sizeof(target->tls_username), known->tls_username);
+	if (!*target->tls_hostname)
+		text_copy(target->tls_hostname, sizeof(target->tls_hostname), known->tls_hostname);
+	if (target->tls_type == TARGET_TLS_ANY)
+		target->tls_type = known->tls_type;
+}
+
+/* --- jobs */
+
+/* Options that hold for each of them, where nothing else is said. */
+static void init_job(struct boot_job *job, int index, const struct options *defaults)
+{
+	*job = (struct boot_job){.index = index, .options = *defaults};
+	job->options.at_boot = job->options.root = true;
+	job->options.given = 0; /* the lines go before them */
+	if (!options_given(defaults, "wait"))
+		job->options.wait_sec = OPTION_INFINITE_SEC;
+	if (!options_given(defaults, "dead-timeout"))
+		job->options.dead_timeout_sec = OPTION_INFINITE_SEC;
+}
+
+static struct boot_job *new_job(struct boot_jobs *jobs, int index, const struct options *defaults)
+{
+	if (jobs->count == BOOT_JOBS_MAX) {
+		refuse(jobs, "nbd%d: more than %d devices at boot", index, BOOT_JOBS_MAX);
+		return NULL;
+	}
+	init_job(&jobs->jobs[jobs->count], index, defaults);
+	return &jobs->jobs[jobs->count];
+}
+
+/* dracut's NBDOPTS, cut in place: OPTIONS comes to point into them. They are nbd-client's, and may have its dashes. */
+static int apply_nbdopts(struct boot_job *job, struct boot_attachment *asked)
+{
+	char *rest = asked->options, *name, *value, shown[64];
+	struct error err;
+	int rc;
+
+	while ((name = strsep(&rest, ","))) {
+		name += strspn(name, "-");
+		value = strchr(name, '=');
+		if (value)
+			*value++ = 0;
+		if (!*name)
+			continue;
+		rc = tab_set_option(&job->options, name, value, &err);
+		text_sanitise(shown, sizeof(shown), name, strlen(name));
+		if (rc == -ENOENT && !*err.text) {
+			fprintf(stderr, "nbd-attach: %s: the unknown option '%s' is ignored\n", asked->word, shown);
+		} else if (rc) {
+			fprintf(stderr, "nbd-attach: %s: option '%s': %s\n", asked->word, shown, err.text);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const struct boot_attachment *asked, struct error *err)
+{
+	const struct nbdtab_entry *entry, *bad;
+	uint16_t default_port = job->options.port;
+	enum match match;
+
+	entry = find_line(jobs, asked, &match);
+	/* Whoever wished for TLS said by which authority: another disk's line has no say in it. */
+	if (entry && (match > MATCH_HOST || !asked->target.tls)) {
+		const struct target *known = &tab_line(&jobs->tab, entry)->target;
+
+		tab_apply(&jobs->tab, entry, &job->options, match == MATCH_HOST);
+		take_uri_credentials(&job->target, known);
+		for (size_t i = 0; match > MATCH_HOST && !asked->port_given && i < known->host_count; i++)
+			job->target.hosts[i].port = known->hosts[i].port;
+	}
+	job->options.port = asked->port_given || match > MATCH_HOST ? 0 : default_port;
+	if (options_adjust_target(&job->options, &job->target, err))
+		return -EINVAL;
+	if (job->target.tls)
+		return 0;
+	/* Another server, named by the command line or by DHCP, which anybody may answer, in the place of one that was to be verified. */
+	entry = nbdtab_find(&jobs->tab.nbdtab, asked->index);
+	if (entry && match < MATCH_DISK && (entry->bad || tab_line(&jobs->tab, entry)->target.tls)) {
+		error_set(err, ERROR_USAGE, EINVAL, "%s:%u %s for TLS on nbd%d, and this server would be spoken to without", jobs->tab.path, entry->line,
+			entry->bad ? "cannot be read and may ask" : "asks", asked->index);
+		return error_hint(err, -EINVAL, "name the server with nbds://, or take that line out");
+	}
+	bad = find_bad_line(jobs, &job->target);
+	if (!bad)
+		return 0;
+	return error_set(err, ERROR_USAGE, EINVAL, "%s:%u is about the same host and cannot be read: it may ask for TLS",
+		jobs->tab.path, bad->line);
+}
+
+static void add_asked(struct boot_jobs *jobs, struct boot_attachment *asked, const struct options *defaults)
+{
+	struct boot_job *job = new_job(jobs, asked->index, defaults);
+	struct error err;
+
+	if (!job)
+		return;
+	job->target = asked->target;
+	if (apply_nbdopts(job, asked)) {
+		jobs->refused = true;
+		return;
+	}
+	if (apply_line(jobs, job, asked, &err) || attach_check_target(&job->target, &err)) {
+		refuse(jobs, "%s: %s%s%s", asked->word, err.text, *err.hint ? "; " : "", err.hint);
+		return;
+	}
+	jobs->count++;
+}
+
+static void add_line(struct boot_jobs *jobs, const struct nbdtab_entry *entry, const struct options *defaults)
+{
+	const struct tab_line *line = tab_line(&jobs->tab, entry);
+	struct boot_job *job;
+	struct error err;
+
+	/* What the command line says of a device, or of that disk, goes before. */
+	for (size_t i = 0; i < jobs->count; i++)
+		if (jobs->jobs[i].index == entry->index || (!entry->bad && same_disk(&jobs->jobs[i].target, &line->target, true)))
+			return;
+	for (size_t i = 0; i < jobs->plan->attachment_count; i++) /* one that was refused, too */
+		if (jobs->plan->attachments[i].index == entry->index)
+			return;
+	if (entry->bad) {
+		refuse(jobs, "nbd%d is not attached: its line in %s cannot be used", entry->index, jobs->tab.path);
+		return;
+	}
+	job = new_job(jobs, entry->index, defaults);
+	if (!job)
+		return;
+	tab_apply(&jobs->tab, entry, &job->options, false);
+	job->target = line->target;
+	if (options_adjust_target(&job->options, &job->target, &err) || attach_check_target(&job->target, &err)) {
+		refuse(jobs, "nbd%d: %s", entry->index, err.text);
+		return;
+	}
+	jobs->count++;
+}
+
+static void add_lines(struct boot_jobs *jobs, const struct options *defaults)
+{
+	struct boot_plan *plan = jobs->plan;
+	const struct nbdtab_entry *named = NULL;
+	size_t before = jobs->count;
+
+	/* root=/dev/nbd0 and no word of the server: nbdtab may know it. */
+	if (plan->root_index >= 0)
+		named = nbdtab_find(&jobs->tab.nbdtab, plan->root_index);
+	if (named) {
+		add_line(jobs, named, defaults);
+		plan->needs_dhcp = plan->needs_dhcp && jobs->count == before;
+	}
+	for (size_t i = 0; i < jobs->tab.nbdtab.entry_count; i++)
+		if (jobs->tab.lines[i].root && &jobs->tab.nbdtab.entries[i] != named)
+			add_line(jobs, &jobs->tab.nbdtab.entries[i], defaults);
+}
+
+/* root=/dev/nbd0 and no word of the server: what nbdtab has for it goes before what DHCP may have. Many a network has a root path for others,
+ * and anybody may answer there. */
+static void parse_cmdline(struct boot_jobs *jobs, const struct boot_input *input)
+{
+	struct boot_input without_dhcp = *input;
+
+	without_dhcp.dhcp_server = without_dhcp.dhcp_root_path = NULL;
+	boot_cmdline_parse(jobs->plan, &without_dhcp);
+	if (!jobs->has_tab || !jobs->plan->needs_dhcp || jobs->plan->names_dhcp || jobs->plan->root_index < 0 ||
+		!nbdtab_find(&jobs->tab.nbdtab, jobs->plan->root_index))
+		boot_cmdline_parse(jobs->plan, input);
+}
+
+int boot_jobs_make(struct boot_jobs *jobs, const struct boot_input *input, const struct options *defaults, struct error *err)
+{
+	int rc;
+
+	*jobs = (struct boot_jobs){0};
+	jobs->plan = calloc(1, sizeof(*jobs->plan));
+	jobs->jobs = calloc(BOOT_JOBS_MAX, sizeof(*jobs->jobs));
+	if (!jobs->plan || !jobs->jobs)
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	rc = tab_load(&jobs->tab, err);
+	jobs->has_tab = rc == 0;
+	if (jobs->has_tab)
+		tab_print_notes(&jobs->tab);
+	else if (rc != -ENOENT) /* who knows what it would say about TLS */
+		return rc;
+	parse_cmdline(jobs, input);
+	for (size_t i = 0; i < jobs->plan->error_count; i++)
+		refuse(jobs, "%s", jobs->plan->errors[i].text);
+	for (size_t i = 0; i < jobs->plan->attachment_count; i++)
+		add_asked(jobs, &jobs->plan->attachments[i], defaults);
+	if (jobs->has_tab)
+		add_lines(jobs, defaults);
+	return 0;
+}
+
+void boot_jobs_free(struct boot_jobs *jobs)
+{
+	tab_free(&jobs->tab);
+	free(jobs->jobs);
+	free(jobs->plan);
+	*jobs = (struct boot_jobs){0};
+}

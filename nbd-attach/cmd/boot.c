@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `nbd-attach boot`: what the kernel's command line and the root lines of nbdtab ask for, each by a process of its own that
+ * tries until its device is there. What nbdtab says of a server holds for what the command line says of it, too: the command line is public and short, so
+ * credentials stand in nbdtab, and a host that nbdtab knows by TLS is never spoken to without. */
+#include "cmd/attach.h"
+#include "config/kcmdline.h"
+#include "cmd/boot-plan.h"
+#include "base/cleanup.h"
+#include "cmd/commands.h"
+#include "supervisor/control.h"
+#include "output/report.h"
+#include "kernel/block-attr.h"
+#include "options/nbdtab-options.h"
+#include "supervisor/takeover.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define CMDLINE_SIZE_MAX (64 << 10)
+/* After a failure behind the negotiation, which has its own pauses. */
+#define RETRY_FIRST_SEC 2
+#define RETRY_MAX_SEC 30
+
+/* --- --plan */
+
+/* For `eval`: within single quotes nothing but the quote itself means anything to a shell. */
+static int print_assignment(const char *name, const char *value)
+{
+	int status = 0;
+
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			status = ERROR_USAGE;
+	if (status)
+		fprintf(stderr, "nbd-attach: %s: it has a control character, and is left empty\n", name);
+	printf("%s='", name);
+	for (const char *p = status ? "" : value; *p; p++)
+		fputs(*p == '\'' ? "'\\''" : (char[]){*p, 0}, stdout);
+	puts("'");
+	return status;
+}
+
+static int print_plan(const struct boot_jobs *jobs)
+{
+	char devices[BOOT_JOBS_MAX * 16] = "", *end = devices;
+	int status = 0;
+
+	for (size_t i = 0; i < jobs->count; i++)
+		end += sprintf(end, "%snbd%d", i ? " " : "", jobs->jobs[i].index);
+	if (jobs->plan->needs_dhcp && jobs->plan->root_index >= 0)
+		sprintf(end, "%snbd%d", jobs->count ? " " : "", jobs->plan->root_index);
+	status |= print_assignment("NBD_DEVICES", devices);
+	status |= print_assignment("NBD_ROOT", jobs->plan->root_device);
+	status |= print_assignment("NBD_FSTYPE", jobs->plan->fstype);
+	status |= print_assignment("NBD_MOUNTOPTS", jobs->plan->mountopts);
+	status |= print_assignment("NBD_NEEDS_DHCP", jobs->plan->needs_dhcp ? "yes" : "");
+	return status;
+}
+
+/* --- --files */
+
+static int print_file(const char *path, bool must_exist)
+{
+	if (access(path, F_OK) == 0) {
+		puts(path);
+		return 0;
+	}
+	if (!must_exist)
+		return 0;
+	fprintf(stderr, "nbd-attach: %s is missing: %s\n", path, strerror(errno));
+	return ERROR_USAGE;
+}
+
+static int print_credential(const char *path)
+{
+	if (!path || !*path)
+		return 0;
+	if (strncmp(path, "pkcs11:", 7) != 0)
+		return print_file(path, true);
+	fprintf(stderr, "nbd-attach: a key in a token (pkcs11:) cannot be carried into an initramfs\n");
+	return ERROR_USAGE;
+}
+
+static int print_directory(const char *directory)
+{
+	static const struct { const char *name; bool must_exist; } files[] = {
+		{"ca-cert.pem", true}, {"ca-crl.pem", false}, {"client-cert.pem", false}, {"client-key.pem", false}};
+	char path[600];
+	int status = 0;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%.500s/%s", directory, files[i].name);
+		status |= print_file(path, files[i].must_exist);
+	}
+	return status;
+}
+
+/* Where distributions keep all authorities in one file, as GnuTLS was built to look for. */
+static int print_system_trust(void)
+{
+	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+
+	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
+		if (access(bundles[i], F_OK) == 0)
+			return print_file(bundles[i], true);
+	fprintf(stderr, "nbd-attach: no bundle of the system's trusted authorities is found; install ca-certificates, "
+		"or name one with tls-ca\n");
+	return ERROR_USAGE;
+}
+
+static int print_credentials(const struct boot_job *job)
+{
+	const struct tls_config *config = &job->options.tls_config;
+	const char *directory = config->certificates_dir ? config->certificates_dir : job->target.tls_certificates;
+	const char *psk = config->psk_file ? config->psk_file : job->target.tls_psk_file;
+	int status = 0;
+
+	if (!job->target.tls)
+		return 0;
+	status |= print_credential(config->ca_file);
+	status |= print_credential(config->cert_file);
+	status |= print_credential(config->key_file);
+	status |= print_credential(psk);
+	if (*directory)
+		status |= print_directory(directory);
+	if (!config->ca_file && !*directory && !*psk && !config->pin)
+		status |= print_system_trust();
+	return status;
+}
+
+static int print_files(const struct boot_jobs *jobs)
+{
+	int status = jobs->has_tab ? print_file(jobs->tab.path, true) : 0;
+
+	for (size_t i = 0; i < jobs->count; i++)
+		status |= print_credentials(&jobs->jobs[i]);
+	return status ? ERROR_USAGE : 0;
+}
+
+/* --- attaching */
+
+static bool is_done(const struct boot_job *job)
+{
+	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	bool done = false;
+
+	if (attachment) {
+		attachment->target = job->target;
+		done = adopt_is_ours(attachment, job->index) && control_exists(job->index);
+	}
+	free(attachment);
+	return done;
+}
+
+static bool is_final(int status)
+{
+	return status == 0 || status == ERROR_USAGE || status == ERROR_KERNEL || status == ERROR_PERMISSION || status == ERROR_BUSY;
+}
+
+/* In a process of its own. */
+static int attach_job(struct boot_job *job)
+{
+	int64_t start_ms = monotonic_now_ms(), wait_ms = job->options.wait_sec * 1000;
+	struct tls_credentials *creds = NULL;
+	unsigned pause_sec = RETRY_FIRST_SEC;
+	struct error err;
+	int status;
+
+	if (is_done(job)) {
+		printf("/dev/nbd%d is attached already\n", job->index);
+		return 0;
+	}
+	if (!job->target.tls && job->target.host_count)
+		fprintf(stderr, "nbd-attach: nbd%d: not encrypted: whoever is on the way to %s can read and change this disk\n",
+			job->index, job->target.hosts[0].name);
+	if (options_credentials(&job->options, &job->target, &creds, &err)) /* what no attempt will cure */
+		return report_error(&err);
+	tls_credentials_free(creds);
+	for (;;) {
+		status = attach_run(job->index, &job->target, &job->options);
+		if (is_final(status) || (wait_ms >= 0 && monotonic_now_ms() - start_ms >= wait_ms))
+			return status;
+		fprintf(stderr, "nbd-attach: nbd%d: trying again in %u s\n", job->index, pause_sec);
+		poll(NULL, 0, (int)pause_sec * 1000);
+		pause_sec = pause_sec * 2 < RETRY_MAX_SEC ? pause_sec * 2 : RETRY_MAX_SEC;
+	}
+}
+
+static pid_t start_job(struct boot_job *job)
+{
+	pid_t parent = getpid(), pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(ERROR_OTHER);
+	_exit(report_finish(attach_job(job)));
+}
+
+static int attach_all(struct boot_jobs *jobs)
+{
+	pid_t pids[BOOT_JOBS_MAX];
+	int status = 0, one;
+
+	for (size_t i = 0; i < jobs->count; i++) {
+		pids[i] = start_job(&jobs->jobs[i]);
+		if (pids[i] < 0)
+			fprintf(stderr, "nbd-attach: nbd%d: cannot start a process: %s\n", jobs->jobs[i].index, strerror(errno));
+	}
+	for (size_t i = 0; i < jobs->count; i++) {
+		one = 0;
+		while (pids[i] > 0 && waitpid(pids[i], &one, 0) < 0 && errno == EINTR)
+			;
+		one = pids[i] > 0 && WIFEXITED(one) ? WEXITSTATUS(one) : ERROR_OTHER;
+		status = status ? status : one;
+	}
+	if (jobs->plan->needs_dhcp) {
+		fprintf(stderr, "nbd-attach: the kernel's command line leaves the root's server to DHCP, which told none "
+			"(--dhcp-server, --dhcp-root-path)\n");
+		status = status ? status : ERROR_USAGE;
+	}
+	return status;
+}
+
+/* --- */
+
+/* The file may be one of /proc, whose size is not told. */
+static int read_cmdline(const char *path, char *text, size_t *size, struct error *err)
+{
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = 1;
+
+	*size = 0;
+	while (fd >= 0 && n > 0 && *size < CMDLINE_SIZE_MAX) {
+		n = read(fd, text + *size, CMDLINE_SIZE_MAX - *size);
+		*size += n > 0 ? (size_t)n : 0;
+	}
+	if (fd < 0 || n < 0)
+		return error_set(err, ERROR_USAGE, errno, "the kernel's command line, %s, cannot be read: %s", path, strerror(errno));
+	return 0;
+}
+
+static int load(struct boot_jobs *jobs, const struct options *options, struct error *err)
+{
+	_cleanup_free_ char *text = malloc(CMDLINE_SIZE_MAX);
+	struct boot_input input = {.cmdline = text, .dhcp_server = options->dhcp_server, .dhcp_root_path = options->dhcp_root_path};
+	int rc = text ? 0 : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+
+	/* Which files an image needs is not the business of the kernel that happens to run while it is built. */
+	if (!rc && (!options->files || options->cmdline_file))
+		rc = read_cmdline(options->cmdline_file ? options->cmdline_file : "/proc/cmdline", text, &input.size, err);
+	return rc ? rc : boot_jobs_make(jobs, &input, options, err);
+}
+
+int command_boot(struct options *options)
+{
+	_cleanup_free_ struct boot_jobs *jobs = calloc(1, sizeof(*jobs));
+	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
+	int status;
+
+	if (options->plan && options->files) {
+		error_set(&err, ERROR_USAGE, EINVAL, "--plan and --files: choose one");
+		return report_error(&err);
+	}
+	if (!jobs || load(jobs, options, &err)) {
+		status = report_error(&err);
+	} else {
+		if (options->plan)
+			status = print_plan(jobs);
+		else if (options->files)
+			status = print_files(jobs);
+		else
+			status = attach_all(jobs);
+		status = status ? status : jobs->refused ? ERROR_USAGE : 0;
+		status = report_finish(status);
+	}
+	if (jobs)
+		boot_jobs_free(jobs);
+	return status;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The subcommands. Each returns the exit status. */
+#ifndef NBDA_COMMANDS_H
+#define NBDA_COMMANDS_H
+#include "options/options.h"
+
+int command_attach(struct options *options);
+int command_boot(struct options *options);
+int command_detach(struct options *options);
+int command_status(struct options *options);
+int command_resize(struct options *options);
+int command_list(struct options *options);
+int command_info(struct options *options);
+int command_doctor(struct options *options);
+
+#endif

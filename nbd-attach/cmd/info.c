@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* info and list: the same question to a server, of one export or of all. */
+#include "child/negotiation.h"
+#include "cmd/commands.h"
+#include "nbd/nbd-protocol.h"
+#include "output/report.h"
+#include "child/sandbox.h"
+#include "base/text.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_tls(const struct tls_info *tls)
+{
+	char date[32];
+
+	if (!tls->version) {
+		printf("TLS:         none: everything is sent in clear\n");
+		return;
+	}
+	printf("TLS:         1.%d, %s%s%s\n", tls->version - 10, tls->cipher, *tls->group ? ", " : "", tls->group);
+	if (!*tls->peer_name && !*tls->peer_pin) {
+		printf("verified:    by %s\n", tls->authentication);
+		return;
+	}
+	report_format_date(tls->peer_not_after, date, sizeof(date));
+	printf("verified:    by %s: %s, until %s\n", tls->authentication, *tls->peer_name ? tls->peer_name : "(no subject)", date);
+	printf("issuer:      %s\npin:         %s\n", tls->peer_issuer, tls->peer_pin);
+}
+
+static void print_flags(uint16_t flags)
+{
+	printf("flags:      ");
+	for (unsigned bit = 0; bit < 16; bit++)
+		if (flags & (1U << bit) && export_flag_name(bit))
+			printf(" %s", export_flag_name(bit));
+	printf("\n");
+}
+
+static void print_export(const struct export_info *info)
+{
+	char text[EXPORT_NAME_MAX + 1], size[32];
+
+	text_sanitise(text, sizeof(text), info->name, strlen(info->name));
+	printf("export:      \"%s\"%s\n", text, *text ? "" : " (the default)");
+	if (*info->canonical_name && strcmp(info->canonical_name, info->name) != 0)
+		printf("canonical:   \"%s\"\n", info->canonical_name);
+	if (*info->description)
+		printf("description: %s\n", info->description);
+	if (info->has_size) {
+		report_format_size(info->size_bytes, size, sizeof(size));
+		printf("size:        %s (%" PRIu64 " bytes)%s\n", size, info->size_bytes, info->flags & NBD_TFLAG_READ_ONLY ? ", read-only" : "");
+		print_flags(info->flags);
+	}
+	if (info->has_block_size)
+		printf("block sizes: minimum %u, preferred %u, maximum %u\n", info->block_min_bytes, info->block_preferred_bytes, info->block_max_bytes);
+}
+
+struct collector {
+	bool json;
+	json_object *exports;
+	size_t count;
+};
+
+static void on_export(const struct export_info *info, void *data)
+{
+	struct collector *collector = data;
+
+	if (collector->json) {
+		json_object_array_add(collector->exports, report_export_json(info));
+	} else {
+		if (collector->count)
+			printf("\n");
+		print_export(info);
+	}
+	collector->count++;
+}
+
+static void print_result(const struct target *target, const struct attempt_result *result, enum attempt_kind kind, struct collector *collector)
+{
+	char uri[512];
+	json_object *top;
+
+	if (!collector->json) {
+		if (kind == ATTEMPT_INFO)
+			print_export(&result->export);
+		else if (collector->count == 0)
+			printf("the server lists no exports; the default one may be there all the same: nbd-attach info HOST\n");
+		printf("%sserver:      %s\n", kind == ATTEMPT_LIST && collector->count ? "\n" : "", result->address);
+		print_tls(&result->tls);
+		return;
+	}
+	target_format(target, uri, sizeof(uri));
+	top = json_object_new_object();
+	json_object_object_add(top, "uri", json_object_new_string(uri));
+	json_object_object_add(top, "address", json_object_new_string(result->address));
+	json_object_object_add(top, "tls", report_tls_json(&result->tls));
+	if (kind == ATTEMPT_INFO)
+		json_object_array_add(collector->exports, report_export_json(&result->export));
+	json_object_object_add(top, "exports", json_object_get(collector->exports));
+	report_print_json(top);
+}
+
+static int ask(struct options *options, enum attempt_kind kind)
+{
+	struct collector collector = {.json = options->json, .exports = json_object_new_array()};
+	struct attempt_result *result = calloc(1, sizeof(*result));
+	struct target *target = calloc(1, sizeof(*target));
+	struct tls_credentials *creds = NULL;
+	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
+	struct attempt_job job = {
+		.kind = kind,
+		.target = target,
+		.timeout_ms = options->connect_timeout_ms,
+		.verbose = options->verbose,
+		.on_export = on_export,
+		.on_export_data = &collector,
+	};
+	int rc = result && target ? options_target(options, 0, target, &err) : -1;
+
+	if (!rc)
+		rc = options_credentials(options, target, &creds, &err);
+	job.tls = creds;
+	sandbox_prepare();
+	if (!rc)
+		rc = attempt_run(&job, result, &err);
+	if (!rc)
+		print_result(target, result, kind, &collector);
+	json_object_put(collector.exports);
+	tls_credentials_free(creds);
+	free(target);
+	free(result);
+	return rc ? report_error(&err) : report_finish(0);
+}
+
+int command_info(struct options *options)
+{
+	return ask(options, ATTEMPT_INFO);
+}
+
+int command_list(struct options *options)
+{
+	return ask(options, ATTEMPT_LIST);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One truth about a device: what its supervisor says, or, where nobody watches it, what the kernel knows. */
+#include "cmd/commands.h"
+#include "supervisor/control.h"
+#include "output/report.h"
+#include "output/status-text.h"
+#include "kernel/block-attr.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_INTERVAL_MS 1000
+
+/* "configured" is all that the kernel tells: not that the server is there (kernel fact 5). */
+static json_object *kernel_status(int index)
+{
+	json_object *object = json_object_new_object();
+	char text[128];
+	uint64_t value;
+
+	snprintf(text, sizeof(text), "/dev/nbd%d", index);
+	json_object_object_add(object, "device", json_object_new_string(text));
+	json_object_object_add(object, "state", json_object_new_string("configured"));
+	if (sysfs_read_u64(index, "size", &value) == 0)
+		json_object_object_add(object, "size_bytes", json_object_new_uint64(value * 512));
+	if (sysfs_read_u64(index, "queue/logical_block_size", &value) == 0)
+		json_object_object_add(object, "block_size_bytes", json_object_new_uint64(value));
+	if (sysfs_read_u64(index, "ro", &value) == 0)
+		json_object_object_add(object, "read_only", json_object_new_boolean(value != 0));
+	if (sysfs_read(index, "backend", text, sizeof(text)) == 0)
+		json_object_object_add(object, "backend", json_object_new_string(text));
+	json_object_object_add(object, "supervisor_pid", NULL);
+	return object;
+}
+
+static json_object *detached_status(int index)
+{
+	json_object *object = json_object_new_object();
+	char device[32];
+
+	snprintf(device, sizeof(device), "/dev/nbd%d", index);
+	json_object_object_add(object, "device", json_object_new_string(device));
+	json_object_object_add(object, "state", json_object_new_string("detached"));
+	return object;
+}
+
+static json_object *device_status(int index)
+{
+	json_object *object = control_ask(index);
+
+	if (object)
+		return object;
+	if (sysfs_device_configured(index))
+		return kernel_status(index);
+	return detached_status(index); /* while it is watched; it may be attached again */
+}
+
+static void print_text(json_object *devices)
+{
+	size_t count = json_object_array_length(devices);
+
+	for (size_t i = 0; i < count; i++)
+		status_text_print(stdout, json_object_array_get_idx(devices, i), time(NULL), geteuid() == 0);
+	if (count == 0)
+		printf("no device is attached\n");
+}
+
+/* ONLY: -1 for all. */
+static json_object *ask_all(int only)
+{
+	json_object *devices = json_object_new_array();
+	int *indices = NULL;
+	size_t count = 0;
+
+	if (only >= 0)
+		json_object_array_add(devices, device_status(only));
+	else
+		sysfs_list_devices(&indices, &count); /* without the driver there are none */
+	for (size_t i = 0; i < count; i++)
+		if (sysfs_device_configured(indices[i]))
+			json_object_array_add(devices, device_status(indices[i]));
+	free(indices);
+	return devices;
+}
+
+static json_object *top_of(json_object *devices)
+{
+	json_object *top = json_object_new_object();
+
+	json_object_object_add(top, "devices", devices);
+	return top;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* Once a second, until Ctrl-C or until nobody reads any more: neither is a failure. */
+static int watch(int only, bool json)
+{
+	struct sigaction action = {.sa_handler = on_interrupt};
+	struct pollfd reader = {.fd = STDOUT_FILENO}; /* no events: POLLERR and POLLHUP come unasked */
+	bool clear = !json && isatty(STDOUT_FILENO), first = true;
+	sigset_t interrupt;
+
+	sigaction(SIGINT, &action, NULL);
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* a picture at a time */
+	while (!interrupted) {
+		json_object *devices, *top;
+
+		sigprocmask(SIG_BLOCK, &interrupt, NULL); /* half an answer would show the device as unwatched */
+		devices = ask_all(only);
+		if (json) {
+			top = top_of(devices);
+			puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+			json_object_put(top);
+		} else {
+			fputs(clear ? "\033[H\033[2J" : first ? "" : "\n", stdout);
+			print_text(devices);
+			json_object_put(devices);
+		}
+		first = false;
+		sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
+		if (fflush(stdout) != 0 && (errno == EPIPE || interrupted))
+			return 0;
+		if (ferror(stdout))
+			return report_finish(0);
+		if (!interrupted && poll(&reader, 1, WATCH_INTERVAL_MS) > 0)
+			return 0;
+	}
+	return 0;
+}
+
+int command_status(struct options *options)
+{
+	json_object *devices;
+	int only = -1, rc = 0;
+	struct error err = {0};
+
+	if (options->word_count)
+		rc = sysfs_parse_device(options->words[0], &only, &err);
+	if (!rc && options->word_count && only < 0)
+		rc = error_set(&err, ERROR_USAGE, EINVAL, "status of which device? \"auto\" is for attaching");
+	if (!rc && only >= 0 && !sysfs_device_configured(only))
+		rc = error_set(&err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", only);
+	if (rc)
+		return report_error(&err);
+	if (options->watch)
+		return watch(only, options->json);
+	devices = ask_all(only);
+	if (options->json)
+		return report_print_json(top_of(devices));
+	print_text(devices);
+	json_object_put(devices);
+	return report_finish(0);
+}

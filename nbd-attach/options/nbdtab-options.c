@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "options/nbdtab-options.h"
+#include "cmd/attach.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum meaning {
+	MEANS_OPTION, /* the option of that name, or of the one in TEXT */
+	MEANS_LIMIT,  /* the same, but 0 is nbd-client's word for "not given" */
+	MEANS_NOTHING,
+	MEANS_IGNORED, /* with a warning */
+	MEANS_REFUSAL,
+	MEANS_EXPORT,
+	MEANS_UNIX,
+	MEANS_ROOT,
+	MEANS_SWAP,
+	MEANS_NOAUTO,
+	MEANS_NOFAIL,
+	MEANS_UNKNOWN,
+};
+
+struct name {
+	const char *name;
+	enum meaning meaning;
+	const char *text;
+};
+
+static const struct name names[] = {
+	/* nbd-client's */
+	{"bs", MEANS_OPTION, "block-size"},
+	{"cacertfile", MEANS_OPTION, "tls-ca"},
+	{"certfile", MEANS_OPTION, "tls-cert"},
+	{"conns", MEANS_OPTION, "connections"},
+	{"dead-timeout", MEANS_LIMIT, "dead-timeout"},
+	{"keyfile", MEANS_OPTION, "tls-key"},
+	{"no_optgo", MEANS_IGNORED, "NBD_OPT_GO is always used"},
+	{"persist", MEANS_NOTHING, NULL},
+	{"preinit", MEANS_REFUSAL, "a server that does not negotiate tells neither its size nor who it is"},
+	{"priority", MEANS_OPTION, "tls-priority"},
+	{"sdp", MEANS_REFUSAL, "there is no SDP in the kernel any more"},
+	{"swap", MEANS_SWAP, NULL},
+	{"timeout", MEANS_LIMIT, "timeout"},
+	{"tlshostname", MEANS_OPTION, "tls-hostname"},
+	{"unix", MEANS_UNIX, NULL},
+	/* ours, where the name differs from the option's */
+	{"certificates", MEANS_OPTION, "tls-certificates"},
+	{"export", MEANS_EXPORT, NULL},
+	{"noauto", MEANS_NOAUTO, NULL},
+	{"nofail", MEANS_NOFAIL, NULL},
+	{"psk-file", MEANS_OPTION, "tls-psk"},
+	{"psk-identity", MEANS_OPTION, "tls-username"},
+	{"readonly", MEANS_OPTION, "read-only"},
+	{"root", MEANS_ROOT, NULL},
+	/* options that are no property of a device */
+	{"foreground", MEANS_UNKNOWN, NULL},
+	{"help", MEANS_UNKNOWN, NULL},
+	{"json", MEANS_UNKNOWN, NULL},
+	{"verbose", MEANS_UNKNOWN, NULL},
+};
+
+/* What a line says besides the options of the command line. */
+struct extras {
+	bool root, swap, noauto, nofail, is_unix;
+	const char *export_name; /* percent-encoded; NULL: not said */
+};
+
+static struct name find_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i].name, name) == 0)
+			return names[i];
+	return (struct name){name, MEANS_OPTION, name};
+}
+
+/* Do the words differ by one letter that is wrong, missing or too many? */
+static bool is_slip(const char *a, const char *b)
+{
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return (*a && *b && strcmp(a + 1, b + 1) == 0) || (*a && strcmp(a + 1, b) == 0) || (*b && strcmp(a, b + 1) == 0);
+}
+
+/* Is an unknown option one that somebody wrote who wished for TLS? */
+static bool is_about_tls(const char *name)
+{
+	static const char *const beginnings[] = {"tls", "psk", "cert", "cacert", "ca-", "key"};
+
+	for (size_t i = 0; i < sizeof(beginnings) / sizeof(beginnings[0]); i++)
+		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].text && strncmp(names[i].text, "tls", 3) == 0 && is_slip(name, names[i].name))
+			return true;
+	return is_slip(name, "tls");
+}
+
+/* At boot, and for a supervisor, there is no directory that a relative name could be relative to. */
+static int check_path(const char *option, const char *value, struct error *err)
+{
+	static const char *const files[] = {"tls-ca", "tls-cert", "tls-key", "tls-psk", "tls-certificates"};
+	char shown[80];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (strcmp(files[i], option) != 0 || !value || !*value || *value == '/' || strncmp(value, "pkcs11:", 7) == 0)
+			continue;
+		text_sanitise(shown, sizeof(shown), value, strlen(value));
+		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is a relative name: write the whole path, from / on", shown);
+	}
+	return 0;
+}
+
+static int set_flag(bool *flag, const char *name, const char *value, struct error *err)
+{
+	*flag = true;
+	return value ? error_set(err, ERROR_USAGE, EINVAL, "%s takes no value", name) : 0;
+}
+
+/* 0; 1 with ERR filled: it is ignored, and somebody should be told; -ENOENT: unknown; else it is refused. */
+static int set_option(struct options *options, struct extras *extras, const char *name, const char *value, struct error *err)
+{
+	struct name known = find_name(name);
+	int rc;
+
+	switch (known.meaning) {
+	case MEANS_NOTHING:
+		return 0;
+	case MEANS_IGNORED:
+		error_set(err, ERROR_USAGE, EINVAL, "%s is ignored: %s", name, known.text);
+		return 1;
+	case MEANS_REFUSAL:
+		return error_set(err, ERROR_USAGE, EOPNOTSUPP, "%s is not supported: %s", name, known.text);
+	case MEANS_EXPORT:
+		extras->export_name = value;
+		return value ? 0 : error_set(err, ERROR_USAGE, EINVAL, "export needs a value; \"export=\" is the server's default export");
+	case MEANS_UNIX:
+		return set_flag(&extras->is_unix, name, value, err);
+	case MEANS_ROOT:
+		rc = set_flag(&extras->root, name, value, err);
+		return rc ? rc : options_set(options, "root", NULL, FOR_ATTACH, err);
+	case MEANS_SWAP:
+		rc = set_flag(&extras->swap, name, value, err);
+		return rc ? rc : options_set(options, "root", NULL, FOR_ATTACH, err);
+	case MEANS_NOAUTO:
+		return set_flag(&extras->noauto, name, value, err);
+	case MEANS_NOFAIL:
+		return set_flag(&extras->nofail, name, value, err);
+	case MEANS_UNKNOWN:
+		return -ENOENT;
+	case MEANS_LIMIT:
+		if (value && *value && value[strspn(value, "0")] == 0)
+			return 0;
+		break;
+	case MEANS_OPTION:
+		break;
+	}
+	rc = check_path(known.text, value, err);
+	return rc ? rc : options_set(options, known.text, value, FOR_ATTACH, err);
+}
+
+int tab_set_option(struct options *options, const char *name, const char *value, struct error *err)
+{
+	struct extras extras = {0};
+	int rc;
+
+	*err = (struct error){0};
+	rc = set_option(options, &extras, name + (*name == '_'), value, err);
+	if (rc == -ENOENT && !*err->text && is_about_tls(name + (*name == '_')))
+		return error_set(err, ERROR_USAGE, EINVAL, "there is no such option, and it looks as if TLS were wished for");
+	return rc > 0 ? 0 : rc;
+}
+
+/* --- a line when it is read */
+
+static int decode_percent(char *out, size_t size, const char *text, struct error *err)
+{
+	size_t used = 0;
+	unsigned byte;
+	char hex[3];
+
+	for (; *text; text++) {
+		byte = (unsigned char)*text;
+		if (*text == '%') {
+			snprintf(hex, sizeof(hex), "%.2s", text + 1);
+			if (strlen(hex) != 2 || hex[strspn(hex, "0123456789abcdefABCDEF")] || sscanf(hex, "%2x", &byte) != 1 || !byte)
+				return error_set(err, ERROR_USAGE, EINVAL, "export=: a broken %%XX; a percent sign itself is %%25");
+			text += 2;
+		}
+		if (used + 1 >= size)
+			return error_set(err, ERROR_USAGE, EINVAL, "export=: longer than %zu bytes", size - 1);
+		out[used++] = (char)byte;
+	}
+	out[used] = 0;
+	return 0;
+}
+
+static int unix_target(struct target *target, const char *path, const char *export_name, struct error *err)
+{
+	int rc;
+
+	if (*path != '/')
+		return error_set(err, ERROR_USAGE, EINVAL, "with unix, the path of a socket has to stand in the place of the host");
+	rc = target_parse_host(target, "localhost", export_name, err); /* checks the export's name */
+	target->host_count = 0;
+	if (!rc && !text_copy(target->socket_path, sizeof(target->socket_path), path))
+		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "the path of the socket is longer than %zu bytes",
+			sizeof(target->socket_path) - 1);
+	return rc;
+}
+
+static int check_uri_paths(const struct target *target, struct error *err)
+{
+	int rc = check_path("tls-certificates", target->tls_certificates, err);
+
+	return rc ? rc : check_path("tls-psk", target->tls_psk_file, err);
+}
+
+static int entry_target(const struct nbdtab_entry *entry, const struct extras *extras, struct target *target, struct error *err)
+{
+	char decoded[EXPORT_NAME_MAX + 1];
+	const char *export_name = entry->export_name;
+	int rc;
+
+	if (target_is_uri(entry->host)) {
+		if (extras->export_name || extras->is_unix)
+			return error_set(err, ERROR_USAGE, EINVAL, "an NBD URI names the export and the kind of socket itself");
+		rc = target_parse_uri(target, entry->host, err);
+		return rc ? rc : check_uri_paths(target, err);
+	}
+	if (extras->export_name) {
+		rc = decode_percent(decoded, sizeof(decoded), extras->export_name, err);
+		if (rc)
+			return rc;
+		export_name = decoded;
+	}
+	if (extras->is_unix)
+		return unix_target(target, entry->host, export_name, err);
+	rc = target_parse_host(target, entry->host, export_name, err);
+	if (rc && *entry->host == '/')
+		error_hint(err, rc, "for a unix socket, add the option unix");
+	return rc;
+}
+
+static void judge_option(struct tab *tab, struct nbdtab_entry *entry, const struct nbdtab_option *option,
+	struct options *options, struct extras *extras)
+{
+	bool quiet = *option->name == '_';
+	const char *name = option->name + quiet;
+	struct error err = {0};
+	char shown[64];
+	int rc = set_option(options, extras, name, option->value, &err);
+
+	text_sanitise(shown, sizeof(shown), name, strlen(name));
+	if (rc == -ENOENT && !*err.text) {
+		/* A slip of the pen must not become a connection in clear. */
+		if (is_about_tls(name))
+			nbdtab_note(&tab->nbdtab, entry, option->column, true,
+				"there is no option '%s', and it looks as if TLS were wished for", shown);
+		else if (!quiet)
+			nbdtab_note(&tab->nbdtab, entry, option->column, false, "the unknown option '%s' is ignored", shown);
+	} else if (rc) {
+		nbdtab_note(&tab->nbdtab, entry, option->column, rc < 0, "%s%s%s", err.text, *err.hint ? "; " : "", err.hint);
+	}
+}
+
+static void judge_entry(struct tab *tab, struct nbdtab_entry *entry, struct tab_line *line)
+{
+	struct extras extras = {0};
+	struct options options;
+	struct error err;
+	int rc;
+
+	options_init(&options);
+	for (size_t i = 0; i < entry->option_count; i++)
+		judge_option(tab, entry, &entry->options[i], &options, &extras);
+	line->root = extras.root;
+	line->swap = extras.swap;
+	line->noauto = extras.noauto;
+	line->nofail = extras.nofail;
+	if (entry->bad)
+		return;
+	rc = entry_target(entry, &extras, &line->target, &err);
+	if (!rc)
+		rc = options_adjust_target(&options, &line->target, &err);
+	if (!rc)
+		rc = attach_check_target(&line->target, &err);
+	if (rc)
+		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err.text, *err.hint ? "; " : "", err.hint);
+}
+
+/* --- the file */
+
+static int read_whole(const char *path, char **text, size_t *size, struct error *err)
+{
+	/* Not waiting: whatever stands there, nobody must hang on it at boot. */
+	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return error_set(err, ERROR_USAGE, errno, "%s cannot be read: %s", path, strerror(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return error_set(err, ERROR_USAGE, EINVAL, "%s is not a file", path);
+	*text = malloc(NBDTAB_SIZE_MAX + 1);
+	if (!*text)
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	for (*size = 0; n > 0 && *size <= NBDTAB_SIZE_MAX; *size += n > 0 ? (size_t)n : 0)
+		n = read(fd, *text + *size, NBDTAB_SIZE_MAX + 1 - *size);
+	if (n < 0)
+		return error_set(err, ERROR_USAGE, errno, "%s cannot be read: %s", path, strerror(errno));
+	if (*size > NBDTAB_SIZE_MAX)
+		return error_set(err, ERROR_USAGE, EFBIG, "%s is larger than %d bytes", path, NBDTAB_SIZE_MAX);
+	return 0;
+}
+
+static int compare_notes(const void *a, const void *b)
+{
+	const struct nbdtab_note *one = a, *other = b;
+
+	if (one->line != other->line)
+		return one->line < other->line ? -1 : 1;
+	return one->column < other->column ? -1 : one->column > other->column;
+}
+
+int tab_load(struct tab *tab, struct error *err)
+{
+	const char *path = getenv("NBD_ATTACH_TAB");
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int rc;
+
+	*tab = (struct tab){0};
+	if (!text_copy(tab->path, sizeof(tab->path), path && *path ? path : TAB_PATH))
+		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "NBD_ATTACH_TAB: the path is too long");
+	rc = read_whole(tab->path, &text, &size, err);
+	if (rc)
+		return rc;
+	if (nbdtab_parse(&tab->nbdtab, text, size) == 0)
+		tab->lines = calloc(tab->nbdtab.entry_count + 1, sizeof(*tab->lines));
+	if (!tab->lines) {
+		tab_free(tab);
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	}
+	for (size_t i = 0; i < tab->nbdtab.entry_count; i++)
+		judge_entry(tab, &tab->nbdtab.entries[i], &tab->lines[i]);
+	qsort(tab->nbdtab.notes, tab->nbdtab.note_count, sizeof(*tab->nbdtab.notes), compare_notes);
+	return 0;
+}
+
+void tab_free(struct tab *tab)
+{
+	nbdtab_free(&tab->nbdtab);
+	free(tab->lines);
+	tab->lines = NULL;
+}
+
+const struct tab_line *tab_line(const struct tab *tab, const struct nbdtab_entry *entry)
+{
+	return &tab->lines[entry - tab->nbdtab.entries];
+}
+
+void tab_format_note(const struct tab *tab, const struct nbdtab_note *note, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s:%u:%u: %s%s", tab->path, note->line, note->column, note->text, note->bad ? " (the line is not used)" : "");
+}
+
+void tab_print_notes(const struct tab *tab)
+{
+	char text[sizeof(tab->path) + sizeof(struct nbdtab_note) + 64];
+
+	for (size_t i = 0; i < tab->nbdtab.note_count; i++) {
+		tab_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
+		fprintf(stderr, "nbd-attach: %s\n", text);
+	}
+	if (tab->nbdtab.notes_dropped)
+		fprintf(stderr, "nbd-attach: %s: and %zu more\n", tab->path, tab->nbdtab.notes_dropped);
+}
+
+/* --- using a line */
+
+void tab_apply(const struct tab *tab, const struct nbdtab_entry *entry, struct options *options, bool tls_only)
+{
+	const struct options before = *options;
+	struct extras extras = {0};
+	struct error err;
+
+	for (size_t i = 0; i < entry->option_count; i++) {
+		const char *name = entry->options[i].name + (*entry->options[i].name == '_');
+		const char *meant = find_name(name).text;
+
+		if (tls_only && (!meant || strncmp(meant, "tls", 3) != 0))
+			continue;
+		if (!meant || !options_given(&before, meant))
+			set_option(options, &extras, name, entry->options[i].value, &err);
+	}
+	/* A page that cannot be read back costs a process its life: that is waited for, unless somebody said for how long. */
+	if (!tls_only && tab_line(tab, entry)->swap && !options_given(options, "dead-timeout"))
+		options->dead_timeout_sec = OPTION_INFINITE_SEC;
+}
+
+static int no_line(const struct tab *tab, int index, struct error *err)
+{
+	char list[200] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < tab->nbdtab.entry_count && used < sizeof(list) - 16; i++)
+		if (tab->nbdtab.entries[i].index != NBDTAB_NO_DEVICE)
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s/dev/nbd%d", used ? ", " : "", tab->nbdtab.entries[i].index);
+	error_set(err, ERROR_USAGE, ENOENT, "%s has no line for /dev/nbd%d", tab->path, index);
+	if (!*list)
+		return error_hint(err, -ENOENT, "name the server: nbd-attach nbd%d HOST [EXPORT]; or add a line: nbd%d HOST EXPORT [OPTIONS]",
+			index, index);
+	return error_hint(err, -ENOENT, "it has lines for %s%s", list, used >= sizeof(list) - 16 ? " and others" : "");
+}
+
+int tab_lookup(struct tab *tab, int index, struct options *options, struct target *target, struct error *err)
+{
+	const struct nbdtab_entry *entry;
+	const struct nbdtab_note *reason;
+	int rc = tab_load(tab, err);
+
+	if (rc == -ENOENT)
+		error_hint(err, rc, "name the server: nbd-attach nbd%d HOST [EXPORT]; or see nbdtab(5)", index);
+	if (rc)
+		return rc;
+	tab_print_notes(tab);
+	entry = nbdtab_find(&tab->nbdtab, index);
+	if (!entry)
+		return no_line(tab, index, err);
+	if (entry->bad) {
+		reason = nbdtab_reason(&tab->nbdtab, entry);
+		return error_set(err, ERROR_USAGE, EINVAL, "%s:%u:%u: the line of /dev/nbd%d cannot be used: %s", tab->path, entry->line,
+			reason ? reason->column : 1, index, reason ? reason->text : "see above");
+	}
+	tab_apply(tab, entry, options, false);
+	*target = tab_line(tab, entry)->target;
+	return options_adjust_target(options, target, err);
+}

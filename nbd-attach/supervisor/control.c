@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "supervisor/control.h"
+#include "base/cleanup.h"
+#include "supervisor/state-file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_MAX_BYTES (128 << 10)
+#define LOOK_TRIES 2000 /* a ms each, and a look takes some us */
+#define ANSWER_PATIENCE_MS 5000 /* a supervisor never blocks, but a busy machine may make it wait for its turn */
+
+static struct sockaddr_un control_address(int index)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	snprintf(address.sun_path, sizeof(address.sun_path), CONTROL_DIRECTORY "/nbd%d.sock", index);
+	return address;
+}
+
+static int open_lock(int index, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", index);
+	return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+void control_init(struct control *control)
+{
+	control->fd = control->lock_fd = control->index = -1;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		control->clients[i] = -1;
+}
+
+enum lock_outcome { LOCK_TAKEN, LOCK_HELD, LOCK_AGAIN };
+
+/* A supervisor's lock excludes all others, a look's (control_exists()) only those: whoever can share it has met a look alone, or the end of one
+ * that removes its file. */
+static enum lock_outcome try_lock(int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fstat(fd, &st) == 0 && st.st_nlink > 0 ? LOCK_TAKEN : LOCK_AGAIN;
+	return flock(fd, LOCK_SH | LOCK_NB) == 0 ? LOCK_AGAIN : LOCK_HELD;
+}
+
+static int lock(struct control *control, int index, struct error *err)
+{
+	if (mkdir(CONTROL_DIRECTORY, 0755) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_OTHER, errno, "cannot make " CONTROL_DIRECTORY ": %s", strerror(errno));
+	for (int left = LOOK_TRIES; left > 0; left--) {
+		_cleanup_fd_ int fd = open_lock(index, O_RDWR | O_CREAT);
+		enum lock_outcome outcome;
+
+		if (fd < 0)
+			return error_set(err, ERROR_OTHER, errno, "cannot open " CONTROL_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
+		outcome = try_lock(fd);
+		if (outcome == LOCK_TAKEN) {
+			control->lock_fd = steal_fd(&fd);
+			control->index = index;
+			return 0;
+		}
+		if (outcome == LOCK_HELD)
+			break;
+		close(steal_fd(&fd)); /* what we share would hold up others for as long as we wait */
+		poll(NULL, 0, 1);
+	}
+	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d has a supervisor already", index);
+	return error_hint(err, -EBUSY, "see to what it is attached: nbd-attach status");
+}
+
+int control_open(struct control *control, int index, struct error *err)
+{
+	struct sockaddr_un address = control_address(index);
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mode_t mask;
+	int rc = lock(control, index, err);
+
+	if (rc)
+		return rc;
+	unlink(address.sun_path); /* a supervisor that was killed leaves its own */
+	mask = umask(0177);
+	rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof(address));
+	umask(mask);
+	if (rc < 0 || listen(fd, 16) < 0)
+		return error_set(err, ERROR_OTHER, errno, "cannot listen on %s: %s", address.sun_path, strerror(errno));
+	control->fd = steal_fd(&fd);
+	return 0;
+}
+
+int control_lock_all(void)
+{
+	int fd = open(CONTROL_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int left = LOOK_TRIES; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && left > 0; left--)
+		poll(NULL, 0, 1);
+	return fd;
+}
+
+static char files_to_remove[2][64];
+static pid_t owner;
+
+static void remove_files(int signal_number)
+{
+	if (getpid() == owner) { /* a child may not have got to its own handling yet */
+		unlink(files_to_remove[0]);
+		unlink(files_to_remove[1]);
+	}
+	signal(signal_number, SIG_DFL);
+	raise(signal_number);
+}
+
+void control_close_on_signals(int index)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	struct sigaction action = {.sa_handler = remove_files, .sa_flags = SA_RESTART}, former;
+
+	owner = getpid();
+	snprintf(files_to_remove[0], sizeof(files_to_remove[0]), CONTROL_DIRECTORY "/nbd%d.lock", index);
+	snprintf(files_to_remove[1], sizeof(files_to_remove[1]), CONTROL_DIRECTORY "/nbd%d.sock", index);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &former) == 0 && former.sa_handler == SIG_DFL)
+			sigaction(signals[i], &action, NULL);
+}
+
+static void close_client(struct control *control, size_t at)
+{
+	if (control->clients[at] >= 0)
+		close(control->clients[at]);
+	control->clients[at] = -1;
+}
+
+void control_close(struct control *control)
+{
+	struct sockaddr_un address = control_address(control->index);
+	char path[64];
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		close_client(control, i);
+	if (control->fd >= 0) {
+		unlink(address.sun_path);
+		close(control->fd);
+	}
+	if (control->lock_fd >= 0) {
+		snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", control->index);
+		unlink(path);
+		close(control->lock_fd);
+	}
+	control->fd = control->lock_fd = control->index = -1;
+}
+
+void control_forget(int index)
+{
+	struct control theirs;
+
+	control_init(&theirs);
+	theirs.index = index;
+	theirs.lock_fd = open_lock(index, O_RDWR | O_CREAT); /* a state file may be there without it */
+	if (theirs.lock_fd >= 0 && flock(theirs.lock_fd, LOCK_EX | LOCK_NB) < 0)
+		close(steal_fd(&theirs.lock_fd));
+	if (theirs.lock_fd < 0)
+		return;
+	/* With the lock: of somebody who attaches it anew meanwhile nothing is removed. */
+	state_remove(index);
+	unlink(control_address(index).sun_path);
+	control_close(&theirs);
+}
+
+void control_accept(struct control *control)
+{
+	int room = ANSWER_MAX_BYTES, client = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	size_t at = 0;
+
+	if (client < 0)
+		return;
+	while (at < CONTROL_CLIENTS_MAX && control->clients[at] >= 0)
+		at++;
+	if (at == CONTROL_CLIENTS_MAX) {
+		close(client);
+		return;
+	}
+	/* One send into a buffer that holds it all: a client that does not read costs nothing. */
+	setsockopt(client, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	control->clients[at] = client;
+}
+
+bool control_receive(struct control *control, size_t at, char word[CONTROL_WORD_SIZE])
+{
+	ssize_t n = recv(control->clients[at], word, CONTROL_WORD_SIZE - 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0) {
+		close_client(control, at);
+		return false;
+	}
+	word[n] = 0;
+	return true;
+}
+
+void control_reply(struct control *control, size_t at, json_object *answer)
+{
+	const char *text = json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN);
+
+	send(control->clients[at], text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	json_object_put(answer);
+	close_client(control, at);
+}
+
+bool control_exists(int index)
+{
+	_cleanup_fd_ int fd = open_lock(index, O_RDWR);
+
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+json_object *control_command(int index, const char *word, int timeout_ms)
+{
+	struct sockaddr_un address = control_address(index);
+	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_free_ char *answer = malloc(ANSWER_MAX_BYTES);
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	ssize_t n;
+
+	if (fd < 0 || !answer || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || send(fd, word, strlen(word), MSG_NOSIGNAL) < 0)
+		return NULL;
+	if (poll(&pfd, 1, timeout_ms) <= 0)
+		return NULL;
+	n = recv(fd, answer, ANSWER_MAX_BYTES - 1, MSG_DONTWAIT);
+	answer[n > 0 ? n : 0] = 0;
+	return n > 0 ? json_tokener_parse(answer) : NULL;
+}
+
+json_object *control_ask(int index)
+{
+	return control_command(index, "status", ANSWER_PATIENCE_MS);
+}

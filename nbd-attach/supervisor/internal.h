@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the supervisor's parts share: the loop (supervisor.c), what it does (supervisor-act.c), what it looks at (supervisor-watch.c),
+ * what it says (supervisor-status.c), growing a device (supervisor-resize.c), and how it ends (supervisor-end.c). */
+#ifndef NBDA_SUPERVISOR_INTERNAL_H
+#define NBDA_SUPERVISOR_INTERNAL_H
+#include "supervisor/attachment.h"
+#include "supervisor/control.h"
+#include "kernel/kmsg.h"
+#include "child/probe.h"
+#include "supervisor/core/receiver.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/core/machine.h"
+#include "supervisor/core/sampling.h"
+#include "kernel/udev.h"
+
+enum resize_state {
+	RESIZE_NONE,
+	RESIZE_ASKING, /* an attempt asks the server */
+	RESIZE_AGREED, /* its answer waits for the links, and for a moment with nothing in flight (kernel fact 9) */
+};
+
+struct resize {
+	enum resize_state state;
+	struct attempt attempt;
+	int client;           /* slot in control; -1: nobody waits for an answer */
+	uint64_t size_bytes;
+	struct task drain;
+	int64_t drain_begun_ms;
+	int64_t drained_until_ms; /* AGREED: no flush is in flight that is older than a moment; -1: not known */
+	int64_t ready_since_ms, drain_at_ms; /* AGREED: the links are; -1: not yet */
+	int drain_pause_ms;
+	int64_t until_ms;     /* AGREED; -1: for as long as it takes */
+	bool renewal_asked[FSM_LINKS_MAX];
+};
+
+#define RETIRED_MAX (2 * CONNECTIONS_MAX)
+
+struct supervisor {
+	struct attachment *attachment;
+	struct fsm fsm;
+	struct fsm_event events[2 * FSM_LINKS_MAX]; /* a ring */
+	unsigned event_first, event_count;
+	struct look look;
+	int64_t look_at_ms;
+	struct nbd_genl listener;
+	struct kernel_log log;
+	int64_t log_muted_until_ms;            /* what it said last was not about this device */
+	uint64_t error_replies_told, stuck_seen, receivers_seen;
+	uint64_t error_replies_before;         /* the newest link was handed over */
+	uint64_t receivers_ended_before[CONNECTIONS_MAX]; /* each link was */
+	uint64_t losses, losses_before[CONNECTIONS_MAX];  /* links that were lost, in all and when each was handed over */
+	struct receiver receivers[CONNECTIONS_MAX];
+	struct retired {
+		int fd;
+		int64_t until_ms;
+	} retired[RETIRED_MAX];                /* former sockets, the oldest first: a receiver that is late still reads from one */
+	unsigned retired_count;
+	struct control control;
+	int signal_fd;
+
+	bool attempting;
+	struct attempt attempt;
+	struct link standby;                   /* fd -1: none */
+	struct link trial_former;              /* the unwatched link that is on trial */
+	struct task probe;
+	struct task queue_check;
+	struct task renewal_drain;             /* empties the queue before a link is shut for its renewal */
+	struct resize resize;
+	struct task detacher;                 /* told to end: a child sees whether the device can be taken along */
+	int64_t detacher_until_ms;
+	bool shutting_down;                   /* the machine does */
+	bool end_after_outage;                /* told to end in an outage at shutdown */
+
+	const char *state;                     /* as told last */
+	time_t state_since;
+	int64_t lost_at_ms;                    /* for "after N s" */
+	char reason[sizeof(((struct error *)0)->text)]; /* the last error; empty: none since the last proof */
+	char lost_address[64];
+	int64_t fail_again_at_ms;              /* failed: when to look at the device again, and to end the wait of its I/O again */
+	int fail_peer_fd, fail_count;
+	int64_t watchdog_ms, watchdog_at_ms;   /* how often a service manager wants to hear of us, 0: it does not, and when next */
+	bool taken;                            /* the device is somebody else's now */
+	int unread_bytes[CONNECTIONS_MAX];     /* at the last look, of a silent link; 0: none */
+	bool iostats_told, scheduler_told, silence_told[CONNECTIONS_MAX];
+	int64_t queue_check_at_ms;
+	int64_t longest_round_ms;              /* of the loop: nothing in it is to block */
+	int64_t manager_waits_since_ms;        /* a service manager does not read what it is told; -1: it does */
+	bool manager_waits_told;
+	struct supervisor_report *report;      /* what to tell whoever started us; NULL: told */
+	supervisor_report_function *deliver;
+	void *deliver_data;
+	struct udev_wait udev;                 /* before that, it is to note the device, for some time */
+	int64_t udev_until_ms;
+	int rc;                                /* of supervisor_run() */
+	bool done;
+};
+
+/* supervisor-act.c */
+/* Feed the state function, and do what it says until it says nothing more. */
+void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigned link);
+void supervisor_step_attempt(struct supervisor *self);
+void supervisor_step_probe(struct supervisor *self);
+void supervisor_step_renewal_drain(struct supervisor *self);
+/* Has a receiver ended that is waited for? */
+void supervisor_step_receivers(struct supervisor *self);
+/* Close the former sockets whose time is over; FORCED: all. */
+void supervisor_close_retired(struct supervisor *self, bool forced);
+/* Is the device configured, and ours? If not, that is the end. Asked before anything is done to it. */
+bool supervisor_check_ours(struct supervisor *self);
+/* What waits for a link fails, and what comes too. */
+void supervisor_fail_device(struct supervisor *self);
+/* Remember and log an error, once. */
+void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err);
+
+/* supervisor-watch.c */
+/* A look at every link; sets look_at_ms, when the next one is due. */
+void supervisor_look(struct supervisor *self);
+void supervisor_step_queue_check(struct supervisor *self);
+void supervisor_read_kernel_log(struct supervisor *self);
+/* Has the driver begun to fail I/O, by what was read of the log last, wherever that was? */
+void supervisor_check_failure(struct supervisor *self);
+/* A device that has failed: is it gone, does any I/O still hang? */
+void supervisor_look_at_failed(struct supervisor *self);
+
+/* supervisor-status.c */
+const char *supervisor_state(const struct supervisor *self);
+/* Documented in nbd-attach(8), JSON. */
+json_object *supervisor_status(struct supervisor *self);
+/* Log, and tell the service manager, when the state is another than it was. */
+void supervisor_tell_state(struct supervisor *self);
+
+/* supervisor-end.c */
+int supervisor_end_open_signals(struct supervisor *self, struct error *err);
+void supervisor_end_on_signal(struct supervisor *self);
+/* In each round of the loop, when all else is done. */
+void supervisor_end_step(struct supervisor *self);
+
+/* supervisor-resize.c */
+void supervisor_resize_init(struct supervisor *self);
+/* A client asks for it; it is answered now or later. */
+void supervisor_resize_ask(struct supervisor *self, size_t client);
+/* A reconnect found the export grown. */
+void supervisor_resize_to(struct supervisor *self, uint64_t size_bytes);
+void supervisor_resize_step(struct supervisor *self);
+int64_t supervisor_resize_deadline_ms(const struct supervisor *self);
+void supervisor_resize_cancel(struct supervisor *self);
+
+/* The loop's clock, that of everything absolute here. */
+int64_t supervisor_now_ms(void);
+
+#endif

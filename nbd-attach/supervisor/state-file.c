@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "supervisor/state-file.h"
+#include "base/cleanup.h"
+#include "supervisor/control.h"
+#include "tls/ktls.h"
+#include "output/report.h"
+#include "base/text.h"
+#include "base/transport.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define FORMAT_VERSION 1
+#define STATE_MAX_BYTES (256 << 10)
+#define MODE_FAILED S_ISVTX
+#define MODE_OUTAGE S_IXUSR /* since the time of its last change, by the clock that starts with the machine and goes on while it sleeps */
+
+static void format_path(int index, const char *suffix, char *buf, size_t size)
+{
+	snprintf(buf, size, CONTROL_DIRECTORY "/nbd%d.state%s", index, suffix);
+}
+
+static json_object *address_json(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+	bool is_in6 = address->ss_family == AF_INET6;
+	json_object *object;
+	char text[INET6_ADDRSTRLEN];
+
+	if (address->ss_family == AF_UNSPEC || !inet_ntop(address->ss_family, is_in6 ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr, text, sizeof(text)))
+		return NULL;
+	object = json_object_new_object();
+	json_object_object_add(object, "address", json_object_new_string(text));
+	json_object_object_add(object, "port", json_object_new_int(ntohs(is_in6 ? in6->sin6_port : in->sin_port)));
+	if (is_in6)
+		json_object_object_add(object, "scope", json_object_new_int64(in6->sin6_scope_id));
+	return object;
+}
+
+static json_object *link_json(const struct link *link)
+{
+	json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "address", json_object_new_string(link->address));
+	json_object_object_add(object, "host", json_object_new_int64(link->host_index));
+	json_object_object_add(object, "since", json_object_new_int64(link->since));
+	json_object_object_add(object, "tls", report_tls_json(&link->tls));
+	json_object_object_add(object, "local", address_json(&link->local));
+	json_object_object_add(object, "peer", address_json(&link->peer));
+	return object;
+}
+
+static json_object *export_json(const struct export_info *export)
+{
+	json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "name", json_object_new_string(export->name));
+	json_object_object_add(object, "description", json_object_new_string(export->description));
+	json_object_object_add(object, "size", json_object_new_uint64(export->size_bytes));
+	json_object_object_add(object, "flags", json_object_new_int(export->flags));
+	if (export->has_block_size) {
+		json_object_object_add(object, "block_min", json_object_new_int64(export->block_min_bytes));
+		json_object_object_add(object, "block_preferred", json_object_new_int64(export->block_preferred_bytes));
+		json_object_object_add(object, "block_max", json_object_new_int64(export->block_max_bytes));
+	}
+	return object;
+}
+
+static json_object *state_json(const struct attachment *attachment)
+{
+	json_object *object = json_object_new_object(), *links = json_object_new_array();
+
+	json_object_object_add(object, "version", json_object_new_int(FORMAT_VERSION));
+	json_object_object_add(object, "backend", json_object_new_string(attachment->backend));
+	json_object_object_add(object, "since", json_object_new_int64(attachment->since));
+	json_object_object_add(object, "export", attachment->export_known ? export_json(&attachment->export) : NULL);
+	json_object_object_add(object, "block_size", json_object_new_int64(attachment->block_size_bytes));
+	json_object_object_add(object, "flags", json_object_new_int(attachment->flags));
+	for (size_t i = 0; i < attachment->link_count; i++)
+		json_object_array_add(links, link_json(&attachment->links[i]));
+	json_object_object_add(object, "links", links);
+	if (attachment->failed)
+		json_object_object_add(object, "failed", json_object_new_boolean(true));
+	return object;
+}
+
+static int64_t boottime_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What must not be lost is said by the file's mode and time: that takes no room, so where /run is full it is said of the former content. */
+static void note_life(const struct attachment *attachment, const char *path)
+{
+	bool outage = attachment->outage_since_ms >= 0;
+	int64_t since_ms = boottime_ms() - (monotonic_now_ms() - attachment->outage_since_ms);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = since_ms / 1000, .tv_nsec = since_ms % 1000 * 1000000}};
+
+	if (outage && utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	(void)!chmod(path, 0600 | (outage ? MODE_OUTAGE : 0) | (attachment->failed ? MODE_FAILED : 0));
+}
+
+void state_save(const struct attachment *attachment)
+{
+	json_object *object = state_json(attachment);
+	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
+	char path[64], new_path[64];
+	size_t len = strlen(text);
+	int fd;
+
+	format_path(attachment->index, "", path, sizeof(path));
+	format_path(attachment->index, ".new", new_path, sizeof(new_path));
+	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0) {
+		ssize_t n = write(fd, text, len);
+
+		note_life(attachment, new_path);
+		if (close(fd) < 0 || n != (ssize_t)len || rename(new_path, path) < 0)
+			unlink(new_path);
+	}
+	note_life(attachment, path);
+	json_object_put(object);
+}
+
+void state_remove(int index)
+{
+	char path[64];
+
+	format_path(index, "", path, sizeof(path));
+	unlink(path);
+}
+
+static json_object *member(json_object *object, const char *key)
+{
+	json_object *value = NULL;
+
+	json_object_object_get_ex(object, key, &value);
+	return value;
+}
+
+static int64_t number(json_object *object, const char *key)
+{
+	return json_object_get_int64(member(object, key));
+}
+
+static void string(json_object *object, const char *key, char *buf, size_t size)
+{
+	json_object *value = member(object, key);
+
+	if (!value || !text_copy(buf, size, json_object_get_string(value)))
+		*buf = 0;
+}
+
+static void load_address(json_object *object, struct sockaddr_storage *address)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)address;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
+	char text[INET6_ADDRSTRLEN];
+
+	memset(address, 0, sizeof(*address));
+	string(object, "address", text, sizeof(text));
+	if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons((uint16_t)number(object, "port"));
+	} else if (inet_pton(AF_INET6, text, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons((uint16_t)number(object, "port"));
+		in6->sin6_scope_id = (uint32_t)number(object, "scope");
+	}
+}
+
+static int load_tls(json_object *object, struct tls_info *tls)
+{
+	char version[8];
+
+	if (!object)
+		return 0;
+	string(object, "version", version, sizeof(version));
+	tls->version = strcmp(version, "1.3") == 0 ? TLS_VERSION_1_3 : strcmp(version, "1.2") == 0 ? TLS_VERSION_1_2 : 0;
+	string(object, "cipher", tls->cipher, sizeof(tls->cipher));
+	for (size_t i = 0; ktls_cipher_at(i); i++)
+		if (strcmp(ktls_cipher_at(i)->name, tls->cipher) == 0)
+			tls->kernel_cipher = ktls_cipher_at(i)->kernel_cipher;
+	string(object, "group", tls->group, sizeof(tls->group));
+	string(object, "authentication", tls->authentication, sizeof(tls->authentication));
+	string(object, "peer_name", tls->peer_name, sizeof(tls->peer_name));
+	string(object, "peer_issuer", tls->peer_issuer, sizeof(tls->peer_issuer));
+	tls->peer_not_after = number(object, "peer_not_after_unix_sec");
+	string(object, "peer_pin", tls->peer_pin, sizeof(tls->peer_pin));
+	return tls->version && tls->kernel_cipher ? 0 : -EINVAL;
+}
+
+static int load_links(struct attachment *attachment, json_object *array)
+{
+	size_t count = json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+	int rc = count >= 1 && count <= CONNECTIONS_MAX ? 0 : -EINVAL;
+
+	for (size_t i = 0; !rc && i < count; i++) {
+		json_object *object = json_object_array_get_idx(array, i);
+		struct link *link = &attachment->links[i];
+
+		*link = (struct link){.fd = -1, .since = (time_t)number(object, "since")};
+		string(object, "address", link->address, sizeof(link->address));
+		link->host_index = (uint32_t)number(object, "host");
+		if (link->host_index >= TARGET_HOSTS_MAX)
+			link->host_index = 0;
+		load_address(member(object, "local"), &link->local);
+		load_address(member(object, "peer"), &link->peer);
+		rc = load_tls(member(object, "tls"), &link->tls);
+		link->proven = link->tls.version == 0;
+	}
+	attachment->link_count = rc ? 0 : count;
+	return rc;
+}
+
+static int load_export(struct attachment *attachment, json_object *object)
+{
+	struct export_info *export = &attachment->export;
+
+	if (!object)
+		return 0; /* it was not known to the one who wrote this either */
+	memset(export, 0, sizeof(*export));
+	string(object, "name", export->name, sizeof(export->name));
+	string(object, "description", export->description, sizeof(export->description));
+	export->has_size = true;
+	export->size_bytes = json_object_get_uint64(member(object, "size"));
+	export->flags = (uint16_t)number(object, "flags");
+	export->has_block_size = member(object, "block_max") != NULL;
+	export->block_min_bytes = (uint32_t)number(object, "block_min");
+	export->block_preferred_bytes = (uint32_t)number(object, "block_preferred");
+	export->block_max_bytes = (uint32_t)number(object, "block_max");
+	attachment->export_known = true;
+	return export->size_bytes ? 0 : -EINVAL;
+}
+
+/* Only root can write there; what is checked is that the file is whole and of this attachment. */
+static json_object *read_file(int index, struct stat *st)
+{
+	_cleanup_free_ char *text = malloc(STATE_MAX_BYTES);
+	_cleanup_fd_ int fd = -1;
+	char path[64];
+	ssize_t n;
+
+	format_path(index, "", path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (!text || fd < 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || st->st_uid != geteuid())
+		return NULL;
+	n = read(fd, text, STATE_MAX_BYTES - 1);
+	if (n <= 0)
+		return NULL;
+	text[n] = 0;
+	return json_tokener_parse(text);
+}
+
+static void load_life(struct attachment *attachment, const struct stat *st, json_object *failed)
+{
+	int64_t age_ms = boottime_ms() - (st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
+
+	attachment->failed = st->st_mode & MODE_FAILED || json_object_get_boolean(failed);
+	if (st->st_mode & MODE_OUTAGE && age_ms >= 0)
+		attachment->outage_since_ms = age_ms < monotonic_now_ms() ? monotonic_now_ms() - age_ms : 0;
+}
+
+int state_load(struct attachment *attachment, int index, const char *backend)
+{
+	struct stat st;
+	json_object *object = read_file(index, &st);
+	char of_backend[BACKEND_ID_SIZE];
+	int rc;
+
+	if (!object)
+		return -ENOENT;
+	string(object, "backend", of_backend, sizeof(of_backend));
+	if (number(object, "version") != FORMAT_VERSION || strcmp(of_backend, backend) != 0) {
+		json_object_put(object);
+		return -ESTALE;
+	}
+	rc = load_export(attachment, member(object, "export"));
+	if (!rc)
+		rc = load_links(attachment, member(object, "links"));
+	if (!rc) {
+		attachment->since = (time_t)number(object, "since");
+		attachment->block_size_bytes = (uint32_t)number(object, "block_size");
+		attachment->flags = (uint16_t)number(object, "flags");
+		load_life(attachment, &st, member(object, "failed"));
+	}
+	json_object_put(object);
+	if (rc) {
+		attachment->export_known = false;
+		memset(&attachment->export, 0, sizeof(attachment->export));
+	}
+	return rc;
+}
+
+int state_read_backend(int index, char backend[BACKEND_ID_SIZE])
+{
+	struct stat st;
+	json_object *object = read_file(index, &st);
+
+	*backend = 0;
+	if (object)
+		string(object, "backend", backend, BACKEND_ID_SIZE);
+	json_object_put(object);
+	return *backend ? 0 : -ENOENT;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "cmd/boot-plan.h"
+#include "cmd/commands.h"
+
+static char folder[64], tab_path[96], cmdline_path[96], output_path[96];
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static const char *dhcp_server, *dhcp_root_path;
+
+static void make_jobs(struct boot_jobs *jobs, const char *tab, const char *cmdline, const struct options *defaults)
+{
+	struct boot_input input = {.cmdline = cmdline, .size = strlen(cmdline), .dhcp_server = dhcp_server, .dhcp_root_path = dhcp_root_path};
+	struct options none;
+	struct error err = {0};
+
+	if (tab)
+		write_file(tab_path, tab);
+	else
+		unlink(tab_path);
+	options_init(&none);
+	assert_int_equal(boot_jobs_make(jobs, &input, defaults ? defaults : &none, &err), 0);
+}
+
+/* "nbd0 URI ca=FILE ...; ..." */
+static const char *render(const struct boot_jobs *jobs)
+{
+	static char buf[4096];
+	size_t used = 0;
+	char uri[600];
+
+	buf[0] = 0;
+	for (size_t i = 0; i < jobs->count; i++) {
+		const struct boot_job *job = &jobs->jobs[i];
+		const char *ca = job->options.tls_config.ca_file, *psk = job->options.tls_config.psk_file;
+
+		target_format(&job->target, uri, sizeof(uri));
+		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%snbd%d %s%s%s%s%s", i ? "; " : "", job->index, uri, ca ? " ca=" : "", ca ? ca : "",
+			psk ? " psk=" : *job->target.tls_psk_file ? " uri-psk=" : "", psk ? psk : job->target.tls_psk_file);
+		assert_true(job->options.root && job->options.at_boot);
+	}
+	return buf;
+}
+
+struct together {
+	const char *tab, *cmdline, *expect;
+	bool refused;
+};
+
+static void check_together(const struct together *table, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct boot_jobs jobs;
+
+		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
+		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
+			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline, table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
+				jobs.refused ? " (refused)" : "", table[i].expect);
+		assert_true(jobs.refused || !jobs.plan->needs_dhcp);
+		boot_jobs_free(&jobs);
+	}
+}
+
+static void command_line_and_nbdtab(void **state)
+{
+	static const struct together table[] = {
+		{NULL, "quiet", "", false},
+		{NULL, "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		/* root lines, and only these */
+		{"nbd0 srv exp root\nnbd1 srv two\nnbd2 srv three swap\n", "root=UUID=1", "nbd0 nbd://srv/exp", false},
+		{"nbd0 srv exp root\nnbd1 srv two _root,cacertfile=/ca\n", "", "nbd0 nbd://srv/exp; nbd1 nbds://srv/two ca=/ca", false},
+		/* same device, host and export; same host and export; neither */
+		{"nbd1 srv exp cacertfile=/one\nnbd0 srv exp cacertfile=/zero\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/zero", false},
+		{"nbd1 srv exp cacertfile=/one\nnbd2 srv exp cacertfile=/two\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd0 other exp\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		/* another server in the place of one that nbdtab wants verified */
+		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "", true},
+		{"nbd0 other exp cacertfile=/one,tlls\n", "nbdroot=srv,exp,nbd0", "", true},
+		{"nbd0 other exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
+		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd1", "nbd1 nbd://srv/exp", false},
+		{"nbd0 SRV exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd0 srv exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd0 nbds://srv/exp?tls-psk-file=/psk\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp uri-psk=/psk", false},
+		/* a host that is known by TLS is never spoken to without */
+		{"nbd5 srv other cacertfile=/one,bs=4096\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd5 srv:10810 other tls\n", "root=nbd://srv/exp", "nbd0 nbds://srv/exp", false},
+		{"nbd5 a,srv other tls\n", "rd.nbd.attach=nbd3=nbd://srv/exp", "nbd3 nbds://srv/exp", false},
+		{"nbd5 srv other tls\nnbd0 srv exp\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false}, /* nbdtab says so of this very disk */
+		/* but another disk's authority does not go before the system's */
+		{"nbd5 srv other cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
+		/* a line that cannot be read may be the one that asks for TLS */
+		{"nbd5 srv other tlls\n", "root=nbd://srv/exp", "", true},
+		{"nbd5 srv other bs=1\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
+		{"nbd5 elsewhere other tlls\n", "root=nbd://srv/exp", "nbd0 nbd://srv/exp", false},
+		{"ndb0 srv exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "", true},
+		{"ndb0 elsewhere exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		/* a port that the command line does not tell is the line's */
+		{"nbd0 srv exp port=10810\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv:10810/exp", false},
+		{"nbd0 srv exp port=10810,tls\n", "nbdroot=srv:10811/exp root=/dev/nbd0", "nbd0 nbds://srv:10811/exp", false},
+		{"nbd0 srv exp port=10810\n", "root=nbd://srv/exp", "nbd0 nbd://srv/exp", false},
+		/* the command line goes before the line of its device, and a disk is attached once */
+		{"nbd0 other x root\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		{"nbd1 srv exp root\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		/* root=/dev/nbd0 and no word of the server */
+		{"nbd0 srv exp cacertfile=/ca\nnbd1 srv two\n", "root=/dev/nbd0p1", "nbd0 nbds://srv/exp ca=/ca", false},
+		{"nbd0 srv exp root\n", "nbdroot=dhcp root=/dev/nbd0", "nbd0 nbd://srv/exp", false},
+		/* bad lines that were to be attached */
+		{"nbd0 srv exp root,bs=1\n", "", "", true},
+		{"nbd0 srv exp bs=1\n", "root=/dev/nbd0", "", true},
+		{"nbd0 srv exp bs=1\nnbd1 srv two root\n", "", "nbd1 nbd://srv/two", false},
+		/* a word that is not understood is none for nbdtab to fill */
+		{"nbd0 srv exp\n", "nbdroot=srv:0/x root=/dev/nbd0", "", true},
+		/* dracut's NBDOPTS */
+		{NULL, "root=nbd:srv:exp:::cacertfile=/ca,-persist,-swap,nonsense", "nbd0 nbds://srv/exp ca=/ca", false},
+		{"nbd0 srv exp cacertfile=/line\n", "root=nbd:srv:exp:::cacertfile=/ca", "nbd0 nbds://srv/exp ca=/ca", false},
+		{NULL, "root=nbd:srv:exp:::tlsca=/ca", "", true},
+		{"nbd0 x y\n", "root=nbd:srv:exp:::bs=1", "", true},
+	};
+
+	(void)state;
+	check_together(table, sizeof(table) / sizeof(table[0]));
+}
+
+/* A network may have a root path for other machines. */
+static void nbdtab_before_dhcp(void **state)
+{
+	static const struct together table[] = {
+		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0", "nbd0 nbds://srv/exp ca=/ca", false},
+		{"nbd0 srv exp\n", "root=/dev/nbd0p1 ip=dhcp", "nbd0 nbd://srv/exp", false},
+		{"nbd1 srv exp\n", "root=/dev/nbd0", "nbd0 nbd://192.0.2.1/other", false},
+		{NULL, "root=/dev/nbd0", "nbd0 nbd://192.0.2.1/other", false},
+		/* unless DHCP is what was asked for */
+		{"nbd0 srv exp\n", "root=/dev/nbd0 nbdroot=dhcp", "nbd0 nbd://192.0.2.1/other", false},
+		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0 nbdroot=dhcp", "", true},
+	};
+
+	(void)state;
+	dhcp_server = "192.0.2.1";
+	dhcp_root_path = "nbd:192.0.2.1:other";
+	check_together(table, sizeof(table) / sizeof(table[0]));
+	dhcp_server = dhcp_root_path = NULL;
+}
+
+static void waits_for_ever_unless_told(void **state)
+{
+	struct boot_jobs jobs;
+	struct options defaults;
+	struct error err;
+
+	(void)state;
+	make_jobs(&jobs, "nbd0 a b root\nnbd1 a c root,wait=5,dead-timeout=7\n", "", NULL);
+	assert_int_equal(jobs.jobs[0].options.wait_sec, OPTION_INFINITE_SEC);
+	assert_int_equal(jobs.jobs[0].options.dead_timeout_sec, OPTION_INFINITE_SEC);
+	assert_int_equal(jobs.jobs[1].options.wait_sec, 5);
+	assert_int_equal(jobs.jobs[1].options.dead_timeout_sec, 7);
+	boot_jobs_free(&jobs);
+	options_init(&defaults);
+	assert_int_equal(options_set(&defaults, "wait", "9", FOR_BOOT, &err), 0);
+	assert_int_equal(options_set(&defaults, "tls-ca", "/default", FOR_BOOT, &err), 0);
+	make_jobs(&jobs, "nbd0 a b root\nnbd1 a c root,wait=5,cacertfile=/line\n", "", &defaults);
+	assert_int_equal(jobs.jobs[0].options.wait_sec, 9);
+	assert_int_equal(jobs.jobs[1].options.wait_sec, 5);
+	assert_string_equal(render(&jobs), "nbd0 nbds://a/b ca=/default; nbd1 nbds://a/c ca=/line");
+	boot_jobs_free(&jobs);
+}
+
+/* What the command prints with --plan or --files, and its exit status. */
+static int run_boot(const char *tab, const char *cmdline, bool plan, char *out, size_t size)
+{
+	struct options options;
+	int saved = dup(1), status;
+	FILE *file;
+	size_t n;
+
+	write_file(tab_path, tab);
+	write_file(cmdline_path, cmdline);
+	options_init(&options);
+	options.plan = plan;
+	options.files = !plan;
+	options.cmdline_file = cmdline_path;
+	fflush(stdout);
+	assert_non_null(freopen(output_path, "w", stdout));
+	status = command_boot(&options);
+	fflush(stdout);
+	dup2(saved, 1);
+	close(saved);
+	file = fopen(output_path, "r");
+	n = fread(out, 1, size - 1, file);
+	out[n] = 0;
+	fclose(file);
+	return status;
+}
+
+static void plan_is_told_to_shells(void **state)
+{
+	char out[4096];
+
+	(void)state;
+	assert_int_equal(run_boot("nbd3 x y root\n", "root=nbd:srv:exp:ext4:ro,noatime", true, out, sizeof(out)), 0);
+	assert_string_equal(out, "NBD_DEVICES='nbd0 nbd3'\nNBD_ROOT='/dev/nbd0'\nNBD_FSTYPE='ext4'\nNBD_MOUNTOPTS='ro,noatime'\nNBD_NEEDS_DHCP=''\n");
+	assert_int_equal(run_boot("", "nbdroot=dhcp root=/dev/nbd2p1", true, out, sizeof(out)), 0);
+	assert_string_equal(out, "NBD_DEVICES='nbd2'\nNBD_ROOT='/dev/nbd2p1'\nNBD_FSTYPE=''\nNBD_MOUNTOPTS=''\nNBD_NEEDS_DHCP='yes'\n");
+	assert_int_equal(run_boot("", "quiet", true, out, sizeof(out)), 0);
+	assert_string_equal(out, "NBD_DEVICES=''\nNBD_ROOT=''\nNBD_FSTYPE=''\nNBD_MOUNTOPTS=''\nNBD_NEEDS_DHCP=''\n");
+	assert_int_equal(run_boot("", "rd.nbd.attach=nonsense nbdroot=a,b,nbd1", true, out, sizeof(out)), 2);
+	assert_non_null(strstr(out, "NBD_DEVICES='nbd1'\n"));
+}
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t limit)
+{
+	random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)(random_state >> 33) % limit;
+}
+
+/* A shell gets exactly the bytes, and does nothing else. */
+static void plan_is_safe_to_evaluate(void **state)
+{
+	static const char hostile[] = "'\"\\$`;&|<>(){}*?!#~ \t\n%=abc-\x01\x7f\xff";
+	char cmdline[256], value[200], out[4096], script[8192], got[512];
+	const char *mark = "/tmp/test-boot.hacked";
+
+	(void)state;
+	unlink(mark);
+	random_state = 20261121;
+	for (int round = 0; round < 60; round++) {
+		size_t used = 0, n;
+		FILE *shell;
+
+		if (round == 0)
+			used = (size_t)sprintf(value, "';touch %s;'", mark);
+		while (used < 40 && round)
+			value[used++] = hostile[random_below(sizeof(hostile) - 1)];
+		value[used] = 0;
+		for (char *p = value; *p; p++)
+			if (*p == '"' || *p == ':' || *p == '\n')
+				*p = '\'';
+		snprintf(cmdline, sizeof(cmdline), "root=\"nbd:srv:exp:ext4:%s\"", value);
+		assert_int_equal(run_boot("", cmdline, true, out, sizeof(out)), 2);
+		write_file(output_path, out);
+		snprintf(script, sizeof(script), "eval \"$(cat %s)\"; printf '%%s|%%s' \"$NBD_FSTYPE\" \"$NBD_MOUNTOPTS\"", output_path);
+		write_file(cmdline_path, script);
+		snprintf(script, sizeof(script), "sh %s", cmdline_path);
+		shell = popen(script, "r");
+		n = fread(got, 1, sizeof(got) - 1, shell);
+		got[n] = 0;
+		assert_int_equal(pclose(shell), 0);
+		assert_string_equal(got, "|"); /* no shell after ours may quote it less well */
+		assert_int_not_equal(access(mark, F_OK), 0);
+	}
+}
+
+static void files_for_an_initramfs(void **state)
+{
+	char tab[1024], expect[1024], out[4096];
+
+	(void)state;
+	snprintf(tab, sizeof(tab), "%s/pki", folder);
+	mkdir(tab, 0700);
+	for (const char *const *name = (const char *const[]){"pki/ca-cert.pem", "pki/client-key.pem", "pki/other.pem", "ca.pem", "key.pem", "psk", NULL}; *name; name++) {
+		snprintf(tab, sizeof(tab), "%s/%s", folder, *name);
+		write_file(tab, "x");
+	}
+	snprintf(tab, sizeof(tab), "nbd0 a b root,cacertfile=%s/ca.pem,keyfile=%s/key.pem\nnbd1 a c root,certificates=%s/pki\nnbd2 a d psk-file=%s/psk\n"
+		"nbd3 nbds://a/e?tls-psk-file=%s/psk root\nnbd4 h f root\n", folder, folder, folder, folder, folder);
+	snprintf(expect, sizeof(expect), "%s\n%s/ca.pem\n%s/key.pem\n%s/pki/ca-cert.pem\n%s/pki/client-key.pem\n%s/psk\n", tab_path, folder, folder, folder, folder, folder);
+	assert_int_equal(run_boot(tab, "", false, out, sizeof(out)), 0);
+	assert_string_equal(out, expect);
+	/* what is missing is told */
+	assert_int_equal(run_boot("nbd0 a b root,cacertfile=/nonexistent/ca.pem\n", "", false, out, sizeof(out)), 2);
+	snprintf(expect, sizeof(expect), "%s\n", tab_path);
+	assert_string_equal(out, expect);
+	/* the system's authorities, where none is named */
+	if (access("/etc/ssl/certs/ca-certificates.crt", F_OK) == 0) {
+		assert_int_equal(run_boot("nbd0 a b root,tls\n", "", false, out, sizeof(out)), 0);
+		assert_non_null(strstr(out, "\n/etc/ssl/certs/ca-certificates.crt\n"));
+		assert_int_equal(run_boot("nbd0 a b root,tls-pin=sha256:00\n", "", false, out, sizeof(out)), 0);
+		assert_null(strstr(out, "ca-certificates.crt"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(command_line_and_nbdtab),
+		cmocka_unit_test(nbdtab_before_dhcp),
+		cmocka_unit_test(waits_for_ever_unless_told),
+		cmocka_unit_test(plan_is_told_to_shells),
+		cmocka_unit_test(plan_is_safe_to_evaluate),
+		cmocka_unit_test(files_for_an_initramfs),
+	};
+	char command[128];
+	int rc;
+
+	snprintf(folder, sizeof(folder), "/tmp/test-boot.%d", (int)getpid());
+	mkdir(folder, 0700);
+	snprintf(tab_path, sizeof(tab_path), "%s/nbdtab", folder);
+	snprintf(cmdline_path, sizeof(cmdline_path), "%s/cmdline", folder);
+	snprintf(output_path, sizeof(output_path), "%s/output", folder);
+	setenv("NBD_ATTACH_TAB", tab_path, 1);
+	rc = cmocka_run_group_tests_name("boot", tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command) ? 1 : rc;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "child/reaper.h"
+#include "child/job.h"
+
+static char directory[] = "/tmp/test-task.XXXXXX";
+static char go[64], acted[64];
+
+/* A job that waits, and then does what it was to do. */
+static int wait_and_act(const void *argument, struct error *err)
+{
+	(void)argument;
+	(void)err;
+	for (int i = 0; i < 6000 && access(go, F_OK) < 0; i++)
+		poll(NULL, 0, 5);
+	close(creat(acted, 0600));
+	return 0;
+}
+
+static int answer(const void *argument, struct error *err)
+{
+	const int *number = argument;
+
+	return *number ? error_set(err, ERROR_OTHER, *number, "number %d", *number) : 0;
+}
+
+static int die(const void *argument, struct error *err)
+{
+	(void)argument;
+	(void)err;
+	_exit(0);
+}
+
+static void reap_all(void)
+{
+	for (int i = 0; i < 6000; i++) {
+		siginfo_t info;
+
+		reaper_collect();
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD)
+			return;
+		poll(NULL, 0, 5);
+	}
+	fail_msg("there are children left");
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(directory + strlen(directory) - 6, "XXXXXX");
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(go, sizeof(go), "%s/go", directory);
+	snprintf(acted, sizeof(acted), "%s/acted", directory);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unlink(go);
+	unlink(acted);
+	return rmdir(directory);
+}
+
+static void the_answer_comes_back(void **state)
+{
+	int numbers[] = {0, 5};
+	struct error err;
+
+	(void)state;
+	assert_int_equal(task_run(answer, &numbers[0], 30000, &err), 0);
+	assert_int_equal(task_run(answer, &numbers[1], 30000, &err), -5);
+	assert_string_equal(err.text, "number 5");
+	assert_int_equal(task_run(die, NULL, 30000, &err), -ECHILD);
+	reap_all();
+}
+
+static void one_that_is_abandoned_goes_on(void **state)
+{
+	struct task task;
+
+	(void)state;
+	assert_int_equal(task_start(&task, wait_and_act, NULL, NULL), 0);
+	assert_int_equal(task_step(&task, NULL), 1);
+	task_abandon(&task);
+	assert_int_equal(task.poll_fd, -1);
+	close(creat(go, 0600));
+	reap_all();
+	assert_int_equal(access(acted, F_OK), 0);
+}
+
+static void one_that_is_killed_does_nothing_more(void **state)
+{
+	struct task task;
+
+	(void)state;
+	assert_int_equal(task_start(&task, wait_and_act, NULL, NULL), 0);
+	assert_int_equal(task_step(&task, NULL), 1);
+	task_kill(&task);
+	assert_int_equal(task.poll_fd, -1);
+	close(creat(go, 0600));
+	reap_all();
+	assert_int_equal(access(acted, F_OK), -1);
+}
+
+static void there_is_an_end_to_those_that_hang(void **state)
+{
+	struct task task;
+	struct error err;
+	int count = 0;
+
+	(void)state;
+	while (count < 1000 && task_start(&task, wait_and_act, NULL, &err) == 0) {
+		task_abandon(&task);
+		count++;
+	}
+	assert_in_range(count, 8, 100);
+	assert_non_null(strstr(err.text, "hang in the kernel"));
+	close(creat(go, 0600));
+	reap_all();
+	assert_int_equal(task_run(die, NULL, 30000, &err), -ECHILD);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_answer_comes_back),
+		TEST(one_that_is_abandoned_goes_on),
+		TEST(one_that_is_killed_does_nothing_more),
+		TEST(there_is_an_end_to_those_that_hang),
+	};
+
+	return cmocka_run_group_tests_name("task", tests, NULL, NULL);
+}
