@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "modules/kernel-modules.h"
+#include "base/system-root.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libkmod.h>
@@ -12,13 +13,6 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-static char root[PATH_MAX / 2];
-
-void kernel_set_root(const char *new_root)
-{
-	text_copy(root, sizeof(root), new_root ? new_root : "");
-}
-
 int kernel_read_file(const char *path, char *buf, size_t size)
 {
 	_cleanup_fd_ int fd = -1;
@@ -26,7 +20,7 @@ int kernel_read_file(const char *path, char *buf, size_t size)
 	size_t used = 0;
 	ssize_t len;
 
-	if (!size || (size_t)snprintf(full, sizeof(full), "%s%s", root, path) >= sizeof(full))
+	if (!size || system_path(full, sizeof(full), "%s", path) < 0)
 		return -EINVAL;
 	fd = open(full, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -47,7 +41,7 @@ bool kernel_path_exists(const char *path)
 {
 	char full[PATH_MAX];
 
-	return (size_t)snprintf(full, sizeof(full), "%s%s", root, path) < sizeof(full) && !access(full, F_OK);
+	return system_path(full, sizeof(full), "%s", path) == 0 && !access(full, F_OK);
 }
 
 static bool is_loading_disabled(void)
@@ -88,8 +82,7 @@ static bool has_algorithm(const char *name)
 	_cleanup_file_ FILE *file = NULL;
 	char path[PATH_MAX], line[256], found[128];
 
-	snprintf(path, sizeof(path), "%s/proc/crypto", root);
-	file = fopen(path, "re");
+	file = system_path(path, sizeof(path), "/proc/crypto") < 0 ? NULL : fopen(path, "re");
 	while (file && fgets(line, sizeof(line), file))
 		if (sscanf(line, "name : %127s", found) == 1 && !strcmp(found, name))
 			return true;
@@ -145,12 +138,12 @@ static struct kmod_ctx *open_context(void)
 	const char *paths[] = { config, NULL };
 	struct kmod_ctx *ctx;
 
-	if (*root) {
+	if (*system_root()) {
 		modules_dir(release_dir, sizeof(release_dir));
-		snprintf(dir, sizeof(dir), "%s%s", root, release_dir);
-		snprintf(config, sizeof(config), "%s/etc/modprobe.d", root);
+		if (system_path(dir, sizeof(dir), "%s", release_dir) < 0 || system_path(config, sizeof(config), "/etc/modprobe.d") < 0)
+			return NULL;
 	}
-	ctx = kmod_new(*root ? dir : NULL, *root ? paths : NULL);
+	ctx = kmod_new(*system_root() ? dir : NULL, *system_root() ? paths : NULL);
 	/* Its complaints about absent indices go to stderr otherwise; what matters is in our own sentences. */
 	if (ctx)
 		kmod_set_log_fn(ctx, drop_log, NULL);

@@ -6,9 +6,6 @@
 #include <stddef.h>
 #include "base/error.h"
 
-/* Prefix for /proc, /sys, /dev, /lib/modules and /etc/modprobe.d here and in kernel-probe; NULL is the real one. For tests: module
- * states are still the running kernel's. */
-void kernel_set_root(const char *root);
 /* Read the start of ROOT/PATH as text without its last newline: 0 or -errno. */
 int kernel_read_file(const char *path, char *buf, size_t size);
 bool kernel_path_exists(const char *path);

@@ -12,4 +12,7 @@ bool text_is_utf8(const void *bytes, size_t len);
 /* strlcpy: false when it did not fit. */
 bool text_copy(char *out, size_t size, const char *text);
 
+/* In place: /proc/mounts, mountinfo and swaps write space, tab, newline and backslash as \ooo. */
+void text_unescape_octal(char *text);
+
 #endif

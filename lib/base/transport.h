@@ -31,6 +31,5 @@ int transport_write(struct transport *transport, const void *buf, size_t size, s
 size_t transport_pending(struct transport *transport);
 /* Wait for EVENTS (POLLIN, POLLOUT) until the deadline: 0, or -ETIMEDOUT with a sentence. */
 int transport_wait(struct transport *transport, short events, struct error *err);
-int64_t monotonic_now_ms(void);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config/nbdtab.h"
+#include "config/device-name.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
-#include "kernel/block-attr.h"
 #include "config/target.h"
 #include "base/text.h"
 
@@ -170,7 +170,7 @@ static int take_device(struct nbdtab *tab, unsigned line, const struct field *fi
 	char shown[SHOWN_MAX];
 	struct error err;
 
-	if (field->text && sysfs_parse_device(field->text, index, &err) == 0 && *index >= 0)
+	if (field->text && device_name_parse(field->text, index, &err) == 0 && *index >= 0)
 		return 0;
 	text_sanitise(shown, sizeof(shown), field->text ? field->text : "", field->text ? strlen(field->text) : 0);
 	bad_line(tab, line, field->text ? field->column : 1, "'%s' is not a device such as nbd0", shown);

@@ -552,3 +552,11 @@ void target_format(const struct target *target, char *buf, size_t size)
 		append(buf, size, &used, target->socket_path, true, "/");
 	}
 }
+
+int target_check_attachable(const struct target *target, struct error *err)
+{
+	if (!target->tls || !*target->socket_path)
+		return 0;
+	error_set(err, ERROR_USAGE, EINVAL, "the kernel's TLS is for TCP only: a device over a unix socket cannot have TLS");
+	return error_hint(err, -EINVAL, "leave TLS out (the socket's permissions guard it), or connect over TCP");
+}

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "nbd/nbd-protocol.h"
 
 #define TARGET_DEFAULT_PORT 10809 /* IANA: nbd */
 #define TARGET_HOSTS_MAX 8
-#define EXPORT_NAME_MAX 4096      /* NBD protocol: "a client SHOULD NOT send" strings longer than this */
 
 /* What a URI's tls-type asks for; the caller refuses credentials of another kind. */
 enum target_tls_type { TARGET_TLS_ANY, TARGET_TLS_X509, TARGET_TLS_PSK };
@@ -57,5 +57,8 @@ int target_set_port(struct target *target, uint16_t port, struct error *err);
 /* "nbds://host:port/export", percent-encoded, for messages and status; always terminated. Of several hosts with one port among them
  * a URI too, "nbds://a,b:10810/export", when none is an IPv6 address; otherwise each shows its own port, for people only. */
 void target_format(const struct target *target, char *buf, size_t size);
+
+/* Can the kernel be attached to it at all? */
+int target_check_attachable(const struct target *target, struct error *err);
 
 #endif

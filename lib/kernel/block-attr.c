@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernel/block-attr.h"
+#include "base/system-root.h"
+#include "config/device-name.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,78 +14,6 @@
 #include "base/cleanup.h"
 #include "kernel/block-internal.h"
 #include "base/text.h"
-
-#define INDEX_MAX ((1 << 20) - 1) /* the kernel's minor numbers have 20 bits */
-
-/* The module's only state; it exists for tests and is set before anything else happens. */
-static char root[PATH_MAX];
-
-void sysfs_set_root(const char *new_root)
-{
-	text_copy(root, sizeof(root), new_root ? new_root : "");
-}
-
-int sysfs_make_path(char *path, size_t size, const char *fmt, ...)
-{
-	size_t used = strlen(root);
-	va_list ap;
-	int len;
-
-	if (used >= size)
-		return -ENAMETOOLONG;
-	memcpy(path, root, used);
-	va_start(ap, fmt);
-	len = vsnprintf(path + used, size - used, fmt, ap);
-	va_end(ap);
-	return len < 0 || (size_t)len >= size - used ? -ENAMETOOLONG : 0;
-}
-
-/* The number of "nbd7" with LEN digits behind the prefix, or -1. Leading zeroes would make two names of one device. */
-static int parse_index(const char *digits, size_t len)
-{
-	long value = 0;
-	size_t i;
-
-	if (!len || len > 7 || (len > 1 && digits[0] == '0'))
-		return -1;
-	for (i = 0; i < len; i++) {
-		if (!isdigit((unsigned char)digits[i]))
-			return -1;
-		value = value * 10 + (digits[i] - '0');
-	}
-	return value <= INDEX_MAX ? (int)value : -1;
-}
-
-static int refuse_device(const char *shown, struct error *err)
-{
-	error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an NBD device", shown);
-	return error_hint(err, -EINVAL, "name a device as /dev/nbdN or nbdN; auto picks a free one");
-}
-
-int sysfs_parse_device(const char *word, int *index, struct error *err)
-{
-	const char *name = !strncmp(word, "/dev/", 5) ? word + 5 : word;
-	char shown[80];
-	size_t digits;
-
-	if (!strcmp(word, "auto")) {
-		*index = -1;
-		return 0;
-	}
-	text_sanitise(shown, sizeof(shown), word, strlen(word));
-	if (strncmp(name, "nbd", 3))
-		return refuse_device(shown, err);
-	name += 3;
-	digits = strspn(name, "0123456789");
-	*index = parse_index(name, digits);
-	if (*index < 0)
-		return refuse_device(shown, err);
-	if (name[digits] == 'p' && name[digits + 1] && !name[digits + 1 + strspn(name + digits + 1, "0123456789")]) {
-		error_set(err, ERROR_USAGE, EINVAL, "'%s' is a partition; a whole device is needed", shown);
-		return error_hint(err, -EINVAL, "use /dev/nbd%d", *index);
-	}
-	return name[digits] ? refuse_device(shown, err) : 0;
-}
 
 /* Whole small file as text, newline stripped. */
 int sysfs_read_small(const char *path, char *buf, size_t size)
@@ -108,7 +37,7 @@ int sysfs_read_small(const char *path, char *buf, size_t size)
 int sysfs_read(int index, const char *attribute, char *buf, size_t size)
 {
 	char path[PATH_MAX];
-	int rc = sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/%s", index, attribute);
+	int rc = system_path(path, sizeof(path), "/sys/block/nbd%d/%s", index, attribute);
 
 	return rc < 0 ? rc : sysfs_read_small(path, buf, size);
 }
@@ -133,7 +62,7 @@ int sysfs_write(int index, const char *attribute, const char *value)
 	char path[PATH_MAX];
 	size_t len = strlen(value);
 	ssize_t done;
-	int rc = sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/%s", index, attribute);
+	int rc = system_path(path, sizeof(path), "/sys/block/nbd%d/%s", index, attribute);
 
 	if (rc < 0)
 		return rc;
@@ -148,7 +77,7 @@ static bool exists(int index, const char *attribute)
 {
 	char path[PATH_MAX];
 
-	return index >= 0 && !sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d%s", index, attribute) && !access(path, F_OK);
+	return index >= 0 && !system_path(path, sizeof(path), "/sys/block/nbd%d%s", index, attribute) && !access(path, F_OK);
 }
 
 bool sysfs_in_flight(int index)
@@ -210,7 +139,7 @@ int sysfs_list_devices(int **indices, size_t *count)
 	char path[PATH_MAX];
 	struct dirent *entry;
 	size_t used = 0, room = 0;
-	int rc = sysfs_make_path(path, sizeof(path), "/sys/block");
+	int rc = system_path(path, sizeof(path), "/sys/block");
 
 	if (rc < 0)
 		return rc;
@@ -218,7 +147,7 @@ int sysfs_list_devices(int **indices, size_t *count)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir))) {
-		int index = strncmp(entry->d_name, "nbd", 3) ? -1 : parse_index(entry->d_name + 3, strlen(entry->d_name + 3));
+		int index = device_name_index(entry->d_name);
 
 		if (index < 0)
 			continue;
@@ -235,7 +164,7 @@ int sysfs_list_devices(int **indices, size_t *count)
 	}
 	if (!used) {
 		/* nbds_max=0 is a loaded driver without devices. */
-		rc = sysfs_make_path(path, sizeof(path), "/sys/module/nbd");
+		rc = system_path(path, sizeof(path), "/sys/module/nbd");
 		if (rc < 0 || access(path, F_OK))
 			return -ENOENT;
 	} else {

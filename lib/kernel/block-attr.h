@@ -8,13 +8,6 @@
 #include <sys/types.h>
 #include "base/error.h"
 
-/* Prefix for /sys, /proc and /dev in this module; NULL or "" is the real one. */
-void sysfs_set_root(const char *root);
-
-/* Parse "/dev/nbd7", "nbd7" into 7, "auto" into -1. -EINVAL with a sentence otherwise (partitions such as nbd0p1 are told
- * apart, so are other devices). */
-int sysfs_parse_device(const char *word, int *index, struct error *err);
-
 /* Read or write one attribute of /sys/block/nbdINDEX, e.g. "size", "backend", "queue/max_sectors_kb". Read strips the trailing
  * newline; -ENOENT when the device or the attribute is not there. */
 int sysfs_read(int index, const char *attribute, char *buf, size_t size);

@@ -7,9 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "base/error.h"
+#include "base/system-root.h"
 
-/* A path below the module's root: 0 or -ENAMETOOLONG. */
-int sysfs_make_path(char *path, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A whole small file as text, newlines at its end stripped. */
 int sysfs_read_small(const char *path, char *buf, size_t size);
 

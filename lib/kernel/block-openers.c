@@ -2,6 +2,7 @@
 /* Who has the device open inside the kernel, without being a holder of it: these open it like a process would, but are none. What
  * each one shows of itself names the device by a path, by a link or by its number. */
 #include "kernel/block-attr.h"
+#include "base/system-root.h"
 #include "base/cleanup.h"
 #include "kernel/block-internal.h"
 #include "base/text.h"
@@ -55,7 +56,7 @@ const struct sysfs_node *sysfs_node_of_path(const char *path, const struct sysfs
 	size_t root_len;
 	struct stat st;
 
-	if (*path != '/' || !strstr(path, "/dev/") || sysfs_make_path(full, sizeof(full), "%s", path) < 0)
+	if (*path != '/' || !strstr(path, "/dev/") || system_path(full, sizeof(full), "%s", path) < 0)
 		return NULL;
 	root_len = strlen(full) - strlen(path);
 	if (stat(full, &st) == 0 && S_ISBLK(st.st_mode)) {
@@ -103,7 +104,7 @@ static const struct sysfs_node *node_of_loop(const char *found, char *path, cons
 	strip_deleted(path);
 	node = sysfs_node_of_path(path, nodes, count);
 	if (node || !strstr(path, "/dev/") || !strstr(found, "/block/loop") || sscanf(strstr(found, "/block/loop"), "/block/loop%u", &number) != 1 ||
-		sysfs_make_path(loop, sizeof(loop), "/dev/loop%u", number) < 0)
+		system_path(loop, sizeof(loop), "/dev/loop%u", number) < 0)
 		return node;
 	fd = open(loop, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) < 0 || !info.lo_rdevice)
@@ -198,7 +199,7 @@ static int check_opener(const struct opener *opener, const struct sysfs_node *no
 	glob_t found;
 	int rc = 0;
 
-	if (sysfs_make_path(pattern, sizeof(pattern), "%s", opener->pattern) < 0 || glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+	if (system_path(pattern, sizeof(pattern), "%s", opener->pattern) < 0 || glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
 		return 0;
 	root_len = strlen(pattern) - strlen(opener->pattern);
 	for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
@@ -222,10 +223,10 @@ static int check_bcache(const struct sysfs_node *nodes, size_t count, struct err
 
 	for (size_t i = 0; i < count; i++) {
 		snprintf(attributes, sizeof(attributes), "/sys/block/%s%s%s/bcache", nodes[0].name, i ? "/" : "", i ? nodes[i].name : "");
-		if (sysfs_make_path(path, sizeof(path), "%s", attributes) < 0 || access(path, F_OK) < 0)
+		if (system_path(path, sizeof(path), "%s", attributes) < 0 || access(path, F_OK) < 0)
 			continue;
 		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is registered with bcache", nodes[i].name);
-		if (sysfs_make_path(path, sizeof(path), "%s/set", attributes) < 0)
+		if (system_path(path, sizeof(path), "%s/set", attributes) < 0)
 			return -EBUSY;
 		return error_hint(err, -EBUSY, "unregister it first: echo 1 >%s/%s", attributes, access(path, F_OK) == 0 ? "set/unregister" : "stop");
 	}

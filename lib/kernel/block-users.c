@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernel/block-attr.h"
+#include "base/system-root.h"
 #include "base/cleanup.h"
 #include "kernel/block-internal.h"
 #include "base/text.h"
@@ -32,7 +33,7 @@ int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count)
 	char path[PATH_MAX], prefix[32];
 	struct dirent *entry;
 	size_t used = 1;
-	int rc = sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d", index);
+	int rc = system_path(path, sizeof(path), "/sys/block/nbd%d", index);
 
 	if (rc < 0)
 		return rc;
@@ -43,7 +44,7 @@ int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count)
 	if (!list)
 		return -ENOMEM;
 	snprintf(list[0].name, sizeof(list[0].name), "nbd%d", index);
-	rc = sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/dev", index);
+	rc = system_path(path, sizeof(path), "/sys/block/nbd%d/dev", index);
 	if (rc < 0 || read_number(&list[0], path) < 0)
 		list[0].number = 0;
 	snprintf(prefix, sizeof(prefix), "nbd%dp", index);
@@ -58,7 +59,7 @@ int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count)
 		list = grown;
 		memset(&list[used], 0, sizeof(list[used]));
 		text_copy(list[used].name, sizeof(list[used].name), entry->d_name);
-		if (!sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/%s/dev", index, entry->d_name))
+		if (!system_path(path, sizeof(path), "/sys/block/nbd%d/%s/dev", index, entry->d_name))
 			read_number(&list[used], path);
 		used++;
 	}
@@ -67,35 +68,18 @@ int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count)
 	return 0;
 }
 
-/* mountinfo and swaps write space, tab, newline and backslash as \ooo. */
-static void unescape_octal(char *text)
-{
-	char *out = text;
-
-	while (*text) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' && text[2] <= '7' && text[3] >= '0' &&
-			text[3] <= '7') {
-			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
-			text += 4;
-		} else {
-			*out++ = *text++;
-		}
-	}
-	*out = 0;
-}
-
 static FILE *open_proc(const char *name)
 {
 	char path[PATH_MAX];
 
-	return sysfs_make_path(path, sizeof(path), "/proc/%s", name) < 0 ? NULL : fopen(path, "re");
+	return system_path(path, sizeof(path), "/proc/%s", name) < 0 ? NULL : fopen(path, "re");
 }
 
 static int busy_mount(const struct sysfs_node *node, char *mount_point, struct error *err)
 {
 	char shown[256];
 
-	unescape_octal(mount_point);
+	text_unescape_octal(mount_point);
 	text_sanitise(shown, sizeof(shown), mount_point, strlen(mount_point));
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is mounted on %s", node->name, shown);
 	return error_hint(err, -EBUSY, "unmount it first: umount %s", shown);
@@ -124,7 +108,7 @@ static int check_mounts(const struct sysfs_node *nodes, size_t count, struct err
 		if (!mount_point)
 			continue;
 		if (source)
-			unescape_octal(source);
+			text_unescape_octal(source);
 		for (i = 0; i < count; i++)
 			if (nodes[i].number && nodes[i].number == makedev(major_number, minor_number))
 				return busy_mount(&nodes[i], mount_point, err);
@@ -145,7 +129,7 @@ static int check_swaps(const struct sysfs_node *nodes, size_t count, struct erro
 		const struct sysfs_node *node;
 
 		line[strcspn(line, " \t\n")] = 0;
-		unescape_octal(line);
+		text_unescape_octal(line);
 		node = sysfs_node_of_path(line, nodes, count);
 		if (!node)
 			continue;
@@ -159,7 +143,7 @@ static int busy_holder(const struct sysfs_node *node, const char *holder, struct
 {
 	char path[PATH_MAX], name[128] = "", shown[128] = "";
 
-	if (!sysfs_make_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) && !sysfs_read_small(path, name, sizeof(name)) && *name) {
+	if (!system_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) && !sysfs_read_small(path, name, sizeof(name)) && *name) {
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s (%s)", node->name, holder, shown);
 		return error_hint(err, -EBUSY, "remove the mapping first: dmsetup remove %s (or vgchange, cryptsetup close)", shown);
@@ -180,8 +164,8 @@ static int check_holders(int index, const struct sysfs_node *nodes, size_t count
 	for (i = 0; i < count; i++) {
 		_cleanup_dir_ DIR *dir = NULL;
 
-		rc = i ? sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/%s/holders", index, nodes[i].name) :
-			 sysfs_make_path(path, sizeof(path), "/sys/block/nbd%d/holders", index);
+		rc = i ? system_path(path, sizeof(path), "/sys/block/nbd%d/%s/holders", index, nodes[i].name) :
+			 system_path(path, sizeof(path), "/sys/block/nbd%d/holders", index);
 		dir = rc < 0 ? NULL : opendir(path);
 		while (dir && (entry = readdir(dir)))
 			if (entry->d_name[0] != '.')

@@ -6,22 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* mountinfo writes space, tab, newline and backslash as \ooo. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' && from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
-			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = 0;
-}
-
 /* "36 35 98:0 /root /path options [optional field...] - type source options" (proc(5)). */
 static int parse(char *line, struct mount_entry *entry)
 {
@@ -41,7 +25,7 @@ static int parse(char *line, struct mount_entry *entry)
 		len = sizeof(entry->type) - 1; /* a FUSE program may choose it; none that is known to be no disk's is so long */
 	memcpy(entry->type, type, len);
 	entry->type[len] = 0;
-	unescape(path);
+	text_unescape_octal(path);
 	entry->path = strdup(path);
 	return entry->path ? 0 : -ENOMEM;
 }

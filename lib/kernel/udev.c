@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kernel/udev.h"
+#include "base/system-root.h"
 #include "base/cleanup.h"
 #include "kernel/block-attr.h"
 #include "base/text.h"
@@ -9,18 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char root[PATH_MAX / 2];
-
-void udev_set_root(const char *new_root)
-{
-	text_copy(root, sizeof(root), new_root ? new_root : "");
-}
-
 static bool is_running(void)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/run/udev/control", root);
+	system_path(path, sizeof(path), "/run/udev/control");
 	return access(path, F_OK) == 0;
 }
 
@@ -41,7 +35,7 @@ static FILE *open_record(int index, int partition)
 	attribute_of(index, partition, "dev", attribute, sizeof(attribute));
 	if (sysfs_read(index, attribute, number, sizeof(number)) < 0)
 		return NULL;
-	snprintf(path, sizeof(path), "%s/run/udev/data/b%s", root, number);
+	system_path(path, sizeof(path), "/run/udev/data/b%s", number);
 	return fopen(path, "re");
 }
 

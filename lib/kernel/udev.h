@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* Prefix for /run/udev; /sys is sysfs_set_root()'s. */
-void udev_set_root(const char *root);
 /* Does udev's database have device INDEX as ready, under its name /dev/disk/by-id/nbd-BACKEND? */
 bool udev_knows(int index, const char *backend);
 #define UDEV_MINORS_MAX 256 /* the driver's max_part goes no further */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "config/target.h"
+#include "nbd/nbd-protocol.h"
 
 struct export_info {
 	char name[EXPORT_NAME_MAX + 1];        /* as asked for, or as listed */

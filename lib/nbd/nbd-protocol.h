@@ -12,6 +12,9 @@
 #define NBD_EXTENDED_REPLY_MAGIC 0x6e8a278cU
 #define NBD_REQUEST_MAGIC_ 0x25609513U
 
+/* "A client SHOULD NOT send" a string longer than this. */
+#define EXPORT_NAME_MAX 4096
+
 /* Handshake flags; the client's answer uses the same two bits. */
 #define NBD_HANDSHAKE_FIXED_NEWSTYLE (1U << 0)
 #define NBD_HANDSHAKE_NO_ZEROES (1U << 1)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "net/tcp-connect.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/transport.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "tls/internal.h"
+#include "tls/credentials.h"
+#include "tls/credentials-struct.h"
+#include "tls/priority.h"
+#include "tls/verify.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include <errno.h>

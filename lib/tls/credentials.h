@@ -4,8 +4,7 @@
 #define NBDA_TLS_CREDENTIALS_H
 #include <stdbool.h>
 #include "base/error.h"
-
-enum tls_version { TLS_VERSION_1_2 = 12, TLS_VERSION_1_3 = 13 };
+#include "tls/info.h"
 
 /* Borrowed strings, NULL when not given. */
 struct tls_config {

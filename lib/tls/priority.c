@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Versions, ciphers and groups: only what the kernel can carry on with. */
-#include "tls/internal.h"
+#include "tls/priority.h"
+#include "tls/info.h"
+#include "tls/library.h"
 #include <errno.h>
 #include <linux/tls.h>
 #include <stdio.h>
@@ -37,27 +39,6 @@ static bool cpu_has_aes(void)
 #endif
 }
 
-/* The name of the best hybrid group that this GnuTLS knows, or NULL. Recorded traffic to a disk stays interesting for years. */
-static const char *hybrid_group(void)
-{
-	static const char *const names[] = {"X25519-MLKEM768", "SECP256R1-MLKEM768"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (gnutls_group_get_id(names[i]) != GNUTLS_GROUP_INVALID)
-			return names[i];
-	return NULL;
-}
-
-bool tls_has_hybrid_group(void)
-{
-	return hybrid_group() != NULL;
-}
-
-const char *tls_library_version(void)
-{
-	return gnutls_check_version(NULL);
-}
-
 struct priority_text {
 	char text[PRIORITY_MAX];
 	size_t used;
@@ -74,7 +55,7 @@ static void append(struct priority_text *priority, const char *fmt, const char *
 
 static void append_defaults(struct priority_text *priority)
 {
-	const char *group = hybrid_group();
+	const char *group = tls_hybrid_group();
 
 	append(priority, "%s", "NORMAL:%PROFILE_MEDIUM:-CIPHER-ALL");
 	append(priority, "%s", cpu_has_aes() ? ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305" : ":+CHACHA20-POLY1305:+AES-128-GCM:+AES-256-GCM");

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/session.h"
+#include "tls/credentials-struct.h"
+#include "tls/priority.h"
+#include "tls/verify.h"
+#include "base/clock.h"
 #include "tls/ktls.h"
-#include "tls/internal.h"
 #include "base/text.h"
 #include "base/wire.h"
 #include <arpa/inet.h>

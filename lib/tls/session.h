@@ -5,21 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "tls/credentials.h"
 #include "base/transport.h"
-
-/* What was negotiated, for people; no pointers. */
-struct tls_info {
-	int version;            /* enum tls_version; 0: no TLS */
-	int kernel_cipher;      /* TLS_CIPHER_* of linux/tls.h */
-	char cipher[32];        /* "AES-128-GCM" */
-	char group[48];         /* "X25519"; empty for pure PSK */
-	char authentication[16]; /* "X.509", "PSK" or "pin" */
-	char peer_name[256];    /* the certificate's subject, sanitised; empty with PSK */
-	char peer_issuer[256];
-	int64_t peer_not_after; /* Unix time; 0 without a certificate */
-	char peer_pin[80];      /* "sha256:HEX" of the server's public key, ready for --tls-pin */
-};
+#include "tls/credentials.h"
+#include "tls/info.h"
 
 struct tls_session;
 
@@ -35,8 +23,5 @@ int tls_session_arm_ktls(struct tls_session *session, struct transport *transpor
 /* How much the server takes in one record (RFC 8449): KTLS_PAYLOAD_BYTES if it did not say. */
 uint16_t tls_session_payload_bytes(const struct tls_session *session);
 void tls_session_free(struct tls_session *session);
-/* Names for GnuTLS of what this build can do ("3.7.9"), and whether it knows a post-quantum hybrid group. */
-const char *tls_library_version(void);
-bool tls_has_hybrid_group(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "tls/internal.h"
+#include "tls/verify.h"
 #include "base/text.h"
 #include <arpa/inet.h>
 #include <ctype.h>

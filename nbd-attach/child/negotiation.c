@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The parent's side: start a negotiator, keep its deadline, and take nothing from it unchecked. */
 #include "child/negotiation.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "tls/ktls.h"
 #include "child/negotiator.h"
 #include "child/reaper.h"
 #include "base/text.h"
-#include "base/transport.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>

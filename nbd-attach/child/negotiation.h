@@ -6,43 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/error.h"
-#include "nbd/export-info.h"
-#include "config/target.h"
-#include "net/tcp-connect.h"
-#include "tls/credentials.h"
-#include "tls/session.h"
-
-enum attempt_kind {
-	ATTEMPT_ATTACH, /* OPT_GO, the canary read, kTLS armed; the socket comes back */
-	ATTEMPT_INFO,   /* OPT_INFO */
-	ATTEMPT_LIST,   /* OPT_LIST, and OPT_INFO for each export where the server can */
-};
-
-struct attempt_job {
-	enum attempt_kind kind;
-	const struct target *target;
-	const struct tls_credentials *tls; /* NULL: no TLS */
-	int timeout_ms;                    /* for everything, name resolution included */
-	int liveness_timeout_ms;           /* ATTEMPT_ATTACH: TCP keepalive of the socket; 0: the system's */
-	bool impatient;                    /* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
-	size_t first_host;                 /* where to begin, and whether that is the only one: see tcp-connect.h */
-	bool only_first_host;
-	const struct known_address *known; /* one for each of the target's hosts, for when no resolver answers; may be NULL */
-	bool verbose;                      /* tell each stage on stderr */
-	bool skip_ktls;                    /* tests only: return after the canary, without arming */
-	/* ATTEMPT_LIST: called in the parent for each export. */
-	void (*on_export)(const struct export_info *info, void *data);
-	void *on_export_data;
-};
-
-/* What a negotiator hands over: fixed size, validated by the parent before use. */
-struct attempt_result {
-	struct export_info export;
-	struct tls_info tls;     /* version 0: no TLS */
-	char address[64];        /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
-	uint32_t host_index;     /* which of the target's hosts answered; 0 for a unix socket */
-	int fd;                  /* ATTEMPT_ATTACH: the socket, owned by the caller; else -1 */
-};
+#include "child/negotiator.h"
 
 /* A running attempt. Wait for poll_fd to be readable or for deadline_ms, then call attempt_step(): each step may change both. */
 struct attempt {

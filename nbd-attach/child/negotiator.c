@@ -2,10 +2,12 @@
 /* Every byte from the network is read here, in a process that has nothing: see sandbox.h. Blocking code under one deadline, in the
  * order of the protocol: connect, greeting, STARTTLS, TLS, GO, the canary, kernel TLS, and a second canary through it. */
 #include "child/negotiator.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "nbd/nbd-protocol.h"
 #include "nbd/nego.h"
 #include "child/sandbox.h"
+#include "tls/session.h"
 #include "net/tcp-connect.h"
 #include "base/text.h"
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/attach.h"
+#include "config/device-name.h"
 #include "cmd/commands.h"
 #include "isolate/isolate.h"
 #include "device/detach.h"
@@ -126,20 +127,12 @@ static int check_root(const struct options *options, const struct target *target
 	return 0;
 }
 
-int attach_check_target(const struct target *target, struct error *err)
-{
-	if (!target->tls || !*target->socket_path)
-		return 0;
-	error_set(err, ERROR_USAGE, EINVAL, "the kernel's TLS is for TCP only: a device over a unix socket cannot have TLS");
-	return error_hint(err, -EINVAL, "leave TLS out (the socket's permissions guard it), or connect over TCP");
-}
-
 int attach_run(int index, struct target *target, struct options *options)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int rc = attachment ? attach_check_target(target, &err) : -ENOMEM, status;
+	int rc = attachment ? target_check_attachable(target, &err) : -ENOMEM, status;
 
 	if (!rc)
 		rc = check_root(options, target, &err);
@@ -179,7 +172,7 @@ int command_attach(struct options *options)
 	struct target *target = calloc(1, sizeof(*target));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	struct tab tab = {0};
-	int index = -1, rc = target ? sysfs_parse_device(options->words[0], &index, &err) : -ENOMEM, status;
+	int index = -1, rc = target ? device_name_parse(options->words[0], &index, &err) : -ENOMEM, status;
 
 	if (!rc)
 		rc = options->word_count > 1 ? options_target(options, 1, target, &err) : from_tab(&tab, index, options, target, &err);

@@ -5,8 +5,6 @@
 #define NBDA_ATTACH_H
 #include "options/options.h"
 
-/* Can the kernel be attached to it at all? */
-int attach_check_target(const struct target *target, struct error *err);
 /* Attach /dev/nbdINDEX (-1: any) to TARGET, say so or why not, and return the exit status: when the device is ready, or with --foreground
  * when it is gone. OPTIONS comes to point into TARGET. */
 int attach_run(int index, struct target *target, struct options *options);

@@ -212,7 +212,7 @@ static void add_asked(struct boot_jobs *jobs, struct boot_attachment *asked, con
 		jobs->refused = true;
 		return;
 	}
-	if (apply_line(jobs, job, asked, &err) || attach_check_target(&job->target, &err)) {
+	if (apply_line(jobs, job, asked, &err) || target_check_attachable(&job->target, &err)) {
 		refuse(jobs, "%s: %s%s%s", asked->word, err.text, *err.hint ? "; " : "", err.hint);
 		return;
 	}
@@ -241,7 +241,7 @@ static void add_line(struct boot_jobs *jobs, const struct nbdtab_entry *entry, c
 		return;
 	tab_apply(&jobs->tab, entry, &job->options, false);
 	job->target = line->target;
-	if (options_adjust_target(&job->options, &job->target, &err) || attach_check_target(&job->target, &err)) {
+	if (options_adjust_target(&job->options, &job->target, &err) || target_check_attachable(&job->target, &err)) {
 		refuse(jobs, "nbd%d: %s", entry->index, err.text);
 		return;
 	}

@@ -3,6 +3,7 @@
  * tries until its device is there. What nbdtab says of a server holds for what the command line says of it, too: the command line is public and short, so
  * credentials stand in nbdtab, and a host that nbdtab knows by TLS is never spoken to without. */
 #include "cmd/attach.h"
+#include "base/clock.h"
 #include "config/kcmdline.h"
 #include "cmd/boot-plan.h"
 #include "base/cleanup.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/commands.h"
+#include "config/device-name.h"
+#include "base/run-files.h"
 #include "config/backend-id.h"
 #include "supervisor/control.h"
 #include "device/detach.h"
@@ -77,7 +79,7 @@ static void clear_up(int index)
 {
 	wait_for_supervisor(index);
 	if (control_exists(index))
-		fprintf(stderr, "nbd-attach: warning: the supervisor of /dev/nbd%d does not end by itself (fuser " CONTROL_DIRECTORY "/nbd%d.lock)\n", index, index);
+		fprintf(stderr, "nbd-attach: warning: the supervisor of /dev/nbd%d does not end by itself (fuser " RUN_DIRECTORY "/nbd%d.lock)\n", index, index);
 	/* A lock without a state would be a disk that is not ready, whose ever it is next. */
 	control_forget(index);
 }
@@ -103,7 +105,7 @@ int command_detach(struct options *options)
 	char warning[256] = "", foreign[300] = "", own[BACKEND_ID_SIZE];
 	struct device_detach what = {.index = -1};
 	struct error err;
-	int rc = sysfs_parse_device(options->words[0], &what.index, &err);
+	int rc = device_name_parse(options->words[0], &what.index, &err);
 
 	if (!rc && what.index < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL, "detach which device? \"auto\" is for attaching");

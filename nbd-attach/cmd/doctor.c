@@ -3,7 +3,7 @@
 #include "cmd/commands.h"
 #include "modules/kernel-checks.h"
 #include "output/report.h"
-#include "tls/session.h"
+#include "tls/library.h"
 #include "tls/ktls.h"
 #include <errno.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static void library_item(struct probe_item *item)
 	snprintf(item->name, sizeof(item->name), "GnuTLS");
 	item->state = PROBE_OK;
 	snprintf(item->detail, sizeof(item->detail), "%s; post-quantum hybrid groups: %s", tls_library_version(),
-		tls_has_hybrid_group() ? "yes" : "not in this version");
+		tls_hybrid_group() ? "yes" : "not in this version");
 	*item->remedy = 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/generator.h"
+#include "config/device-name.h"
 #include "base/cleanup.h"
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
@@ -163,7 +164,7 @@ static int parse_spec(const char *spec)
 		return -1;
 	memcpy(device, spec, len);
 	device[len] = 0;
-	return sysfs_parse_device(device, &index, &err) ? -1 : index;
+	return device_name_parse(device, &index, &err) ? -1 : index;
 }
 
 static bool has_root(const struct tab *tab)

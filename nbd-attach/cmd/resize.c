@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Only the supervisor can ask the server: it has the credentials, and the driver takes sizes from whoever attached. */
 #include "cmd/commands.h"
+#include "config/device-name.h"
 #include "supervisor/control.h"
 #include "device/detach.h"
 #include "base/json-get.h"
@@ -75,7 +76,7 @@ int command_resize(struct options *options)
 {
 	int64_t former = 0, size = 0;
 	struct error err = {0};
-	int index, rc = sysfs_parse_device(options->words[0], &index, &err);
+	int index, rc = device_name_parse(options->words[0], &index, &err);
 
 	if (!rc && index < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL, "resize which device? \"auto\" is for attaching");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One truth about a device: what its supervisor says, or, where nobody watches it, what the kernel knows. */
 #include "cmd/commands.h"
+#include "config/device-name.h"
 #include "supervisor/control.h"
 #include "output/report.h"
 #include "output/status-text.h"
@@ -149,7 +150,7 @@ int command_status(struct options *options)
 	struct error err = {0};
 
 	if (options->word_count)
-		rc = sysfs_parse_device(options->words[0], &only, &err);
+		rc = device_name_parse(options->words[0], &only, &err);
 	if (!rc && options->word_count && only < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL, "status of which device? \"auto\" is for attaching");
 	if (!rc && only >= 0 && !sysfs_device_configured(only))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "device/detach.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "device/openers.h"
 #include "kernel/nbd-genl.h"
 #include "kernel/block-attr.h"
 #include "child/job.h"
-#include "base/transport.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "device/openers.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "kernel/block-attr.h"
 #include "base/text.h"
-#include "base/transport.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>

@@ -5,8 +5,8 @@
  * An initramfs's root cannot be pivoted away (EINVAL); there it is moved on top, as switch_root(8) does, what else is mounted is
  * detached one by one, and chroot(2) leaves the rest behind: it is in memory, and whoever empties it empties nothing of ours. */
 #include "isolate/private-root.h"
+#include "base/run-files.h"
 #include "base/cleanup.h"
-#include "supervisor/control.h"
 #include "kernel/mountinfo.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -105,9 +105,9 @@ static int mount_new_root(int root_fd, const char *name, struct error *err)
 	static const char *const kept[] = {"proc", "sys", "dev", "run"};
 	char path[128], target[160], what[64];
 
-	snprintf(path, sizeof(path), "%s/%s", CONTROL_DIRECTORY + 1, name);
+	snprintf(path, sizeof(path), "%s/%s", RUN_DIRECTORY + 1, name);
 	if (fchdir(root_fd) < 0 || (mkdir(path, 0700) < 0 && errno != EEXIST))
-		return failed("make a directory in " CONTROL_DIRECTORY, err);
+		return failed("make a directory in " RUN_DIRECTORY, err);
 	/* Unbindable: or /run, bound with what is mounted in it, would have a copy of it in itself. */
 	if (mount("nbd-attach", path, "ramfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") < 0 || mount(NULL, path, NULL, MS_UNBINDABLE, NULL) < 0)
 		return failed("mount a file system in memory", err);
@@ -222,7 +222,7 @@ static int enter(const char *name, const struct copy *copies, struct error *err)
 		return rc;
 	if (chdir("/") < 0 || mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		return failed("make the new root read-only", err);
-	snprintf(path, sizeof(path), CONTROL_DIRECTORY "/%s", name);
+	snprintf(path, sizeof(path), RUN_DIRECTORY "/%s", name);
 	rmdir(path);
 	return check_diskless("/proc/self/mountinfo", err);
 }

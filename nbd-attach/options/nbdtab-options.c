@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/nbdtab-options.h"
-#include "cmd/attach.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include <errno.h>
@@ -289,7 +288,7 @@ static void judge_entry(struct tab *tab, struct nbdtab_entry *entry, struct tab_
 	if (!rc)
 		rc = options_adjust_target(&options, &line->target, &err);
 	if (!rc)
-		rc = attach_check_target(&line->target, &err);
+		rc = target_check_attachable(&line->target, &err);
 	if (rc)
 		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err.text, *err.hint ? "; " : "", err.hint);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/attachment.h"
+#include "base/run-files.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "modules/kernel-modules.h"
 #include "supervisor/core/backoff.h"
@@ -8,9 +10,7 @@
 #include "child/probe.h"
 #include "device/queue.h"
 #include "output/report.h"
-#include "supervisor/state-file.h"
 #include "kernel/block-attr.h"
-#include "base/transport.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -341,7 +341,7 @@ static int configure_any(struct attachment *attachment, struct control *control,
 			continue;
 		if (!rc) {
 			control_close_on_signals(index);
-			state_remove(index); /* of a former attachment: udev's rules take it for this one's readiness */
+			run_file_remove(index, "state"); /* of a former attachment: udev's rules take it for this one's readiness */
 			rc = configure(attachment, index, err);
 		}
 		if (rc != -EBUSY || attachment->configured || attachment->duplicate)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/control.h"
+#include "base/run-files.h"
 #include "base/cleanup.h"
-#include "supervisor/state-file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,15 +22,15 @@ static struct sockaddr_un control_address(int index)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	snprintf(address.sun_path, sizeof(address.sun_path), CONTROL_DIRECTORY "/nbd%d.sock", index);
+	run_file_path(address.sun_path, index, "sock");
 	return address;
 }
 
 static int open_lock(int index, int flags)
 {
-	char path[64];
+	char path[RUN_PATH_SIZE];
 
-	snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", index);
+	run_file_path(path, index, "lock");
 	return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
@@ -56,14 +56,14 @@ static enum lock_outcome try_lock(int fd)
 
 static int lock(struct control *control, int index, struct error *err)
 {
-	if (mkdir(CONTROL_DIRECTORY, 0755) < 0 && errno != EEXIST)
-		return error_set(err, ERROR_OTHER, errno, "cannot make " CONTROL_DIRECTORY ": %s", strerror(errno));
+	if (mkdir(RUN_DIRECTORY, 0755) < 0 && errno != EEXIST)
+		return error_set(err, ERROR_OTHER, errno, "cannot make " RUN_DIRECTORY ": %s", strerror(errno));
 	for (int left = LOOK_TRIES; left > 0; left--) {
 		_cleanup_fd_ int fd = open_lock(index, O_RDWR | O_CREAT);
 		enum lock_outcome outcome;
 
 		if (fd < 0)
-			return error_set(err, ERROR_OTHER, errno, "cannot open " CONTROL_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
+			return error_set(err, ERROR_OTHER, errno, "cannot open " RUN_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
 		outcome = try_lock(fd);
 		if (outcome == LOCK_TAKEN) {
 			control->lock_fd = steal_fd(&fd);
@@ -100,14 +100,14 @@ int control_open(struct control *control, int index, struct error *err)
 
 int control_lock_all(void)
 {
-	int fd = open(CONTROL_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(RUN_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	for (int left = LOOK_TRIES; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && left > 0; left--)
 		poll(NULL, 0, 1);
 	return fd;
 }
 
-static char files_to_remove[2][64];
+static char files_to_remove[2][RUN_PATH_SIZE];
 static pid_t owner;
 
 static void remove_files(int signal_number)
@@ -126,8 +126,8 @@ void control_close_on_signals(int index)
 	struct sigaction action = {.sa_handler = remove_files, .sa_flags = SA_RESTART}, former;
 
 	owner = getpid();
-	snprintf(files_to_remove[0], sizeof(files_to_remove[0]), CONTROL_DIRECTORY "/nbd%d.lock", index);
-	snprintf(files_to_remove[1], sizeof(files_to_remove[1]), CONTROL_DIRECTORY "/nbd%d.sock", index);
+	run_file_path(files_to_remove[0], index, "lock");
+	run_file_path(files_to_remove[1], index, "sock");
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		if (sigaction(signals[i], NULL, &former) == 0 && former.sa_handler == SIG_DFL)
 			sigaction(signals[i], &action, NULL);
@@ -142,18 +142,14 @@ static void close_client(struct control *control, size_t at)
 
 void control_close(struct control *control)
 {
-	struct sockaddr_un address = control_address(control->index);
-	char path[64];
-
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		close_client(control, i);
 	if (control->fd >= 0) {
-		unlink(address.sun_path);
+		run_file_remove(control->index, "sock");
 		close(control->fd);
 	}
 	if (control->lock_fd >= 0) {
-		snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.lock", control->index);
-		unlink(path);
+		run_file_remove(control->index, "lock");
 		close(control->lock_fd);
 	}
 	control->fd = control->lock_fd = control->index = -1;
@@ -171,8 +167,8 @@ void control_forget(int index)
 	if (theirs.lock_fd < 0)
 		return;
 	/* With the lock: of somebody who attaches it anew meanwhile nothing is removed. */
-	state_remove(index);
-	unlink(control_address(index).sun_path);
+	run_file_remove(index, "state");
+	run_file_remove(index, "sock");
 	control_close(&theirs);
 }
 

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include "base/error.h"
 
-#define CONTROL_DIRECTORY "/run/nbd-attach"
 #define CONTROL_CLIENTS_MAX 8
 #define CONTROL_WORD_SIZE 16
 

@@ -8,7 +8,7 @@
 #include "kernel/kmsg.h"
 #include "child/probe.h"
 #include "supervisor/core/receiver.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/outcome.h"
 #include "supervisor/core/machine.h"
 #include "supervisor/core/sampling.h"
 #include "kernel/udev.h"

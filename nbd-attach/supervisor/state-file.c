@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/state-file.h"
+#include "base/run-files.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
-#include "supervisor/control.h"
 #include "tls/ktls.h"
 #include "output/report.h"
 #include "base/text.h"
-#include "base/transport.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +20,6 @@
 #define STATE_MAX_BYTES (256 << 10)
 #define MODE_FAILED S_ISVTX
 #define MODE_OUTAGE S_IXUSR /* since the time of its last change, by the clock that starts with the machine and goes on while it sleeps */
-
-static void format_path(int index, const char *suffix, char *buf, size_t size)
-{
-	snprintf(buf, size, CONTROL_DIRECTORY "/nbd%d.state%s", index, suffix);
-}
 
 static json_object *address_json(const struct sockaddr_storage *address)
 {
@@ -119,8 +114,8 @@ void state_save(const struct attachment *attachment)
 	size_t len = strlen(text);
 	int fd;
 
-	format_path(attachment->index, "", path, sizeof(path));
-	format_path(attachment->index, ".new", new_path, sizeof(new_path));
+	run_file_path(path, attachment->index, "state");
+	run_file_path(new_path, attachment->index, "state.new");
 	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0) {
 		ssize_t n = write(fd, text, len);
@@ -131,14 +126,6 @@ void state_save(const struct attachment *attachment)
 	}
 	note_life(attachment, path);
 	json_object_put(object);
-}
-
-void state_remove(int index)
-{
-	char path[64];
-
-	format_path(index, "", path, sizeof(path));
-	unlink(path);
 }
 
 static json_object *member(json_object *object, const char *key)
@@ -252,7 +239,7 @@ static json_object *read_file(int index, struct stat *st)
 	char path[64];
 	ssize_t n;
 
-	format_path(index, "", path, sizeof(path));
+	run_file_path(path, index, "state");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (!text || fd < 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || st->st_uid != geteuid())
 		return NULL;

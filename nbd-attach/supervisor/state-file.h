@@ -11,7 +11,6 @@ void state_save(const struct attachment *attachment);
 /* Fill in what is known of device INDEX with backend identifier BACKEND: export, flags, block size, links (fd -1), since, outage, failed. -ENOENT when
  * there is no file, -ESTALE when it is of another attachment, -EINVAL when it makes no sense. */
 int state_load(struct attachment *attachment, int index, const char *backend);
-void state_remove(int index);
 /* The backend identifier of the attachment that the file is of. -ENOENT: no such file, or one that makes no sense. */
 int state_read_backend(int index, char backend[BACKEND_ID_SIZE]);
 

@@ -10,6 +10,8 @@
  * What to do is decided in supervisor-fsm.c and done in supervisor-act.c; how it ends is in supervisor-end.c. Nothing
  * here opens the device or waits for its I/O: it may be us on whom that I/O waits. */
 #include "supervisor/supervisor.h"
+#include "base/run-files.h"
+#include "base/clock.h"
 #include "supervisor/takeover.h"
 #include "isolate/isolate.h"
 #include "base/cleanup.h"
@@ -21,7 +23,6 @@
 #include "supervisor/internal.h"
 #include "output/log.h"
 #include "kernel/block-attr.h"
-#include "base/transport.h"
 #include "kernel/udev.h"
 #include <errno.h>
 #include <poll.h>
@@ -84,7 +85,7 @@ static void leave_nothing(const struct attachment *attachment)
 {
 	char name[SD_FD_NAME_SIZE];
 
-	state_remove(attachment->index);
+	run_file_remove(attachment->index, "state");
 	if (!sd_store_available())
 		return;
 	sd_forget_fd("netlink");
@@ -472,7 +473,7 @@ static int begin(struct supervisor *self, int index, struct error *err)
 		for (size_t i = 0; i < fd_count; i++)
 			close(fds[i].fd);
 		if (!rc && self->control.fd >= 0)
-			state_remove(index); /* of a former attachment: udev's rules take it for this one's readiness */
+			run_file_remove(index, "state"); /* of a former attachment: udev's rules take it for this one's readiness */
 		if (!rc)
 			rc = attachment_open(attachment, index, &self->control, err);
 	}

@@ -4,17 +4,7 @@
 #ifndef NBDA_SUPERVISOR_H
 #define NBDA_SUPERVISOR_H
 #include "supervisor/attachment.h"
-
-/* What the front end is told, once. */
-struct supervisor_report {
-	int rc; /* 0: ready */
-	struct error error;
-	char line[1024];       /* for people */
-	char json[128 << 10]; /* the same for machines */
-};
-
-/* Delivers the outcome; false when nobody took it. */
-typedef bool supervisor_report_function(const struct supervisor_report *report, void *data);
+#include "supervisor/outcome.h"
 
 /* Attach, call REPORT with the outcome, and when it is good and was taken stay until the device is gone or we are told to end.
  * Returns the exit status. */

@@ -2,9 +2,9 @@
 /* Process model: the test forks the peer (and the man in the middle), then runs attempt_run(), which forks the negotiator. All
  * processes but the test have one thread and die with their parent. */
 #include "trial.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "base/transport.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 #include "supervisor/attachment.h"
+#include "base/system-root.h"
 #include "nbd/nbd-protocol.h"
 #include "kernel/block-attr.h"
 
@@ -137,7 +138,7 @@ static int make_root(void **state)
 	mkdir(path, 0755);
 	snprintf(path, sizeof(path), "%s/sys/block", root);
 	mkdir(path, 0755);
-	sysfs_set_root(root);
+	system_root_set(root);
 	return 0;
 }
 
@@ -147,7 +148,7 @@ static int remove_root(void **state)
 
 	(void)state;
 	snprintf(command, sizeof(command), "rm -r %s", root);
-	sysfs_set_root(NULL);
+	system_root_set(NULL);
 	return system(command);
 }
 

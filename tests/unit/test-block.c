@@ -13,6 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "kernel/block-attr.h"
+#include "base/system-root.h"
+#include "config/device-name.h"
 
 static char root[] = "/tmp/test-sysfs.XXXXXX";
 static struct error err;
@@ -47,7 +49,7 @@ static int setup(void **state)
 	strcpy(root + strlen(root) - 6, "XXXXXX");
 	if (!mkdtemp(root))
 		return -1;
-	sysfs_set_root(root);
+	system_root_set(root);
 	put("/sys/block/nbd0/size", "2048\n");
 	put("/sys/block/nbd0/dev", "43:0\n");
 	put("/sys/block/nbd0/queue/io_timeout", "30000\n");
@@ -68,7 +70,7 @@ static int teardown(void **state)
 	char command[128];
 
 	(void)state;
-	sysfs_set_root(NULL);
+	system_root_set(NULL);
 	snprintf(command, sizeof(command), "rm -rf '%s'", root);
 	return system(command);
 }
@@ -91,11 +93,11 @@ static void test_parse_device(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_int_equal(sysfs_parse_device(good[i].word, &index, &err), 0);
+		assert_int_equal(device_name_parse(good[i].word, &index, &err), 0);
 		assert_int_equal(index, good[i].index);
 	}
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(sysfs_parse_device(bad[i].word, &index, &err), -EINVAL);
+		assert_int_equal(device_name_parse(bad[i].word, &index, &err), -EINVAL);
 		assert_int_equal(err.kind, ERROR_USAGE);
 		if (!strstr(err.text, bad[i].sentence) || !strstr(err.hint, bad[i].hint))
 			fail_msg("%s: %s / %s", bad[i].word, err.text, err.hint);
@@ -175,7 +177,7 @@ static void test_list_without_module(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(other));
-	sysfs_set_root(other);
+	system_root_set(other);
 	assert_int_equal(sysfs_list_devices(&list, &count), -ENOENT);
 	snprintf(path, sizeof(path), "mkdir -p %s/sys/block/sda", other);
 	assert_int_equal(system(path), 0);

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "supervisor/control.h"
+#include "base/run-files.h"
 
 static int device;
 static struct control control;
@@ -60,7 +61,7 @@ static void need_root(void)
 
 static void format_path(char path[64], const char *suffix)
 {
-	snprintf(path, 64, CONTROL_DIRECTORY "/nbd%d.%s", device, suffix);
+	snprintf(path, 64, RUN_DIRECTORY "/nbd%d.%s", device, suffix);
 }
 
 static bool has_file(const char *suffix)
@@ -265,7 +266,7 @@ static void nobody_but_root_may_talk_to_it(void **state)
 	format_path(path, "lock");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(stat(CONTROL_DIRECTORY, &st), 0);
+	assert_int_equal(stat(RUN_DIRECTORY, &st), 0);
 	assert_int_equal(st.st_mode & 022, 0);
 }
 

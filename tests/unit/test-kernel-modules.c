@@ -14,6 +14,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "modules/kernel-modules.h"
+#include "base/system-root.h"
 #include "modules/kernel-checks.h"
 
 /* A fake kernel. Its module "nbdx" is an object file good enough for depmod, under a name that no running kernel has loaded. */
@@ -57,7 +58,7 @@ static int setup(void **state)
 	strcpy(root + strlen(root) - 6, "XXXXXX");
 	if (!mkdtemp(root))
 		return -1;
-	kernel_set_root(root);
+	system_root_set(root);
 	uname(&kernel);
 	put("/etc/modprobe.d/none.conf", "");
 	put("/proc/crypto", "name         : sha256\ndriver       : sha256-generic\n\nname         : gcm(aes)\n");
@@ -71,7 +72,7 @@ static int teardown(void **state)
 	char command[128];
 
 	(void)state;
-	kernel_set_root(NULL);
+	system_root_set(NULL);
 	snprintf(command, sizeof(command), "rm -rf '%s'", root);
 	return system(command);
 }
@@ -248,7 +249,7 @@ static void test_probe_of_this_machine(void **state)
 	size_t count = 0, i;
 
 	(void)state;
-	kernel_set_root(NULL);
+	system_root_set(NULL);
 	assert_int_equal(kernel_probe(&items, &count), 0);
 	assert_true(count >= 8);
 	for (i = 0; i < count; i++)

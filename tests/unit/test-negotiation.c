@@ -20,9 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "child/negotiator.h"
+#include "child/negotiation.h"
+#include "base/clock.h"
 #include "child/reaper.h"
 #include "child/sandbox.h"
-#include "base/transport.h"
 
 /* A server that accepts (the kernel does) and says nothing. */
 static int silent_server(struct target *target)

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "nbd/nbd-protocol.h"
+#include "base/clock.h"
 #include "nbd/nego.h"
 #include "child/probe.h"
 #include "base/transport.h"

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "nbd/nbd-protocol.h"
+#include "base/system-root.h"
 #include "device/queue.h"
 #include "kernel/block-attr.h"
 
@@ -169,7 +170,7 @@ int main(void)
 		snprintf(path, sizeof(path), "%s/%s", root, folders[i]);
 		mkdir(path, 0755);
 	}
-	sysfs_set_root(root);
+	system_root_set(root);
 	failed = cmocka_run_group_tests_name("queue", tests, NULL, NULL);
 	snprintf(command, sizeof(command), "rm -r %s", root);
 	return system(command) ? 1 : failed;

@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "supervisor/control.h"
+#include "base/clock.h"
+#include "base/run-files.h"
 #include "supervisor/state-file.h"
-#include "base/transport.h"
 
 #define BACKEND "00112233445566778899aabbccddeeff"
 
@@ -29,13 +29,13 @@ static int setup(void **state)
 {
 	(void)state;
 	device = 200000000 + (int)getpid();
-	snprintf(path, sizeof(path), CONTROL_DIRECTORY "/nbd%d.state", device);
-	snprintf(new_path, sizeof(new_path), CONTROL_DIRECTORY "/nbd%d.state.new", device);
+	snprintf(path, sizeof(path), RUN_DIRECTORY "/nbd%d.state", device);
+	snprintf(new_path, sizeof(new_path), RUN_DIRECTORY "/nbd%d.state.new", device);
 	before = calloc(1, sizeof(*before));
 	after = calloc(1, sizeof(*after));
 	if (before && after)
 		before->outage_since_ms = after->outage_since_ms = -1;
-	mkdir(CONTROL_DIRECTORY, 0755);
+	mkdir(RUN_DIRECTORY, 0755);
 	return before && after ? 0 : -1;
 }
 
@@ -228,7 +228,7 @@ static void a_new_state_replaces_the_old_one(void **state)
 	before->link_count = 1;
 	strcpy(before->links[0].address, "192.0.2.8:10809");
 	save_and_load();
-	state_remove(device);
+	run_file_remove(device, "state");
 	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(state_load(after, device, BACKEND), -ENOENT);
 }

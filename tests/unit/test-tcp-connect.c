@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "net/tcp-connect.h"
-#include "base/transport.h"
+#include "base/clock.h"
 
 #define STALLED_CLIENTS 4
 

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "kernel/block-attr.h"
+#include "base/system-root.h"
 #include "kernel/udev.h"
 
 static char root[] = "/tmp/test-udev-wait.XXXXXX";
@@ -54,8 +55,7 @@ static int setup(void **state)
 	strcpy(root + strlen(root) - 6, "XXXXXX");
 	if (!mkdtemp(root))
 		return -1;
-	sysfs_set_root(root);
-	udev_set_root(root);
+	system_root_set(root);
 	put("/sys/block/nbd0/dev", "43:0\n");
 	put("/sys/block/nbd0/uevent", "");
 	put("/sys/block/nbd0/nbd0p2/dev", "43:2\n");
@@ -70,8 +70,7 @@ static int teardown(void **state)
 
 	(void)state;
 	snprintf(command, sizeof(command), "rm -rf %s", root);
-	sysfs_set_root(NULL);
-	udev_set_root(NULL);
+	system_root_set(NULL);
 	return system(command);
 }
 

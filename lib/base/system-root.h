@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Where /sys, /proc, /dev, /run and /etc are looked for. Empty, unless a test has put a fake system somewhere. */
+#ifndef NBDA_SYSTEM_ROOT_H
+#define NBDA_SYSTEM_ROOT_H
+#include <stddef.h>
+
+/* For tests, before anything else happens; NULL or "" is the real one. */
+void system_root_set(const char *root);
+const char *system_root(void);
+/* A path below it: 0 or -ENAMETOOLONG. */
+int system_path(char *path, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tls/library.h"
+#include <gnutls/gnutls.h>
+#include <stddef.h>
+
+const char *tls_hybrid_group(void)
+{
+	static const char *const names[] = {"X25519-MLKEM768", "SECP256R1-MLKEM768"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (gnutls_group_get_id(names[i]) != GNUTLS_GROUP_INVALID)
+			return names[i];
+	return NULL;
+}
+
+const char *tls_library_version(void)
+{
+	return gnutls_check_version(NULL);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the GnuTLS that this process runs with can do. */
+#ifndef NBDA_TLS_LIBRARY_H
+#define NBDA_TLS_LIBRARY_H
+
+/* "3.7.9" */
+const char *tls_library_version(void);
+/* The best post-quantum hybrid group that it knows, or NULL. Recorded traffic to a disk stays interesting for years. */
+const char *tls_hybrid_group(void);
+
+#endif

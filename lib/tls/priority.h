@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef NBDA_TLS_PRIORITY_H
+#define NBDA_TLS_PRIORITY_H
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+#include "base/error.h"
+
+/* What GnuTLS is allowed to negotiate. */
+int tls_priority_init(gnutls_priority_t *priority, const char *wish, int min_version, bool psk, struct error *err);
+int tls_kernel_cipher(gnutls_cipher_algorithm_t algorithm); /* TLS_CIPHER_*, or 0 when kTLS cannot carry it */
+
+#endif
