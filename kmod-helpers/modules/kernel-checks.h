@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What `nbd-attach doctor` shows of the kernel: what is there, what is missing, and the one command that mends it. */
-#ifndef NBDA_KERNEL_PROBE_H
-#define NBDA_KERNEL_PROBE_H
+#ifndef NBDA_MODULES_KERNEL_CHECKS
+#define NBDA_MODULES_KERNEL_CHECKS
 #include <stddef.h>
 
 enum probe_state {

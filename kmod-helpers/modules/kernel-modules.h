@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Making the kernel ready: is a feature there (built in or loaded), can its module be loaded, and which command mends it. */
-#ifndef NBDA_KERNEL_MODULES_H
-#define NBDA_KERNEL_MODULES_H
+#ifndef NBDA_MODULES_KERNEL_MODULES
+#define NBDA_MODULES_KERNEL_MODULES
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"

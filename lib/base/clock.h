@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Time that no setting of the clock moves. */
-#ifndef NBDA_CLOCK_H
-#define NBDA_CLOCK_H
+#ifndef NBDA_BASE_CLOCK
+#define NBDA_BASE_CLOCK
 #include <stdint.h>
 
 /* CLOCK_MONOTONIC: what every deadline here is measured by. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An error as a person reads it: what failed and why, and what to try. Library functions return 0 or -errno and
  * fill one of these; the kind decides the exit status, `retry` whether a later attempt could cure it. */
-#ifndef NBDA_ERROR_H
-#define NBDA_ERROR_H
+#ifndef NBDA_BASE_ERROR
+#define NBDA_BASE_ERROR
 #include <stdbool.h>
 
 /* The values are the program's exit statuses (nbd-attach(8), EXIT STATUS). */

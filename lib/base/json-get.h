@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reading a supervisor's answer: a key that is missing, null or of another type than expected is as good as not there. */
-#ifndef NBDA_JSON_GET_H
-#define NBDA_JSON_GET_H
+#ifndef NBDA_BASE_JSON_GET
+#define NBDA_BASE_JSON_GET
 #include <json.h>
 #include <stdbool.h>
 #include <stdint.h>

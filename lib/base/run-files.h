@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where a supervisor has its lock, socket and state: /run/nbd-attach/nbdN.SUFFIX. In memory. */
-#ifndef NBDA_RUN_FILES_H
-#define NBDA_RUN_FILES_H
+#ifndef NBDA_BASE_RUN_FILES
+#define NBDA_BASE_RUN_FILES
 
 #define RUN_DIRECTORY "/run/nbd-attach"
 #define RUN_PATH_SIZE 64

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Where /sys, /proc, /dev, /run and /etc are looked for. Empty, unless a test has put a fake system somewhere. */
-#ifndef NBDA_SYSTEM_ROOT_H
-#define NBDA_SYSTEM_ROOT_H
+#ifndef NBDA_BASE_SYSTEM_ROOT
+#define NBDA_BASE_SYSTEM_ROOT
 #include <stddef.h>
 
 /* For tests, before anything else happens; NULL or "" is the real one. */

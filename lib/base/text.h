@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Text from strangers. */
-#ifndef NBDA_TEXT_H
-#define NBDA_TEXT_H
+#ifndef NBDA_BASE_TEXT
+#define NBDA_BASE_TEXT
 #include <stddef.h>
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Bytes to and from the server under one deadline. Option haggling sees this table only and never knows whether TLS lies
  * under it. Reads are exact: not one byte more than asked for leaves the socket on behalf of the caller. */
-#ifndef NBDA_TRANSPORT_H
-#define NBDA_TRANSPORT_H
+#ifndef NBDA_BASE_TRANSPORT
+#define NBDA_BASE_TRANSPORT
 #include <stdint.h>
 #include <stddef.h>
 #include "base/error.h"

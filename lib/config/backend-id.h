@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The device's backend identifier: an opaque, stable, safe word for one export of one server, shown in /sys/block/nbdN/backend and
  * good for /dev/disk/by-id. A hash, since the parts may hold anything. Of several hosts all count, in the order given. */
-#ifndef NBDA_BACKEND_ID_H
-#define NBDA_BACKEND_ID_H
+#ifndef NBDA_CONFIG_BACKEND_ID
+#define NBDA_CONFIG_BACKEND_ID
 #include "config/target.h"
 
 #define BACKEND_ID_SIZE 33 /* 128 bits in hexadecimal, and the NUL */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Names of NBD devices, as users write them. */
-#ifndef NBDA_DEVICE_NAME_H
-#define NBDA_DEVICE_NAME_H
+#ifndef NBDA_CONFIG_DEVICE_NAME
+#define NBDA_CONFIG_DEVICE_NAME
 #include "base/error.h"
 
 /* Parse "/dev/nbd7", "nbd7" into 7, "auto" into -1. -EINVAL with a sentence otherwise (partitions such as nbd0p1 are told

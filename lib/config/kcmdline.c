@@ -24,19 +24,19 @@ struct device {
 	char name[32];  /* "/dev/nbd0p1" */
 };
 
-static void plan_error(struct boot_plan *plan, const char *word, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void plan_error(struct kcmdline *plan, const char *word, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 static void show(char shown[SHOWN_MAX], const char *word)
 {
 	text_sanitise(shown, SHOWN_MAX, word, strlen(word));
 }
 
-static void plan_error(struct boot_plan *plan, const char *word, const char *fmt, ...)
+static void plan_error(struct kcmdline *plan, const char *word, const char *fmt, ...)
 {
 	char shown[SHOWN_MAX], why[220];
 	va_list args;
 
-	if (plan->error_count == BOOT_ERRORS_MAX)
+	if (plan->error_count == KCMDLINE_ERRORS_MAX)
 		return;
 	show(shown, word);
 	va_start(args, fmt);
@@ -121,12 +121,12 @@ static bool parse_device(struct device *device, const char *text)
 	return true;
 }
 
-static struct boot_attachment *add_attachment(struct boot_plan *plan, int index, const char *word)
+static struct kcmdline_attachment *add_attachment(struct kcmdline *plan, int index, const char *word)
 {
-	struct boot_attachment *attachment;
+	struct kcmdline_attachment *attachment;
 
-	if (plan->attachment_count == BOOT_ATTACHMENTS_MAX) {
-		plan_error(plan, word, "more than %d devices", BOOT_ATTACHMENTS_MAX);
+	if (plan->attachment_count == KCMDLINE_ATTACHMENTS_MAX) {
+		plan_error(plan, word, "more than %d devices", KCMDLINE_ATTACHMENTS_MAX);
 		return NULL;
 	}
 	attachment = &plan->attachments[plan->attachment_count];
@@ -140,8 +140,8 @@ static struct boot_attachment *add_attachment(struct boot_plan *plan, int index,
 
 /* Where to put it, and what DHCP told. */
 struct source {
-	struct boot_plan *plan;
-	struct boot_attachment *attachment;
+	struct kcmdline *plan;
+	struct kcmdline_attachment *attachment;
 	const char *word; /* for messages */
 	const char *dhcp_server;
 };
@@ -161,7 +161,7 @@ static bool is_number(const char *text)
 /* HOST, PORT and EXPORT as words of any grammar; PORT may be empty. False: an error was told, or DHCP is needed. */
 static bool take_server(const struct source *source, const char *host, const char *port, const char *export_name)
 {
-	struct boot_attachment *attachment = source->attachment;
+	struct kcmdline_attachment *attachment = source->attachment;
 	unsigned long number = strtoul(port, NULL, 10);
 	struct error err;
 
@@ -300,7 +300,7 @@ static bool is_for_mount(const char *text)
 /* "SRV:PORT|EXPORT[:FSTYPE[:MOUNTOPTS[:NBDOPTS]]]", after "nbd:". */
 static bool take_dracut(const struct source *source, char *text)
 {
-	struct boot_plan *plan = source->plan;
+	struct kcmdline *plan = source->plan;
 	char *rest = text, *host, *export_name, *fstype, *mountopts;
 
 	if (*text == '[' && strchr(text, ']')) {
@@ -356,7 +356,7 @@ static bool take_any(const struct source *source, const char *text, struct devic
 /* --- the whole */
 
 /* "nbd0=nbds://host/export" */
-static void take_attach(struct boot_plan *plan, const char *value, const char *word)
+static void take_attach(struct kcmdline *plan, const char *value, const char *word)
 {
 	const char *uri = strchr(value, '=');
 	struct source source = {.plan = plan, .word = word};
@@ -388,7 +388,7 @@ static bool is_ours(const char *word)
 		strncmp(word, "root=nbd", 8) == 0 || strncmp(word, "root=/dev/nbd", 13) == 0 || strncmp(word, "netroot=nbd", 11) == 0;
 }
 
-static void read_words(struct boot_plan *plan, const struct boot_input *input, struct words *words)
+static void read_words(struct kcmdline *plan, const struct kcmdline_input *input, struct words *words)
 {
 	const char *at = input->cmdline, *end = at + input->size, *value;
 	_cleanup_free_ char *word = malloc(WORD_MAX);
@@ -417,7 +417,7 @@ static void read_words(struct boot_plan *plan, const struct boot_input *input, s
 }
 
 /* The device that nbddev= or root=/dev/nbdN names; the latter goes first, whatever their order. */
-static void find_device(struct boot_plan *plan, const struct words *words, struct device *device)
+static void find_device(struct kcmdline *plan, const struct words *words, struct device *device)
 {
 	char word[WORD_MAX + 16];
 
@@ -440,7 +440,7 @@ static bool is_dhcp(const char *value)
 	return strcmp(value, "dhcp") == 0 || strcmp(value, "dhcp4") == 0 || strcmp(value, "dhcp6") == 0;
 }
 
-static bool has_attachment(const struct boot_plan *plan, int index)
+static bool has_attachment(const struct kcmdline *plan, int index)
 {
 	for (size_t i = 0; i < plan->attachment_count; i++)
 		if (plan->attachments[i].index == index)
@@ -450,7 +450,7 @@ static bool has_attachment(const struct boot_plan *plan, int index)
 
 /* Where the root's server and export stand: WORD is for messages. Returns NULL when the root is none of ours, or when DHCP has to
  * tell. */
-static const char *find_source(struct boot_plan *plan, const struct words *words, const struct device *device,
+static const char *find_source(struct kcmdline *plan, const struct words *words, const struct device *device,
 	const char *root_path, char word[WORD_MAX + 16])
 {
 	bool names_dhcp = is_dhcp(words->nbdroot) || is_dhcp(words->root) || is_dhcp(words->netroot);
@@ -493,7 +493,7 @@ static bool has_control(const char *text)
 	return false;
 }
 
-static void take_root(struct boot_plan *plan, const struct words *words, const struct boot_input *input)
+static void take_root(struct kcmdline *plan, const struct words *words, const struct kcmdline_input *input)
 {
 	const char *root_path = input->dhcp_root_path && *input->dhcp_root_path ? input->dhcp_root_path : NULL, *value;
 	struct device device = {.index = -1}, third = {.index = -1};
@@ -534,7 +534,7 @@ static void take_root(struct boot_plan *plan, const struct words *words, const s
 		text_copy(plan->root_device, sizeof(plan->root_device), device.name);
 }
 
-void boot_cmdline_parse(struct boot_plan *plan, const struct boot_input *input)
+void kcmdline_parse(struct kcmdline *plan, const struct kcmdline_input *input)
 {
 	_cleanup_free_ struct words *words = calloc(1, sizeof(*words));
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a kernel command line asks for: the forms of Debian's nbd-client, of dracut, and ours (nbd-attach(8), BOOTING). Pure: no I/O. */
-#ifndef NBDA_BOOT_CMDLINE_H
-#define NBDA_BOOT_CMDLINE_H
+#ifndef NBDA_CONFIG_KCMDLINE
+#define NBDA_CONFIG_KCMDLINE
 #include <stdbool.h>
 #include <stddef.h>
 #include "config/target.h"
 
-#define BOOT_ATTACHMENTS_MAX 16
-#define BOOT_ERRORS_MAX 16
+#define KCMDLINE_ATTACHMENTS_MAX 16
+#define KCMDLINE_ERRORS_MAX 16
 
-struct boot_input {
+struct kcmdline_input {
 	const char *cmdline; /* as /proc/cmdline shows it */
 	size_t size;
 	/* What DHCP told; NULL or empty when it told nothing (so does the address 0.0.0.0). */
 	const char *dhcp_server, *dhcp_root_path;
 };
 
-struct boot_attachment {
+struct kcmdline_attachment {
 	int index;            /* of /dev/nbdINDEX */
 	struct target target;
 	bool port_given;      /* else the target has the default one */
@@ -24,8 +24,8 @@ struct boot_attachment {
 	char word[96];        /* what it stands in, for messages */
 };
 
-struct boot_plan {
-	struct boot_attachment attachments[BOOT_ATTACHMENTS_MAX];
+struct kcmdline {
+	struct kcmdline_attachment attachments[KCMDLINE_ATTACHMENTS_MAX];
 	size_t attachment_count;
 	int root_index;            /* of the NBD device that root= names, or that is to hold the root; -1: none */
 	char root_device[32];      /* "/dev/nbd0p1"; empty when the command line does not name the root by NBD */
@@ -36,11 +36,11 @@ struct boot_plan {
 	bool names_dhcp;           /* somebody wrote "dhcp"; else it is only that nobody wrote anything */
 	struct {
 		char text[320];    /* one sentence, which names the word */
-	} errors[BOOT_ERRORS_MAX];
+	} errors[KCMDLINE_ERRORS_MAX];
 	size_t error_count;
 };
 
 /* Fill PLAN (large: not for the stack). Words that cannot be understood are told in the errors; the others count all the same. */
-void boot_cmdline_parse(struct boot_plan *plan, const struct boot_input *input);
+void kcmdline_parse(struct kcmdline *plan, const struct kcmdline_input *input);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The text of an nbdtab: lines of "device host export [options]", as nbd-client reads them and more forgiving. A bad line costs only
  * itself. No I/O. What the options mean is the caller's affair. */
-#ifndef NBDA_NBDTAB_H
-#define NBDA_NBDTAB_H
+#ifndef NBDA_CONFIG_NBDTAB
+#define NBDA_CONFIG_NBDTAB
 #include <stdbool.h>
 #include <stddef.h>
 

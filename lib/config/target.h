@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What to attach to: one host or several (or a unix socket) and an export, from words on the command line or from an NBD URI. */
-#ifndef NBDA_TARGET_H
-#define NBDA_TARGET_H
+#ifndef NBDA_CONFIG_TARGET
+#define NBDA_CONFIG_TARGET
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

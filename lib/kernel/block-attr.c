@@ -16,7 +16,7 @@
 #include "base/text.h"
 
 /* Whole small file as text, newline stripped. */
-int sysfs_read_small(const char *path, char *buf, size_t size)
+int block_read_small(const char *path, char *buf, size_t size)
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t len;
@@ -34,18 +34,18 @@ int sysfs_read_small(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-int sysfs_read(int index, const char *attribute, char *buf, size_t size)
+int block_attr_read(int index, const char *attribute, char *buf, size_t size)
 {
 	char path[PATH_MAX];
 	int rc = system_path(path, sizeof(path), "/sys/block/nbd%d/%s", index, attribute);
 
-	return rc < 0 ? rc : sysfs_read_small(path, buf, size);
+	return rc < 0 ? rc : block_read_small(path, buf, size);
 }
 
-int sysfs_read_u64(int index, const char *attribute, uint64_t *value)
+int block_attr_read_u64(int index, const char *attribute, uint64_t *value)
 {
 	char text[32], *end;
-	int rc = sysfs_read(index, attribute, text, sizeof(text));
+	int rc = block_attr_read(index, attribute, text, sizeof(text));
 
 	if (rc < 0)
 		return rc;
@@ -56,7 +56,7 @@ int sysfs_read_u64(int index, const char *attribute, uint64_t *value)
 	return errno ? -errno : *end ? -EINVAL : 0;
 }
 
-int sysfs_write(int index, const char *attribute, const char *value)
+int block_attr_write(int index, const char *attribute, const char *value)
 {
 	_cleanup_fd_ int fd = -1;
 	char path[PATH_MAX];
@@ -80,27 +80,27 @@ static bool exists(int index, const char *attribute)
 	return index >= 0 && !system_path(path, sizeof(path), "/sys/block/nbd%d%s", index, attribute) && !access(path, F_OK);
 }
 
-bool sysfs_in_flight(int index)
+bool block_in_flight(int index)
 {
 	unsigned long long reads = 0, writes = 0;
 	char text[64];
 
-	return sysfs_read(index, "inflight", text, sizeof(text)) == 0 && sscanf(text, "%llu %llu", &reads, &writes) == 2 && reads + writes > 0;
+	return block_attr_read(index, "inflight", text, sizeof(text)) == 0 && sscanf(text, "%llu %llu", &reads, &writes) == 2 && reads + writes > 0;
 }
 
-uint64_t sysfs_completed(int index)
+uint64_t block_completed_count(int index)
 {
 	unsigned long long reads = 0, writes = 0, discards = 0, flushes = 0;
 	char text[256];
 
 	/* Documentation/block/stat.rst: fields 1, 5, 12 and 16 */
-	if (sysfs_read(index, "stat", text, sizeof(text)) < 0 ||
+	if (block_attr_read(index, "stat", text, sizeof(text)) < 0 ||
 		sscanf(text, "%llu %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %llu", &reads, &writes, &discards, &flushes) < 2)
 		return 0;
 	return reads + writes + discards + flushes;
 }
 
-bool sysfs_has(int index, const char *name)
+bool block_has_attr(int index, const char *name)
 {
 	char attribute[64];
 
@@ -108,21 +108,21 @@ bool sysfs_has(int index, const char *name)
 	return exists(index, attribute);
 }
 
-bool sysfs_device_exists(int index)
+bool block_exists(int index)
 {
 	return exists(index, "");
 }
 
-bool sysfs_device_configured(int index)
+bool block_is_configured(int index)
 {
 	return exists(index, "/pid");
 }
 
-bool sysfs_backend_is(int index, const char *backend)
+bool block_backend_is(int index, const char *backend)
 {
 	char there[256];
 
-	return *backend && sysfs_device_configured(index) && sysfs_read(index, "backend", there, sizeof(there)) == 0 && strcmp(there, backend) == 0;
+	return *backend && block_is_configured(index) && block_attr_read(index, "backend", there, sizeof(there)) == 0 && strcmp(there, backend) == 0;
 }
 
 static int compare_int(const void *a, const void *b)
@@ -132,7 +132,7 @@ static int compare_int(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int sysfs_list_devices(int **indices, size_t *count)
+int block_list_devices(int **indices, size_t *count)
 {
 	_cleanup_dir_ DIR *dir = NULL;
 	_cleanup_free_ int *list = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What sysfs.c, sysfs-users.c and sysfs-openers.c share. Not for others. */
-#ifndef NBDA_SYSFS_INTERNAL_H
-#define NBDA_SYSFS_INTERNAL_H
+#ifndef NBDA_KERNEL_BLOCK_INTERNAL
+#define NBDA_KERNEL_BLOCK_INTERNAL
 #include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -10,21 +10,21 @@
 #include "base/system-root.h"
 
 /* A whole small file as text, newlines at its end stripped. */
-int sysfs_read_small(const char *path, char *buf, size_t size);
+int block_read_small(const char *path, char *buf, size_t size);
 
 /* What is used: the whole disk or one of its partitions, by number, since names in /proc may be aliases. */
-struct sysfs_node {
+struct block_node {
 	char name[32];
 	dev_t number; /* 0: not known */
 };
 
 /* The device (first) and its partitions; the caller frees. -ENOENT when there is no such device. */
-int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count);
+int block_find_nodes(int index, struct block_node **nodes, size_t *count);
 /* The node that PATH is another name of, or NULL. Only a path with a component "dev" is looked up: a server of files that is away could
  * make that wait. */
-const struct sysfs_node *sysfs_node_of_path(const char *path, const struct sysfs_node *nodes, size_t count);
+const struct block_node *block_node_of_path(const char *path, const struct block_node *nodes, size_t count);
 /* Openers inside the kernel that neither holders/ nor a claim shows: 0, or -EBUSY with ERR naming one. */
-int sysfs_check_kernel_openers(const struct sysfs_node *nodes, size_t count, struct error *err);
+int block_check_kernel_openers(const struct block_node *nodes, size_t count, struct error *err);
 
 static inline void cleanup_dir(DIR **dir)
 {

@@ -50,7 +50,7 @@ static const struct opener openers[] = {
 	{"/sys/fs/btrfs/*/devices/*", LINK, NULL, "a mounted btrfs (@4)", "unmount it first: findmnt -t btrfs"},
 };
 
-const struct sysfs_node *sysfs_node_of_path(const char *path, const struct sysfs_node *nodes, size_t count)
+const struct block_node *block_node_of_path(const char *path, const struct block_node *nodes, size_t count)
 {
 	char full[PATH_MAX], resolved[PATH_MAX];
 	size_t root_len;
@@ -74,7 +74,7 @@ const struct sysfs_node *sysfs_node_of_path(const char *path, const struct sysfs
 	return NULL;
 }
 
-static const struct sysfs_node *node_of_number(dev_t number, const struct sysfs_node *nodes, size_t count)
+static const struct block_node *node_of_number(dev_t number, const struct block_node *nodes, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (nodes[i].number && nodes[i].number == number)
@@ -93,16 +93,16 @@ static void strip_deleted(char *path)
 }
 
 /* Opened in a container, or by a node that is gone, the path says nothing here; the loop driver knows the number. */
-static const struct sysfs_node *node_of_loop(const char *found, char *path, const struct sysfs_node *nodes, size_t count)
+static const struct block_node *node_of_loop(const char *found, char *path, const struct block_node *nodes, size_t count)
 {
-	const struct sysfs_node *node;
+	const struct block_node *node;
 	struct loop_info64 info;
 	_cleanup_fd_ int fd = -1;
 	char loop[PATH_MAX];
 	unsigned number;
 
 	strip_deleted(path);
-	node = sysfs_node_of_path(path, nodes, count);
+	node = block_node_of_path(path, nodes, count);
 	if (node || !strstr(path, "/dev/") || !strstr(found, "/block/loop") || sscanf(strstr(found, "/block/loop"), "/block/loop%u", &number) != 1 ||
 		system_path(loop, sizeof(loop), "/dev/loop%u", number) < 0)
 		return node;
@@ -113,7 +113,7 @@ static const struct sysfs_node *node_of_loop(const char *found, char *path, cons
 	return node_of_number(makedev((info.lo_rdevice >> 8) & 0xfff, (info.lo_rdevice & 0xff) | ((info.lo_rdevice >> 12) & 0xfff00)), nodes, count);
 }
 
-static const struct sysfs_node *node_of_link(const char *found, const struct sysfs_node *nodes, size_t count)
+static const struct block_node *node_of_link(const char *found, const struct block_node *nodes, size_t count)
 {
 	char resolved[PATH_MAX];
 	const char *name = realpath(found, resolved) ? strrchr(resolved, '/') + 1 : "";
@@ -124,14 +124,14 @@ static const struct sysfs_node *node_of_link(const char *found, const struct sys
 	return NULL;
 }
 
-static const struct sysfs_node *find_node(const struct opener *opener, const char *found, const struct sysfs_node *nodes, size_t count)
+static const struct block_node *find_node(const struct opener *opener, const char *found, const struct block_node *nodes, size_t count)
 {
 	unsigned major_number, minor_number;
 	char text[PATH_MAX], *path;
 
 	if (opener->naming == LINK)
 		return node_of_link(found, nodes, count);
-	if (sysfs_read_small(found, text, sizeof(text)) < 0)
+	if (block_read_small(found, text, sizeof(text)) < 0)
 		return NULL;
 	switch (opener->naming) {
 	case LOOP_PATH:
@@ -144,10 +144,10 @@ static const struct sysfs_node *find_node(const struct opener *opener, const cha
 			return NULL;
 		path += strlen(opener->marker);
 		path[strcspn(path, " \t\n")] = 0;
-		return sysfs_node_of_path(path, nodes, count);
+		return block_node_of_path(path, nodes, count);
 	default:
 		strip_deleted(text);
-		return sysfs_node_of_path(text, nodes, count);
+		return block_node_of_path(text, nodes, count);
 	}
 }
 
@@ -163,7 +163,7 @@ static bool is_off(const char *found)
 	if (!end || end + sizeof("/enable") > path + sizeof(path))
 		return false;
 	strcpy(end, "/enable");
-	return sysfs_read_small(path, value, sizeof(value)) == 0 && strcmp(value, "0") == 0;
+	return block_read_small(path, value, sizeof(value)) == 0 && strcmp(value, "0") == 0;
 }
 
 /* TEXT with the components of PATH in the place of "@N". */
@@ -192,7 +192,7 @@ static void expand(char *out, size_t size, const char *text, const char *path)
 	out[used] = 0;
 }
 
-static int check_opener(const struct opener *opener, const struct sysfs_node *nodes, size_t count, struct error *err)
+static int check_opener(const struct opener *opener, const struct block_node *nodes, size_t count, struct error *err)
 {
 	char pattern[PATH_MAX], user[200], remedy[300];
 	size_t root_len;
@@ -203,7 +203,7 @@ static int check_opener(const struct opener *opener, const struct sysfs_node *no
 		return 0;
 	root_len = strlen(pattern) - strlen(opener->pattern);
 	for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
-		const struct sysfs_node *node = find_node(opener, found.gl_pathv[i], nodes, count);
+		const struct block_node *node = find_node(opener, found.gl_pathv[i], nodes, count);
 
 		if (!node || is_off(found.gl_pathv[i]))
 			continue;
@@ -217,7 +217,7 @@ static int check_opener(const struct opener *opener, const struct sysfs_node *no
 }
 
 /* A device that is bcache's cache has no holder, unlike one that is cached. */
-static int check_bcache(const struct sysfs_node *nodes, size_t count, struct error *err)
+static int check_bcache(const struct block_node *nodes, size_t count, struct error *err)
 {
 	char path[PATH_MAX], attributes[100];
 
@@ -233,7 +233,7 @@ static int check_bcache(const struct sysfs_node *nodes, size_t count, struct err
 	return 0;
 }
 
-int sysfs_check_kernel_openers(const struct sysfs_node *nodes, size_t count, struct error *err)
+int block_check_kernel_openers(const struct block_node *nodes, size_t count, struct error *err)
 {
 	int rc = check_bcache(nodes, count, err);
 

@@ -12,11 +12,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-static int read_number(struct sysfs_node *node, const char *path)
+static int read_number(struct block_node *node, const char *path)
 {
 	unsigned major_number, minor_number;
 	char text[32];
-	int rc = sysfs_read_small(path, text, sizeof(text));
+	int rc = block_read_small(path, text, sizeof(text));
 
 	if (rc < 0)
 		return rc;
@@ -26,10 +26,10 @@ static int read_number(struct sysfs_node *node, const char *path)
 	return 0;
 }
 
-int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count)
+int block_find_nodes(int index, struct block_node **nodes, size_t *count)
 {
 	_cleanup_dir_ DIR *dir = NULL;
-	_cleanup_free_ struct sysfs_node *list = NULL;
+	_cleanup_free_ struct block_node *list = NULL;
 	char path[PATH_MAX], prefix[32];
 	struct dirent *entry;
 	size_t used = 1;
@@ -49,7 +49,7 @@ int sysfs_find_nodes(int index, struct sysfs_node **nodes, size_t *count)
 		list[0].number = 0;
 	snprintf(prefix, sizeof(prefix), "nbd%dp", index);
 	while ((entry = readdir(dir))) {
-		struct sysfs_node *grown;
+		struct block_node *grown;
 
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) || strlen(entry->d_name) >= sizeof(list->name))
 			continue;
@@ -75,7 +75,7 @@ static FILE *open_proc(const char *name)
 	return system_path(path, sizeof(path), "/proc/%s", name) < 0 ? NULL : fopen(path, "re");
 }
 
-static int busy_mount(const struct sysfs_node *node, char *mount_point, struct error *err)
+static int busy_mount(const struct block_node *node, char *mount_point, struct error *err)
 {
 	char shown[256];
 
@@ -86,7 +86,7 @@ static int busy_mount(const struct sysfs_node *node, char *mount_point, struct e
 }
 
 /* A file system on several devices (btrfs) has a number of its own in mountinfo, hence the comparison with the source too. */
-static int check_mounts(const struct sysfs_node *nodes, size_t count, struct error *err)
+static int check_mounts(const struct block_node *nodes, size_t count, struct error *err)
 {
 	_cleanup_file_ FILE *file = open_proc("self/mountinfo");
 	_cleanup_free_ char *line = NULL;
@@ -95,7 +95,7 @@ static int check_mounts(const struct sysfs_node *nodes, size_t count, struct err
 	while (file && getline(&line, &room, file) > 0) {
 		unsigned major_number, minor_number;
 		char *mount_point, *source = strstr(line, " - "), *save;
-		const struct sysfs_node *node;
+		const struct block_node *node;
 		int offset = 0;
 
 		if (sscanf(line, "%*d %*d %u:%u %*s %n", &major_number, &minor_number, &offset) < 2 || !offset || !source)
@@ -112,25 +112,25 @@ static int check_mounts(const struct sysfs_node *nodes, size_t count, struct err
 		for (i = 0; i < count; i++)
 			if (nodes[i].number && nodes[i].number == makedev(major_number, minor_number))
 				return busy_mount(&nodes[i], mount_point, err);
-		node = source ? sysfs_node_of_path(source, nodes, count) : NULL;
+		node = source ? block_node_of_path(source, nodes, count) : NULL;
 		if (node)
 			return busy_mount(node, mount_point, err);
 	}
 	return 0;
 }
 
-static int check_swaps(const struct sysfs_node *nodes, size_t count, struct error *err)
+static int check_swaps(const struct block_node *nodes, size_t count, struct error *err)
 {
 	_cleanup_file_ FILE *file = open_proc("swaps");
 	_cleanup_free_ char *line = NULL;
 	size_t room = 0;
 
 	while (file && getline(&line, &room, file) > 0) {
-		const struct sysfs_node *node;
+		const struct block_node *node;
 
 		line[strcspn(line, " \t\n")] = 0;
 		text_unescape_octal(line);
-		node = sysfs_node_of_path(line, nodes, count);
+		node = block_node_of_path(line, nodes, count);
 		if (!node)
 			continue;
 		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is used as swap", node->name);
@@ -139,11 +139,11 @@ static int check_swaps(const struct sysfs_node *nodes, size_t count, struct erro
 	return 0;
 }
 
-static int busy_holder(const struct sysfs_node *node, const char *holder, struct error *err)
+static int busy_holder(const struct block_node *node, const char *holder, struct error *err)
 {
 	char path[PATH_MAX], name[128] = "", shown[128] = "";
 
-	if (!system_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) && !sysfs_read_small(path, name, sizeof(name)) && *name) {
+	if (!system_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) && !block_read_small(path, name, sizeof(name)) && *name) {
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s (%s)", node->name, holder, shown);
 		return error_hint(err, -EBUSY, "remove the mapping first: dmsetup remove %s (or vgchange, cryptsetup close)", shown);
@@ -154,7 +154,7 @@ static int busy_holder(const struct sysfs_node *node, const char *holder, struct
 	return -EBUSY;
 }
 
-static int check_holders(int index, const struct sysfs_node *nodes, size_t count, struct error *err)
+static int check_holders(int index, const struct block_node *nodes, size_t count, struct error *err)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
@@ -174,11 +174,11 @@ static int check_holders(int index, const struct sysfs_node *nodes, size_t count
 	return 0;
 }
 
-int sysfs_check_unused(int index, struct error *err)
+int block_check_unused(int index, struct error *err)
 {
-	_cleanup_free_ struct sysfs_node *nodes = NULL;
+	_cleanup_free_ struct block_node *nodes = NULL;
 	size_t count = 0;
-	int rc = sysfs_find_nodes(index, &nodes, &count);
+	int rc = block_find_nodes(index, &nodes, &count);
 
 	if (rc < 0) {
 		/* No device, no user. */
@@ -191,15 +191,15 @@ int sysfs_check_unused(int index, struct error *err)
 		rc = check_swaps(nodes, count, err);
 	if (!rc)
 		rc = check_holders(index, nodes, count, err);
-	return rc ? rc : sysfs_check_kernel_openers(nodes, count, err);
+	return rc ? rc : block_check_kernel_openers(nodes, count, err);
 }
 
-size_t sysfs_device_numbers(int index, dev_t *numbers, size_t max)
+size_t block_device_numbers(int index, dev_t *numbers, size_t max)
 {
-	_cleanup_free_ struct sysfs_node *nodes = NULL;
+	_cleanup_free_ struct block_node *nodes = NULL;
 	size_t count = 0, used = 0;
 
-	if (sysfs_find_nodes(index, &nodes, &count) == 0)
+	if (block_find_nodes(index, &nodes, &count) == 0)
 		for (size_t i = 0; i < count && used < max; i++)
 			if (nodes[i].number)
 				numbers[used++] = nodes[i].number;

@@ -36,16 +36,16 @@ static int open_log(struct kernel_log *log, int index, int whence)
 	if (lseek(log->fd, 0, whence) >= 0)
 		return 0;
 	index = -errno;
-	kernel_log_close(log);
+	kmsg_close(log);
 	return index;
 }
 
-int kernel_log_open(struct kernel_log *log, int index)
+int kmsg_open(struct kernel_log *log, int index)
 {
 	return open_log(log, index, SEEK_END); /* what is older is of a former life of the device */
 }
 
-int kernel_log_open_past(struct kernel_log *log, int index)
+int kmsg_open_past(struct kernel_log *log, int index)
 {
 	int rc = open_log(log, index, SEEK_SET);
 	uint64_t before;
@@ -53,13 +53,13 @@ int kernel_log_open_past(struct kernel_log *log, int index)
 	/* The whole ring, which is at most some thousand records. */
 	do {
 		before = log->records;
-		kernel_log_read(log);
+		kmsg_read(log);
 	} while (log->records != before);
 	log->error_replies = log->stuck = log->receivers_ended = 0;
 	return rc;
 }
 
-void kernel_log_close(struct kernel_log *log)
+void kmsg_close(struct kernel_log *log)
 {
 	if (log->fd >= 0)
 		close(log->fd);
@@ -116,55 +116,55 @@ static bool is_configured_now(const char *at, int index)
 }
 
 /* "LEVEL,SEQUENCE,MICROSECONDS,FLAGS[,...];MESSAGE\n", then lines of " KEY=VALUE\n". */
-enum kernel_log_event kernel_log_parse(const char *record, int index, int *error)
+enum kmsg_event kmsg_parse(const char *record, int index, int *error)
 {
 	int priority, device, number;
 	const char *at = record;
 
 	/* The numbers above 7 have a facility in them: somebody else wrote the record through /dev/kmsg, who cannot say "kernel". */
 	if (!take_number(&at, &priority) || *at != ',' || priority < 0 || priority > 7)
-		return KERNEL_LOG_OTHER;
+		return KMSG_OTHER;
 	at += strcspn(at, ";\n");
 	if (is_configured_now(at, index))
-		return KERNEL_LOG_CONFIGURED;
+		return KMSG_CONFIGURED;
 	if (!skip_prefix(&at, ";block nbd") || !take_number(&at, &device) || device != index || !skip_prefix(&at, ": "))
-		return KERNEL_LOG_OTHER;
+		return KMSG_OTHER;
 	if (skip_prefix(&at, "Possible stuck request"))
-		return KERNEL_LOG_STUCK;
+		return KMSG_STUCK;
 	if (is_receivers_end(at))
-		return KERNEL_LOG_RECEIVER_ENDED;
+		return KMSG_RECEIVER_ENDED;
 	if (skip_prefix(&at, "NBD_DISCONNECT"))
-		return KERNEL_LOG_DISCONNECT;
+		return KMSG_DISCONNECT;
 	if (skip_prefix(&at, "shutting down sockets"))
-		return KERNEL_LOG_SHUT_DOWN;
+		return KMSG_SHUT_DOWN;
 	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) || *at != ')')
-		return KERNEL_LOG_OTHER;
+		return KMSG_OTHER;
 	*error = number;
-	return KERNEL_LOG_ERROR_REPLY;
+	return KMSG_ERROR_REPLY;
 }
 
 /* Is it a reason to look at the device? */
 static bool count(struct kernel_log *log, const char *record)
 {
 	log->records++;
-	switch (kernel_log_parse(record, log->index, &log->last_error)) {
-	case KERNEL_LOG_ERROR_REPLY:
+	switch (kmsg_parse(record, log->index, &log->last_error)) {
+	case KMSG_ERROR_REPLY:
 		log->error_replies++;
 		return true;
-	case KERNEL_LOG_STUCK:
+	case KMSG_STUCK:
 		log->stuck++;
 		return true;
-	case KERNEL_LOG_RECEIVER_ENDED:
+	case KMSG_RECEIVER_ENDED:
 		log->receivers_ended++;
 		return true;
-	case KERNEL_LOG_CONFIGURED:
+	case KMSG_CONFIGURED:
 		log->disconnect = log->io_failed = false;
 		return false;
-	case KERNEL_LOG_DISCONNECT:
+	case KMSG_DISCONNECT:
 		log->disconnect = true;
 		log->io_failed = false; /* of the life that ends so */
 		return true;
-	case KERNEL_LOG_SHUT_DOWN:
+	case KMSG_SHUT_DOWN:
 		log->io_failed = log->io_failed || !log->disconnect;
 		return true;
 	default:
@@ -172,7 +172,7 @@ static bool count(struct kernel_log *log, const char *record)
 	}
 }
 
-bool kernel_log_read(struct kernel_log *log)
+bool kmsg_read(struct kernel_log *log)
 {
 	char record[RECORD_SIZE];
 	bool ours = false;

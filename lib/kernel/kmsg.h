@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The kernel's log, for what the driver tells nobody else: that the server answered a request with an error, that a request waits for
  * long, that it has ceased to read from a link, and that it fails the device's I/O by itself. Of the first two the kernel limits how often it says so (10 times in 5 s): the counts are "at least so many". */
-#ifndef NBDA_KERNEL_LOG_H
-#define NBDA_KERNEL_LOG_H
+#ifndef NBDA_KERNEL_KMSG
+#define NBDA_KERNEL_KMSG
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,23 +18,23 @@ struct kernel_log {
 
 /* Count from now on what concerns /dev/nbdINDEX. -errno when the log cannot be read, which is fatal to nothing: LOG can be used all
  * the same. */
-int kernel_log_open(struct kernel_log *log, int index);
+int kmsg_open(struct kernel_log *log, int index);
 /* The same, but what it has said since the device was configured is read, as far as the kernel still has it: of an adopted device. */
-int kernel_log_open_past(struct kernel_log *log, int index);
+int kmsg_open_past(struct kernel_log *log, int index);
 /* Read all that is there, without waiting. Was any of it a reason to look at the device? */
-bool kernel_log_read(struct kernel_log *log);
-void kernel_log_close(struct kernel_log *log);
+bool kmsg_read(struct kernel_log *log);
+void kmsg_close(struct kernel_log *log);
 
-enum kernel_log_event {
-	KERNEL_LOG_OTHER,
-	KERNEL_LOG_ERROR_REPLY,
-	KERNEL_LOG_STUCK,
-	KERNEL_LOG_RECEIVER_ENDED,
-	KERNEL_LOG_CONFIGURED,
-	KERNEL_LOG_DISCONNECT,
-	KERNEL_LOG_SHUT_DOWN,
+enum kmsg_event {
+	KMSG_OTHER,
+	KMSG_ERROR_REPLY,
+	KMSG_STUCK,
+	KMSG_RECEIVER_ENDED,
+	KMSG_CONFIGURED,
+	KMSG_DISCONNECT,
+	KMSG_SHUT_DOWN,
 };
 /* One record as /dev/kmsg gives it (a string). ERROR is set for an error reply only. */
-enum kernel_log_event kernel_log_parse(const char *record, int index, int *error);
+enum kmsg_event kmsg_parse(const char *record, int index, int *error);
 
 #endif

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* "36 35 98:0 /root /path options [optional field...] - type source options" (proc(5)). */
-static int parse(char *line, struct mount_entry *entry)
+static int parse(char *line, struct mountinfo_entry *entry)
 {
 	char *type = strstr(line, " - "), *path;
 	int offset = 0;
@@ -30,16 +30,16 @@ static int parse(char *line, struct mount_entry *entry)
 	return entry->path ? 0 : -ENOMEM;
 }
 
-int mount_table_read(struct mount_table *table, FILE *file)
+int mountinfo_read(struct mountinfo *table, FILE *file)
 {
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0, room = 0;
 	int rc = 0;
 
-	*table = (struct mount_table){0};
+	*table = (struct mountinfo){0};
 	while (!rc && getline(&line, &size, file) > 0) {
 		if (table->count == room) {
-			struct mount_entry *entries = reallocarray(table->entries, room = room ? 2 * room : 64, sizeof(*entries));
+			struct mountinfo_entry *entries = reallocarray(table->entries, room = room ? 2 * room : 64, sizeof(*entries));
 
 			if (!entries)
 				return -ENOMEM;
@@ -52,15 +52,15 @@ int mount_table_read(struct mount_table *table, FILE *file)
 	return rc;
 }
 
-void mount_table_free(struct mount_table *table)
+void mountinfo_free(struct mountinfo *table)
 {
 	for (size_t i = 0; i < table->count; i++)
 		free(table->entries[i].path);
 	free(table->entries);
-	*table = (struct mount_table){0};
+	*table = (struct mountinfo){0};
 }
 
-const struct mount_entry *mount_table_find(const struct mount_table *table, const char *path)
+const struct mountinfo_entry *mountinfo_find(const struct mountinfo *table, const char *path)
 {
 	for (size_t i = table->count; i > 0; i--)
 		if (strcmp(table->entries[i - 1].path, path) == 0)
@@ -68,7 +68,7 @@ const struct mount_entry *mount_table_find(const struct mount_table *table, cons
 	return NULL;
 }
 
-static const struct mount_entry *find_id(const struct mount_table *table, int id)
+static const struct mountinfo_entry *find_id(const struct mountinfo *table, int id)
 {
 	for (size_t i = 0; i < table->count; i++)
 		if (table->entries[i].id == id)
@@ -76,7 +76,7 @@ static const struct mount_entry *find_id(const struct mount_table *table, int id
 	return NULL;
 }
 
-bool mount_table_is_within(const struct mount_table *table, const struct mount_entry *entry, int id)
+bool mountinfo_is_within(const struct mountinfo *table, const struct mountinfo_entry *entry, int id)
 {
 	/* Bounded, should a table ever go in circles. The first mount of all is its own parent. */
 	for (size_t depth = 0; entry && depth <= table->count; depth++) {
@@ -87,7 +87,7 @@ bool mount_table_is_within(const struct mount_table *table, const struct mount_e
 	return false;
 }
 
-bool mount_type_is_diskless(const char *type)
+bool mountinfo_type_is_diskless(const char *type)
 {
 	/* No autofs: to walk into one makes somebody else mount something. */
 	static const char *const types[] = {

@@ -251,7 +251,7 @@ static bool is_ours(struct nbd_genl *genl, const struct nbd_genl_reconfigure *pa
 
 static int not_ours(int index, struct error *err)
 {
-	if (sysfs_device_configured(index))
+	if (block_is_configured(index))
 		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is somebody else's now", index);
 	return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached any more", index);
 }
@@ -260,10 +260,10 @@ int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigur
 {
 	int rc;
 
-	if (!sysfs_backend_is(params->index, params->backend_identifier))
+	if (!block_backend_is(params->index, params->backend_identifier))
 		return not_ours(params->index, err);
 	rc = exchange_reconfigure(genl, params);
-	if (!sysfs_backend_is(params->index, params->backend_identifier)) {
+	if (!block_backend_is(params->index, params->backend_identifier)) {
 		if (params->fd >= 0)
 			shutdown(params->fd, SHUT_RDWR);
 		return not_ours(params->index, err);
@@ -305,7 +305,7 @@ int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err)
 
 int nbd_genl_disconnect_own(struct nbd_genl *genl, int index, const char *backend, struct error *err)
 {
-	return sysfs_backend_is(index, backend) ? nbd_genl_disconnect(genl, index, err) : not_ours(index, err);
+	return block_backend_is(index, backend) ? nbd_genl_disconnect(genl, index, err) : not_ours(index, err);
 }
 
 int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *backend, bool on)

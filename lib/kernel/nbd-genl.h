@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The kernel's nbd driver over generic netlink. The socket that issued CONNECT has to stay open as long as the device lives
  * (kernel fact 11): keep the struct nbd_genl. Needs CAP_SYS_ADMIN in the first user namespace. */
-#ifndef NBDA_NBD_GENL_H
-#define NBDA_NBD_GENL_H
+#ifndef NBDA_KERNEL_NBD_GENL
+#define NBDA_KERNEL_NBD_GENL
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,7 +63,7 @@ int nbd_genl_fd(const struct nbd_genl *genl);
 /* DISCONNECT, as long as the device has this backend identifier; else -ENOTCONN (ERROR_BUSY). The driver itself compares nothing, so what
  * happens between the look and the message is not seen. */
 int nbd_genl_disconnect_own(struct nbd_genl *genl, int index, const char *backend, struct error *err);
-/* DISCONNECT, whose ever it is. The device is gone when sysfs_device_configured() says so, not when this returns. */
+/* DISCONNECT, whose ever it is. The device is gone when block_is_configured() says so, not when this returns. */
 int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err);
 /* With ON the driver itself disconnects the device when the last one who has it open closes it (kernel fact 30); without, no longer.
  * BACKEND is what the device shows, or NULL. Raw: 0 or the kernel's -errno; -EINVAL also for a device that netlink did not configure. */

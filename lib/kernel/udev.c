@@ -33,7 +33,7 @@ static FILE *open_record(int index, int partition)
 	char attribute[64], number[32], path[PATH_MAX];
 
 	attribute_of(index, partition, "dev", attribute, sizeof(attribute));
-	if (sysfs_read(index, attribute, number, sizeof(number)) < 0)
+	if (block_attr_read(index, attribute, number, sizeof(number)) < 0)
 		return NULL;
 	system_path(path, sizeof(path), "/run/udev/data/b%s", number);
 	return fopen(path, "re");
@@ -82,7 +82,7 @@ void udev_announce(struct udev_wait *wait, int index)
 	clock_gettime(CLOCK_REALTIME_COARSE, &wait->since); /* what files are stamped with */
 	for (int partition = 0; partition < UDEV_MINORS_MAX; partition++) {
 		attribute_of(index, partition, "uevent", attribute, sizeof(attribute));
-		wait->awaited[partition] = sysfs_write(index, attribute, "change") == 0;
+		wait->awaited[partition] = block_attr_write(index, attribute, "change") == 0;
 	}
 }
 

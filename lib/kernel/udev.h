@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Telling udev that a device is complete, and waiting until it has taken note. The events of CONNECT itself come too early: the backend
  * identifier is not there yet (Linux 6.1), and our rules call the device not ready until the supervisor's state file is there. */
-#ifndef NBDA_UDEV_WAIT_H
-#define NBDA_UDEV_WAIT_H
+#ifndef NBDA_KERNEL_UDEV
+#define NBDA_KERNEL_UDEV
 #include <stdbool.h>
 #include <time.h>
 

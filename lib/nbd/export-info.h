@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a server offered for one export. No pointers: it crosses a socket from the negotiator. */
-#ifndef NBDA_EXPORT_INFO_H
-#define NBDA_EXPORT_INFO_H
+#ifndef NBDA_NBD_EXPORT_INFO
+#define NBDA_NBD_EXPORT_INFO
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Numbers of the NBD protocol (doc/proto.md of the NBD project), by its own names. */
-#ifndef NBDA_NBD_PROTOCOL_H
-#define NBDA_NBD_PROTOCOL_H
+#ifndef NBDA_NBD_NBD_PROTOCOL
+#define NBDA_NBD_NBD_PROTOCOL
 
 #define NBD_MAGIC 0x4e42444d41474943ULL       /* "NBDMAGIC" */
 #define NBD_OPTION_MAGIC 0x49484156454f5054ULL /* "IHAVEOPT" */

@@ -31,7 +31,7 @@ static int wrong_magic(const struct nego *nego, uint32_t magic, struct error *er
 							 : "the server is broken, or somebody on the path tampers with it");
 }
 
-int nego_canary(struct nego *nego, uint32_t block_size_bytes, const char *name, struct error *err)
+int nego_test_read(struct nego *nego, uint32_t block_size_bytes, const char *name, struct error *err)
 {
 	_cleanup_free_ uint8_t *data = malloc(block_size_bytes);
 	uint8_t request[28] = {0}, reply[16];

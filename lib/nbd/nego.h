@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* NBD option haggling (doc/proto.md, "Fixed newstyle negotiation") as blocking code over a transport. The order is the caller's:
  * greeting, then STARTTLS when TLS is wanted (and nothing learned before it counts after it), then one of info, list, go. */
-#ifndef NBDA_NEGO_H
-#define NBDA_NEGO_H
+#ifndef NBDA_NBD_NEGO
+#define NBDA_NBD_NEGO
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
@@ -48,7 +48,7 @@ void nego_abort(struct nego *nego);
 /* One small read in the transmission phase, which has to come back as a simple reply: a structured one means that somebody
  * negotiated on our behalf before TLS began (CVE-2021-3716). BLOCK_SIZE_BYTES bytes at offset 0 are read and dropped.
  * NAME is what a message calls the reply: "the server's reply to a first read". */
-int nego_canary(struct nego *nego, uint32_t block_size_bytes, const char *name, struct error *err);
+int nego_test_read(struct nego *nego, uint32_t block_size_bytes, const char *name, struct error *err);
 /* 0 when neither the session nor the socket holds a byte that nobody asked for; -EPROTO (ERROR_SERVER) otherwise, saying WHERE. A
  * connection that has ended or broken fails as well. */
 int nego_check_silence(struct nego *nego, const char *where, struct error *err);

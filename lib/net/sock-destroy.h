@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Closing a TCP connection of this machine that we hold no descriptor of, as "ss -K" does (inet_diag). */
-#ifndef NBDA_SOCK_DESTROY_H
-#define NBDA_SOCK_DESTROY_H
+#ifndef NBDA_NET_SOCK_DESTROY
+#define NBDA_NET_SOCK_DESTROY
 #include <sys/socket.h>
 #include "base/error.h"
 

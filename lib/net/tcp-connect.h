@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Resolve and connect. */
-#ifndef NBDA_TCP_CONNECT_H
-#define NBDA_TCP_CONNECT_H
+#ifndef NBDA_NET_TCP_CONNECT
+#define NBDA_NET_TCP_CONNECT
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What TCP says of a connection. */
-#ifndef NBDA_TCP_STATS_H
-#define NBDA_TCP_STATS_H
+#ifndef NBDA_NET_TCP_STATS
+#define NBDA_NET_TCP_STATS
 #include <stdbool.h>
 #include <stdint.h>
 

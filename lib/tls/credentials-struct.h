@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Inside of struct tls_credentials: for this folder's sources only, since GnuTLS's types are to stay in it. */
-#ifndef NBDA_TLS_CREDENTIALS_STRUCT_H
-#define NBDA_TLS_CREDENTIALS_STRUCT_H
+#ifndef NBDA_TLS_CREDENTIALS_STRUCT
+#define NBDA_TLS_CREDENTIALS_STRUCT
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the user trusts and shows: read from files once, kept in memory, so that a reconnect needs no file. */
-#ifndef NBDA_TLS_CREDENTIALS_H
-#define NBDA_TLS_CREDENTIALS_H
+#ifndef NBDA_TLS_CREDENTIALS
+#define NBDA_TLS_CREDENTIALS
 #include <stdbool.h>
 #include "base/error.h"
 #include "tls/info.h"

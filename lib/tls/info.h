@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef NBDA_TLS_INFO_H
-#define NBDA_TLS_INFO_H
+#ifndef NBDA_TLS_INFO
+#define NBDA_TLS_INFO
 #include <stdint.h>
 
 enum tls_version { TLS_VERSION_1_2 = 12, TLS_VERSION_1_3 = 13 };

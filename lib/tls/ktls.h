@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Kernel TLS on a connected TCP socket: the one table of ciphers, arming, and the record numbers (kernel facts 14 to 18). */
-#ifndef NBDA_KTLS_H
-#define NBDA_KTLS_H
+#ifndef NBDA_TLS_KTLS
+#define NBDA_TLS_KTLS
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

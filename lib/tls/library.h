@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the GnuTLS that this process runs with can do. */
-#ifndef NBDA_TLS_LIBRARY_H
-#define NBDA_TLS_LIBRARY_H
+#ifndef NBDA_TLS_LIBRARY
+#define NBDA_TLS_LIBRARY
 
 /* "3.7.9" */
 const char *tls_library_version(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef NBDA_TLS_PRIORITY_H
-#define NBDA_TLS_PRIORITY_H
+#ifndef NBDA_TLS_PRIORITY
+#define NBDA_TLS_PRIORITY
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
 #include "base/error.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* One TLS client session over a connected socket, as a transport. */
-#ifndef NBDA_TLS_SESSION_H
-#define NBDA_TLS_SESSION_H
+#ifndef NBDA_TLS_SESSION
+#define NBDA_TLS_SESSION
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef NBDA_TLS_VERIFY_H
-#define NBDA_TLS_VERIFY_H
+#ifndef NBDA_TLS_VERIFY
+#define NBDA_TLS_VERIFY
 #include <gnutls/gnutls.h>
 #include "base/error.h"
 #include "tls/credentials-struct.h"

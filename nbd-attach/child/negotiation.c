@@ -66,7 +66,7 @@ static void close_channel(int *channel)
 	*channel = -1;
 }
 
-int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct error *err)
+int negotiation_start(struct negotiation *attempt, const struct negotiation_job *job, struct error *err)
 {
 	int pair[2];
 
@@ -76,7 +76,7 @@ int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, ERROR_OTHER, errno, "socketpair: %s", strerror(errno));
-	*attempt = (struct attempt){.job = *job, .pidfd = -1, .poll_fd = pair[0], .deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
+	*attempt = (struct negotiation){.job = *job, .pidfd = -1, .poll_fd = pair[0], .deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
 	attempt->result.fd = -1;
 	text_copy(attempt->stage, sizeof(attempt->stage), "starting");
 	fflush(NULL);
@@ -93,16 +93,16 @@ int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct
 	attempt->pidfd = (int)syscall(SYS_pidfd_open, attempt->pid, 0U);
 	if (attempt->pidfd < 0) {
 		error_set(err, ERROR_OTHER, errno, "pidfd_open: %s", strerror(errno));
-		attempt_cancel(attempt);
+		negotiation_cancel(attempt);
 		return -EIO;
 	}
 	return 0;
 }
 
 /* It is not waited for: a child that hangs in the kernel is reaped when it does no longer. */
-static void kill_child(struct attempt *attempt)
+static void kill_child(struct negotiation *attempt)
 {
-	struct pollfd pfd = {.fd = attempt->state == ATTEMPT_TALKING ? attempt->pidfd : attempt->poll_fd, .events = POLLIN};
+	struct pollfd pfd = {.fd = attempt->state == NEGOTIATION_TALKING ? attempt->pidfd : attempt->poll_fd, .events = POLLIN};
 
 	if (attempt->pid <= 0)
 		return;
@@ -113,10 +113,10 @@ static void kill_child(struct attempt *attempt)
 	attempt->pid = 0;
 }
 
-void attempt_cancel(struct attempt *attempt)
+void negotiation_cancel(struct negotiation *attempt)
 {
 	kill_child(attempt);
-	if (attempt->state == ATTEMPT_TALKING)
+	if (attempt->state == NEGOTIATION_TALKING)
 		close_channel(&attempt->poll_fd);
 	close_fd(&attempt->poll_fd);
 	close_fd(&attempt->pidfd);
@@ -125,25 +125,25 @@ void attempt_cancel(struct attempt *attempt)
 }
 
 /* It has said its last word, which RC is, or hung up. How it ends still counts, since a crash in its last step is a crash. */
-static void await_end(struct attempt *attempt, bool has_spoken, int rc)
+static void await_end(struct negotiation *attempt, bool has_spoken, int rc)
 {
 	close_channel(&attempt->poll_fd);
-	attempt->state = has_spoken ? ATTEMPT_HAS_SPOKEN : ATTEMPT_HAS_HUNG_UP;
+	attempt->state = has_spoken ? NEGOTIATION_HAS_SPOKEN : NEGOTIATION_HAS_HUNG_UP;
 	attempt->rc = rc;
 	attempt->poll_fd = attempt->pidfd;
 	attempt->pidfd = -1;
 	attempt->deadline_ms = monotonic_now_ms() + LAST_WORD_MS;
 }
 
-static int died(const struct attempt *attempt, int status, struct error *err)
+static int died(const struct negotiation *attempt, int status, struct error *err)
 {
-	const char *when = attempt->state == ATTEMPT_HAS_SPOKEN ? "after its work" : "while ";
+	const char *when = attempt->state == NEGOTIATION_HAS_SPOKEN ? "after its work" : "while ";
 
 	return error_set(err, ERROR_OTHER, EIO, "the negotiator died by signal %d (%s) %s%s: this is a bug, or an attack", WTERMSIG(status),
-		strsignal(WTERMSIG(status)), when, attempt->state == ATTEMPT_HAS_SPOKEN ? "" : attempt->stage);
+		strsignal(WTERMSIG(status)), when, attempt->state == NEGOTIATION_HAS_SPOKEN ? "" : attempt->stage);
 }
 
-static int step_end(struct attempt *attempt, struct attempt_result *result, struct error *err)
+static int step_end(struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
 	int status = 0, rc = attempt->rc;
 	pid_t ended = attempt->pid > 0 ? waitpid(attempt->pid, &status, WNOHANG) : attempt->pid;
@@ -154,9 +154,9 @@ static int step_end(struct attempt *attempt, struct attempt_result *result, stru
 		kill_child(attempt);
 	if (WIFSIGNALED(status)) {
 		rc = died(attempt, status, err);
-	} else if (attempt->state == ATTEMPT_HAS_HUNG_UP && ended == 0) {
+	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP && ended == 0) {
 		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator hung up and did not end while %s: it was killed", attempt->stage);
-	} else if (attempt->state == ATTEMPT_HAS_HUNG_UP) {
+	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP) {
 		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator ended without a word (status %d) while %s", WEXITSTATUS(status), attempt->stage);
 	} else if (rc == 0) {
 		*result = attempt->result;
@@ -165,7 +165,7 @@ static int step_end(struct attempt *attempt, struct attempt_result *result, stru
 		*err = attempt->err;
 	}
 	attempt->pid = 0;
-	attempt_cancel(attempt);
+	negotiation_cancel(attempt);
 	return rc;
 }
 
@@ -208,7 +208,7 @@ static int socket_option(int fd, int name)
 }
 
 /* A connection as we ourselves make them, and of no other kind: we and the driver have to close it, too. */
-static int check_socket(int fd, const struct attempt_job *job)
+static int check_socket(int fd, const struct negotiation_job *job)
 {
 	int domain = fd < 0 ? -1 : socket_option(fd, SO_DOMAIN);
 	bool is_unix = domain == AF_UNIX, is_tcp = (domain == AF_INET || domain == AF_INET6) && socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
@@ -222,7 +222,7 @@ static int check_socket(int fd, const struct attempt_job *job)
 	return 0;
 }
 
-static int take_result(const struct attempt_job *job, struct attempt_result *from, int fd, struct attempt_result *result, struct error *err)
+static int take_result(const struct negotiation_job *job, struct negotiation_result *from, int fd, struct negotiation_result *result, struct error *err)
 {
 	check_export(&from->export);
 	CHECK_TEXT(from->tls.cipher);
@@ -233,10 +233,10 @@ static int take_result(const struct attempt_job *job, struct attempt_result *fro
 	CHECK_TEXT(from->tls.peer_pin);
 	CHECK_TEXT(from->address);
 	if (from->host_index >= (job->target->host_count ? job->target->host_count : 1) || (job->tls != NULL) != (from->tls.version != 0) ||
-		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) || (job->kind == ATTEMPT_ATTACH && check_socket(fd, job) < 0))
+		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) || (job->kind == NEGOTIATION_ATTACH && check_socket(fd, job) < 0))
 		return error_set(err, ERROR_TLS, EPROTO, "the negotiator's result does not hold together: it is not used");
 	*result = *from;
-	result->fd = job->kind == ATTEMPT_ATTACH ? fd : -1;
+	result->fd = job->kind == NEGOTIATION_ATTACH ? fd : -1;
 	return 0;
 }
 
@@ -280,7 +280,7 @@ static int take_fd(int channel, int *fd)
 
 /* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. A descriptor is taken from a result alone, and
  * only one: all others stay in the queue, whose end is close_channel()'s. */
-static int receive_once(struct attempt *attempt, struct attempt_message *message, int *fd)
+static int receive_once(struct negotiation *attempt, struct negotiation_message *message, int *fd)
 {
 	bool has_descriptors;
 	ssize_t n = peek(attempt->poll_fd, message, sizeof(*message), &has_descriptors);
@@ -292,28 +292,28 @@ static int receive_once(struct attempt *attempt, struct attempt_message *message
 		return -EPIPE;
 	if (n != sizeof(*message))
 		return -EPROTO;
-	if (has_descriptors && (message->type != ATTEMPT_MESSAGE_RESULT || attempt->job.kind != ATTEMPT_ATTACH || take_fd(attempt->poll_fd, fd)))
+	if (has_descriptors && (message->type != NEGOTIATION_MESSAGE_RESULT || attempt->job.kind != NEGOTIATION_ATTACH || take_fd(attempt->poll_fd, fd)))
 		return -EPROTO;
 	return recv(attempt->poll_fd, &byte, 1, MSG_DONTWAIT) < 0 ? -EPIPE : 1;
 }
 
 /* When a last message and the end come together, just as the kernel has seen that there is no message, it says that it is the end
  * (unix_dgram_recvmsg): only the second time is that true. */
-static int receive(struct attempt *attempt, struct attempt_message *message, int *fd)
+static int receive(struct negotiation *attempt, struct negotiation_message *message, int *fd)
 {
 	int got = receive_once(attempt, message, fd);
 
 	return got == -EPIPE ? receive_once(attempt, message, fd) : got;
 }
 
-static int out_of_time(struct attempt *attempt, struct error *err)
+static int out_of_time(struct negotiation *attempt, struct error *err)
 {
-	attempt_cancel(attempt);
+	negotiation_cancel(attempt);
 	error_set(err, ERROR_UNREACHABLE, ETIMEDOUT, "timed out after %g s while %s", attempt->job.timeout_ms / 1000.0, attempt->stage);
 	return error_retry(err, -ETIMEDOUT);
 }
 
-static int take_stage(struct attempt *attempt, struct attempt_message *message)
+static int take_stage(struct negotiation *attempt, struct negotiation_message *message)
 {
 	if (attempt->stage_count++ == STAGES_MAX)
 		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator goes on without end: it is stopped");
@@ -325,31 +325,31 @@ static int take_stage(struct attempt *attempt, struct attempt_message *message)
 }
 
 /* 1: go on; else it was the last one. */
-static int take_message(struct attempt *attempt, struct attempt_message *message, int *fd)
+static int take_message(struct negotiation *attempt, struct negotiation_message *message, int *fd)
 {
 	int rc;
 
 	switch (message->type) {
-	case ATTEMPT_MESSAGE_STAGE:
+	case NEGOTIATION_MESSAGE_STAGE:
 		return take_stage(attempt, message);
-	case ATTEMPT_MESSAGE_EXPORT:
+	case NEGOTIATION_MESSAGE_EXPORT:
 		check_export(&message->export);
 		if (attempt->job.on_export)
 			attempt->job.on_export(&message->export, attempt->job.on_export_data);
 		return 1;
-	case ATTEMPT_MESSAGE_RESULT:
+	case NEGOTIATION_MESSAGE_RESULT:
 		rc = take_result(&attempt->job, &message->result, *fd, &attempt->result, &attempt->err);
 		if (rc == 0 && attempt->result.fd >= 0)
 			*fd = -1;
 		return rc;
-	case ATTEMPT_MESSAGE_ERROR:
+	case NEGOTIATION_MESSAGE_ERROR:
 		return take_error(&message->error, &attempt->err);
 	default:
 		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of unknown type %u", message->type);
 	}
 }
 
-static int step_talk(struct attempt *attempt, struct attempt_message *message)
+static int step_talk(struct negotiation *attempt, struct negotiation_message *message)
 {
 	int rc = 1;
 
@@ -375,26 +375,26 @@ static int step_talk(struct attempt *attempt, struct attempt_message *message)
 	return rc;
 }
 
-int attempt_step(struct attempt *attempt, struct attempt_result *result, struct error *err)
+int negotiation_step(struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
-	_cleanup_free_ struct attempt_message *message = malloc(sizeof(*message));
+	_cleanup_free_ struct negotiation_message *message = malloc(sizeof(*message));
 
 	reaper_collect();
 	if (!message) {
-		attempt_cancel(attempt);
+		negotiation_cancel(attempt);
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	}
-	if (attempt->state == ATTEMPT_TALKING && monotonic_now_ms() >= attempt->deadline_ms)
+	if (attempt->state == NEGOTIATION_TALKING && monotonic_now_ms() >= attempt->deadline_ms)
 		return out_of_time(attempt, err);
-	if (attempt->state == ATTEMPT_TALKING && step_talk(attempt, message) == 1)
+	if (attempt->state == NEGOTIATION_TALKING && step_talk(attempt, message) == 1)
 		return 1;
 	return step_end(attempt, result, err);
 }
 
-int attempt_run(const struct attempt_job *job, struct attempt_result *result, struct error *err)
+int negotiation_run(const struct negotiation_job *job, struct negotiation_result *result, struct error *err)
 {
-	struct attempt attempt;
-	int rc = attempt_start(&attempt, job, err);
+	struct negotiation attempt;
+	int rc = negotiation_start(&attempt, job, err);
 
 	if (rc)
 		return rc;
@@ -403,7 +403,7 @@ int attempt_run(const struct attempt_job *job, struct attempt_result *result, st
 		int64_t left_ms = attempt.deadline_ms - monotonic_now_ms();
 
 		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
-		rc = attempt_step(&attempt, result, err);
+		rc = negotiation_step(&attempt, result, err);
 	} while (rc == 1);
 	return rc;
 }

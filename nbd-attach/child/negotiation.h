@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One attempt to negotiate, in a child process of its own: the negotiator. It has no root, no capabilities and no new
  * privileges when it reads the first byte from the network, and the parent kills it at the deadline. */
-#ifndef NBDA_ATTEMPT_H
-#define NBDA_ATTEMPT_H
+#ifndef NBDA_CHILD_NEGOTIATION
+#define NBDA_CHILD_NEGOTIATION
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/error.h"
 #include "child/negotiator.h"
 
-/* A running attempt. Wait for poll_fd to be readable or for deadline_ms, then call attempt_step(): each step may change both. */
-struct attempt {
-	struct attempt_job job;
+/* A running attempt. Wait for poll_fd to be readable or for deadline_ms, then call negotiation_step(): each step may change both. */
+struct negotiation {
+	struct negotiation_job job;
 	pid_t pid;
 	int pidfd;               /* until poll_fd is the same */
 	int poll_fd;             /* the channel, and then the child itself, of which only its end is awaited */
 	int64_t deadline_ms;
 	char stage[64];
 	unsigned stage_count;
-	enum { ATTEMPT_TALKING, ATTEMPT_HAS_SPOKEN, ATTEMPT_HAS_HUNG_UP } state;
+	enum { NEGOTIATION_TALKING, NEGOTIATION_HAS_SPOKEN, NEGOTIATION_HAS_HUNG_UP } state;
 	int rc;                  /* its last word, for when it has ended: */
 	struct error err;
-	struct attempt_result result;
+	struct negotiation_result result;
 };
 
-int attempt_start(struct attempt *attempt, const struct attempt_job *job, struct error *err);
+int negotiation_start(struct negotiation *attempt, const struct negotiation_job *job, struct error *err);
 /* Never blocks. 1: not finished; 0: RESULT is there; -errno: failed, ERR says why. After 0 or -errno the child has ended or was killed. */
-int attempt_step(struct attempt *attempt, struct attempt_result *result, struct error *err);
+int negotiation_step(struct negotiation *attempt, struct negotiation_result *result, struct error *err);
 /* Kill, without waiting for what cannot die now. */
-void attempt_cancel(struct attempt *attempt);
+void negotiation_cancel(struct negotiation *attempt);
 /* start, wait, step: for a caller with nothing else to wait for. */
-int attempt_run(const struct attempt_job *job, struct attempt_result *result, struct error *err);
+int negotiation_run(const struct negotiation_job *job, struct negotiation_result *result, struct error *err);
 
 #endif

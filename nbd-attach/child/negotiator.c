@@ -18,14 +18,14 @@
 #include <unistd.h>
 
 struct negotiator {
-	const struct attempt_job *job;
+	const struct negotiation_job *job;
 	int channel;
 	int fd; /* the connection */
 	struct transport transport;
 	struct nego nego;
 	struct tls_session *session;
-	struct attempt_result result;
-	struct attempt_message message; /* large: not on the stack */
+	struct negotiation_result result;
+	struct negotiation_message message; /* large: not on the stack */
 };
 
 static void send_message(struct negotiator *self, int fd)
@@ -55,7 +55,7 @@ static void send_message(struct negotiator *self, int fd)
 static void stage(struct negotiator *self, const char *name)
 {
 	memset(&self->message, 0, sizeof(self->message));
-	self->message.type = ATTEMPT_MESSAGE_STAGE;
+	self->message.type = NEGOTIATION_MESSAGE_STAGE;
 	text_copy(self->message.stage, sizeof(self->message.stage), name);
 	send_message(self, -1);
 }
@@ -72,7 +72,7 @@ static void hurry_resolver(void)
 
 static int connect_tcp(struct negotiator *self, struct connection *connection, struct error *err)
 {
-	const struct attempt_job *job = self->job;
+	const struct negotiation_job *job = self->job;
 	struct tcp_connect_params params = {
 		.target = job->target,
 		.known = job->known,
@@ -91,7 +91,7 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 	if (job->impatient)
 		hurry_resolver();
 	rc = tcp_connect(&params, connection, err);
-	if (!rc && job->kind == ATTEMPT_ATTACH && job->liveness_timeout_ms > 0)
+	if (!rc && job->kind == NEGOTIATION_ATTACH && job->liveness_timeout_ms > 0)
 		rc = tcp_set_liveness(connection->fd, job->liveness_timeout_ms, err);
 	return rc;
 }
@@ -154,7 +154,7 @@ static int enter_kernel_tls(struct negotiator *self, uint32_t block_size_bytes, 
 		return rc;
 	stage(self, "waiting for the reply to a read through kernel TLS");
 	transport_init_plain(&self->transport, self->fd, self->transport.deadline_ms);
-	rc = nego_canary(&self->nego, block_size_bytes, "the server's reply to a read through kernel TLS", err);
+	rc = nego_test_read(&self->nego, block_size_bytes, "the server's reply to a read through kernel TLS", err);
 	if (!rc)
 		rc = nego_check_silence(&self->nego, "behind the reply to a read through kernel TLS", err);
 	return explain_record(rc, err);
@@ -176,7 +176,7 @@ static int enter_export(struct negotiator *self, struct error *err)
 	if (rc)
 		return rc;
 	stage(self, "waiting for the reply to a first read");
-	rc = nego_canary(&self->nego, block_size_bytes, "the server's reply to a first read", err);
+	rc = nego_test_read(&self->nego, block_size_bytes, "the server's reply to a first read", err);
 	if (!rc)
 		rc = nego_check_silence(&self->nego, "behind the reply to our first read", err);
 	if (rc || !self->session || self->job->skip_ktls)
@@ -240,7 +240,7 @@ static int list_exports(struct negotiator *self, struct error *err)
 		if (*list.descriptions[i])
 			text_copy(info->description, sizeof(info->description), list.descriptions[i]);
 		memset(&self->message, 0, sizeof(self->message));
-		self->message.type = ATTEMPT_MESSAGE_EXPORT;
+		self->message.type = NEGOTIATION_MESSAGE_EXPORT;
 		self->message.export = *info;
 		send_message(self, -1);
 	}
@@ -262,7 +262,7 @@ static int ask_export(struct negotiator *self, struct error *err)
 
 static int negotiate(struct negotiator *self, struct error *err)
 {
-	const struct attempt_job *job = self->job;
+	const struct negotiation_job *job = self->job;
 	int rc = connect_server(self, err);
 
 	if (rc)
@@ -276,16 +276,16 @@ static int negotiate(struct negotiator *self, struct error *err)
 	if (rc)
 		return rc;
 	switch (job->kind) {
-	case ATTEMPT_LIST:
+	case NEGOTIATION_LIST:
 		return list_exports(self, err);
-	case ATTEMPT_INFO:
+	case NEGOTIATION_INFO:
 		return ask_export(self, err);
 	default:
 		return enter_export(self, err);
 	}
 }
 
-_Noreturn void negotiator_main(const struct attempt_job *job, int channel)
+_Noreturn void negotiator_main(const struct negotiation_job *job, int channel)
 {
 	static struct negotiator self; /* one a process; too large for the stack */
 	struct error err = {0};
@@ -300,13 +300,13 @@ _Noreturn void negotiator_main(const struct attempt_job *job, int channel)
 		rc = negotiate(&self, &err);
 	memset(&self.message, 0, sizeof(self.message));
 	if (rc) {
-		self.message.type = ATTEMPT_MESSAGE_ERROR;
+		self.message.type = NEGOTIATION_MESSAGE_ERROR;
 		self.message.error = err;
 		send_message(&self, -1);
 	} else {
-		self.message.type = ATTEMPT_MESSAGE_RESULT;
+		self.message.type = NEGOTIATION_MESSAGE_RESULT;
 		self.message.result = self.result;
-		send_message(&self, job->kind == ATTEMPT_ATTACH ? self.fd : -1);
+		send_message(&self, job->kind == NEGOTIATION_ATTACH ? self.fd : -1);
 	}
 	tls_session_free(self.session);
 	_exit(0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The child's side of a negotiation: what it is asked to do, and the messages that it sends. */
-#ifndef NBDA_NEGOTIATOR_H
-#define NBDA_NEGOTIATOR_H
+#ifndef NBDA_CHILD_NEGOTIATOR
+#define NBDA_CHILD_NEGOTIATOR
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,57 +12,57 @@
 #include "tls/credentials.h"
 #include "tls/info.h"
 
-enum attempt_kind {
-	ATTEMPT_ATTACH, /* OPT_GO, the canary read, kTLS armed; the socket comes back */
-	ATTEMPT_INFO,   /* OPT_INFO */
-	ATTEMPT_LIST,   /* OPT_LIST, and OPT_INFO for each export where the server can */
+enum negotiation_kind {
+	NEGOTIATION_ATTACH, /* OPT_GO, the canary read, kTLS armed; the socket comes back */
+	NEGOTIATION_INFO,   /* OPT_INFO */
+	NEGOTIATION_LIST,   /* OPT_LIST, and OPT_INFO for each export where the server can */
 };
 
-struct attempt_job {
-	enum attempt_kind kind;
+struct negotiation_job {
+	enum negotiation_kind kind;
 	const struct target *target;
 	const struct tls_credentials *tls; /* NULL: no TLS */
 	int timeout_ms;                    /* for everything, name resolution included */
-	int liveness_timeout_ms;           /* ATTEMPT_ATTACH: TCP keepalive of the socket; 0: the system's */
+	int liveness_timeout_ms;           /* NEGOTIATION_ATTACH: TCP keepalive of the socket; 0: the system's */
 	bool impatient;                    /* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
 	size_t first_host;                 /* where to begin, and whether that is the only one: see tcp-connect.h */
 	bool only_first_host;
 	const struct known_address *known; /* one for each of the target's hosts, for when no resolver answers; may be NULL */
 	bool verbose;                      /* tell each stage on stderr */
 	bool skip_ktls;                    /* tests only: return after the canary, without arming */
-	/* ATTEMPT_LIST: called in the parent for each export. */
+	/* NEGOTIATION_LIST: called in the parent for each export. */
 	void (*on_export)(const struct export_info *info, void *data);
 	void *on_export_data;
 };
 
 /* What a negotiator hands over: fixed size, validated by the parent before use. */
-struct attempt_result {
+struct negotiation_result {
 	struct export_info export;
 	struct tls_info tls;     /* version 0: no TLS */
 	char address[64];        /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
 	uint32_t host_index;     /* which of the target's hosts answered; 0 for a unix socket */
-	int fd;                  /* ATTEMPT_ATTACH: the socket, owned by the caller; else -1 */
+	int fd;                  /* NEGOTIATION_ATTACH: the socket, owned by the caller; else -1 */
 };
 
-enum attempt_message_type {
-	ATTEMPT_MESSAGE_STAGE = 1, /* what the child is about to do, for the message when it is killed in it */
-	ATTEMPT_MESSAGE_EXPORT,    /* one entry of a list */
-	ATTEMPT_MESSAGE_RESULT,    /* success; the socket is attached when the job was ATTEMPT_ATTACH */
-	ATTEMPT_MESSAGE_ERROR,
+enum negotiation_message_type {
+	NEGOTIATION_MESSAGE_STAGE = 1, /* what the child is about to do, for the message when it is killed in it */
+	NEGOTIATION_MESSAGE_EXPORT,    /* one entry of a list */
+	NEGOTIATION_MESSAGE_RESULT,    /* success; the socket is attached when the job was NEGOTIATION_ATTACH */
+	NEGOTIATION_MESSAGE_ERROR,
 };
 
 /* One datagram of fixed size for each type; the parent checks every field. */
-struct attempt_message {
+struct negotiation_message {
 	uint32_t type;
 	union {
 		char stage[64];
 		struct export_info export;
-		struct attempt_result result;
+		struct negotiation_result result;
 		struct error error;
 	};
 };
 
 /* Runs in the child and never returns. CHANNEL is its end of the socket pair. */
-_Noreturn void negotiator_main(const struct attempt_job *job, int channel);
+_Noreturn void negotiator_main(const struct negotiation_job *job, int channel);
 
 #endif

@@ -54,14 +54,14 @@ static int probe_device(const void *argument, struct error *err)
 	return probe->every_cpu ? read_on_every_cpu(fd, probe->block_size_bytes) : probe_read(fd, probe->block_size_bytes);
 }
 
-int probe_start(struct task *task, const struct probe *probe, struct error *err)
+int probe_start(struct job *job, const struct probe *probe, struct error *err)
 {
-	return task_start(task, probe_device, probe, err);
+	return job_start(job, probe_device, probe, err);
 }
 
 int probe_run(const struct probe *probe, int timeout_ms, struct error *err)
 {
-	int rc = task_run(probe_device, probe, timeout_ms, err);
+	int rc = job_run(probe_device, probe, timeout_ms, err);
 
 	if (rc == -ETIMEDOUT) {
 		error_set(err, ERROR_SERVER, ETIMEDOUT, "the first read through /dev/nbd%d was not answered within %d s", probe->index, timeout_ms / 1000);

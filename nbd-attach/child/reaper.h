@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Children that nobody waits for. One that was killed may still hang in the kernel, beyond the reach of signals, on the very device
  * whose server we are to bring back: it is reaped when it has ended, and not before. */
-#ifndef NBDA_REAPER_H
-#define NBDA_REAPER_H
+#ifndef NBDA_CHILD_REAPER
+#define NBDA_CHILD_REAPER
 #include <stdbool.h>
 #include <sys/types.h>
 

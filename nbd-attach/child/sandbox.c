@@ -59,7 +59,7 @@ int sandbox_enter_child(int keep_fd, struct error *err)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	sandbox_no_core_dumps();
-	aloof_enter_child();
+	isolate_enter_child();
 	if (close_others(keep_fd) < 0)
 		return error_set(err, ERROR_OTHER, errno, "cannot close what the negotiator does not need: %s", strerror(errno));
 	return 0;

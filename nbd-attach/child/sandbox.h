@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a negotiator gives up before it reads the first byte from the network. */
-#ifndef NBDA_SANDBOX_H
-#define NBDA_SANDBOX_H
+#ifndef NBDA_CHILD_SANDBOX
+#define NBDA_CHILD_SANDBOX
 #include "base/error.h"
 
 /* In the parent, once: look up whom to become (user "nbd-attach" where there is one, else nobody), so that no later attempt needs

@@ -35,7 +35,7 @@ static bool report_here(const struct supervisor_report *report, void *data)
 	return true;
 }
 
-/* With stderr until here, so that --verbose and libraries reach whoever waits; aloof_leave_terminal() takes it away. */
+/* With stderr until here, so that --verbose and libraries reach whoever waits; isolate_leave_terminal() takes it away. */
 static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;
@@ -47,7 +47,7 @@ static bool report_to_pipe(const struct supervisor_report *report, void *data)
 		at += n;
 		left -= (size_t)n;
 	}
-	aloof_leave_terminal();
+	isolate_leave_terminal();
 	close(*fd);
 	return left == 0;
 }
@@ -159,10 +159,10 @@ int attach_run(int index, struct target *target, struct options *options)
 }
 
 /* The device alone: the rest is in nbdtab. */
-static int from_tab(struct tab *tab, int index, struct options *options, struct target *target, struct error *err)
+static int from_tab(struct nbdtab_options *tab, int index, struct options *options, struct target *target, struct error *err)
 {
 	if (index >= 0)
-		return tab_lookup(tab, index, options, target, err);
+		return nbdtab_options_lookup(tab, index, options, target, err);
 	error_set(err, ERROR_USAGE, EINVAL, "\"auto\" needs a server: only the lines of named devices can be looked up in nbdtab");
 	return error_hint(err, -EINVAL, "nbd-attach auto HOST [EXPORT]");
 }
@@ -171,13 +171,13 @@ int command_attach(struct options *options)
 {
 	struct target *target = calloc(1, sizeof(*target));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	struct tab tab = {0};
+	struct nbdtab_options tab = {0};
 	int index = -1, rc = target ? device_name_parse(options->words[0], &index, &err) : -ENOMEM, status;
 
 	if (!rc)
 		rc = options->word_count > 1 ? options_target(options, 1, target, &err) : from_tab(&tab, index, options, target, &err);
 	status = rc ? report_error(&err) : attach_run(index, target, options);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 	free(target);
 	return status;
 }

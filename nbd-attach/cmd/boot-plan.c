@@ -9,9 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-static void refuse(struct boot_jobs *jobs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct boot_plan *jobs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static void refuse(struct boot_jobs *jobs, const char *fmt, ...)
+static void refuse(struct boot_plan *jobs, const char *fmt, ...)
 {
 	va_list args;
 
@@ -51,9 +51,9 @@ static bool same_disk(const struct target *a, const struct target *b, bool with_
 
 enum match { MATCH_NONE, MATCH_HOST, MATCH_DISK, MATCH_DEVICE };
 
-static enum match match_line(const struct tab *tab, const struct nbdtab_entry *entry, const struct boot_attachment *asked)
+static enum match match_line(const struct nbdtab_options *tab, const struct nbdtab_entry *entry, const struct kcmdline_attachment *asked)
 {
-	const struct target *target = &tab_line(tab, entry)->target;
+	const struct target *target = &nbdtab_line(tab, entry)->target;
 
 	if (entry->bad)
 		return MATCH_NONE;
@@ -62,7 +62,7 @@ static enum match match_line(const struct tab *tab, const struct nbdtab_entry *e
 	return target->tls && share_a_host(&asked->target, target) ? MATCH_HOST : MATCH_NONE;
 }
 
-static const struct nbdtab_entry *find_line(const struct boot_jobs *jobs, const struct boot_attachment *asked, enum match *match)
+static const struct nbdtab_entry *find_line(const struct boot_plan *jobs, const struct kcmdline_attachment *asked, enum match *match)
 {
 	const struct nbdtab_entry *best = NULL;
 
@@ -79,7 +79,7 @@ static const struct nbdtab_entry *find_line(const struct boot_jobs *jobs, const 
 }
 
 /* A line that cannot be read may be the one that asks for TLS. */
-static const struct nbdtab_entry *find_bad_line(const struct boot_jobs *jobs, const struct target *asked)
+static const struct nbdtab_entry *find_bad_line(const struct boot_plan *jobs, const struct target *asked)
 {
 	struct target *target = malloc(sizeof(*target));
 	const struct nbdtab_entry *found = NULL;
@@ -118,9 +118,9 @@ static void take_uri_credentials(struct target *target, const struct target *kno
 /* --- jobs */
 
 /* Options that hold for each of them, where nothing else is said. */
-static void init_job(struct boot_job *job, int index, const struct options *defaults)
+static void init_job(struct boot_plan_entry *job, int index, const struct options *defaults)
 {
-	*job = (struct boot_job){.index = index, .options = *defaults};
+	*job = (struct boot_plan_entry){.index = index, .options = *defaults};
 	job->options.at_boot = job->options.root = true;
 	job->options.given = 0; /* the lines go before them */
 	if (!options_given(defaults, "wait"))
@@ -129,10 +129,10 @@ static void init_job(struct boot_job *job, int index, const struct options *defa
 		job->options.dead_timeout_sec = OPTION_INFINITE_SEC;
 }
 
-static struct boot_job *new_job(struct boot_jobs *jobs, int index, const struct options *defaults)
+static struct boot_plan_entry *new_job(struct boot_plan *jobs, int index, const struct options *defaults)
 {
-	if (jobs->count == BOOT_JOBS_MAX) {
-		refuse(jobs, "nbd%d: more than %d devices at boot", index, BOOT_JOBS_MAX);
+	if (jobs->count == BOOT_PLAN_MAX) {
+		refuse(jobs, "nbd%d: more than %d devices at boot", index, BOOT_PLAN_MAX);
 		return NULL;
 	}
 	init_job(&jobs->jobs[jobs->count], index, defaults);
@@ -140,7 +140,7 @@ static struct boot_job *new_job(struct boot_jobs *jobs, int index, const struct 
 }
 
 /* dracut's NBDOPTS, cut in place: OPTIONS comes to point into them. They are nbd-client's, and may have its dashes. */
-static int apply_nbdopts(struct boot_job *job, struct boot_attachment *asked)
+static int apply_nbdopts(struct boot_plan_entry *job, struct kcmdline_attachment *asked)
 {
 	char *rest = asked->options, *name, *value, shown[64];
 	struct error err;
@@ -153,7 +153,7 @@ static int apply_nbdopts(struct boot_job *job, struct boot_attachment *asked)
 			*value++ = 0;
 		if (!*name)
 			continue;
-		rc = tab_set_option(&job->options, name, value, &err);
+		rc = nbdtab_options_set(&job->options, name, value, &err);
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		if (rc == -ENOENT && !*err.text) {
 			fprintf(stderr, "nbd-attach: %s: the unknown option '%s' is ignored\n", asked->word, shown);
@@ -165,7 +165,7 @@ static int apply_nbdopts(struct boot_job *job, struct boot_attachment *asked)
 	return 0;
 }
 
-static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const struct boot_attachment *asked, struct error *err)
+static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job, const struct kcmdline_attachment *asked, struct error *err)
 {
 	const struct nbdtab_entry *entry, *bad;
 	uint16_t default_port = job->options.port;
@@ -174,9 +174,9 @@ static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const 
 	entry = find_line(jobs, asked, &match);
 	/* Whoever wished for TLS said by which authority: another disk's line has no say in it. */
 	if (entry && (match > MATCH_HOST || !asked->target.tls)) {
-		const struct target *known = &tab_line(&jobs->tab, entry)->target;
+		const struct target *known = &nbdtab_line(&jobs->tab, entry)->target;
 
-		tab_apply(&jobs->tab, entry, &job->options, match == MATCH_HOST);
+		nbdtab_options_apply(&jobs->tab, entry, &job->options, match == MATCH_HOST);
 		take_uri_credentials(&job->target, known);
 		for (size_t i = 0; match > MATCH_HOST && !asked->port_given && i < known->host_count; i++)
 			job->target.hosts[i].port = known->hosts[i].port;
@@ -188,7 +188,7 @@ static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const 
 		return 0;
 	/* Another server, named by the command line or by DHCP, which anybody may answer, in the place of one that was to be verified. */
 	entry = nbdtab_find(&jobs->tab.nbdtab, asked->index);
-	if (entry && match < MATCH_DISK && (entry->bad || tab_line(&jobs->tab, entry)->target.tls)) {
+	if (entry && match < MATCH_DISK && (entry->bad || nbdtab_line(&jobs->tab, entry)->target.tls)) {
 		error_set(err, ERROR_USAGE, EINVAL, "%s:%u %s for TLS on nbd%d, and this server would be spoken to without", jobs->tab.path, entry->line,
 			entry->bad ? "cannot be read and may ask" : "asks", asked->index);
 		return error_hint(err, -EINVAL, "name the server with nbds://, or take that line out");
@@ -200,9 +200,9 @@ static int apply_line(const struct boot_jobs *jobs, struct boot_job *job, const 
 		jobs->tab.path, bad->line);
 }
 
-static void add_asked(struct boot_jobs *jobs, struct boot_attachment *asked, const struct options *defaults)
+static void add_asked(struct boot_plan *jobs, struct kcmdline_attachment *asked, const struct options *defaults)
 {
-	struct boot_job *job = new_job(jobs, asked->index, defaults);
+	struct boot_plan_entry *job = new_job(jobs, asked->index, defaults);
 	struct error err;
 
 	if (!job)
@@ -219,10 +219,10 @@ static void add_asked(struct boot_jobs *jobs, struct boot_attachment *asked, con
 	jobs->count++;
 }
 
-static void add_line(struct boot_jobs *jobs, const struct nbdtab_entry *entry, const struct options *defaults)
+static void add_line(struct boot_plan *jobs, const struct nbdtab_entry *entry, const struct options *defaults)
 {
-	const struct tab_line *line = tab_line(&jobs->tab, entry);
-	struct boot_job *job;
+	const struct nbdtab_line *line = nbdtab_line(&jobs->tab, entry);
+	struct boot_plan_entry *job;
 	struct error err;
 
 	/* What the command line says of a device, or of that disk, goes before. */
@@ -239,7 +239,7 @@ static void add_line(struct boot_jobs *jobs, const struct nbdtab_entry *entry, c
 	job = new_job(jobs, entry->index, defaults);
 	if (!job)
 		return;
-	tab_apply(&jobs->tab, entry, &job->options, false);
+	nbdtab_options_apply(&jobs->tab, entry, &job->options, false);
 	job->target = line->target;
 	if (options_adjust_target(&job->options, &job->target, &err) || target_check_attachable(&job->target, &err)) {
 		refuse(jobs, "nbd%d: %s", entry->index, err.text);
@@ -248,9 +248,9 @@ static void add_line(struct boot_jobs *jobs, const struct nbdtab_entry *entry, c
 	jobs->count++;
 }
 
-static void add_lines(struct boot_jobs *jobs, const struct options *defaults)
+static void add_lines(struct boot_plan *jobs, const struct options *defaults)
 {
-	struct boot_plan *plan = jobs->plan;
+	struct kcmdline *plan = jobs->plan;
 	const struct nbdtab_entry *named = NULL;
 	size_t before = jobs->count;
 
@@ -268,30 +268,30 @@ static void add_lines(struct boot_jobs *jobs, const struct options *defaults)
 
 /* root=/dev/nbd0 and no word of the server: what nbdtab has for it goes before what DHCP may have. Many a network has a root path for others,
  * and anybody may answer there. */
-static void parse_cmdline(struct boot_jobs *jobs, const struct boot_input *input)
+static void parse_cmdline(struct boot_plan *jobs, const struct kcmdline_input *input)
 {
-	struct boot_input without_dhcp = *input;
+	struct kcmdline_input without_dhcp = *input;
 
 	without_dhcp.dhcp_server = without_dhcp.dhcp_root_path = NULL;
-	boot_cmdline_parse(jobs->plan, &without_dhcp);
+	kcmdline_parse(jobs->plan, &without_dhcp);
 	if (!jobs->has_tab || !jobs->plan->needs_dhcp || jobs->plan->names_dhcp || jobs->plan->root_index < 0 ||
 		!nbdtab_find(&jobs->tab.nbdtab, jobs->plan->root_index))
-		boot_cmdline_parse(jobs->plan, input);
+		kcmdline_parse(jobs->plan, input);
 }
 
-int boot_jobs_make(struct boot_jobs *jobs, const struct boot_input *input, const struct options *defaults, struct error *err)
+int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input, const struct options *defaults, struct error *err)
 {
 	int rc;
 
-	*jobs = (struct boot_jobs){0};
+	*jobs = (struct boot_plan){0};
 	jobs->plan = calloc(1, sizeof(*jobs->plan));
-	jobs->jobs = calloc(BOOT_JOBS_MAX, sizeof(*jobs->jobs));
+	jobs->jobs = calloc(BOOT_PLAN_MAX, sizeof(*jobs->jobs));
 	if (!jobs->plan || !jobs->jobs)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	rc = tab_load(&jobs->tab, err);
+	rc = nbdtab_options_load(&jobs->tab, err);
 	jobs->has_tab = rc == 0;
 	if (jobs->has_tab)
-		tab_print_notes(&jobs->tab);
+		nbdtab_options_print_notes(&jobs->tab);
 	else if (rc != -ENOENT) /* who knows what it would say about TLS */
 		return rc;
 	parse_cmdline(jobs, input);
@@ -304,10 +304,10 @@ int boot_jobs_make(struct boot_jobs *jobs, const struct boot_input *input, const
 	return 0;
 }
 
-void boot_jobs_free(struct boot_jobs *jobs)
+void boot_plan_free(struct boot_plan *jobs)
 {
-	tab_free(&jobs->tab);
+	nbdtab_options_free(&jobs->tab);
 	free(jobs->jobs);
 	free(jobs->plan);
-	*jobs = (struct boot_jobs){0};
+	*jobs = (struct boot_plan){0};
 }

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is to be attached at boot: the kernel's command line and nbdtab brought together. */
-#ifndef NBDA_BOOT_JOBS_H
-#define NBDA_BOOT_JOBS_H
+#ifndef NBDA_CMD_BOOT_PLAN
+#define NBDA_CMD_BOOT_PLAN
 #include "config/kcmdline.h"
 #include "options/nbdtab-options.h"
 
-#define BOOT_JOBS_MAX 64
+#define BOOT_PLAN_MAX 64
 
-struct boot_job {
+struct boot_plan_entry {
 	int index;
 	struct target target;
 	struct options options;
 };
 
-struct boot_jobs {
-	struct boot_job *jobs;
+struct boot_plan {
+	struct boot_plan_entry *jobs;
 	size_t count;
-	struct boot_plan *plan;
-	struct tab tab;
+	struct kcmdline *plan;
+	struct nbdtab_options tab;
 	bool has_tab;
 	bool refused; /* something that was asked for is not among them; stderr has it */
 };
 
 /* DEFAULTS are the options of the command "boot". Tells on stderr what cannot be used. The jobs point into JOBS and DEFAULTS. Free with
- * boot_jobs_free(), whatever is returned. */
-int boot_jobs_make(struct boot_jobs *jobs, const struct boot_input *input, const struct options *defaults, struct error *err);
-void boot_jobs_free(struct boot_jobs *jobs);
+ * boot_plan_free(), whatever is returned. */
+int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input, const struct options *defaults, struct error *err);
+void boot_plan_free(struct boot_plan *jobs);
 
 #endif

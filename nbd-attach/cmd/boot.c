@@ -12,7 +12,7 @@
 #include "output/report.h"
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
-#include "supervisor/takeover.h"
+#include "supervisor/adopt.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -46,9 +46,9 @@ static int print_assignment(const char *name, const char *value)
 	return status;
 }
 
-static int print_plan(const struct boot_jobs *jobs)
+static int print_plan(const struct boot_plan *jobs)
 {
-	char devices[BOOT_JOBS_MAX * 16] = "", *end = devices;
+	char devices[BOOT_PLAN_MAX * 16] = "", *end = devices;
 	int status = 0;
 
 	for (size_t i = 0; i < jobs->count; i++)
@@ -115,7 +115,7 @@ static int print_system_trust(void)
 	return ERROR_USAGE;
 }
 
-static int print_credentials(const struct boot_job *job)
+static int print_credentials(const struct boot_plan_entry *job)
 {
 	const struct tls_config *config = &job->options.tls_config;
 	const char *directory = config->certificates_dir ? config->certificates_dir : job->target.tls_certificates;
@@ -135,7 +135,7 @@ static int print_credentials(const struct boot_job *job)
 	return status;
 }
 
-static int print_files(const struct boot_jobs *jobs)
+static int print_files(const struct boot_plan *jobs)
 {
 	int status = jobs->has_tab ? print_file(jobs->tab.path, true) : 0;
 
@@ -146,7 +146,7 @@ static int print_files(const struct boot_jobs *jobs)
 
 /* --- attaching */
 
-static bool is_done(const struct boot_job *job)
+static bool is_done(const struct boot_plan_entry *job)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
 	bool done = false;
@@ -165,7 +165,7 @@ static bool is_final(int status)
 }
 
 /* In a process of its own. */
-static int attach_job(struct boot_job *job)
+static int attach_job(struct boot_plan_entry *job)
 {
 	int64_t start_ms = monotonic_now_ms(), wait_ms = job->options.wait_sec * 1000;
 	struct tls_credentials *creds = NULL;
@@ -193,7 +193,7 @@ static int attach_job(struct boot_job *job)
 	}
 }
 
-static pid_t start_job(struct boot_job *job)
+static pid_t start_job(struct boot_plan_entry *job)
 {
 	pid_t parent = getpid(), pid;
 
@@ -207,9 +207,9 @@ static pid_t start_job(struct boot_job *job)
 	_exit(report_finish(attach_job(job)));
 }
 
-static int attach_all(struct boot_jobs *jobs)
+static int attach_all(struct boot_plan *jobs)
 {
-	pid_t pids[BOOT_JOBS_MAX];
+	pid_t pids[BOOT_PLAN_MAX];
 	int status = 0, one;
 
 	for (size_t i = 0; i < jobs->count; i++) {
@@ -250,21 +250,21 @@ static int read_cmdline(const char *path, char *text, size_t *size, struct error
 	return 0;
 }
 
-static int load(struct boot_jobs *jobs, const struct options *options, struct error *err)
+static int load(struct boot_plan *jobs, const struct options *options, struct error *err)
 {
 	_cleanup_free_ char *text = malloc(CMDLINE_SIZE_MAX);
-	struct boot_input input = {.cmdline = text, .dhcp_server = options->dhcp_server, .dhcp_root_path = options->dhcp_root_path};
+	struct kcmdline_input input = {.cmdline = text, .dhcp_server = options->dhcp_server, .dhcp_root_path = options->dhcp_root_path};
 	int rc = text ? 0 : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 
 	/* Which files an image needs is not the business of the kernel that happens to run while it is built. */
 	if (!rc && (!options->files || options->cmdline_file))
 		rc = read_cmdline(options->cmdline_file ? options->cmdline_file : "/proc/cmdline", text, &input.size, err);
-	return rc ? rc : boot_jobs_make(jobs, &input, options, err);
+	return rc ? rc : boot_plan_make(jobs, &input, options, err);
 }
 
 int command_boot(struct options *options)
 {
-	_cleanup_free_ struct boot_jobs *jobs = calloc(1, sizeof(*jobs));
+	_cleanup_free_ struct boot_plan *jobs = calloc(1, sizeof(*jobs));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	int status;
 
@@ -285,6 +285,6 @@ int command_boot(struct options *options)
 		status = report_finish(status);
 	}
 	if (jobs)
-		boot_jobs_free(jobs);
+		boot_plan_free(jobs);
 	return status;
 }

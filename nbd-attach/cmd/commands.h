@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The subcommands. Each returns the exit status. */
-#ifndef NBDA_COMMANDS_H
-#define NBDA_COMMANDS_H
+#ifndef NBDA_CMD_COMMANDS
+#define NBDA_CMD_COMMANDS
 #include "options/options.h"
 
 int command_attach(struct options *options);

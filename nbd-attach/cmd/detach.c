@@ -41,16 +41,16 @@ static int find_own(int index, char backend[BACKEND_ID_SIZE])
 {
 	struct options options;
 	struct target target;
-	struct tab tab = {0};
+	struct nbdtab_options tab = {0};
 	int rc;
 
 	if (state_read_backend(index, backend) == 0)
 		return 0;
 	options_init(&options);
-	rc = tab_lookup(&tab, index, &options, &target, NULL);
+	rc = nbdtab_options_lookup(&tab, index, &options, &target, NULL);
 	if (!rc)
 		rc = backend_id_format(&target, backend);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 	return rc;
 }
 
@@ -58,7 +58,7 @@ static int find_own(int index, char backend[BACKEND_ID_SIZE])
 static void describe_foreign(int index, char *text, size_t size)
 {
 	char backend[128], shown[128];
-	bool known = sysfs_read(index, "backend", backend, sizeof(backend)) == 0;
+	bool known = block_attr_read(index, "backend", backend, sizeof(backend)) == 0;
 
 	*text = 0;
 	if (known && strlen(backend) == BACKEND_ID_SIZE - 1 && strspn(backend, "0123456789abcdef") == BACKEND_ID_SIZE - 1)
@@ -113,7 +113,7 @@ int command_detach(struct options *options)
 		rc = device_check_permission("detaching", &err);
 	if (rc)
 		return report_error(&err);
-	if (options->own && !sysfs_device_configured(what.index))
+	if (options->own && !block_is_configured(what.index))
 		return left_alone(what.index, "it is not attached");
 	if (options->own && find_own(what.index, own) != 0)
 		return left_alone(what.index, "nothing says that it is ours");

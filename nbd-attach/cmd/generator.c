@@ -101,7 +101,7 @@ static void link_swap_order(struct generator *self, int index, int partition)
 
 /* A mount by UUID names no device: remote-fs.target has the disk attached for it. One by device, automounts and crypttab too, pulls it
  * in through the device's own unit, and fails with it: nofail says not to. */
-static void write_device(struct generator *self, int index, const struct tab_line *line)
+static void write_device(struct generator *self, int index, const struct nbdtab_line *line)
 {
 	const char *how = line->nofail ? "wants" : "requires";
 	char directory[64];
@@ -121,12 +121,12 @@ static void write_device(struct generator *self, int index, const struct tab_lin
 	}
 }
 
-static void write_devices(struct generator *self, const struct tab *tab)
+static void write_devices(struct generator *self, const struct nbdtab_options *tab)
 {
 	unsigned count = 0;
 
 	for (size_t i = 0; i < tab->nbdtab.entry_count; i++) {
-		const struct tab_line *line = &tab->lines[i];
+		const struct nbdtab_line *line = &tab->lines[i];
 
 		if (tab->nbdtab.entries[i].bad || line->noauto || line->root) /* the root is attached in the initramfs */
 			continue;
@@ -167,7 +167,7 @@ static int parse_spec(const char *spec)
 	return device_name_parse(device, &index, &err) ? -1 : index;
 }
 
-static bool has_root(const struct tab *tab)
+static bool has_root(const struct nbdtab_options *tab)
 {
 	for (size_t i = 0; i < tab->nbdtab.entry_count; i++)
 		if (tab->lines[i].root)
@@ -177,7 +177,7 @@ static bool has_root(const struct tab *tab)
 
 /* One of nbdtab's disks but the root's, which the initramfs attaches. The names of udev do not say which, unless they
  * are there: any, then, if none is the root. */
-static bool is_remote(const struct tab *tab, const char *spec)
+static bool is_remote(const struct nbdtab_options *tab, const char *spec)
 {
 	const struct nbdtab_entry *entry;
 	_cleanup_free_ char *device = strncmp(spec, "/dev/disk/", 10) == 0 ? realpath(spec, NULL) : NULL; /* none before it was attached once */
@@ -186,12 +186,12 @@ static bool is_remote(const struct tab *tab, const char *spec)
 	if (index < 0)
 		return strncmp(spec, "/dev/disk/by-id/nbd-", 20) == 0 && !has_root(tab);
 	entry = nbdtab_find(&tab->nbdtab, index);
-	return entry && !tab_line(tab, entry)->root;
+	return entry && !nbdtab_line(tab, entry)->root;
 }
 
 struct mounts {
 	struct generator *self;
-	const struct tab *tab;
+	const struct nbdtab_options *tab;
 	const char *path;
 };
 
@@ -235,7 +235,7 @@ static void check_line_of(const struct mounts *mounts, check_line *check, unsign
 		check(mounts, number, fields);
 }
 
-static void check_file(struct generator *self, const struct tab *tab, const char *variable, const char *path, check_line *check)
+static void check_file(struct generator *self, const struct nbdtab_options *tab, const char *variable, const char *path, check_line *check)
 {
 	const char *other = getenv(variable);
 	const struct mounts mounts = {self, tab, other && *other ? other : path};
@@ -261,12 +261,12 @@ static void check_file(struct generator *self, const struct tab *tab, const char
 
 /* --- */
 
-static void say_notes(struct generator *self, const struct tab *tab)
+static void say_notes(struct generator *self, const struct nbdtab_options *tab)
 {
 	char text[sizeof(tab->path) + sizeof(struct nbdtab_note) + 64];
 
 	for (size_t i = 0; i < tab->nbdtab.note_count; i++) {
-		tab_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
+		nbdtab_options_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
 		say(self, "%s", text);
 	}
 }
@@ -275,8 +275,8 @@ void generator_write(const char *normal_dir, generator_say_function *function, v
 {
 	struct generator self = {.dir = normal_dir, .say = function, .data = data};
 	struct error err;
-	struct tab tab;
-	int rc = tab_load(&tab, &err);
+	struct nbdtab_options tab;
+	int rc = nbdtab_options_load(&tab, &err);
 
 	if (rc) {
 		if (rc != -ENOENT)
@@ -293,7 +293,7 @@ void generator_write(const char *normal_dir, generator_say_function *function, v
 		close(self.dir_fd);
 	check_file(&self, &tab, "NBD_ATTACH_FSTAB", "/etc/fstab", check_fstab_line);
 	check_file(&self, &tab, "NBD_ATTACH_CRYPTTAB", "/etc/crypttab", check_crypttab_line);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 }
 
 /* The initramfs has its own way to attach (nbd-attach boot), and a container has no devices of its own. */

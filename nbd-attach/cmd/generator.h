@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The systemd generator: from nbdtab alone it writes which units want nbd-attach@nbdN.service. It runs before anything is mounted, and no
  * boot fails by it: whatever it finds, it ends soon and with 0. */
-#ifndef NBDA_GENERATOR_H
-#define NBDA_GENERATOR_H
+#ifndef NBDA_CMD_GENERATOR
+#define NBDA_CMD_GENERATOR
 #include <stdbool.h>
 
 #define GENERATOR_NAME "nbd-attach-generator"

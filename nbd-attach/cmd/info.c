@@ -77,17 +77,17 @@ static void on_export(const struct export_info *info, void *data)
 	collector->count++;
 }
 
-static void print_result(const struct target *target, const struct attempt_result *result, enum attempt_kind kind, struct collector *collector)
+static void print_result(const struct target *target, const struct negotiation_result *result, enum negotiation_kind kind, struct collector *collector)
 {
 	char uri[512];
 	json_object *top;
 
 	if (!collector->json) {
-		if (kind == ATTEMPT_INFO)
+		if (kind == NEGOTIATION_INFO)
 			print_export(&result->export);
 		else if (collector->count == 0)
 			printf("the server lists no exports; the default one may be there all the same: nbd-attach info HOST\n");
-		printf("%sserver:      %s\n", kind == ATTEMPT_LIST && collector->count ? "\n" : "", result->address);
+		printf("%sserver:      %s\n", kind == NEGOTIATION_LIST && collector->count ? "\n" : "", result->address);
 		print_tls(&result->tls);
 		return;
 	}
@@ -96,20 +96,20 @@ static void print_result(const struct target *target, const struct attempt_resul
 	json_object_object_add(top, "uri", json_object_new_string(uri));
 	json_object_object_add(top, "address", json_object_new_string(result->address));
 	json_object_object_add(top, "tls", report_tls_json(&result->tls));
-	if (kind == ATTEMPT_INFO)
+	if (kind == NEGOTIATION_INFO)
 		json_object_array_add(collector->exports, report_export_json(&result->export));
 	json_object_object_add(top, "exports", json_object_get(collector->exports));
 	report_print_json(top);
 }
 
-static int ask(struct options *options, enum attempt_kind kind)
+static int ask(struct options *options, enum negotiation_kind kind)
 {
 	struct collector collector = {.json = options->json, .exports = json_object_new_array()};
-	struct attempt_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result *result = calloc(1, sizeof(*result));
 	struct target *target = calloc(1, sizeof(*target));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	struct attempt_job job = {
+	struct negotiation_job job = {
 		.kind = kind,
 		.target = target,
 		.timeout_ms = options->connect_timeout_ms,
@@ -124,7 +124,7 @@ static int ask(struct options *options, enum attempt_kind kind)
 	job.tls = creds;
 	sandbox_prepare();
 	if (!rc)
-		rc = attempt_run(&job, result, &err);
+		rc = negotiation_run(&job, result, &err);
 	if (!rc)
 		print_result(target, result, kind, &collector);
 	json_object_put(collector.exports);
@@ -136,10 +136,10 @@ static int ask(struct options *options, enum attempt_kind kind)
 
 int command_info(struct options *options)
 {
-	return ask(options, ATTEMPT_INFO);
+	return ask(options, NEGOTIATION_INFO);
 }
 
 int command_list(struct options *options)
 {
-	return ask(options, ATTEMPT_LIST);
+	return ask(options, NEGOTIATION_LIST);
 }

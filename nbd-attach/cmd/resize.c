@@ -82,7 +82,7 @@ int command_resize(struct options *options)
 		rc = error_set(&err, ERROR_USAGE, EINVAL, "resize which device? \"auto\" is for attaching");
 	if (!rc)
 		rc = device_check_permission("resizing", &err);
-	if (!rc && !sysfs_device_configured(index))
+	if (!rc && !block_is_configured(index))
 		rc = error_set(&err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", index);
 	if (!rc)
 		rc = resize(index, &former, &size, &err);

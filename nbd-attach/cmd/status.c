@@ -26,13 +26,13 @@ static json_object *kernel_status(int index)
 	snprintf(text, sizeof(text), "/dev/nbd%d", index);
 	json_object_object_add(object, "device", json_object_new_string(text));
 	json_object_object_add(object, "state", json_object_new_string("configured"));
-	if (sysfs_read_u64(index, "size", &value) == 0)
+	if (block_attr_read_u64(index, "size", &value) == 0)
 		json_object_object_add(object, "size_bytes", json_object_new_uint64(value * 512));
-	if (sysfs_read_u64(index, "queue/logical_block_size", &value) == 0)
+	if (block_attr_read_u64(index, "queue/logical_block_size", &value) == 0)
 		json_object_object_add(object, "block_size_bytes", json_object_new_uint64(value));
-	if (sysfs_read_u64(index, "ro", &value) == 0)
+	if (block_attr_read_u64(index, "ro", &value) == 0)
 		json_object_object_add(object, "read_only", json_object_new_boolean(value != 0));
-	if (sysfs_read(index, "backend", text, sizeof(text)) == 0)
+	if (block_attr_read(index, "backend", text, sizeof(text)) == 0)
 		json_object_object_add(object, "backend", json_object_new_string(text));
 	json_object_object_add(object, "supervisor_pid", NULL);
 	return object;
@@ -55,7 +55,7 @@ static json_object *device_status(int index)
 
 	if (object)
 		return object;
-	if (sysfs_device_configured(index))
+	if (block_is_configured(index))
 		return kernel_status(index);
 	return detached_status(index); /* while it is watched; it may be attached again */
 }
@@ -80,9 +80,9 @@ static json_object *ask_all(int only)
 	if (only >= 0)
 		json_object_array_add(devices, device_status(only));
 	else
-		sysfs_list_devices(&indices, &count); /* without the driver there are none */
+		block_list_devices(&indices, &count); /* without the driver there are none */
 	for (size_t i = 0; i < count; i++)
-		if (sysfs_device_configured(indices[i]))
+		if (block_is_configured(indices[i]))
 			json_object_array_add(devices, device_status(indices[i]));
 	free(indices);
 	return devices;
@@ -153,7 +153,7 @@ int command_status(struct options *options)
 		rc = device_name_parse(options->words[0], &only, &err);
 	if (!rc && options->word_count && only < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL, "status of which device? \"auto\" is for attaching");
-	if (!rc && only >= 0 && !sysfs_device_configured(only))
+	if (!rc && only >= 0 && !block_is_configured(only))
 		rc = error_set(&err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", only);
 	if (rc)
 		return report_error(&err);

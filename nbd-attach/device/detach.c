@@ -38,7 +38,7 @@ struct progress {
 	char warning[256];
 };
 
-struct job {
+struct detachment {
 	struct device_detach what;
 	struct progress *progress;
 	struct nbd_genl genl;
@@ -57,9 +57,9 @@ int device_check_permission(const char *what, struct error *err)
 static void read_identity(int index, struct identity *identity)
 {
 	memset(identity, 0, sizeof(*identity));
-	if (sysfs_read(index, "pid", identity->pid, sizeof(identity->pid)) < 0)
+	if (block_attr_read(index, "pid", identity->pid, sizeof(identity->pid)) < 0)
 		*identity->pid = 0;
-	if (sysfs_read(index, "backend", identity->backend, sizeof(identity->backend)) < 0)
+	if (block_attr_read(index, "backend", identity->backend, sizeof(identity->backend)) < 0)
 		*identity->backend = 0;
 }
 
@@ -96,33 +96,33 @@ static int not_ours(int index, struct error *err)
 	return error_hint(err, -ESTALE, "whoever it was attached by has to detach it; or name it by hand: nbd-attach detach /dev/nbd%d", index);
 }
 
-static int begin(struct job *job, struct error *err)
+static int begin(struct detachment *detachment, struct error *err)
 {
-	int index = job->what.index, rc = nbd_genl_open(&job->genl, err);
+	int index = detachment->what.index, rc = nbd_genl_open(&detachment->genl, err);
 
 	if (rc == -ENOENT)
 		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
 	if (rc)
 		return rc;
-	read_identity(index, &job->identity);
-	if (!*job->identity.pid)
+	read_identity(index, &detachment->identity);
+	if (!*detachment->identity.pid)
 		return not_attached(index, err);
-	return job->what.backend && strcmp(job->identity.backend, job->what.backend) != 0 ? not_ours(index, err) : 0;
+	return detachment->what.backend && strcmp(detachment->identity.backend, detachment->what.backend) != 0 ? not_ours(index, err) : 0;
 }
 
 /* Nobody can mount it from here on. When it is another's meanwhile, it is not touched. */
-static int claim(struct job *job, struct error *err)
+static int claim(struct detachment *detachment, struct error *err)
 {
 	int64_t deadline_ms = monotonic_now_ms() + CLOSED_TIMEOUT_MS;
-	int index = job->what.index;
+	int index = detachment->what.index;
 	char path[32];
 
-	atomic_store(&job->progress->stage, STAGE_OPEN);
+	atomic_store(&detachment->progress->stage, STAGE_OPEN);
 	snprintf(path, sizeof(path), "/dev/nbd%d", index);
-	while ((job->fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC)) < 0 && errno == EBUSY && monotonic_now_ms() < deadline_ms)
+	while ((detachment->fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC)) < 0 && errno == EBUSY && monotonic_now_ms() < deadline_ms)
 		poll(NULL, 0, 50);
-	if (job->fd >= 0)
-		return is_still(index, &job->identity) ? 0 : not_ours(index, err);
+	if (detachment->fd >= 0)
+		return is_still(index, &detachment->identity) ? 0 : not_ours(index, err);
 	if (errno != EBUSY)
 		return error_set(err, errno == EACCES ? ERROR_PERMISSION : ERROR_OTHER, errno, "cannot claim %s: %s", path, strerror(errno));
 	error_set(err, ERROR_BUSY, EBUSY, "%s is claimed by a user that no list shows", path);
@@ -130,36 +130,36 @@ static int claim(struct job *job, struct error *err)
 }
 
 /* What raw writers left to the kernel. With a server that is away this does not end while there is anything. */
-static int write_back(struct job *job, struct error *err)
+static int write_back(struct detachment *detachment, struct error *err)
 {
-	bool reachable = job->what.how != DETACH_UNREACHABLE;
-	char *warning = job->progress->warning;
+	bool reachable = detachment->what.how != DETACH_UNREACHABLE;
+	char *warning = detachment->progress->warning;
 
-	atomic_store(&job->progress->stage, STAGE_WRITE_BACK);
-	if (sync_file_range(job->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0) {
+	atomic_store(&detachment->progress->stage, STAGE_WRITE_BACK);
+	if (sync_file_range(detachment->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0) {
 		int rc = -errno;
 
-		snprintf(warning, sizeof(job->progress->warning),
+		snprintf(warning, sizeof(detachment->progress->warning),
 			"writes had failed before: what is on the server's disk is not all that was written (%s)", strerror(-rc));
 		if (!reachable)
 			return 0;
-		error_set(err, ERROR_OTHER, -rc, "what was written to /dev/nbd%d cannot be brought to the server: %s", job->what.index, strerror(-rc));
+		error_set(err, ERROR_OTHER, -rc, "what was written to /dev/nbd%d cannot be brought to the server: %s", detachment->what.index, strerror(-rc));
 		return error_hint(err, rc, "with --force it is detached all the same, and these writes are lost");
 	}
 	if (!reachable) {
-		snprintf(warning, sizeof(job->progress->warning),
+		snprintf(warning, sizeof(detachment->progress->warning),
 			"the server is away and could not be told to flush its cache: if it crashed, its last writes may be lost");
 		return 0;
 	}
-	atomic_store(&job->progress->stage, STAGE_FLUSH);
-	if (fdatasync(job->fd) < 0)
-		snprintf(warning, sizeof(job->progress->warning),
+	atomic_store(&detachment->progress->stage, STAGE_FLUSH);
+	if (fdatasync(detachment->fd) < 0)
+		snprintf(warning, sizeof(detachment->progress->warning),
 			"the server could not be told to flush its cache (%s); if it crashes now, its last writes may be lost", strerror(errno));
 	return 0;
 }
 
 /* The last moment to think otherwise. A signal must not part what comes now: the driver would keep the order to disconnect. */
-static int commit(struct job *job, struct error *err)
+static int commit(struct detachment *detachment, struct error *err)
 {
 	int undecided = UNDECIDED;
 	sigset_t signals;
@@ -169,44 +169,44 @@ static int commit(struct job *job, struct error *err)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	if (!is_still(job->what.index, &job->identity))
-		return not_ours(job->what.index, err);
-	if (!task_is_awaited() || !atomic_compare_exchange_strong(&job->progress->decision, &undecided, COMMITTED))
+	if (!is_still(detachment->what.index, &detachment->identity))
+		return not_ours(detachment->what.index, err);
+	if (!job_is_awaited() || !atomic_compare_exchange_strong(&detachment->progress->decision, &undecided, COMMITTED))
 		return error_set(err, ERROR_OTHER, ECANCELED, "nobody waits for it any more");
 	return 0;
 }
 
-static int disconnect(struct job *job, int timeout_ms, struct error *err)
+static int disconnect(struct detachment *detachment, int timeout_ms, struct error *err)
 {
-	int index = job->what.index, rc = nbd_genl_disconnect(&job->genl, index, err);
+	int index = detachment->what.index, rc = nbd_genl_disconnect(&detachment->genl, index, err);
 
-	if (job->fd >= 0)
-		close(steal_fd(&job->fd)); /* the kernel lets go of the device only now */
+	if (detachment->fd >= 0)
+		close(steal_fd(&detachment->fd)); /* the kernel lets go of the device only now */
 	if (rc)
 		return rc;
-	if (wait_gone(index, &job->identity, timeout_ms) || job->what.how == DETACH_FORCED)
+	if (wait_gone(index, &detachment->identity, timeout_ms) || detachment->what.how == DETACH_FORCED)
 		return 0;
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d was disconnected, but somebody still holds it open", index);
 	return error_hint(err, -EBUSY, "it is free again when the last one closes it");
 }
 
-static const char *backend_of(const struct job *job)
+static const char *backend_of(const struct detachment *detachment)
 {
-	return *job->identity.backend ? job->identity.backend : NULL;
+	return *detachment->identity.backend ? detachment->identity.backend : NULL;
 }
 
 /* Somebody has it open: take the order back, and say who it is. */
-static int take_back(struct job *job, struct error *err)
+static int take_back(struct detachment *detachment, struct error *err)
 {
-	int index = job->what.index, rc = nbd_genl_disconnect_on_close(&job->genl, index, backend_of(job), false);
+	int index = detachment->what.index, rc = nbd_genl_disconnect_on_close(&detachment->genl, index, backend_of(detachment), false);
 
-	if (!is_still(index, &job->identity))
+	if (!is_still(index, &detachment->identity))
 		return 0; /* closed just now */
 	if (rc) {
 		error_set(err, ERROR_KERNEL, -rc, "the driver will disconnect /dev/nbd%d when it is closed: %s", index, strerror(-rc));
 		return rc;
 	}
-	rc = sysfs_check_unused(index, err);
+	rc = block_check_unused(index, err);
 	if (!rc)
 		rc = device_check_openers(index, false, err);
 	if (rc)
@@ -217,59 +217,59 @@ static int take_back(struct job *job, struct error *err)
 
 /* DISCONNECT asks neither whose the device is nor who has it open. The driver's own disconnecting at the last close does both, in one
  * step: whoever has it open, by whatever name and in whatever namespace, is not disturbed. */
-static int disconnect_by_close(struct job *job, struct error *err)
+static int disconnect_by_close(struct detachment *detachment, struct error *err)
 {
-	int rc = nbd_genl_disconnect_on_close(&job->genl, job->what.index, backend_of(job), true);
+	int rc = nbd_genl_disconnect_on_close(&detachment->genl, detachment->what.index, backend_of(detachment), true);
 
 	/* One that ioctl() configured, or that was disconnected before. It is open here, and so still the one that was looked at. */
 	if (rc == -EINVAL)
-		return disconnect(job, GONE_TIMEOUT_MS, err);
+		return disconnect(detachment, GONE_TIMEOUT_MS, err);
 	if (rc)
-		return error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused to disconnect /dev/nbd%d: %s", job->what.index, strerror(-rc));
-	close(steal_fd(&job->fd));
-	return wait_gone(job->what.index, &job->identity, CLOSED_TIMEOUT_MS) ? 0 : take_back(job, err);
+		return error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused to disconnect /dev/nbd%d: %s", detachment->what.index, strerror(-rc));
+	close(steal_fd(&detachment->fd));
+	return wait_gone(detachment->what.index, &detachment->identity, CLOSED_TIMEOUT_MS) ? 0 : take_back(detachment, err);
 }
 
-static int detach_steps(struct job *job, struct error *err)
+static int detach_steps(struct detachment *detachment, struct error *err)
 {
-	bool forced = job->what.how == DETACH_FORCED, away = job->what.how == DETACH_UNREACHABLE;
-	int rc = begin(job, err);
+	bool forced = detachment->what.how == DETACH_FORCED, away = detachment->what.how == DETACH_UNREACHABLE;
+	int rc = begin(detachment, err);
 
 	if (!rc && !forced)
-		rc = device_check_users(job->what.index, away, err);
+		rc = device_check_users(detachment->what.index, away, err);
 	if (!rc && !forced)
-		rc = claim(job, err);
+		rc = claim(detachment, err);
 	if (!rc && !forced)
-		rc = write_back(job, err);
+		rc = write_back(detachment, err);
 	if (!rc)
-		rc = commit(job, err);
+		rc = commit(detachment, err);
 	if (rc)
 		return rc;
 	if (forced)
-		return disconnect(job, 1000, err);
+		return disconnect(detachment, 1000, err);
 	/* A supervisor's check of a server that is away ends only by this. It loses nothing. */
-	if (away && device_check_openers(job->what.index, false, NULL) && !device_check_openers(job->what.index, true, NULL))
-		return disconnect(job, GONE_TIMEOUT_MS, err);
-	return disconnect_by_close(job, err);
+	if (away && device_check_openers(detachment->what.index, false, NULL) && !device_check_openers(detachment->what.index, true, NULL))
+		return disconnect(detachment, GONE_TIMEOUT_MS, err);
+	return disconnect_by_close(detachment, err);
 }
 
-static int run_job(const void *argument, struct error *err)
+static int run_detachment(const void *argument, struct error *err)
 {
-	struct job job = *(const struct job *)argument;
-	int rc = detach_steps(&job, err);
+	struct detachment detachment = *(const struct detachment *)argument;
+	int rc = detach_steps(&detachment, err);
 
-	if (job.fd >= 0)
-		close(job.fd);
-	nbd_genl_close(&job.genl);
+	if (detachment.fd >= 0)
+		close(detachment.fd);
+	nbd_genl_close(&detachment.genl);
 	return rc;
 }
 
 int device_detach_task(const void *what, struct error *err)
 {
 	struct progress progress = {0};
-	struct job job = {.what = *(const struct device_detach *)what, .progress = &progress, .fd = -1};
+	struct detachment detachment = {.what = *(const struct device_detach *)what, .progress = &progress, .fd = -1};
 
-	return run_job(&job, err);
+	return run_detachment(&detachment, err);
 }
 
 static int patience_ms(const struct device_detach *what, int stage)
@@ -304,49 +304,49 @@ static int took_too_long(const struct device_detach *what, int stage, bool commi
 }
 
 /* Wait as long as anything moves. */
-static int await(struct task *task, const struct job *job, struct error *err)
+static int await(struct job *job, const struct detachment *detachment, struct error *err)
 {
-	struct pollfd pfd = {.fd = task->poll_fd, .events = POLLIN};
-	uint64_t completed = sysfs_completed(job->what.index);
+	struct pollfd pfd = {.fd = job->poll_fd, .events = POLLIN};
+	uint64_t completed = block_completed_count(detachment->what.index);
 	int64_t moved_ms = monotonic_now_ms();
 	int stage = STAGE_USERS, undecided = UNDECIDED;
 
 	for (;;) {
-		bool committed = atomic_load(&job->progress->decision) == COMMITTED;
-		int stage_now = atomic_load(&job->progress->stage);
-		uint64_t completed_now = sysfs_completed(job->what.index);
+		bool committed = atomic_load(&detachment->progress->decision) == COMMITTED;
+		int stage_now = atomic_load(&detachment->progress->stage);
+		uint64_t completed_now = block_completed_count(detachment->what.index);
 
 		if (poll(&pfd, 1, 50) > 0)
-			return task_step(task, err);
+			return job_step(job, err);
 		if (stage_now != stage || completed_now != completed)
 			moved_ms = monotonic_now_ms();
 		stage = stage_now;
 		completed = completed_now;
-		if (monotonic_now_ms() - moved_ms < (committed ? GONE_TIMEOUT_MS + 2 * CLOSED_TIMEOUT_MS : patience_ms(&job->what, stage)))
+		if (monotonic_now_ms() - moved_ms < (committed ? GONE_TIMEOUT_MS + 2 * CLOSED_TIMEOUT_MS : patience_ms(&detachment->what, stage)))
 			continue;
-		if (!committed && !atomic_compare_exchange_strong(&job->progress->decision, &undecided, ABANDONED)) {
+		if (!committed && !atomic_compare_exchange_strong(&detachment->progress->decision, &undecided, ABANDONED)) {
 			undecided = UNDECIDED;
 			continue; /* it has just decided */
 		}
-		task_abandon(task);
-		return took_too_long(&job->what, stage, committed, err);
+		job_abandon(job);
+		return took_too_long(&detachment->what, stage, committed, err);
 	}
 }
 
 int device_detach(const struct device_detach *what, char *warning, size_t warning_size, struct error *err)
 {
-	struct job job = {.what = *what, .fd = -1};
-	struct task task;
+	struct detachment detachment = {.what = *what, .fd = -1};
+	struct job job;
 	int rc;
 
-	job.progress = mmap(NULL, sizeof(*job.progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (job.progress == MAP_FAILED)
+	detachment.progress = mmap(NULL, sizeof(*detachment.progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (detachment.progress == MAP_FAILED)
 		return error_set(err, ERROR_OTHER, errno, "mmap: %s", strerror(errno));
-	rc = task_start(&task, run_job, &job, err);
+	rc = job_start(&job, run_detachment, &detachment, err);
 	if (!rc)
-		rc = await(&task, &job, err);
+		rc = await(&job, &detachment, err);
 	if (!rc && warning)
-		snprintf(warning, warning_size, "%s", job.progress->warning);
-	munmap(job.progress, sizeof(*job.progress));
+		snprintf(warning, warning_size, "%s", detachment.progress->warning);
+	munmap(detachment.progress, sizeof(*detachment.progress));
 	return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Taking a device away from the system without taking it from under somebody, and without taking another one's. */
-#ifndef NBDA_DEVICE_H
-#define NBDA_DEVICE_H
+#ifndef NBDA_DEVICE_DETACH
+#define NBDA_DEVICE_DETACH
 #include <stddef.h>
 #include "base/error.h"
 
@@ -25,7 +25,7 @@ struct device_detach {
  * .backend. What can hang is done in a process of its own: without an answer for some seconds, and with no request answered meanwhile,
  * it is refused, and then it stays attached. WARNING receives a sentence when it is done but something is worth knowing. */
 int device_detach(const struct device_detach *what, char *warning, size_t warning_size, struct error *err);
-/* The same as a task_function of a struct device_detach, for who limits the time by himself. Abandoned, it does not detach any more. */
+/* The same as a job_function of a struct device_detach, for who limits the time by himself. Abandoned, it does not detach any more. */
 int device_detach_task(const void *what, struct error *err);
 
 #endif

@@ -79,7 +79,7 @@ static int busy_opener(int index, const char *pid, const char *name, struct erro
 static int find_opener(int index, bool pass_probes, bool *only_probes, struct error *err)
 {
 	dev_t numbers[NUMBERS_MAX];
-	size_t count = sysfs_device_numbers(index, numbers, NUMBERS_MAX);
+	size_t count = block_device_numbers(index, numbers, NUMBERS_MAX);
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	char name[64];
@@ -128,7 +128,7 @@ int device_check_users(int index, bool pass_probes, struct error *err)
 	if (rc)
 		return rc;
 	do {
-		rc = sysfs_check_unused(index, err);
+		rc = block_check_unused(index, err);
 		if (rc)
 			return rc;
 		rc = find_opener(index, pass_probes, &only_probes, err);

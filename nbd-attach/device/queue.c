@@ -25,12 +25,12 @@ static int write_setting(const void *argument, struct error *err)
 
 	(void)err;
 	snprintf(text, sizeof(text), "%" PRIu64, setting->value);
-	return sysfs_write(setting->index, setting->attribute, text);
+	return block_attr_write(setting->index, setting->attribute, text);
 }
 
 static bool is_right(const struct setting *setting, uint64_t *now)
 {
-	return sysfs_read_u64(setting->index, setting->attribute, now) == 0 && *now >= setting->at_least && *now <= setting->at_most;
+	return block_attr_read_u64(setting->index, setting->attribute, now) == 0 && *now >= setting->at_least && *now <= setting->at_most;
 }
 
 static int set(const struct setting *setting, int timeout_ms, struct error *err)
@@ -40,7 +40,7 @@ static int set(const struct setting *setting, int timeout_ms, struct error *err)
 
 	if (is_right(setting, &now))
 		return 0;
-	rc = task_run(write_setting, setting, timeout_ms, err);
+	rc = job_run(write_setting, setting, timeout_ms, err);
 	if (is_right(setting, &now)) /* what it came to is what counts */
 		return 0;
 	/* A server that is away is no fault of the kernel's, and waiting may cure it. */
@@ -93,7 +93,7 @@ static int write_choice(const void *argument, struct error *err)
 	const struct choice *choice = argument;
 
 	(void)err;
-	return sysfs_write(choice->index, choice->attribute, choice->value);
+	return block_attr_write(choice->index, choice->attribute, choice->value);
 }
 
 static int choose(const struct choice *choice, int timeout_ms, struct error *err)
@@ -102,7 +102,7 @@ static int choose(const struct choice *choice, int timeout_ms, struct error *err
 
 	if (choice->is_made(choice->index))
 		return 0;
-	rc = task_run(write_choice, choice, timeout_ms, err);
+	rc = job_run(write_choice, choice, timeout_ms, err);
 	if (choice->is_made(choice->index))
 		return 0;
 	return error_set(err, rc == -ETIMEDOUT ? ERROR_SERVER : ERROR_KERNEL, EIO, "/sys/block/nbd%d/%s cannot be set to \"%s\"%s", choice->index,
@@ -114,7 +114,7 @@ static int choose(const struct choice *choice, int timeout_ms, struct error *err
 bool queue_has_scheduler_none(int index)
 {
 	char text[256];
-	int rc = sysfs_read(index, "queue/scheduler", text, sizeof(text));
+	int rc = block_attr_read(index, "queue/scheduler", text, sizeof(text));
 
 	return rc < 0 || strstr(text, "[none]") || strcmp(text, "none") == 0;
 }
@@ -150,14 +150,14 @@ static bool has_write_cache(int index)
 {
 	char text[32];
 
-	return sysfs_read(index, "queue/write_cache", text, sizeof(text)) < 0 || strcmp(text, "write back") == 0;
+	return block_attr_read(index, "queue/write_cache", text, sizeof(text)) < 0 || strcmp(text, "write back") == 0;
 }
 
 static bool shows_some(int index, const char *attribute)
 {
 	uint64_t now = 0;
 
-	return sysfs_read_u64(index, attribute, &now) == 0 && now > 0;
+	return block_attr_read_u64(index, attribute, &now) == 0 && now > 0;
 }
 
 bool queue_has_stale_zeroes(int index, unsigned flags)
@@ -200,7 +200,7 @@ static int drain(const void *argument, struct error *err)
 	int rc = 0;
 
 	for (int i = 0; i < 2 && !rc; i++) {
-		rc = sysfs_read_u64(*index, setting.attribute, &setting.value);
+		rc = block_attr_read_u64(*index, setting.attribute, &setting.value);
 		if (rc)
 			return rc;
 		if (setting.value <= MIN_REQUESTS)
@@ -211,7 +211,7 @@ static int drain(const void *argument, struct error *err)
 	return rc;
 }
 
-int queue_drain_start(struct task *task, int index, struct error *err)
+int queue_drain_start(struct job *job, int index, struct error *err)
 {
-	return task_start(task, drain, &index, err);
+	return job_start(job, drain, &index, err);
 }

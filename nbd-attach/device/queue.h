@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A device's request queue: its limits, and emptying it. Since Linux 6.11 writing a limit freezes the queue and waits for what is in flight, which
  * is for ever when the server is away: it is done by a process of its own, and only where the value is not right already. */
-#ifndef NBDA_QUEUE_H
-#define NBDA_QUEUE_H
+#ifndef NBDA_DEVICE_QUEUE
+#define NBDA_DEVICE_QUEUE
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
@@ -26,6 +26,6 @@ int queue_check_offer(int index, unsigned flags, int timeout_ms, struct error *e
 bool queue_has_stale_zeroes(int index, unsigned flags);
 /* Hold back what is new until all that was sent before is answered, twice: for an instant each time nothing is in flight. On some kernels
  * (before 6.11, and 6.14) no setting can be read meanwhile. */
-int queue_drain_start(struct task *task, int index, struct error *err);
+int queue_drain_start(struct job *job, int index, struct error *err);
 
 #endif

@@ -35,17 +35,17 @@
 
 static bool entered, ignores_signals, may_lock_more;
 
-bool aloof_is_entered(void)
+bool isolate_is_entered(void)
 {
 	return entered;
 }
 
-bool aloof_ignores_signals(void)
+bool isolate_ignores_signals(void)
 {
 	return ignores_signals;
 }
 
-void aloof_leave_terminal(void)
+void isolate_leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -119,7 +119,7 @@ static void be_urgent(void)
 	const struct sched_param urgent = {.sched_priority = 1};
 
 	if (sched_setscheduler(0, SCHED_RR, &urgent) < 0)
-		supervisor_log(LOG_WARNING, "--root: no real-time priority (%s): under swap, a reconnect may want for memory", strerror(errno));
+		log_message(LOG_WARNING, "--root: no real-time priority (%s): under swap, a reconnect may want for memory", strerror(errno));
 }
 
 /* Used once, so that mlockall() finds it. */
@@ -176,14 +176,14 @@ static void survive_initrd(void)
 		*program_invocation_name = '@';
 }
 
-int aloof_enter(int index, struct error *err)
+int isolate_enter(int index, struct error *err)
 {
 	bool initrd = is_initrd();
 	char name[32];
 	int rc;
 
 	snprintf(name, sizeof(name), "nbd%d.root", index);
-	rc = aloof_root_enter(name, err);
+	rc = private_root_enter(name, err);
 	if (!rc)
 		rc = tell_kernel(err);
 	if (!rc)
@@ -201,7 +201,7 @@ int aloof_enter(int index, struct error *err)
 	return 0;
 }
 
-void aloof_enter_child(void)
+void isolate_enter_child(void)
 {
 	/* What the parent has, it has for us, too: no page of that is away. Of what we write to we get copies, and to make them all at once
 	 * (without MCL_ONFAULT) would cost most when memory is scarce. */

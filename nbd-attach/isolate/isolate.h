@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* --root: a supervisor that needs nothing of any disk, since the disk it needed might be the one that it is to bring back. */
-#ifndef NBDA_ALOOF_H
-#define NBDA_ALOOF_H
+#ifndef NBDA_ISOLATE_ISOLATE
+#define NBDA_ISOLATE_ISOLATE
 #include <stdbool.h>
 #include "base/error.h"
 
@@ -9,14 +9,14 @@
  * its write-back depends on us, and that we are not to be killed for want of memory. In an initrd, where everything is killed and
  * deleted before the real system starts, also ignore SIGTERM, SIGINT and SIGHUP, and bear the mark (argv[0][0] is '@') by which systemd
  * leaves the storage daemons of an initrd alone. */
-int aloof_enter(int index, struct error *err);
+int isolate_enter(int index, struct error *err);
 /* Has this process, or the parent that forked it, done so? */
-bool aloof_is_entered(void);
+bool isolate_is_entered(void);
 /* And does it ignore signals? */
-bool aloof_ignores_signals(void);
+bool isolate_ignores_signals(void);
 /* In each forked child, before it gives up its privileges: fork(2) does not hand on memory locks. */
-void aloof_enter_child(void);
+void isolate_enter_child(void);
 /* stdin, stdout and stderr are /dev/null from here on: nobody may be reading them, or a disk may be behind them. */
-void aloof_leave_terminal(void);
+void isolate_leave_terminal(void);
 
 #endif

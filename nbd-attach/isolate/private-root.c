@@ -120,59 +120,59 @@ static int mount_new_root(int root_fd, const char *name, struct error *err)
 	return chdir(path) < 0 ? failed("enter it", err) : 0;
 }
 
-static int read_table(struct mount_table *table, const char *path, struct error *err)
+static int read_table(struct mountinfo *table, const char *path, struct error *err)
 {
 	_cleanup_file_ FILE *file = fopen(path, "re");
-	int rc = file ? mount_table_read(table, file) : -errno;
+	int rc = file ? mountinfo_read(table, file) : -errno;
 
 	errno = -rc;
 	return rc ? failed("read its mounts", err) : 0;
 }
 
 /* Of what came along with /run and the others: a disk that is mounted in /run, say. */
-static void drop_disks(const struct mount_table *table, const char *new_root)
+static void drop_disks(const struct mountinfo *table, const char *new_root)
 {
 	size_t len = strlen(new_root);
 
 	for (size_t i = table->count; i > 0; i--) {
-		const struct mount_entry *entry = &table->entries[i - 1];
+		const struct mountinfo_entry *entry = &table->entries[i - 1];
 
-		if (strncmp(entry->path, new_root, len) == 0 && entry->path[len] == '/' && !mount_type_is_diskless(entry->type))
+		if (strncmp(entry->path, new_root, len) == 0 && entry->path[len] == '/' && !mountinfo_type_is_diskless(entry->type))
 			umount2(entry->path, MNT_DETACH | UMOUNT_NOFOLLOW);
 	}
 }
 
 /* Each path means what it did before, since this process's root is the former one still: what was moved on top of it is not followed. */
-static void drop_all_but(const struct mount_table *table, int id)
+static void drop_all_but(const struct mountinfo *table, int id)
 {
 	for (size_t i = table->count; i > 0; i--) {
-		const struct mount_entry *entry = &table->entries[i - 1];
+		const struct mountinfo_entry *entry = &table->entries[i - 1];
 
-		if (strcmp(entry->path, "/") != 0 && !mount_table_is_within(table, entry, id))
+		if (strcmp(entry->path, "/") != 0 && !mountinfo_is_within(table, entry, id))
 			umount2(entry->path, MNT_DETACH | UMOUNT_NOFOLLOW);
 	}
 }
 
 static int check_diskless(const char *path, struct error *err)
 {
-	struct mount_table table;
+	struct mountinfo table;
 	int rc = read_table(&table, path, err);
 
 	for (size_t i = 0; !rc && i < table.count; i++) {
-		const struct mount_entry *entry = &table.entries[i];
+		const struct mountinfo_entry *entry = &table.entries[i];
 
-		if (mount_type_is_diskless(entry->type))
+		if (mountinfo_type_is_diskless(entry->type))
 			continue;
 		rc = error_set(err, ERROR_OTHER, EBUSY, "--root: %s (%s) cannot be left behind, and may be on a disk", entry->path, entry->type);
 		error_hint(err, rc, "/proc, /sys, /dev and /run have to be the kernel's own or in memory (tmpfs)");
 	}
-	mount_table_free(&table);
+	mountinfo_free(&table);
 	return rc;
 }
 
-static int move_on_top(const struct mount_table *table, const char *new_root, struct error *err)
+static int move_on_top(const struct mountinfo *table, const char *new_root, struct error *err)
 {
-	const struct mount_entry *entry = mount_table_find(table, new_root);
+	const struct mountinfo_entry *entry = mountinfo_find(table, new_root);
 	int rc;
 
 	errno = ENOENT;
@@ -188,7 +188,7 @@ static int move_on_top(const struct mount_table *table, const char *new_root, st
 
 static int become_root(struct error *err)
 {
-	struct mount_table table;
+	struct mountinfo table;
 	char new_root[PATH_MAX];
 	int rc = read_table(&table, "proc/self/mountinfo", err);
 
@@ -201,7 +201,7 @@ static int become_root(struct error *err)
 		else
 			rc = errno == EINVAL ? move_on_top(&table, new_root, err) : failed("pivot its root", err);
 	}
-	mount_table_free(&table);
+	mountinfo_free(&table);
 	return rc;
 }
 
@@ -227,7 +227,7 @@ static int enter(const char *name, const struct copy *copies, struct error *err)
 	return check_diskless("/proc/self/mountinfo", err);
 }
 
-int aloof_root_enter(const char *name, struct error *err)
+int private_root_enter(const char *name, struct error *err)
 {
 	struct copy copies[CONFIGURATION_COUNT] = {0};
 	int rc;

@@ -163,7 +163,7 @@ static int set_option(struct options *options, struct extras *extras, const char
 	return rc ? rc : options_set(options, known.text, value, FOR_ATTACH, err);
 }
 
-int tab_set_option(struct options *options, const char *name, const char *value, struct error *err)
+int nbdtab_options_set(struct options *options, const char *name, const char *value, struct error *err)
 {
 	struct extras extras = {0};
 	int rc;
@@ -246,7 +246,7 @@ static int entry_target(const struct nbdtab_entry *entry, const struct extras *e
 	return rc;
 }
 
-static void judge_option(struct tab *tab, struct nbdtab_entry *entry, const struct nbdtab_option *option,
+static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry, const struct nbdtab_option *option,
 	struct options *options, struct extras *extras)
 {
 	bool quiet = *option->name == '_';
@@ -268,7 +268,7 @@ static void judge_option(struct tab *tab, struct nbdtab_entry *entry, const stru
 	}
 }
 
-static void judge_entry(struct tab *tab, struct nbdtab_entry *entry, struct tab_line *line)
+static void judge_entry(struct nbdtab_options *tab, struct nbdtab_entry *entry, struct nbdtab_line *line)
 {
 	struct extras extras = {0};
 	struct options options;
@@ -327,15 +327,15 @@ static int compare_notes(const void *a, const void *b)
 	return one->column < other->column ? -1 : one->column > other->column;
 }
 
-int tab_load(struct tab *tab, struct error *err)
+int nbdtab_options_load(struct nbdtab_options *tab, struct error *err)
 {
 	const char *path = getenv("NBD_ATTACH_TAB");
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
 	int rc;
 
-	*tab = (struct tab){0};
-	if (!text_copy(tab->path, sizeof(tab->path), path && *path ? path : TAB_PATH))
+	*tab = (struct nbdtab_options){0};
+	if (!text_copy(tab->path, sizeof(tab->path), path && *path ? path : NBDTAB_PATH))
 		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "NBD_ATTACH_TAB: the path is too long");
 	rc = read_whole(tab->path, &text, &size, err);
 	if (rc)
@@ -343,7 +343,7 @@ int tab_load(struct tab *tab, struct error *err)
 	if (nbdtab_parse(&tab->nbdtab, text, size) == 0)
 		tab->lines = calloc(tab->nbdtab.entry_count + 1, sizeof(*tab->lines));
 	if (!tab->lines) {
-		tab_free(tab);
+		nbdtab_options_free(tab);
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	}
 	for (size_t i = 0; i < tab->nbdtab.entry_count; i++)
@@ -352,29 +352,29 @@ int tab_load(struct tab *tab, struct error *err)
 	return 0;
 }
 
-void tab_free(struct tab *tab)
+void nbdtab_options_free(struct nbdtab_options *tab)
 {
 	nbdtab_free(&tab->nbdtab);
 	free(tab->lines);
 	tab->lines = NULL;
 }
 
-const struct tab_line *tab_line(const struct tab *tab, const struct nbdtab_entry *entry)
+const struct nbdtab_line *nbdtab_line(const struct nbdtab_options *tab, const struct nbdtab_entry *entry)
 {
 	return &tab->lines[entry - tab->nbdtab.entries];
 }
 
-void tab_format_note(const struct tab *tab, const struct nbdtab_note *note, char *buf, size_t size)
+void nbdtab_options_format_note(const struct nbdtab_options *tab, const struct nbdtab_note *note, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s:%u:%u: %s%s", tab->path, note->line, note->column, note->text, note->bad ? " (the line is not used)" : "");
 }
 
-void tab_print_notes(const struct tab *tab)
+void nbdtab_options_print_notes(const struct nbdtab_options *tab)
 {
 	char text[sizeof(tab->path) + sizeof(struct nbdtab_note) + 64];
 
 	for (size_t i = 0; i < tab->nbdtab.note_count; i++) {
-		tab_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
+		nbdtab_options_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
 		fprintf(stderr, "nbd-attach: %s\n", text);
 	}
 	if (tab->nbdtab.notes_dropped)
@@ -383,7 +383,7 @@ void tab_print_notes(const struct tab *tab)
 
 /* --- using a line */
 
-void tab_apply(const struct tab *tab, const struct nbdtab_entry *entry, struct options *options, bool tls_only)
+void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_entry *entry, struct options *options, bool tls_only)
 {
 	const struct options before = *options;
 	struct extras extras = {0};
@@ -399,11 +399,11 @@ void tab_apply(const struct tab *tab, const struct nbdtab_entry *entry, struct o
 			set_option(options, &extras, name, entry->options[i].value, &err);
 	}
 	/* A page that cannot be read back costs a process its life: that is waited for, unless somebody said for how long. */
-	if (!tls_only && tab_line(tab, entry)->swap && !options_given(options, "dead-timeout"))
+	if (!tls_only && nbdtab_line(tab, entry)->swap && !options_given(options, "dead-timeout"))
 		options->dead_timeout_sec = OPTION_INFINITE_SEC;
 }
 
-static int no_line(const struct tab *tab, int index, struct error *err)
+static int no_line(const struct nbdtab_options *tab, int index, struct error *err)
 {
 	char list[200] = "";
 	size_t used = 0;
@@ -418,17 +418,17 @@ static int no_line(const struct tab *tab, int index, struct error *err)
 	return error_hint(err, -ENOENT, "it has lines for %s%s", list, used >= sizeof(list) - 16 ? " and others" : "");
 }
 
-int tab_lookup(struct tab *tab, int index, struct options *options, struct target *target, struct error *err)
+int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options *options, struct target *target, struct error *err)
 {
 	const struct nbdtab_entry *entry;
 	const struct nbdtab_note *reason;
-	int rc = tab_load(tab, err);
+	int rc = nbdtab_options_load(tab, err);
 
 	if (rc == -ENOENT)
 		error_hint(err, rc, "name the server: nbd-attach nbd%d HOST [EXPORT]; or see nbdtab(5)", index);
 	if (rc)
 		return rc;
-	tab_print_notes(tab);
+	nbdtab_options_print_notes(tab);
 	entry = nbdtab_find(&tab->nbdtab, index);
 	if (!entry)
 		return no_line(tab, index, err);
@@ -437,7 +437,7 @@ int tab_lookup(struct tab *tab, int index, struct options *options, struct targe
 		return error_set(err, ERROR_USAGE, EINVAL, "%s:%u:%u: the line of /dev/nbd%d cannot be used: %s", tab->path, entry->line,
 			reason ? reason->column : 1, index, reason ? reason->text : "see above");
 	}
-	tab_apply(tab, entry, options, false);
-	*target = tab_line(tab, entry)->target;
+	nbdtab_options_apply(tab, entry, options, false);
+	*target = nbdtab_line(tab, entry)->target;
 	return options_adjust_target(options, target, err);
 }

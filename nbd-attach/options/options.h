@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The command line: one table of options drives parsing, --help and what each subcommand takes. */
-#ifndef NBDA_OPTIONS_H
-#define NBDA_OPTIONS_H
+#ifndef NBDA_OPTIONS_OPTIONS
+#define NBDA_OPTIONS_OPTIONS
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"

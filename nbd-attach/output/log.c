@@ -20,7 +20,7 @@ static int kmsg_fd = -1;
 static char log_socket[sizeof(((struct sockaddr_un *)0)->sun_path)] = "/dev/log";
 static unsigned long lost_count;
 
-void supervisor_log_open(bool foreground, bool root)
+void log_open(bool foreground, bool root)
 {
 	destination = root ? TO_KMSG : foreground ? TO_STDERR : TO_SYSLOG;
 	if (root)
@@ -30,7 +30,7 @@ void supervisor_log_open(bool foreground, bool root)
 	signal(SIGPIPE, SIG_IGN); /* whoever reads our stderr may go before us */
 }
 
-void supervisor_log_set_socket(const char *path)
+void log_set_socket(const char *path)
 {
 	snprintf(log_socket, sizeof(log_socket), "%s", path);
 }
@@ -77,7 +77,7 @@ static bool to_reader(int priority, const char *line)
 	return destination == TO_STDERR ? to_stderr(line) : to_syslog(priority, line);
 }
 
-void supervisor_log(int priority, const char *fmt, ...)
+void log_message(int priority, const char *fmt, ...)
 {
 	char line[1200], lost[80];
 	va_list ap;

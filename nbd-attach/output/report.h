@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the program says: errors on stderr, sizes and tables for people, and JSON for machines. */
-#ifndef NBDA_REPORT_H
-#define NBDA_REPORT_H
+#ifndef NBDA_OUTPUT_REPORT
+#define NBDA_OUTPUT_REPORT
 #include <json.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A device's status, as in nbd-attach(8), JSON, for people. */
-#ifndef NBDA_STATUS_TEXT_H
-#define NBDA_STATUS_TEXT_H
+#ifndef NBDA_OUTPUT_STATUS_TEXT
+#define NBDA_OUTPUT_STATUS_TEXT
 #include <json.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -34,9 +34,9 @@
 #define IO_TIMEOUT_LATE_MS 250
 #define IO_TIMEOUT_SEVERAL_MS 180000
 
-struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient)
+struct negotiation_job attachment_job(const struct attachment *attachment, enum negotiation_kind kind, bool impatient)
 {
-	return (struct attempt_job){
+	return (struct negotiation_job){
 		.kind = kind,
 		.target = &attachment->target,
 		.tls = attachment->creds,
@@ -56,7 +56,7 @@ void attachment_remember_address(struct attachment *attachment, const struct lin
 	attachment->known[link->host_index].length = link->peer.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
-void attachment_take_link(struct attachment *attachment, struct link *link, struct attempt_result *result)
+void attachment_take_link(struct attachment *attachment, struct link *link, struct negotiation_result *result)
 {
 	link_init(link, result);
 	attachment_remember_address(attachment, link);
@@ -64,14 +64,14 @@ void attachment_take_link(struct attachment *attachment, struct link *link, stru
 
 static int negotiate_link(struct attachment *attachment, size_t at, size_t first_host, struct export_info *export, struct error *err)
 {
-	struct attempt_job job = attachment_job(attachment, ATTEMPT_ATTACH, false);
+	struct negotiation_job job = attachment_job(attachment, NEGOTIATION_ATTACH, false);
 	struct link *link = &attachment->links[at];
-	struct attempt_result *result = calloc(1, sizeof(*result)); /* several export names: large */
+	struct negotiation_result *result = calloc(1, sizeof(*result)); /* several export names: large */
 	int rc;
 
 	job.first_host = first_host;
 	job.only_first_host = at > 0;
-	rc = result ? attempt_run(&job, result, err) : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	rc = result ? negotiation_run(&job, result, err) : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	if (!rc) {
 		attachment_take_link(attachment, link, result);
 		*export = result->export;
@@ -262,9 +262,9 @@ static int renew_device(struct attachment *attachment, int index, struct error *
 		rc = nbd_genl_disconnect(&attachment->genl, index, err);
 	close(fds[0]);
 	close(fds[1]);
-	for (; !rc && sysfs_device_exists(index) && until_ms > 0; until_ms -= RENEWAL_LOOK_MS)
+	for (; !rc && block_exists(index) && until_ms > 0; until_ms -= RENEWAL_LOOK_MS)
 		poll(NULL, 0, RENEWAL_LOOK_MS);
-	if (!rc && sysfs_device_exists(index)) /* somebody holds it open */
+	if (!rc && block_exists(index)) /* somebody holds it open */
 		rc = queue_check_offer(index, attachment->flags, attachment->options.connect_timeout_ms, err);
 	return rc;
 }
@@ -314,7 +314,7 @@ static int configure(struct attachment *attachment, int index, struct error *err
 
 	if (renewed)
 		rc = renew_device(attachment, index, err);
-	if (!rc && sysfs_device_exists(index)) /* before udev's first look at the device can send a large request */
+	if (!rc && block_exists(index)) /* before udev's first look at the device can send a large request */
 		rc = set_queue(attachment, index, err);
 	if (!rc)
 		rc = connect_single(attachment, index, renewed, err);
@@ -334,7 +334,7 @@ static int configure_any(struct attachment *attachment, struct control *control,
 	for (int index = 0; index <= INDEX_TRIED_MAX; index++) {
 		int rc;
 
-		if (sysfs_device_configured(index) || queue_has_stale_zeroes(index, attachment->flags))
+		if (block_is_configured(index) || queue_has_stale_zeroes(index, attachment->flags))
 			continue;
 		rc = control_open(control, index, err);
 		if (rc == -EBUSY)
@@ -358,14 +358,14 @@ int attachment_check_single(struct attachment *attachment, int index, struct err
 	_cleanup_free_ int *indices = NULL;
 	size_t count = 0;
 
-	if (attachment->options.shared || sysfs_list_devices(&indices, &count) < 0)
+	if (attachment->options.shared || block_list_devices(&indices, &count) < 0)
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t read_only = 0;
 		char backend[128];
 
-		if (indices[i] == index || !sysfs_device_configured(indices[i]) || sysfs_read(indices[i], "backend", backend, sizeof(backend)) < 0 ||
-			strcmp(backend, attachment->backend) != 0 || sysfs_read_u64(indices[i], "ro", &read_only) < 0)
+		if (indices[i] == index || !block_is_configured(indices[i]) || block_attr_read(indices[i], "backend", backend, sizeof(backend)) < 0 ||
+			strcmp(backend, attachment->backend) != 0 || block_attr_read_u64(indices[i], "ro", &read_only) < 0)
 			continue;
 		if (writes && !read_only) {
 			attachment->duplicate = true;
@@ -441,7 +441,7 @@ int attachment_open(struct attachment *attachment, int index, struct control *co
 	attachment->index = -1;
 	if (!rc)
 		rc = nbd_genl_open(&attachment->genl, err);
-	if (!rc && index >= 0 && (control->lock_fd < 0 || sysfs_device_configured(index))) { /* without the lock: it was so when we came */
+	if (!rc && index >= 0 && (control->lock_fd < 0 || block_is_configured(index))) { /* without the lock: it was so when we came */
 		rc = error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached already", index);
 		error_hint(err, rc, "see to what: nbd-attach status; or let \"auto\" choose a free device");
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One device with its links: negotiated, configured in the kernel, proven; or adopted from a supervisor that is no more. Belongs to
  * its supervisor. */
-#ifndef NBDA_ATTACHMENT_H
-#define NBDA_ATTACHMENT_H
+#ifndef NBDA_SUPERVISOR_ATTACHMENT
+#define NBDA_SUPERVISOR_ATTACHMENT
 #include <stdbool.h>
 #include <time.h>
 #include "child/negotiation.h"
@@ -38,7 +38,7 @@ struct attachment {
 };
 
 /* A job for an attempt of KIND at the attachment's server; pointers into ATTACHMENT. */
-struct attempt_job attachment_job(const struct attachment *attachment, enum attempt_kind kind, bool impatient);
+struct negotiation_job attachment_job(const struct attachment *attachment, enum negotiation_kind kind, bool impatient);
 /* What negotiating and arming the links takes of the kernel: the nbd driver, and with credentials kernel TLS and its ciphers. */
 int attachment_load_modules(const struct attachment *attachment, struct error *err);
 /* Where the host of LINK was last: for when its name cannot be resolved. */
@@ -52,7 +52,7 @@ int attachment_check_single(struct attachment *attachment, int index, struct err
 int attachment_io_timeout_ms(const struct attachment *attachment);
 uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment);
 /* Take the connected socket of RESULT as LINK, and remember where its host was found. */
-void attachment_take_link(struct attachment *attachment, struct link *link, struct attempt_result *result);
+void attachment_take_link(struct attachment *attachment, struct link *link, struct negotiation_result *result);
 /* Does the offer of another negotiation fit the device? 0, also when the server's export has only grown (then *GROWN), or -ESTALE. */
 int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer, bool *grown, struct error *err);
 /* A read that uses each link that can be used. */

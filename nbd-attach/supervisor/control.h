@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one word, gets one JSON text, and the connection ends.
  * nbdN.lock beside it is locked for as long as a supervisor lives, however it ends. */
-#ifndef NBDA_CONTROL_H
-#define NBDA_CONTROL_H
+#ifndef NBDA_SUPERVISOR_CONTROL
+#define NBDA_SUPERVISOR_CONTROL
 #include <json.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -23,7 +23,7 @@
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err)
 {
 	if (strcmp(self->reason, err->text) != 0)
-		supervisor_log(priority, "/dev/nbd%d: %s%s%s%s", self->attachment->index, what, err->text, *err->hint ? "; " : "", err->hint);
+		log_message(priority, "/dev/nbd%d: %s%s%s%s", self->attachment->index, what, err->text, *err->hint ? "; " : "", err->hint);
 	memcpy(self->reason, err->text, sizeof(self->reason));
 }
 
@@ -58,9 +58,9 @@ bool supervisor_check_ours(struct supervisor *self)
 {
 	const struct attachment *attachment = self->attachment;
 
-	if (sysfs_backend_is(attachment->index, attachment->backend))
+	if (block_backend_is(attachment->index, attachment->backend))
 		return true;
-	self->taken = self->taken || sysfs_device_configured(attachment->index);
+	self->taken = self->taken || block_is_configured(attachment->index);
 	if (self->fsm.phase != FSM_ENDED)
 		supervisor_event(self, FSM_EV_GONE, 0);
 	return false;
@@ -103,7 +103,7 @@ static void look_at_receiver(struct supervisor *self, unsigned at)
 		.log_is_read = self->log.fd >= 0,
 		.log_says_ended = ended >= self->losses - self->losses_before[at] && ended > 0,
 		.several = self->fsm.link_count > 1,
-		.in_flight = sysfs_in_flight(self->attachment->index),
+		.in_flight = block_in_flight(self->attachment->index),
 	};
 
 	if (former->fd < 0 || ioctl(former->fd, FIONREAD, &look.unread_bytes) < 0)
@@ -116,7 +116,7 @@ void supervisor_step_receivers(struct supervisor *self)
 {
 	if (fsm_receiving_link(&self->fsm) < 0)
 		return;
-	kernel_log_read(&self->log);
+	kmsg_read(&self->log);
 	for (unsigned i = 0; i < self->fsm.link_count; i++)
 		if (self->fsm.links[i].state != FSM_LINK_ALIVE && self->fsm.links[i].receiving)
 			look_at_receiver(self, i);
@@ -124,18 +124,18 @@ void supervisor_step_receivers(struct supervisor *self)
 
 static void store_link(unsigned at, int fd)
 {
-	char name[SD_FD_NAME_SIZE];
+	char name[STORED_FD_NAME_SIZE];
 
-	if (!sd_store_available())
+	if (!notify_can_store())
 		return;
 	snprintf(name, sizeof(name), "link-%u", at);
-	sd_forget_fd(name);
+	notify_forget_fd(name);
 	if (fd >= 0)
-		sd_store_fd(name, fd);
+		notify_store_fd(name, fd);
 }
 
 /* While any link serves, another one must be to the same host: two hosts of which each holds a part of the writes are no disk. */
-static void choose_host(const struct supervisor *self, struct attempt_job *job)
+static void choose_host(const struct supervisor *self, struct negotiation_job *job)
 {
 	job->first_host = self->fsm.attempts;
 	for (unsigned i = 0; i < self->fsm.link_count; i++) {
@@ -150,20 +150,20 @@ static void choose_host(const struct supervisor *self, struct attempt_job *job)
 static void start_attempt(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
-	struct attempt_job job = attachment_job(attachment, ATTEMPT_ATTACH, true);
+	struct negotiation_job job = attachment_job(attachment, NEGOTIATION_ATTACH, true);
 	struct error err;
 
 	/* A hang-up is also how somebody else's disconnect looks. */
-	if (!sysfs_backend_is(attachment->index, attachment->backend)) {
-		self->taken = sysfs_device_configured(attachment->index);
+	if (!block_backend_is(attachment->index, attachment->backend)) {
+		self->taken = block_is_configured(attachment->index);
 		enqueue_outcome(self, FSM_EV_GONE, 0);
 		return;
 	}
 	if (self->lost_at_ms >= 0 && self->fsm.attempts == 0)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: the connection to %s is lost; reconnecting", attachment->index, self->lost_address);
+		log_message(LOG_WARNING, "/dev/nbd%d: the connection to %s is lost; reconnecting", attachment->index, self->lost_address);
 	job.verbose = false;
 	choose_host(self, &job);
-	if (attempt_start(&self->attempt, &job, &err) == 0) {
+	if (negotiation_start(&self->attempt, &job, &err) == 0) {
 		self->attempting = true;
 		return;
 	}
@@ -171,14 +171,14 @@ static void start_attempt(struct supervisor *self)
 	enqueue_outcome(self, FSM_EV_ATTEMPT_FAILED, 0);
 }
 
-static void refuse_offer(struct supervisor *self, struct attempt_result *result, const struct error *err)
+static void refuse_offer(struct supervisor *self, struct negotiation_result *result, const struct error *err)
 {
 	close(result->fd);
 	supervisor_note(self, LOG_ERR, "", err);
 	enqueue(self, FSM_EV_REFUSED, 0);
 }
 
-static void accept_offer(struct supervisor *self, struct attempt_result *result, bool grown)
+static void accept_offer(struct supervisor *self, struct negotiation_result *result, bool grown)
 {
 	struct attachment *attachment = self->attachment;
 	uint64_t size_bytes = attachment->export.size_bytes;
@@ -189,7 +189,7 @@ static void accept_offer(struct supervisor *self, struct attempt_result *result,
 		attachment->export_known = true;
 	}
 	if (grown && attachment->offered_size_bytes != result->export.size_bytes && self->resize.state == RESIZE_NONE)
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d: the export has grown from %llu to %llu bytes%s", attachment->index, (unsigned long long)size_bytes,
+		log_message(LOG_NOTICE, "/dev/nbd%d: the export has grown from %llu to %llu bytes%s", attachment->index, (unsigned long long)size_bytes,
 			(unsigned long long)result->export.size_bytes, attachment->options.auto_resize ? "" : "; the device keeps its size until: nbd-attach resize");
 	attachment->offered_size_bytes = grown ? result->export.size_bytes : 0;
 	attachment_take_link(attachment, &self->standby, result);
@@ -198,9 +198,9 @@ static void accept_offer(struct supervisor *self, struct attempt_result *result,
 
 void supervisor_step_attempt(struct supervisor *self)
 {
-	struct attempt_result *result = calloc(1, sizeof(*result)); /* several export names: large */
+	struct negotiation_result *result = calloc(1, sizeof(*result)); /* several export names: large */
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int rc = result ? attempt_step(&self->attempt, result, &err) : -ENOMEM;
+	int rc = result ? negotiation_step(&self->attempt, result, &err) : -ENOMEM;
 	bool grown = false;
 
 	if (rc == 1) {
@@ -208,7 +208,7 @@ void supervisor_step_attempt(struct supervisor *self)
 		return;
 	}
 	if (rc == -ENOMEM && !result)
-		attempt_cancel(&self->attempt);
+		negotiation_cancel(&self->attempt);
 	self->attempting = false;
 	if (rc) {
 		supervisor_note(self, LOG_WARNING, "cannot connect: ", &err);
@@ -230,14 +230,14 @@ static void shut_link(struct supervisor *self, unsigned at)
 
 	if (link->fd >= 0) {
 		/* What was sent since the look, or is in flight when it is done by force, is given some more time: its answer would be lost. */
-		for (int waited_ms = 0; self->fsm.links[at].renewing && waited_ms < LAST_ANSWERS_MS && sysfs_in_flight(self->attachment->index); waited_ms++)
+		for (int waited_ms = 0; self->fsm.links[at].renewing && waited_ms < LAST_ANSWERS_MS && block_in_flight(self->attachment->index); waited_ms++)
 			poll(NULL, 0, 1);
 		link_shut(link);
 		return;
 	}
 	rc = sock_destroy(&link->local, &link->peer, &err);
 	if (rc && rc != -ENOENT) {
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d: a link of the former supervisor stays unwatched until it ends: %s", self->attachment->index, err.text);
+		log_message(LOG_NOTICE, "/dev/nbd%d: a link of the former supervisor stays unwatched until it ends: %s", self->attachment->index, err.text);
 		enqueue_outcome(self, FSM_EV_CANNOT_SHUT, at);
 	}
 }
@@ -249,7 +249,7 @@ static void hand_over(struct supervisor *self, unsigned at)
 	struct error err;
 	int rc = link_prepare(&self->standby, &err);
 
-	kernel_log_read(&self->log);
+	kmsg_read(&self->log);
 	if (self->log.io_failed) { /* a new socket would make it serve again, over lost writes (kernel fact 51) */
 		link_close(&self->standby);
 		enqueue_outcome(self, FSM_EV_HAND_OVER_FAILED, at);
@@ -260,13 +260,13 @@ static void hand_over(struct supervisor *self, unsigned at)
 	if (rc) {
 		link_close(&self->standby);
 		if (rc == -ENOTCONN)
-			self->taken = sysfs_device_configured(attachment->index) && !sysfs_backend_is(attachment->index, attachment->backend);
+			self->taken = block_is_configured(attachment->index) && !block_backend_is(attachment->index, attachment->backend);
 		else
 			supervisor_note(self, LOG_ERR, "", &err);
 		enqueue_outcome(self, rc == -ENOTCONN ? FSM_EV_GONE : FSM_EV_HAND_OVER_FAILED, at);
 		return;
 	}
-	kernel_log_read(&self->log);
+	kmsg_read(&self->log);
 	self->error_replies_before = self->log.error_replies;
 	self->receivers_ended_before[at] = self->log.receivers_ended;
 	self->losses_before[at] = self->losses;
@@ -307,7 +307,7 @@ static void recheck(struct supervisor *self, unsigned at)
 		enqueue_outcome(self, FSM_EV_PROVEN, at);
 		return;
 	}
-	if (aloof_is_entered())
+	if (isolate_is_entered())
 		start_probe(self);
 	if ((link->local.ss_family == AF_UNSPEC && attachment->link_count > 1) || (link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes))
 		return;
@@ -332,13 +332,13 @@ static void start_renewal_drain(struct supervisor *self)
 
 	if (self->renewal_drain.poll_fd >= 0)
 		return; /* its end will say so, too */
-	if (aloof_is_entered() || queue_drain_start(&self->renewal_drain, self->attachment->index, &err))
+	if (isolate_is_entered() || queue_drain_start(&self->renewal_drain, self->attachment->index, &err))
 		enqueue_outcome(self, FSM_EV_DRAINED, 0);
 }
 
 void supervisor_step_renewal_drain(struct supervisor *self)
 {
-	if (task_step(&self->renewal_drain, NULL) != 1)
+	if (job_step(&self->renewal_drain, NULL) != 1)
 		supervisor_event(self, FSM_EV_DRAINED, 0);
 }
 
@@ -346,7 +346,7 @@ void supervisor_step_renewal_drain(struct supervisor *self)
  * is for when nothing has moved at the first look (recheck). */
 static void prove(struct supervisor *self)
 {
-	if (!aloof_is_entered() || self->fsm.trial)
+	if (!isolate_is_entered() || self->fsm.trial)
 		start_probe(self);
 }
 
@@ -375,7 +375,7 @@ void supervisor_fail_device(struct supervisor *self)
 		snprintf(self->reason, sizeof(self->reason), "the server did not come back");
 	self->fail_again_at_ms = supervisor_now_ms() + FAIL_AGAIN_MS;
 	if (attachment_fail_io(attachment, &peer_fd, &err))
-		supervisor_log(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, err.text);
+		log_message(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, err.text);
 	if (peer_fd < 0)
 		return;
 	if (self->fail_peer_fd >= 0)
@@ -387,7 +387,7 @@ static void carry_out(struct supervisor *self, const struct fsm_action *action)
 {
 	switch (action->type) {
 	case FSM_NEGOTIATE:    start_attempt(self); break;
-	case FSM_CANCEL:       if (self->attempting) attempt_cancel(&self->attempt); self->attempting = false; break;
+	case FSM_CANCEL:       if (self->attempting) negotiation_cancel(&self->attempt); self->attempting = false; break;
 	case FSM_DROP_STANDBY: link_close(&self->standby); break;
 	case FSM_SHUT:         shut_link(self, action->link); break;
 	case FSM_HAND_OVER:    hand_over(self, action->link); break;
@@ -407,9 +407,9 @@ static void on_proven(struct supervisor *self, unsigned at, bool renewal)
 	int64_t ms = self->lost_at_ms < 0 ? 0 : supervisor_now_ms() - self->lost_at_ms;
 
 	if (renewal)
-		supervisor_log(LOG_INFO, "/dev/nbd%d: the link to %s was renewed", attachment->index, attachment->links[at].address);
+		log_message(LOG_INFO, "/dev/nbd%d: the link to %s was renewed", attachment->index, attachment->links[at].address);
 	else
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d: reconnected to %s after %lld.%lld s", attachment->index, attachment->links[at].address,
+		log_message(LOG_NOTICE, "/dev/nbd%d: reconnected to %s after %lld.%lld s", attachment->index, attachment->links[at].address,
 			(long long)(ms / 1000), (long long)(ms % 1000 / 100));
 	self->lost_at_ms = -1;
 	for (unsigned i = 0; i < self->fsm.link_count; i++)
@@ -431,7 +431,7 @@ static void note_loss(struct supervisor *self)
 			continue;
 		self->lost_at_ms = supervisor_now_ms();
 		memcpy(self->lost_address, self->attachment->links[i].address, sizeof(self->lost_address));
-		kernel_log_read(&self->log);
+		kmsg_read(&self->log);
 	}
 }
 
@@ -522,7 +522,7 @@ static void judge_proof(struct supervisor *self, bool probed)
 
 void supervisor_step_probe(struct supervisor *self)
 {
-	int rc = task_step(&self->probe, NULL);
+	int rc = job_step(&self->probe, NULL);
 	bool proving = self->fsm.work == FSM_WORK_PROVE;
 
 	if (rc == 0 && !proving && self->fsm.link_count == 1 && self->attachment->links[0].local.ss_family == AF_UNSPEC)
@@ -530,7 +530,7 @@ void supervisor_step_probe(struct supervisor *self)
 	if (rc == 1 || !proving)
 		return;
 	if (rc < 0)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: a read of the first block fails: %s", self->attachment->index, strerror(-rc));
+		log_message(LOG_WARNING, "/dev/nbd%d: a read of the first block fails: %s", self->attachment->index, strerror(-rc));
 	/* A failure that came from the server is an answer. Any other moved nothing. */
 	judge_proof(self, rc == 0);
 	/* Others' requests may be under way over it: then its time goes on (FSM_OVERDUE). */

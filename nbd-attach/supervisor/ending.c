@@ -38,8 +38,8 @@ static void start_detacher(struct supervisor *self, enum detach_how how)
 	struct device_detach what = {.index = self->attachment->index, .how = how, .backend = self->attachment->backend};
 	struct error err;
 
-	if (task_start(&self->detacher, device_detach_task, &what, &err))
-		supervisor_log(LOG_ERR, "/dev/nbd%d stays: %s", what.index, err.text);
+	if (job_start(&self->detacher, device_detach_task, &what, &err))
+		log_message(LOG_ERR, "/dev/nbd%d stays: %s", what.index, err.text);
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
@@ -56,7 +56,7 @@ static void limit_outage(struct supervisor *self)
 		limit_ms += supervisor_now_ms() - fsm->outage_since_ms;
 	if (fsm->config.dead_timeout_ms < 0 || limit_ms < fsm->config.dead_timeout_ms)
 		fsm->config.dead_timeout_ms = limit_ms;
-	supervisor_log(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
+	log_message(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
 		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
 }
 
@@ -99,14 +99,14 @@ static void leave(struct supervisor *self, const char *why)
 	};
 	struct error err;
 
-	supervisor_log(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, why);
+	log_message(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, why);
 	if (self->detacher.poll_fd >= 0) { /* it may have come as far as an order that outlives it (kernel fact 30) */
-		task_kill(&self->detacher);
+		job_kill(&self->detacher);
 		if (supervisor_check_ours(self))
 			(void)nbd_genl_disconnect_on_close(&self->attachment->genl, self->attachment->index, self->attachment->backend, false);
 	}
 	if (self->shutting_down && nbd_genl_reconfigure(&self->attachment->genl, &params, &err))
-		supervisor_log(LOG_WARNING, "%s", err.text);
+		log_message(LOG_WARNING, "%s", err.text);
 	self->done = true;
 }
 
@@ -115,7 +115,7 @@ static void end(struct supervisor *self)
 	self->end_after_outage = false;
 	if (fsm_is_serving(&self->fsm)) {
 		start_detacher(self, DETACH_IF_UNUSED);
-	} else if ((self->shutting_down || aloof_is_entered()) && self->fsm.phase == FSM_RUNNING) {
+	} else if ((self->shutting_down || isolate_is_entered()) && self->fsm.phase == FSM_RUNNING) {
 		/* At shutdown somebody hangs in I/O, or the unmount would have come before this; only we can end that before the driver's time is
 		 * over. And whoever is to start a successor may have to read himself from this very disk first. */
 		self->end_after_outage = true;
@@ -145,7 +145,7 @@ void supervisor_end_on_signal(struct supervisor *self)
 			limit_outage(self);
 		return;
 	}
-	supervisor_log(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
+	log_message(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
 	if (supervisor_check_ours(self))
 		end(self);
 }
@@ -153,10 +153,10 @@ void supervisor_end_on_signal(struct supervisor *self)
 static void step_detacher(struct supervisor *self)
 {
 	struct error err;
-	int rc = task_step(&self->detacher, &err);
+	int rc = job_step(&self->detacher, &err);
 
 	if (rc == -ESTALE) { /* another's: what leave() tells the driver is not for that one */
-		supervisor_log(LOG_NOTICE, "%s", err.text);
+		log_message(LOG_NOTICE, "%s", err.text);
 		self->done = true;
 	} else if (rc < 0) {
 		leave(self, err.text);

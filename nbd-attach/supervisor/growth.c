@@ -56,7 +56,7 @@ static void fail(struct supervisor *self, const struct error *err)
 {
 	int client = end(self);
 
-	supervisor_log(LOG_ERR, "/dev/nbd%d keeps its size: %s", self->attachment->index, err->text);
+	log_message(LOG_ERR, "/dev/nbd%d keeps its size: %s", self->attachment->index, err->text);
 	if (client >= 0)
 		reply_error(self, (size_t)client, err);
 }
@@ -78,8 +78,8 @@ static void succeed(struct supervisor *self, uint64_t former_bytes)
 void supervisor_resize_cancel(struct supervisor *self)
 {
 	if (self->resize.state == RESIZE_ASKING)
-		attempt_cancel(&self->resize.attempt);
-	task_abandon(&self->resize.drain);
+		negotiation_cancel(&self->resize.attempt);
+	job_abandon(&self->resize.drain);
 	self->resize.state = RESIZE_NONE;
 }
 
@@ -96,7 +96,7 @@ static void grow(struct supervisor *self)
 	struct error err;
 	int rc = nbd_genl_reconfigure(&attachment->genl, &params, &err);
 
-	if (!rc && (sysfs_read_u64(attachment->index, "size", &sectors) < 0 || sectors * 512 != params.size_bytes))
+	if (!rc && (block_attr_read_u64(attachment->index, "size", &sectors) < 0 || sectors * 512 != params.size_bytes))
 		rc = error_set(&err, ERROR_KERNEL, EIO, "the kernel took the new size and does not show it: it shows %llu bytes", (unsigned long long)sectors * 512);
 	if (rc) {
 		fail(self, &err);
@@ -104,7 +104,7 @@ static void grow(struct supervisor *self)
 	}
 	attachment->export.size_bytes = params.size_bytes;
 	attachment->offered_size_bytes = 0;
-	supervisor_log(LOG_NOTICE, "/dev/nbd%d has grown from %llu to %llu bytes", attachment->index, (unsigned long long)former_bytes,
+	log_message(LOG_NOTICE, "/dev/nbd%d has grown from %llu to %llu bytes", attachment->index, (unsigned long long)former_bytes,
 		(unsigned long long)params.size_bytes);
 	state_save(attachment);
 	succeed(self, former_bytes);
@@ -154,12 +154,12 @@ static void judge_offer(struct supervisor *self, const struct export_info *offer
 
 static void step_asking(struct supervisor *self)
 {
-	struct attempt_result *result = calloc(1, sizeof(*result)); /* several export names: large */
+	struct negotiation_result *result = calloc(1, sizeof(*result)); /* several export names: large */
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int rc = result ? attempt_step(&self->resize.attempt, result, &err) : -ENOMEM;
+	int rc = result ? negotiation_step(&self->resize.attempt, result, &err) : -ENOMEM;
 
 	if (!result)
-		attempt_cancel(&self->resize.attempt);
+		negotiation_cancel(&self->resize.attempt);
 	if (rc < 0)
 		fail(self, &err);
 	else if (rc == 0)
@@ -219,7 +219,7 @@ static void drain_if_due(struct supervisor *self)
 	struct resize *resize = &self->resize;
 	int64_t now_ms = supervisor_now_ms();
 
-	if (resize->drain.poll_fd >= 0 || now_ms < resize->drain_at_ms || aloof_is_entered())
+	if (resize->drain.poll_fd >= 0 || now_ms < resize->drain_at_ms || isolate_is_entered())
 		return;
 	resize->drain_begun_ms = now_ms;
 	(void)queue_drain_start(&resize->drain, self->attachment->index, NULL);
@@ -239,7 +239,7 @@ static bool is_anything_owed(const struct supervisor *self)
 
 static void step_drain(struct supervisor *self)
 {
-	int rc = task_step(&self->resize.drain, NULL);
+	int rc = job_step(&self->resize.drain, NULL);
 	int64_t now_ms = supervisor_now_ms();
 
 	/* Where requests take long, so would those that slip in between the look and the message; and were the link to die then, nothing
@@ -264,8 +264,8 @@ static bool is_moment(struct supervisor *self)
 		return true;
 	/* A flush in flight is told by TCP only as long as nothing that was sent later is answered (fact 25): so there must have been an empty
 	 * queue a moment ago. */
-	if (!sysfs_in_flight(self->attachment->index) && !is_anything_owed(self) && !look_is_stuck(&self->look, supervisor_now_ms()) &&
-		(aloof_is_entered() || supervisor_now_ms() < resize->drained_until_ms))
+	if (!block_in_flight(self->attachment->index) && !is_anything_owed(self) && !look_is_stuck(&self->look, supervisor_now_ms()) &&
+		(isolate_is_entered() || supervisor_now_ms() < resize->drained_until_ms))
 		return true;
 	if (supervisor_now_ms() >= resize->drained_until_ms)
 		drain_if_due(self);
@@ -311,7 +311,7 @@ int64_t supervisor_resize_deadline_ms(const struct supervisor *self)
 
 void supervisor_resize_ask(struct supervisor *self, size_t client)
 {
-	struct attempt_job job = attachment_job(self->attachment, ATTEMPT_INFO, true);
+	struct negotiation_job job = attachment_job(self->attachment, NEGOTIATION_INFO, true);
 	struct error err;
 
 	job.verbose = false;
@@ -320,7 +320,7 @@ void supervisor_resize_ask(struct supervisor *self, size_t client)
 	} else if (!fsm_is_serving(&self->fsm)) {
 		error_set(&err, ERROR_UNREACHABLE, ENOTCONN, "/dev/nbd%d has no connection to its server just now", self->attachment->index);
 		error_hint(&err, 0, "see: nbd-attach status /dev/nbd%d", self->attachment->index);
-	} else if (attempt_start(&self->resize.attempt, &job, &err) == 0) {
+	} else if (negotiation_start(&self->resize.attempt, &job, &err) == 0) {
 		self->resize.state = RESIZE_ASKING;
 		self->resize.client = (int)client;
 		return;

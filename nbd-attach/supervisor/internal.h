@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the supervisor's parts share: the loop (supervisor.c), what it does (supervisor-act.c), what it looks at (supervisor-watch.c),
  * what it says (supervisor-status.c), growing a device (supervisor-resize.c), and how it ends (supervisor-end.c). */
-#ifndef NBDA_SUPERVISOR_INTERNAL_H
-#define NBDA_SUPERVISOR_INTERNAL_H
+#ifndef NBDA_SUPERVISOR_INTERNAL
+#define NBDA_SUPERVISOR_INTERNAL
 #include "supervisor/attachment.h"
 #include "supervisor/control.h"
 #include "kernel/kmsg.h"
@@ -21,10 +21,10 @@ enum resize_state {
 
 struct resize {
 	enum resize_state state;
-	struct attempt attempt;
+	struct negotiation attempt;
 	int client;           /* slot in control; -1: nobody waits for an answer */
 	uint64_t size_bytes;
-	struct task drain;
+	struct job drain;
 	int64_t drain_begun_ms;
 	int64_t drained_until_ms; /* AGREED: no flush is in flight that is older than a moment; -1: not known */
 	int64_t ready_since_ms, drain_at_ms; /* AGREED: the links are; -1: not yet */
@@ -59,14 +59,14 @@ struct supervisor {
 	int signal_fd;
 
 	bool attempting;
-	struct attempt attempt;
+	struct negotiation attempt;
 	struct link standby;                   /* fd -1: none */
 	struct link trial_former;              /* the unwatched link that is on trial */
-	struct task probe;
-	struct task queue_check;
-	struct task renewal_drain;             /* empties the queue before a link is shut for its renewal */
+	struct job probe;
+	struct job queue_check;
+	struct job renewal_drain;             /* empties the queue before a link is shut for its renewal */
 	struct resize resize;
-	struct task detacher;                 /* told to end: a child sees whether the device can be taken along */
+	struct job detacher;                 /* told to end: a child sees whether the device can be taken along */
 	int64_t detacher_until_ms;
 	bool shutting_down;                   /* the machine does */
 	bool end_after_outage;                /* told to end in an outage at shutdown */

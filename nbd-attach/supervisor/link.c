@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-void link_init(struct link *link, struct attempt_result *result)
+void link_init(struct link *link, struct negotiation_result *result)
 {
 	socklen_t len = sizeof(link->local);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One socket between the kernel's driver and a server, as its supervisor holds a duplicate of it. */
-#ifndef NBDA_LINK_H
-#define NBDA_LINK_H
+#ifndef NBDA_SUPERVISOR_LINK
+#define NBDA_SUPERVISOR_LINK
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -29,7 +29,7 @@ struct link_sample {
 };
 
 /* Take over the socket of RESULT. */
-void link_init(struct link *link, struct attempt_result *result);
+void link_init(struct link *link, struct negotiation_result *result);
 /* Make it ready for the driver: blocking, and the counters remembered. */
 int link_prepare(struct link *link, struct error *err);
 int link_sample(const struct link *link, struct link_sample *sample);

@@ -31,7 +31,7 @@ static socklen_t manager_address(struct sockaddr_un *address)
 /* Messages that the manager has had no room for, from the oldest on. */
 static struct waiting {
 	char *message;
-	char name[SD_FD_NAME_SIZE]; /* of the descriptor that it is about; empty: none */
+	char name[STORED_FD_NAME_SIZE]; /* of the descriptor that it is about; empty: none */
 	int fd; /* -1: none */
 } waiting[WAITING_MAX];
 static size_t waiting_count;
@@ -87,7 +87,7 @@ static void drop_waiting(const char *name)
 	waiting_count = left;
 }
 
-size_t sd_notify_flush(void)
+size_t notify_flush(void)
 {
 	size_t sent = 0;
 
@@ -101,7 +101,7 @@ size_t sd_notify_flush(void)
 static int send_message(const char *message, const char *name, int attached_fd)
 {
 	struct waiting later = {.fd = -1};
-	int rc = sd_notify_flush() ? -EAGAIN : send_now(message, attached_fd); /* none overtakes another */
+	int rc = notify_flush() ? -EAGAIN : send_now(message, attached_fd); /* none overtakes another */
 
 	if (!is_for_later(rc))
 		return rc;
@@ -128,7 +128,7 @@ static int line_length(const char *text)
 	return len < STATUS_MAX ? (int)len : STATUS_MAX;
 }
 
-void sd_notify_ready(const char *status)
+void notify_ready(const char *status)
 {
 	char message[STATUS_MAX + 64];
 
@@ -136,7 +136,7 @@ void sd_notify_ready(const char *status)
 	send_message(message, "", -1);
 }
 
-void sd_notify_status(const char *status)
+void notify_status(const char *status)
 {
 	char message[STATUS_MAX + 64];
 
@@ -146,7 +146,7 @@ void sd_notify_status(const char *status)
 
 static bool is_name(const char *name, size_t len)
 {
-	if (len < 1 || len >= SD_FD_NAME_SIZE)
+	if (len < 1 || len >= STORED_FD_NAME_SIZE)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) && name[i] != '-')
@@ -154,16 +154,16 @@ static bool is_name(const char *name, size_t len)
 	return true;
 }
 
-bool sd_store_available(void)
+bool notify_can_store(void)
 {
 	struct sockaddr_un address;
 
 	return manager_address(&address) > 0;
 }
 
-int sd_store_fd(const char *name, int fd)
+int notify_store_fd(const char *name, int fd)
 {
-	char message[64 + SD_FD_NAME_SIZE];
+	char message[64 + STORED_FD_NAME_SIZE];
 
 	if (!is_name(name, strlen(name)))
 		return -EINVAL;
@@ -174,9 +174,9 @@ int sd_store_fd(const char *name, int fd)
 	return send_message(message, name, fd);
 }
 
-void sd_forget_fd(const char *name)
+void notify_forget_fd(const char *name)
 {
-	char message[64 + SD_FD_NAME_SIZE];
+	char message[64 + STORED_FD_NAME_SIZE];
 
 	if (!is_name(name, strlen(name)))
 		return;
@@ -199,7 +199,7 @@ static long environment_number(const char *variable, long max)
 	return errno || *end || number < 1 || number > max ? 0 : number;
 }
 
-int64_t sd_watchdog_ms(void)
+int64_t notify_watchdog_ms(void)
 {
 	long usec = environment_number("WATCHDOG_USEC", LONG_MAX);
 
@@ -209,12 +209,12 @@ int64_t sd_watchdog_ms(void)
 	return usec && usec < 2000 ? 1 : usec / 2000;
 }
 
-void sd_notify_watchdog(void)
+void notify_watchdog(void)
 {
 	send_now("WATCHDOG=1\n", -1);
 }
 
-size_t sd_take_fds(struct sd_fd *fds, size_t max)
+size_t notify_take_fds(struct stored_fd *fds, size_t max)
 {
 	/* Another process's: a parent's manager passed them, and the parent left the environment as it was. */
 	bool ours = environment_number("LISTEN_PID", INT32_MAX) == (long)getpid();
@@ -228,7 +228,7 @@ size_t sd_take_fds(struct sd_fd *fds, size_t max)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) {
 			if (taken < max && is_name(name, len)) {
 				fds[taken].fd = fd;
-				snprintf(fds[taken++].name, SD_FD_NAME_SIZE, "%.*s", (int)len, name);
+				snprintf(fds[taken++].name, STORED_FD_NAME_SIZE, "%.*s", (int)len, name);
 			} else {
 				close(fd);
 			}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef NBDA_OUTCOME_H
-#define NBDA_OUTCOME_H
+#ifndef NBDA_SUPERVISOR_OUTCOME
+#define NBDA_SUPERVISOR_OUTCOME
 #include <stdbool.h>
 #include "base/error.h"
 

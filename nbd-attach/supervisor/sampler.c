@@ -30,7 +30,7 @@ static int sample_link(const struct supervisor *self, unsigned at, struct look_s
 	if (rc)
 		return rc;
 	if (link->local.ss_family == AF_UNSPEC)
-		now.received_bytes = sysfs_completed(attachment->index);
+		now.received_bytes = block_completed_count(attachment->index);
 	*sample = (struct look_sample){
 		.sent_bytes = now.sent_bytes,
 		.received_bytes = now.received_bytes,
@@ -48,12 +48,12 @@ static void tell_silence(struct supervisor *self, unsigned at, bool silent)
 	const struct link *link = &attachment->links[at];
 
 	if (silent && self->fsm.links[at].silence == FSM_SLOW && !self->silence_told[at]) {
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: still waiting for %s, which answers a new connection: a request takes long", attachment->index,
+		log_message(LOG_WARNING, "/dev/nbd%d: still waiting for %s, which answers a new connection: a request takes long", attachment->index,
 			link->address);
 		self->silence_told[at] = true;
 	}
 	if (!silent && self->silence_told[at])
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d: %s has answered", attachment->index, link->address);
+		log_message(LOG_NOTICE, "/dev/nbd%d: %s has answered", attachment->index, link->address);
 	self->silence_told[at] = self->silence_told[at] && silent;
 }
 
@@ -66,12 +66,12 @@ static void judge_silence(struct supervisor *self, unsigned at, unsigned verdict
 
 	tell_silence(self, at, verdict & LOOK_SILENT);
 	if (verdict & LOOK_OVERTIME) {
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: %s has not answered a request within --request-timeout %lld s: closing this connection",
+		log_message(LOG_WARNING, "/dev/nbd%d: %s has not answered a request within --request-timeout %lld s: closing this connection",
 			attachment->index, link->address, (long long)attachment->options.request_timeout_sec);
 		supervisor_event(self, FSM_EV_BROKEN, at);
 	} else if (verdict & LOOK_SILENT) {
 		if (state->silence == FSM_ANSWERING)
-			supervisor_log(LOG_WARNING, "/dev/nbd%d: %s has not answered for %d s and requests wait: asking it over another connection",
+			log_message(LOG_WARNING, "/dev/nbd%d: %s has not answered for %d s and requests wait: asking it over another connection",
 				attachment->index, link->address, attachment->options.liveness_timeout_ms / 1000);
 		supervisor_event(self, FSM_EV_SILENT, at);
 	} else if (state->silence != FSM_ANSWERING) {
@@ -118,13 +118,13 @@ static bool look_at_link(struct supervisor *self, unsigned at)
 		return false;
 	verdict = look_link(&self->look, at, &sample, supervisor_now_ms());
 	if (lost_ms >= self->attachment->options.liveness_timeout_ms) {
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: the path to %s is dead: nothing was acknowledged for %d s; closing this connection",
+		log_message(LOG_WARNING, "/dev/nbd%d: the path to %s is dead: nothing was acknowledged for %d s; closing this connection",
 			self->attachment->index, link->address, lost_ms / 1000);
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
 	}
 	if (has_lost_receiver(self, at, verdict & LOOK_SILENT) || is_left_unread(self, at, verdict)) {
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: the driver reads no more from %s: closing this connection", self->attachment->index, link->address);
+		log_message(LOG_WARNING, "/dev/nbd%d: the driver reads no more from %s: closing this connection", self->attachment->index, link->address);
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
 	}
@@ -159,23 +159,23 @@ static int look_at_queue(const void *argument, struct error *err)
 
 static void start_queue_check(struct supervisor *self)
 {
-	if (aloof_is_entered() || self->queue_check.poll_fd >= 0 || supervisor_now_ms() < self->queue_check_at_ms)
+	if (isolate_is_entered() || self->queue_check.poll_fd >= 0 || supervisor_now_ms() < self->queue_check_at_ms)
 		return;
 	self->queue_check_at_ms = supervisor_now_ms() + QUEUE_CHECK_MS;
-	(void)task_start(&self->queue_check, look_at_queue, &self->attachment->index, NULL);
+	(void)job_start(&self->queue_check, look_at_queue, &self->attachment->index, NULL);
 }
 
 void supervisor_step_queue_check(struct supervisor *self)
 {
-	int rc = task_step(&self->queue_check, NULL), index = self->attachment->index;
+	int rc = job_step(&self->queue_check, NULL), index = self->attachment->index;
 	bool no_iostats = rc < 0 && -rc & NO_IOSTATS, scheduler = rc < 0 && -rc & HAS_SCHEDULER;
 
 	if (rc > 0 || -rc > (NO_IOSTATS | HAS_SCHEDULER)) /* not yet, or it came to nothing */
 		return;
 	if (no_iostats && !self->iostats_told)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set queue/iostats to 0: that a request waits is now told by TCP alone", index);
+		log_message(LOG_WARNING, "/dev/nbd%d: somebody has set queue/iostats to 0: that a request waits is now told by TCP alone", index);
 	if (scheduler && !self->scheduler_told)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: somebody has set an I/O scheduler: requests that signals interrupt may be sent in pieces that do not "
+		log_message(LOG_WARNING, "/dev/nbd%d: somebody has set an I/O scheduler: requests that signals interrupt may be sent in pieces that do not "
 			"belong together; set it back: echo none > /sys/block/nbd%d/queue/scheduler", index, index);
 	self->iostats_told = no_iostats;
 	self->scheduler_told = scheduler;
@@ -188,12 +188,12 @@ void supervisor_look(struct supervisor *self)
 
 	if (!supervisor_check_ours(self))
 		return;
-	look_begin(&self->look, sysfs_in_flight(attachment->index), supervisor_now_ms());
+	look_begin(&self->look, block_in_flight(attachment->index), supervisor_now_ms());
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		owed = look_at_link(self, i) || owed;
 	start_queue_check(self);
 	/* Asked again at the last moment: what is sent before the link is shut waits for its timer. */
-	if (!self->look.in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !sysfs_in_flight(attachment->index))
+	if (!self->look.in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !block_in_flight(attachment->index))
 		supervisor_event(self, FSM_EV_QUIET, 0);
 	self->look_at_ms = look_finish(&self->look, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
 }
@@ -207,7 +207,7 @@ static void read_error_replies(struct supervisor *self)
 	self->error_replies_told = self->log.error_replies;
 	for (unsigned i = 0; self->log.last_error == ESHUTDOWN && self->log.error_replies > self->error_replies_before && i < self->fsm.link_count; i++)
 		supervisor_event(self, FSM_EV_BROKEN, i);
-	supervisor_log(LOG_ERR, "/dev/nbd%d: the server answered requests with an error (%s; %llu so far, at least): that I/O has failed, and no reconnect can cure it",
+	log_message(LOG_ERR, "/dev/nbd%d: the server answered requests with an error (%s; %llu so far, at least): that I/O has failed, and no reconnect can cure it",
 		self->attachment->index, strerror(self->log.last_error), (unsigned long long)self->log.error_replies);
 }
 
@@ -224,7 +224,7 @@ void supervisor_check_failure(struct supervisor *self)
  * on a device that nobody looks at just then. But the kernel has much to say that is not for us: then it is not listened to for a moment. */
 void supervisor_read_kernel_log(struct supervisor *self)
 {
-	if (!kernel_log_read(&self->log))
+	if (!kmsg_read(&self->log))
 		self->log_muted_until_ms = supervisor_now_ms() + LOG_MUTED_MS;
 	if (self->log.stuck != self->stuck_seen) {
 		look_stuck(&self->look, supervisor_now_ms());

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* /run/nbd-attach/nbdN.state: what another supervisor needs to know to adopt the device. In memory (/run), readable for root only, and
  * without secrets: no key, no credential, no path of one. */
-#ifndef NBDA_STATE_FILE_H
-#define NBDA_STATE_FILE_H
+#ifndef NBDA_SUPERVISOR_STATE_FILE
+#define NBDA_SUPERVISOR_STATE_FILE
 #include "supervisor/attachment.h"
 
 /* Write it anew, in one step. What goes wrong is not fatal: an adoption knows less then. But an outage's beginning, and that I/O has

@@ -106,7 +106,7 @@ json_object *supervisor_status(struct supervisor *self)
 	json_object *object = json_object_new_object(), *links = json_object_new_array();
 	char text[1024];
 
-	kernel_log_read(&self->log);
+	kmsg_read(&self->log);
 	snprintf(text, sizeof(text), "/dev/nbd%d", attachment->index);
 	json_object_object_add(object, "device", json_object_new_string(text));
 	json_object_object_add(object, "state", json_object_new_string(supervisor_state(self)));
@@ -122,7 +122,7 @@ json_object *supervisor_status(struct supervisor *self)
 	json_object_object_add(object, "supervisor_pid", json_object_new_int64(getpid()));
 	json_object_object_add(object, "since_unix_sec", json_object_new_int64(attachment->since));
 	json_object_object_add(object, "adopted", json_object_new_boolean(attachment->adopted));
-	json_object_object_add(object, "root", json_object_new_boolean(aloof_is_entered()));
+	json_object_object_add(object, "root", json_object_new_boolean(isolate_is_entered()));
 	add_supervision(object, self);
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_status(self, i));
@@ -133,10 +133,10 @@ json_object *supervisor_status(struct supervisor *self)
 static void tell_failed(const struct supervisor *self)
 {
 	if (self->shutting_down)
-		supervisor_log(LOG_CRIT, "/dev/nbd%d: the machine shuts down and the server is away: I/O fails from now on, and what was not written is lost (%s)",
+		log_message(LOG_CRIT, "/dev/nbd%d: the machine shuts down and the server is away: I/O fails from now on, and what was not written is lost (%s)",
 			self->attachment->index, self->reason);
 	else
-		supervisor_log(LOG_CRIT, "/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: I/O fails from now on, and what was not written is lost (%s)",
+		log_message(LOG_CRIT, "/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: I/O fails from now on, and what was not written is lost (%s)",
 			self->attachment->index, (long long)self->attachment->options.dead_timeout_sec, self->reason);
 }
 
@@ -155,5 +155,5 @@ void supervisor_tell_state(struct supervisor *self)
 		attachment_describe(self->attachment, line, sizeof(line));
 	else
 		snprintf(line, sizeof(line), "/dev/nbd%d: %s%s%s", self->attachment->index, state, *self->reason ? ": " : "", self->reason);
-	sd_notify_status(line);
+	notify_status(line);
 }

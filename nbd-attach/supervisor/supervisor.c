@@ -12,7 +12,7 @@
 #include "supervisor/supervisor.h"
 #include "base/run-files.h"
 #include "base/clock.h"
-#include "supervisor/takeover.h"
+#include "supervisor/adopt.h"
 #include "isolate/isolate.h"
 #include "base/cleanup.h"
 #include "child/reaper.h"
@@ -83,15 +83,15 @@ static void on_client(struct supervisor *self, size_t at)
 
 static void leave_nothing(const struct attachment *attachment)
 {
-	char name[SD_FD_NAME_SIZE];
+	char name[STORED_FD_NAME_SIZE];
 
 	run_file_remove(attachment->index, "state");
-	if (!sd_store_available())
+	if (!notify_can_store())
 		return;
-	sd_forget_fd("netlink");
+	notify_forget_fd("netlink");
 	for (size_t i = 0; i < attachment->link_count; i++) {
 		snprintf(name, sizeof(name), "link-%zu", i);
-		sd_forget_fd(name);
+		notify_forget_fd(name);
 	}
 }
 
@@ -138,14 +138,14 @@ static void deliver(struct supervisor *self)
 	if (!self->deliver(report, self->deliver_data) && !self->rc)
 		self->rc = ERROR_OTHER;
 	if (self->attachment->options.root)
-		aloof_leave_terminal();
+		isolate_leave_terminal();
 	if (self->rc) {
 		if (!self->done && !report->rc) /* or it is not ours any more, or given up already */
 			give_up(self);
 		self->done = true;
 	} else {
-		sd_notify_ready(report->line);
-		supervisor_log(LOG_NOTICE, "%s", report->line);
+		notify_ready(report->line);
+		log_message(LOG_NOTICE, "%s", report->line);
 	}
 	free(report);
 	self->report = NULL;
@@ -165,7 +165,7 @@ static void deliver_if_due(struct supervisor *self, bool told_to_end)
 	else if (!noted && !told_to_end && supervisor_now_ms() < self->udev_until_ms)
 		return;
 	else if (!noted && !told_to_end)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s", self->attachment->index, UDEV_PATIENCE_MS / 1000);
+		log_message(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s", self->attachment->index, UDEV_PATIENCE_MS / 1000);
 	deliver(self);
 }
 
@@ -238,7 +238,7 @@ static int poll_timeout_ms(const struct supervisor *self)
 	if (self->report)
 		fsm_earlier(&deadline_ms, supervisor_now_ms() + UDEV_LOOK_AGAIN_MS);
 	if (self->manager_waits_since_ms >= 0)
-		fsm_earlier(&deadline_ms, supervisor_now_ms() + SD_RETRY_MS);
+		fsm_earlier(&deadline_ms, supervisor_now_ms() + NOTIFY_RETRY_MS);
 	if (deadline_ms < 0)
 		return -1;
 	left_ms = deadline_ms - supervisor_now_ms();
@@ -301,7 +301,7 @@ static void feed_watchdog(struct supervisor *self)
 {
 	if (!self->watchdog_ms || supervisor_now_ms() < self->watchdog_at_ms)
 		return;
-	sd_notify_watchdog();
+	notify_watchdog();
 	self->watchdog_at_ms = supervisor_now_ms() + self->watchdog_ms;
 }
 
@@ -310,16 +310,16 @@ static void tell_manager(struct supervisor *self)
 {
 	int64_t now_ms = supervisor_now_ms();
 
-	if (!sd_notify_flush()) {
+	if (!notify_flush()) {
 		if (self->manager_waits_told)
-			supervisor_log(LOG_NOTICE, "/dev/nbd%d: the service manager reads again what it is told", self->attachment->index);
+			log_message(LOG_NOTICE, "/dev/nbd%d: the service manager reads again what it is told", self->attachment->index);
 		self->manager_waits_since_ms = -1;
 		self->manager_waits_told = false;
 	} else if (self->manager_waits_since_ms < 0) {
 		self->manager_waits_since_ms = now_ms;
 	} else if (!self->manager_waits_told && now_ms - self->manager_waits_since_ms >= MANAGER_PATIENCE_MS) {
 		self->manager_waits_told = true;
-		supervisor_log(LOG_WARNING, "/dev/nbd%d: the service manager does not read: until it does, it keeps nothing new for the next supervisor",
+		log_message(LOG_WARNING, "/dev/nbd%d: the service manager does not read: until it does, it keeps nothing new for the next supervisor",
 			self->attachment->index);
 	}
 }
@@ -362,7 +362,7 @@ static void loop(struct supervisor *self)
 		if (poll(fds, SLOT_COUNT, poll_timeout_ms(self)) < 0) {
 			if (errno == EINTR)
 				continue;
-			supervisor_log(LOG_CRIT, "poll: %s", strerror(errno));
+			log_message(LOG_CRIT, "poll: %s", strerror(errno));
 			return;
 		}
 		began_ms = supervisor_now_ms();
@@ -379,7 +379,7 @@ static void init(struct supervisor *self, struct attachment *attachment)
 	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1, .manager_waits_since_ms = -1};
 	self->renewal_drain.poll_fd = self->queue_check.poll_fd = -1;
 	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = self->fail_peer_fd = -1;
-	self->watchdog_ms = sd_watchdog_ms();
+	self->watchdog_ms = notify_watchdog_ms();
 	control_init(&self->control);
 	supervisor_resize_init(self);
 }
@@ -433,7 +433,7 @@ static int enter(struct supervisor *self, struct error *err)
 		enter_link(self, (unsigned)i);
 		/* TLS asked for is TLS: the former supervisor may not have been asked. If that fails, the link is shut. */
 		if (attachment->creds && !link->tls.version && (link->fd >= 0 || link->local.ss_family != AF_UNSPEC)) {
-			supervisor_log(LOG_WARNING, "/dev/nbd%d was attached without TLS: its connection is replaced by one with it", attachment->index);
+			log_message(LOG_WARNING, "/dev/nbd%d was attached without TLS: its connection is replaced by one with it", attachment->index);
 			self->fsm.links[i].renew_now = true;
 		}
 	}
@@ -444,11 +444,11 @@ static int enter(struct supervisor *self, struct error *err)
 		options->request_timeout_sec * 1000, (unsigned)attachment->link_count, supervisor_now_ms());
 	self->look_at_ms = supervisor_now_ms();
 	if (attachment->adopted)
-		kernel_log_open_past(&self->log, attachment->index);
+		kmsg_open_past(&self->log, attachment->index);
 	else
-		kernel_log_open(&self->log, attachment->index);
+		kmsg_open(&self->log, attachment->index);
 	if (self->log.fd < 0)
-		supervisor_log(LOG_NOTICE, "/dev/nbd%d: the kernel's log cannot be read: error replies are not seen, and the end of a link is waited for longer",
+		log_message(LOG_NOTICE, "/dev/nbd%d: the kernel's log cannot be read: error replies are not seen, and the end of a link is waited for longer",
 			attachment->index);
 	self->state = supervisor_state(self);
 	self->state_since = time(NULL);
@@ -460,10 +460,10 @@ static int enter(struct supervisor *self, struct error *err)
 static int begin(struct supervisor *self, int index, struct error *err)
 {
 	struct attachment *attachment = self->attachment;
-	struct sd_fd fds[ADOPT_FDS_MAX];
-	size_t fd_count = sd_take_fds(fds, ADOPT_FDS_MAX);
+	struct stored_fd fds[ADOPT_FDS_MAX];
+	size_t fd_count = notify_take_fds(fds, ADOPT_FDS_MAX);
 	bool adopt = adopt_is_ours(attachment, index);
-	int rc = index >= 0 && (adopt || !sysfs_device_configured(index)) ? control_open(&self->control, index, err) : 0;
+	int rc = index >= 0 && (adopt || !block_is_configured(index)) ? control_open(&self->control, index, err) : 0;
 
 	if (!rc && self->control.fd >= 0)
 		control_close_on_signals(index);
@@ -485,18 +485,18 @@ static void finish(struct supervisor *self)
 	struct attachment *attachment = self->attachment;
 
 	if (self->attempting)
-		attempt_cancel(&self->attempt);
+		negotiation_cancel(&self->attempt);
 	supervisor_resize_cancel(self);
 	supervisor_close_retired(self, true);
-	task_abandon(&self->renewal_drain);
-	task_abandon(&self->queue_check);
-	task_abandon(&self->probe);
-	task_kill(&self->detacher); /* or it might detach a successor's device */
+	job_abandon(&self->renewal_drain);
+	job_abandon(&self->queue_check);
+	job_abandon(&self->probe);
+	job_kill(&self->detacher); /* or it might detach a successor's device */
 	link_close(&self->standby);
 	if (self->fail_peer_fd >= 0)
 		close(self->fail_peer_fd);
 	nbd_genl_close(&self->listener);
-	kernel_log_close(&self->log);
+	kmsg_close(&self->log);
 	control_close(&self->control);
 	if (self->signal_fd >= 0)
 		close(self->signal_fd);
@@ -509,15 +509,15 @@ static void finish(struct supervisor *self)
 static void keep_for_a_successor(const struct supervisor *self)
 {
 	const struct attachment *attachment = self->attachment;
-	char name[SD_FD_NAME_SIZE];
+	char name[STORED_FD_NAME_SIZE];
 
-	if (!sd_store_available())
+	if (!notify_can_store())
 		return;
-	sd_store_fd("netlink", nbd_genl_fd(&attachment->genl));
+	notify_store_fd("netlink", nbd_genl_fd(&attachment->genl));
 	for (size_t i = 0; i < attachment->link_count; i++) {
 		snprintf(name, sizeof(name), "link-%zu", i);
 		if (attachment->links[i].fd >= 0)
-			sd_store_fd(name, attachment->links[i].fd);
+			notify_store_fd(name, attachment->links[i].fd);
 	}
 }
 
@@ -535,9 +535,9 @@ static void tell_udev(struct supervisor *self)
 /* Before anybody is told that the device is ready: from then on a disk may depend on us. */
 static int keep_aloof(struct supervisor *self, struct error *err)
 {
-	int rc = aloof_enter(self->attachment->index, err);
+	int rc = isolate_enter(self->attachment->index, err);
 
-	if (!rc && aloof_ignores_signals())
+	if (!rc && isolate_ignores_signals())
 		close(steal_fd(&self->signal_fd));
 	return rc;
 }
@@ -556,7 +556,7 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	self->report = message;
 	self->deliver = report;
 	self->deliver_data = data;
-	supervisor_log_open(foreground, attachment->options.root);
+	log_open(foreground, attachment->options.root);
 	message->rc = begin(self, index, &message->error);
 	if (!message->rc && attachment->options.root)
 		message->rc = keep_aloof(self, &message->error);
@@ -572,10 +572,10 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 		supervisor_event(self, FSM_EV_TICK, 0);
 		loop(self);
 		if (self->taken)
-			supervisor_log(LOG_ERR, "/dev/nbd%d is somebody else's now, and is left alone: its backend identifier is not the one that was set",
+			log_message(LOG_ERR, "/dev/nbd%d is somebody else's now, and is left alone: its backend identifier is not the one that was set",
 				attachment->index);
 		else if (self->fsm.phase == FSM_ENDED)
-			supervisor_log(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);
+			log_message(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);
 	}
 	finish(self);
 	return self->rc;

@@ -68,7 +68,7 @@ static void report(bool ok, const char *name_fmt, ...)
 static struct trial sweep_trial(enum sweep_layer layer)
 {
 	struct trial trial = {
-		.kind = layer == SWEEP_LIST ? ATTEMPT_LIST : ATTEMPT_ATTACH,
+		.kind = layer == SWEEP_LIST ? NEGOTIATION_LIST : NEGOTIATION_ATTACH,
 		.tls = layer >= SWEEP_BEFORE_TLS,
 		.timeout_ms = HONEST_TIMEOUT_MS,
 		.credentials = client_credentials,
@@ -312,7 +312,7 @@ static const char *check_ending(const struct outcome *outcome, unsigned endings,
 
 static const char *check_description(const struct scenario *scenario, const struct outcome *outcome)
 {
-	const struct export_info *info = scenario->kind == ATTEMPT_LIST ? &outcome->last_listed : &outcome->result.export;
+	const struct export_info *info = scenario->kind == NEGOTIATION_LIST ? &outcome->last_listed : &outcome->result.export;
 	struct error said = {0};
 	char pattern[256];
 
@@ -360,7 +360,7 @@ static void run_scenario(const struct scenario *scenario, const char *prefix, bo
 static void tls12_hello_request(struct peer_shared *shared)
 {
 	static const struct scenario scenario = {
-		"TLS 1.2 HelloRequest before the first read's reply", NULL, TLS, ATTEMPT_ATTACH,
+		"TLS 1.2 HelloRequest before the first read's reply", NULL, TLS, NEGOTIATION_ATTACH,
 		{.extra = EXTRA_HELLO_REQUEST, .extra_when = EXTRA_BEFORE_READ_REPLY, .priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2"},
 		SUCCEEDS | FAILS_TLS | FAILS_SERVER, "renegotiat|rehandshake|TLS|unexpected"};
 	struct scenario behind = scenario;
@@ -420,7 +420,7 @@ static void run_mitm(const struct mitm_scenario *scenario, const char *server, u
 	struct trial trial = {
 		.mitm = &scenario->mitm,
 		.backend_port = port,
-		.kind = ATTEMPT_ATTACH,
+		.kind = NEGOTIATION_ATTACH,
 		.tls = true,
 		.timeout_ms = scenario->timeout_ms ? scenario->timeout_ms : 5000,
 		.credentials = client_credentials,
@@ -451,7 +451,7 @@ static void run_mitm(const struct mitm_scenario *scenario, const char *server, u
 static void name_can_be_heard(struct peer_shared *shared)
 {
 	static const struct mitm_config idle;
-	struct trial trial = {.mitm = &idle, .kind = ATTEMPT_ATTACH, .timeout_ms = 5000};
+	struct trial trial = {.mitm = &idle, .kind = NEGOTIATION_ATTACH, .timeout_ms = 5000};
 	struct outcome outcome;
 
 	trial.peer.export_name = TRIAL_EXPORT;

@@ -23,7 +23,7 @@ static const char long_text[2 + 4097] = "\0\2";
 #define LIST(...) .script = {.option = NBD_OPT_LIST, .replies = {__VA_ARGS__}, .then = THEN_NEXT}
 #define CLAIM(rep_type, bytes_claimed) {.type = rep_type, .lie = true, .claimed_size = bytes_claimed}
 #define TWO_ENTRIES LIST({NBD_REP_SERVER, BYTES("\0\0\0\1x"), .repeat = 2}, ACK)
-#define ATTACH ATTEMPT_ATTACH
+#define ATTACH NEGOTIATION_ATTACH
 #define RAW(literal) .raw = (literal), .raw_size = sizeof(literal) - 1
 #define REFUSED(error_name, number, kinds, words)                                                       \
 	{"GO refused with " error_name, NULL, BOTH, ATTACH, {GO({number})}, kinds, words},                  \
@@ -31,7 +31,7 @@ static const char long_text[2 + 4097] = "\0\2";
 		words ".*because \\?\\[31mno"}
 #define LENGTHS(what, bytes_claimed, kinds, words)                                                      \
 	{"reply to GO that claims " what, NULL, BOTH, ATTACH, {GO(CLAIM(NBD_REP_INFO, bytes_claimed))}, kinds, words, .timeout_ms = 400}, \
-	{"reply to LIST that claims " what, NULL, BOTH, ATTEMPT_LIST, {LIST(CLAIM(NBD_REP_SERVER, bytes_claimed))}, kinds, words, \
+	{"reply to LIST that claims " what, NULL, BOTH, NEGOTIATION_LIST, {LIST(CLAIM(NBD_REP_SERVER, bytes_claimed))}, kinds, words, \
 		.timeout_ms = 400}, \
 	{"refusal of GO that claims " what, NULL, BOTH, ATTACH, {GO(CLAIM(NBD_REP_ERR_POLICY, bytes_claimed))}, \
 		kinds, bytes_claimed == 0 ? "policy" : words, .timeout_ms = 400}
@@ -41,8 +41,8 @@ static const char long_text[2 + 4097] = "\0\2";
 
 const struct scenario scenarios[] = {
 	{"honest server", "honest", BOTH, ATTACH, {0}, SUCCEEDS},
-	{"honest server, info", NULL, BOTH, ATTEMPT_INFO, {0}, SUCCEEDS},
-	{"honest server, list", NULL, BOTH, ATTEMPT_LIST, {0}, SUCCEEDS},
+	{"honest server, info", NULL, BOTH, NEGOTIATION_INFO, {0}, SUCCEEDS},
+	{"honest server, list", NULL, BOTH, NEGOTIATION_LIST, {0}, SUCCEEDS},
 	{"server without GO", NULL, PLAIN, ATTACH, {.no_go = true}, SUCCEEDS},
 	{"server without GO under TLS", NULL, TLS, ATTACH, {.no_go = true}, BROKEN, "ERR_UNSUP.*only NBD_OPT_GO"},
 	{"server without GO and NO_ZEROES", NULL, PLAIN, ATTACH, {.no_go = true, .handshake_flags = 1}, SUCCEEDS},
@@ -81,20 +81,20 @@ const struct scenario scenarios[] = {
 	{"short NBD_INFO_BLOCK_SIZE", NULL, BOTH, ATTACH, {GO(EXPORT_1M, BLOCKS(B512 B512 "\0\0"))}, BROKEN, "BLOCK_SIZE"},
 	{"long NBD_INFO_BLOCK_SIZE", NULL, BOTH, ATTACH, {GO(EXPORT_1M, BLOCKS(B512 B512 B32M "\0"))}, BROKEN, "BLOCK_SIZE"},
 	{"GO acknowledged with data", NULL, BOTH, ATTACH, {GO(EXPORT_1M, {NBD_REP_ACK, BYTES("data")})}, BROKEN, "GO.*reply type 0x1"},
-	{"list entry longer than its reply", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\x63" "abc")})}, BROKEN,
+	{"list entry longer than its reply", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\x63" "abc")})}, BROKEN,
 		"list has an entry"},
-	{"list entry with a name of 2^32-1", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_SERVER, BYTES("\xff\xff\xff\xff" "abc")})}, BROKEN,
+	{"list entry with a name of 2^32-1", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_SERVER, BYTES("\xff\xff\xff\xff" "abc")})}, BROKEN,
 		"list has an entry"},
-	{"list entry of 3 bytes", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_SERVER, BYTES("abc")})}, BROKEN, "list has an entry"},
-	{"list entry with NUL in its name", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\3" "a\0b")})}, BROKEN,
+	{"list entry of 3 bytes", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_SERVER, BYTES("abc")})}, BROKEN, "list has an entry"},
+	{"list entry with NUL in its name", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\3" "a\0b")})}, BROKEN,
 		"list has an entry"},
-	{"LIST acknowledged with data", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_ACK, BYTES("data")})}, BROKEN, "LIST.*reply type 0x1"},
+	{"LIST acknowledged with data", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_ACK, BYTES("data")})}, BROKEN, "LIST.*reply type 0x1"},
 
 	/* Types, options, magics */
 	{"unknown reply type to GO", NULL, BOTH, ATTACH, {GO({99, BYTES("what")})}, BROKEN, "reply type 0x63"},
-	{"unknown reply type to LIST", NULL, BOTH, ATTEMPT_LIST, {LIST({99, BYTES("what")})}, BROKEN, "reply type 0x63"},
+	{"unknown reply type to LIST", NULL, BOTH, NEGOTIATION_LIST, {LIST({99, BYTES("what")})}, BROKEN, "reply type 0x63"},
 	{"NBD_REP_SERVER to GO", NULL, BOTH, ATTACH, {GO({NBD_REP_SERVER, BYTES("\0\0\0\1x")})}, BROKEN, "reply type 0x2"},
-	{"NBD_REP_INFO to LIST", NULL, BOTH, ATTEMPT_LIST, {LIST(EXPORT_1M)}, BROKEN, "reply type 0x3"},
+	{"NBD_REP_INFO to LIST", NULL, BOTH, NEGOTIATION_LIST, {LIST(EXPORT_1M)}, BROKEN, "reply type 0x3"},
 	{"unknown information types", NULL, BOTH, ATTACH,
 		{GO_ON({NBD_REP_INFO, BYTES("\x12\x34" "what")}, {NBD_REP_INFO, BYTES("\xff\xff")}, EXPORT_1M, ACK)}, SUCCEEDS},
 	{"reply to another option", NULL, BOTH, ATTACH, {GO({NBD_REP_ACK, .option = NBD_OPT_LIST})}, BROKEN,
@@ -112,18 +112,18 @@ const struct scenario scenarios[] = {
 	/* Endless */
 	{"endless information", NULL, BOTH, ATTACH, {GO({NBD_REP_INFO, BYTES("\x12\x34"), .repeat = UINT32_MAX})}, BROKEN,
 		"64 replies.*no end"},
-	{"endless list", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\1x"), .repeat = UINT32_MAX})}, BROKEN, "no end",
+	{"endless list", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\1x"), .repeat = UINT32_MAX})}, BROKEN, "no end",
 		.timeout_ms = 20000},
-	{"endless list of big names", NULL, BOTH, ATTEMPT_LIST,
+	{"endless list of big names", NULL, BOTH, NEGOTIATION_LIST,
 		{LIST({NBD_REP_SERVER, endless_name, sizeof(endless_name), .repeat = UINT32_MAX})}, BROKEN, "list has an entry|no end",
 		.timeout_ms = 20000},
-	{"endless list of long descriptions", NULL, BOTH, ATTEMPT_LIST,
+	{"endless list of long descriptions", NULL, BOTH, NEGOTIATION_LIST,
 		{LIST({NBD_REP_SERVER, "\0\0\0\1xyz", 8, .repeat = UINT32_MAX})}, BROKEN, "no end", .timeout_ms = 20000},
 	{"information that never ends but slowly", NULL, BOTH, ATTACH,
 		{GO({NBD_REP_INFO, BYTES("\x12\x34"), .repeat = UINT32_MAX}), .fault = {FAULT_DRIP, LAYER_WIRE, 60}}, TIMED_OUT, .timeout_ms = 800},
 	{"no answer to GO", NULL, BOTH, ATTACH, {.script = {NBD_OPT_GO, .then = THEN_STALL}}, FAILS_UNREACHABLE,
 		"timed out waiting for the answer to NBD_OPT_GO", .timeout_ms = 400},
-	{"no answer to LIST", NULL, BOTH, ATTEMPT_LIST, {.script = {NBD_OPT_LIST, .then = THEN_STALL}}, FAILS_UNREACHABLE,
+	{"no answer to LIST", NULL, BOTH, NEGOTIATION_LIST, {.script = {NBD_OPT_LIST, .then = THEN_STALL}}, FAILS_UNREACHABLE,
 		"timed out waiting for the answer to NBD_OPT_LIST", .timeout_ms = 400},
 	{"connection closed instead of an answer to GO", NULL, BOTH, ATTACH, {.script = {NBD_OPT_GO, .then = THEN_CLOSE}},
 		FAILS_UNREACHABLE | FAILS_SERVER, "closed|GO"},
@@ -205,18 +205,18 @@ const struct scenario scenarios[] = {
 		{.extra = EXTRA_WARNING_ALERT, .extra_when = EXTRA_BEFORE_READ_REPLY}, SUCCEEDS | BROKEN | FAILS_TLS | FAILS_UNREACHABLE, "alert|TLS"},
 
 	/* Lists */
-	{"list with terminal escapes", "list-escapes", BOTH, ATTEMPT_LIST,
+	{"list with terminal escapes", "list-escapes", BOTH, NEGOTIATION_LIST,
 		{LIST({NBD_REP_SERVER, BYTES("\0\0\0\x8" "a\x1b[2Jb\x07\n" ESCAPES)}, ACK)}, SUCCEEDS, "^evil\\?+\\[2J\\?+\\]0;owned\\?+ok\\?+$"},
 	/* The connection ends in the reply to the second INFO, behind an orderly refusal of the first. */
-	{"list cut behind a refused INFO (plain)", NULL, PLAIN, ATTEMPT_LIST, {TWO_ENTRIES, .fault = {FAULT_CUT, LAYER_NBD, 130}},
+	{"list cut behind a refused INFO (plain)", NULL, PLAIN, NEGOTIATION_LIST, {TWO_ENTRIES, .fault = {FAULT_CUT, LAYER_NBD, 130}},
 		FAILS_UNREACHABLE | BROKEN, "closed"},
-	{"list cut behind a refused INFO (TLS)", NULL, TLS, ATTEMPT_LIST, {TWO_ENTRIES, .fault = {FAULT_CUT, LAYER_NBD, 150}},
+	{"list cut behind a refused INFO (TLS)", NULL, TLS, NEGOTIATION_LIST, {TWO_ENTRIES, .fault = {FAULT_CUT, LAYER_NBD, 150}},
 		FAILS_UNREACHABLE | BROKEN | FAILS_TLS, "closed|TLS"},
-	{"list stalled behind a refused INFO", NULL, PLAIN, ATTEMPT_LIST, {TWO_ENTRIES, .fault = {FAULT_STALL, LAYER_NBD, 130}},
+	{"list stalled behind a refused INFO", NULL, PLAIN, NEGOTIATION_LIST, {TWO_ENTRIES, .fault = {FAULT_STALL, LAYER_NBD, 130}},
 		TIMED_OUT, .timeout_ms = 400},
-	{"empty list", "list-empty", BOTH, ATTEMPT_LIST, {LIST(ACK)}, SUCCEEDS},
-	{"list refused", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_ERR_POLICY, BYTES("not for you")})}, BROKEN, "policy.*not for you"},
-	{"list of 2000 entries", NULL, BOTH, ATTEMPT_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\1xdisk"), .repeat = 1000},
+	{"empty list", "list-empty", BOTH, NEGOTIATION_LIST, {LIST(ACK)}, SUCCEEDS},
+	{"list refused", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_ERR_POLICY, BYTES("not for you")})}, BROKEN, "policy.*not for you"},
+	{"list of 2000 entries", NULL, BOTH, NEGOTIATION_LIST, {LIST({NBD_REP_SERVER, BYTES("\0\0\0\1xdisk"), .repeat = 1000},
 		{NBD_REP_SERVER, BYTES("\0\0\0\1ydisk"), .repeat = 1000}, ACK)}, SUCCEEDS, .timeout_ms = 20000},
 };
 

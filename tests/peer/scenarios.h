@@ -16,7 +16,7 @@ struct scenario {
 	const char *name;
 	const char *word;    /* for `peer --scenario`; NULL when no test of the command line needs it */
 	enum layers layers;
-	enum attempt_kind kind;
+	enum negotiation_kind kind;
 	struct peer_config peer;
 	unsigned endings;
 	const char *pattern; /* extended regular expression, in text or hint of a failure; or in the export's description */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Process model: the test forks the peer (and the man in the middle), then runs attempt_run(), which forks the negotiator. All
+/* Process model: the test forks the peer (and the man in the middle), then runs negotiation_run(), which forks the negotiator. All
  * processes but the test have one thread and die with their parent. */
 #include "trial.h"
 #include "base/clock.h"
@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-/* How the last child that somebody else waited for ended: attempt_run() reaps the negotiator and does not tell what it cost.
+/* How the last child that somebody else waited for ended: negotiation_run() reaps the negotiator and does not tell what it cost.
  * Our definition comes before the C library's for the whole program. */
 static int last_status;
 static long last_maxrss_kib;
@@ -120,7 +120,7 @@ static void count_export(const struct export_info *info, void *data)
 static void attempt(const struct trial *trial, uint16_t port, struct outcome *outcome)
 {
 	struct target target = {.hosts = {{"127.0.0.1", port}}, .host_count = 1, .export_name = TRIAL_EXPORT, .tls = trial->tls};
-	struct attempt_job job = {
+	struct negotiation_job job = {
 		.kind = trial->kind,
 		.target = &target,
 		.tls = trial->tls ? trial->credentials : NULL,
@@ -134,7 +134,7 @@ static void attempt(const struct trial *trial, uint16_t port, struct outcome *ou
 	last_status = 0;
 	last_maxrss_kib = 0;
 	outcome->result.fd = -1;
-	outcome->rc = attempt_run(&job, &outcome->result, &outcome->err);
+	outcome->rc = negotiation_run(&job, &outcome->result, &outcome->err);
 	outcome->elapsed_ms = monotonic_now_ms() - start_ms;
 	outcome->child_status = last_status;
 	outcome->child_maxrss_kib = last_maxrss_kib;
@@ -189,7 +189,7 @@ const char *trial_fault(const struct trial *trial, const struct outcome *outcome
 	if (outcome->child_maxrss_kib > TRIAL_MEMORY_KIB)
 		return "the negotiator used too much memory";
 	if (outcome->rc == 0)
-		return outcome->result.fd < 0 && trial->kind == ATTEMPT_ATTACH ? "success without a socket" : NULL;
+		return outcome->result.fd < 0 && trial->kind == NEGOTIATION_ATTACH ? "success without a socket" : NULL;
 	if (outcome->rc > 0)
 		return "attempt_run() returned a positive number";
 	if (outcome->err.kind != ERROR_TLS && outcome->err.kind != ERROR_UNREACHABLE && outcome->err.kind != ERROR_SERVER)

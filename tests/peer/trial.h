@@ -21,7 +21,7 @@ struct trial {
 	struct peer_config peer;
 	const struct mitm_config *mitm; /* NULL: nobody on the path */
 	uint16_t backend_port;          /* not 0: a real server behind the man in the middle */
-	enum attempt_kind kind;
+	enum negotiation_kind kind;
 	bool tls;
 	int timeout_ms;
 	const struct tls_credentials *credentials;
@@ -30,7 +30,7 @@ struct trial {
 struct outcome {
 	int rc;
 	struct error err;
-	struct attempt_result result;
+	struct negotiation_result result;
 	int64_t elapsed_ms;
 	int child_status;      /* of the negotiator, as from wait() */
 	long child_maxrss_kib;

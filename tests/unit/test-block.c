@@ -107,13 +107,13 @@ static void test_parse_device(void **state)
 static void test_completed(void **state)
 {
 	(void)state;
-	assert_int_equal(sysfs_completed(0), 0);
+	assert_int_equal(block_completed_count(0), 0);
 	put("/sys/block/nbd0/stat", "     100  2 3 4   200 6 7 8  9 10 11  300 13 14 15   400 17\n");
-	assert_int_equal(sysfs_completed(0), 1000);
+	assert_int_equal(block_completed_count(0), 1000);
 	put("/sys/block/nbd0/stat", "     100        2        3        4      200\n");
-	assert_int_equal(sysfs_completed(0), 300);
+	assert_int_equal(block_completed_count(0), 300);
 	put("/sys/block/nbd0/stat", "nonsense\n");
-	assert_int_equal(sysfs_completed(0), 0);
+	assert_int_equal(block_completed_count(0), 0);
 }
 
 static void test_read_write(void **state)
@@ -122,31 +122,31 @@ static void test_read_write(void **state)
 	uint64_t value;
 
 	(void)state;
-	assert_int_equal(sysfs_read(0, "size", buf, sizeof(buf)), 0);
+	assert_int_equal(block_attr_read(0, "size", buf, sizeof(buf)), 0);
 	assert_string_equal(buf, "2048");
-	assert_int_equal(sysfs_read(0, "size", buf, 3), 0);
+	assert_int_equal(block_attr_read(0, "size", buf, 3), 0);
 	assert_string_equal(buf, "20");
-	assert_int_equal(sysfs_read(0, "backend", buf, sizeof(buf)), -ENOENT);
-	assert_int_equal(sysfs_read(1, "size", buf, sizeof(buf)), -ENOENT);
-	assert_int_equal(sysfs_read_u64(0, "size", &value), 0);
+	assert_int_equal(block_attr_read(0, "backend", buf, sizeof(buf)), -ENOENT);
+	assert_int_equal(block_attr_read(1, "size", buf, sizeof(buf)), -ENOENT);
+	assert_int_equal(block_attr_read_u64(0, "size", &value), 0);
 	assert_int_equal(value, 2048);
 	put("/sys/block/nbd0/big", "18446744073709551615\n");
-	assert_int_equal(sysfs_read_u64(0, "big", &value), 0);
+	assert_int_equal(block_attr_read_u64(0, "big", &value), 0);
 	assert_true(value == UINT64_MAX);
 	put("/sys/block/nbd0/big", "18446744073709551616\n");
-	assert_int_equal(sysfs_read_u64(0, "big", &value), -ERANGE);
+	assert_int_equal(block_attr_read_u64(0, "big", &value), -ERANGE);
 	put("/sys/block/nbd0/bad", "-1\n");
-	assert_int_equal(sysfs_read_u64(0, "bad", &value), -EINVAL);
+	assert_int_equal(block_attr_read_u64(0, "bad", &value), -EINVAL);
 	put("/sys/block/nbd0/bad", "12x\n");
-	assert_int_equal(sysfs_read_u64(0, "bad", &value), -EINVAL);
+	assert_int_equal(block_attr_read_u64(0, "bad", &value), -EINVAL);
 	put("/sys/block/nbd0/bad", "");
-	assert_int_equal(sysfs_read_u64(0, "bad", &value), -EINVAL);
+	assert_int_equal(block_attr_read_u64(0, "bad", &value), -EINVAL);
 	put("/sys/block/nbd0/queue/io_timeout", "");
-	assert_int_equal(sysfs_write(0, "queue/io_timeout", "1000"), 0);
-	assert_int_equal(sysfs_read_u64(0, "queue/io_timeout", &value), 0);
+	assert_int_equal(block_attr_write(0, "queue/io_timeout", "1000"), 0);
+	assert_int_equal(block_attr_read_u64(0, "queue/io_timeout", &value), 0);
 	assert_int_equal(value, 1000);
-	assert_int_equal(sysfs_write(0, "queue/none", "1"), -ENOENT);
-	assert_int_equal(sysfs_write(99, "queue/io_timeout", "1"), -ENOENT);
+	assert_int_equal(block_attr_write(0, "queue/none", "1"), -ENOENT);
+	assert_int_equal(block_attr_write(99, "queue/io_timeout", "1"), -ENOENT);
 }
 
 static void test_list_and_state(void **state)
@@ -155,18 +155,18 @@ static void test_list_and_state(void **state)
 	size_t count = 0;
 
 	(void)state;
-	assert_int_equal(sysfs_list_devices(&list, &count), 0);
+	assert_int_equal(block_list_devices(&list, &count), 0);
 	assert_int_equal(count, 3);
 	assert_int_equal(list[0], 0);
 	assert_int_equal(list[1], 2);
 	assert_int_equal(list[2], 10);
 	free(list);
-	assert_true(sysfs_device_exists(10));
-	assert_false(sysfs_device_exists(1));
-	assert_false(sysfs_device_exists(-1));
-	assert_false(sysfs_device_configured(0));
+	assert_true(block_exists(10));
+	assert_false(block_exists(1));
+	assert_false(block_exists(-1));
+	assert_false(block_is_configured(0));
 	put("/sys/block/nbd0/pid", "77\n");
-	assert_true(sysfs_device_configured(0));
+	assert_true(block_is_configured(0));
 }
 
 static void test_list_without_module(void **state)
@@ -178,14 +178,14 @@ static void test_list_without_module(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(other));
 	system_root_set(other);
-	assert_int_equal(sysfs_list_devices(&list, &count), -ENOENT);
+	assert_int_equal(block_list_devices(&list, &count), -ENOENT);
 	snprintf(path, sizeof(path), "mkdir -p %s/sys/block/sda", other);
 	assert_int_equal(system(path), 0);
-	assert_int_equal(sysfs_list_devices(&list, &count), -ENOENT);
+	assert_int_equal(block_list_devices(&list, &count), -ENOENT);
 	/* Loaded with nbds_max=0. */
 	snprintf(path, sizeof(path), "mkdir -p %s/sys/module/nbd", other);
 	assert_int_equal(system(path), 0);
-	assert_int_equal(sysfs_list_devices(&list, &count), 0);
+	assert_int_equal(block_list_devices(&list, &count), 0);
 	assert_int_equal(count, 0);
 	free(list);
 	snprintf(path, sizeof(path), "rm -rf %s", other);
@@ -195,7 +195,7 @@ static void test_list_without_module(void **state)
 static void busy(int index, const char *text)
 {
 	memset(&err, 0, sizeof(err));
-	assert_int_equal(sysfs_check_unused(index, &err), -EBUSY);
+	assert_int_equal(block_check_unused(index, &err), -EBUSY);
 	assert_int_equal(err.kind, ERROR_BUSY);
 	assert_string_equal(err.text, text);
 }
@@ -203,13 +203,13 @@ static void busy(int index, const char *text)
 static void test_unused(void **state)
 {
 	(void)state;
-	assert_int_equal(sysfs_check_unused(0, &err), 0);
-	assert_int_equal(sysfs_check_unused(2, &err), 0);
-	assert_int_equal(sysfs_check_unused(55, &err), 0);
+	assert_int_equal(block_check_unused(0, &err), 0);
+	assert_int_equal(block_check_unused(2, &err), 0);
+	assert_int_equal(block_check_unused(55, &err), 0);
 	/* Names that only begin alike. */
 	put("/proc/self/mountinfo", "22 1 43:160 / /x rw - ext4 /dev/nbd10 rw\n23 1 43:17 / /y rw - ext4 /dev/nbd0x rw\n");
 	put("/proc/swaps", "Filename Type\n/dev/nbd10p1 partition 1 0 -2\n/swap/dev/nbd0 file 1 0 -2\n");
-	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	assert_int_equal(block_check_unused(0, &err), 0);
 }
 
 static void test_mounted(void **state)
@@ -219,7 +219,7 @@ static void test_mounted(void **state)
 		"/dev/nbd0p1 rw\n");
 	busy(0, "/dev/nbd0p1 is mounted on /mnt");
 	assert_string_equal(err.hint, "unmount it first: umount /mnt");
-	assert_int_equal(sysfs_check_unused(2, &err), 0);
+	assert_int_equal(block_check_unused(2, &err), 0);
 	put("/proc/self/mountinfo", "30 22 43:0 / /my\\040disk\\012x rw - ext4 /dev/mapper/alias rw\n");
 	busy(0, "/dev/nbd0 is mounted on /my disk?x");
 	/* btrfs: an anonymous number, the device only in the source. */
@@ -231,7 +231,7 @@ static void test_hostile_mountinfo(void **state)
 {
 	(void)state;
 	put("/proc/self/mountinfo", "\n - \n1 2\n1 2 43:0\n1 2 43:0 / \n1 2 43:0 / - \nx y z / /m - a /dev/nbd0\n");
-	sysfs_check_unused(0, &err);
+	block_check_unused(0, &err);
 	put("/proc/self/mountinfo", "30 22 43:0 / /m\\9\\0 rw - ext4\n");
 	busy(0, "/dev/nbd0 is mounted on /m\\9\\0");
 }
@@ -279,7 +279,7 @@ static void test_loop(void **state)
 	put("/sys/block/loop2/loop/backing_file", "/dev/nbd0x\n");
 	put("/sys/block/loop4/loop/backing_file", "nbd0\n");
 	put("/sys/block/loop5/loop/backing_file", "/dev/nbd10\n");
-	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	assert_int_equal(block_check_unused(0, &err), 0);
 	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
 	busy(0, "/dev/nbd0 is used by the loop device /dev/loop3");
 	assert_string_equal(err.hint, "unmount or end what uses that, then: losetup -d /dev/loop3");
@@ -288,7 +288,7 @@ static void test_loop(void **state)
 	/* udev made the node anew. */
 	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0 (deleted)\n");
 	busy(0, "/dev/nbd0 is used by the loop device /dev/loop3");
-	assert_int_equal(sysfs_check_unused(2, &err), 0);
+	assert_int_equal(block_check_unused(2, &err), 0);
 }
 
 static void test_other_names(void **state)
@@ -305,7 +305,7 @@ static void test_other_names(void **state)
 	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - btrfs /dev/disk/by-id/nbd-x-part1 rw\n");
 	busy(0, "/dev/nbd0p1 is mounted on /data");
 	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - nfs server:/dev/nbd0 rw\n");
-	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	assert_int_equal(block_check_unused(0, &err), 0);
 }
 
 /* By number, whatever the node is called; where this may make one. */
@@ -325,7 +325,7 @@ static void test_number(void **state)
 	snprintf(path, sizeof(path), "%s/dev/nbd0", root);
 	assert_int_equal(mknod(path, S_IFBLK | 0600, makedev(8, 1)), 0);
 	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
-	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	assert_int_equal(block_check_unused(0, &err), 0);
 }
 
 static void test_targets(void **state)
@@ -336,7 +336,7 @@ static void test_targets(void **state)
 	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/device_path", "/dev/nbd0\n");
 	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "0\n");
 	put("/sys/block/zram0/backing_dev", "none\n");
-	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	assert_int_equal(block_check_unused(0, &err), 0);
 	put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "1\n");
 	busy(0, "/dev/nbd0 is used by the SCSI target (LIO) as its backstore disk1");
 	assert_string_equal(err.hint, "take it away first: targetcli /backstores/block delete disk1");
@@ -378,11 +378,11 @@ static void test_numbers(void **state)
 	dev_t numbers[4];
 
 	(void)state;
-	assert_int_equal(sysfs_device_numbers(0, numbers, 4), 2);
+	assert_int_equal(block_device_numbers(0, numbers, 4), 2);
 	assert_true(numbers[0] == makedev(43, 0) && numbers[1] == makedev(43, 1));
-	assert_int_equal(sysfs_device_numbers(0, numbers, 1), 1);
-	assert_int_equal(sysfs_device_numbers(10, numbers, 4), 0);
-	assert_int_equal(sysfs_device_numbers(55, numbers, 4), 0);
+	assert_int_equal(block_device_numbers(0, numbers, 1), 1);
+	assert_int_equal(block_device_numbers(10, numbers, 4), 0);
+	assert_int_equal(block_device_numbers(55, numbers, 4), 0);
 }
 
 static void test_missing_proc(void **state)
@@ -394,24 +394,24 @@ static void test_missing_proc(void **state)
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", root);
 	unlink(path);
-	assert_int_equal(sysfs_check_unused(0, &err), 0);
+	assert_int_equal(block_check_unused(0, &err), 0);
 }
 
 /* pid alone is there of whatever client's device. */
 static void a_device_is_whose_backend_it_shows(void **state)
 {
 	(void)state;
-	assert_false(sysfs_backend_is(0, "0011"));
+	assert_false(block_backend_is(0, "0011"));
 	put("/sys/block/nbd0/backend", "0011\n");
-	assert_false(sysfs_backend_is(0, "0011"));
+	assert_false(block_backend_is(0, "0011"));
 	put("/sys/block/nbd0/pid", "7\n");
-	assert_true(sysfs_backend_is(0, "0011"));
-	assert_false(sysfs_backend_is(0, "001"));
-	assert_false(sysfs_backend_is(0, "00112"));
-	assert_false(sysfs_backend_is(0, ""));
+	assert_true(block_backend_is(0, "0011"));
+	assert_false(block_backend_is(0, "001"));
+	assert_false(block_backend_is(0, "00112"));
+	assert_false(block_backend_is(0, ""));
 	put("/sys/block/nbd2/pid", "7\n");
-	assert_false(sysfs_backend_is(2, ""));
-	assert_false(sysfs_backend_is(2, "0011"));
+	assert_false(block_backend_is(2, ""));
+	assert_false(block_backend_is(2, "0011"));
 }
 
 int main(void)

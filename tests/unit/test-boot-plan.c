@@ -25,9 +25,9 @@ static void write_file(const char *path, const char *text)
 
 static const char *dhcp_server, *dhcp_root_path;
 
-static void make_jobs(struct boot_jobs *jobs, const char *tab, const char *cmdline, const struct options *defaults)
+static void make_jobs(struct boot_plan *jobs, const char *tab, const char *cmdline, const struct options *defaults)
 {
-	struct boot_input input = {.cmdline = cmdline, .size = strlen(cmdline), .dhcp_server = dhcp_server, .dhcp_root_path = dhcp_root_path};
+	struct kcmdline_input input = {.cmdline = cmdline, .size = strlen(cmdline), .dhcp_server = dhcp_server, .dhcp_root_path = dhcp_root_path};
 	struct options none;
 	struct error err = {0};
 
@@ -36,11 +36,11 @@ static void make_jobs(struct boot_jobs *jobs, const char *tab, const char *cmdli
 	else
 		unlink(tab_path);
 	options_init(&none);
-	assert_int_equal(boot_jobs_make(jobs, &input, defaults ? defaults : &none, &err), 0);
+	assert_int_equal(boot_plan_make(jobs, &input, defaults ? defaults : &none, &err), 0);
 }
 
 /* "nbd0 URI ca=FILE ...; ..." */
-static const char *render(const struct boot_jobs *jobs)
+static const char *render(const struct boot_plan *jobs)
 {
 	static char buf[4096];
 	size_t used = 0;
@@ -48,7 +48,7 @@ static const char *render(const struct boot_jobs *jobs)
 
 	buf[0] = 0;
 	for (size_t i = 0; i < jobs->count; i++) {
-		const struct boot_job *job = &jobs->jobs[i];
+		const struct boot_plan_entry *job = &jobs->jobs[i];
 		const char *ca = job->options.tls_config.ca_file, *psk = job->options.tls_config.psk_file;
 
 		target_format(&job->target, uri, sizeof(uri));
@@ -67,14 +67,14 @@ struct together {
 static void check_together(const struct together *table, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct boot_jobs jobs;
+		struct boot_plan jobs;
 
 		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
 		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
 			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline, table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
 				jobs.refused ? " (refused)" : "", table[i].expect);
 		assert_true(jobs.refused || !jobs.plan->needs_dhcp);
-		boot_jobs_free(&jobs);
+		boot_plan_free(&jobs);
 	}
 }
 
@@ -160,7 +160,7 @@ static void nbdtab_before_dhcp(void **state)
 
 static void waits_for_ever_unless_told(void **state)
 {
-	struct boot_jobs jobs;
+	struct boot_plan jobs;
 	struct options defaults;
 	struct error err;
 
@@ -170,7 +170,7 @@ static void waits_for_ever_unless_told(void **state)
 	assert_int_equal(jobs.jobs[0].options.dead_timeout_sec, OPTION_INFINITE_SEC);
 	assert_int_equal(jobs.jobs[1].options.wait_sec, 5);
 	assert_int_equal(jobs.jobs[1].options.dead_timeout_sec, 7);
-	boot_jobs_free(&jobs);
+	boot_plan_free(&jobs);
 	options_init(&defaults);
 	assert_int_equal(options_set(&defaults, "wait", "9", FOR_BOOT, &err), 0);
 	assert_int_equal(options_set(&defaults, "tls-ca", "/default", FOR_BOOT, &err), 0);
@@ -178,7 +178,7 @@ static void waits_for_ever_unless_told(void **state)
 	assert_int_equal(jobs.jobs[0].options.wait_sec, 9);
 	assert_int_equal(jobs.jobs[1].options.wait_sec, 5);
 	assert_string_equal(render(&jobs), "nbd0 nbds://a/b ca=/default; nbd1 nbds://a/c ca=/line");
-	boot_jobs_free(&jobs);
+	boot_plan_free(&jobs);
 }
 
 /* What the command prints with --plan or --files, and its exit status. */

@@ -15,7 +15,7 @@
 #include "child/reaper.h"
 #include "child/job.h"
 
-static char directory[] = "/tmp/test-task.XXXXXX";
+static char directory[] = "/tmp/test-job.XXXXXX";
 static char go[64], acted[64];
 
 /* A job that waits, and then does what it was to do. */
@@ -81,22 +81,22 @@ static void the_answer_comes_back(void **state)
 	struct error err;
 
 	(void)state;
-	assert_int_equal(task_run(answer, &numbers[0], 30000, &err), 0);
-	assert_int_equal(task_run(answer, &numbers[1], 30000, &err), -5);
+	assert_int_equal(job_run(answer, &numbers[0], 30000, &err), 0);
+	assert_int_equal(job_run(answer, &numbers[1], 30000, &err), -5);
 	assert_string_equal(err.text, "number 5");
-	assert_int_equal(task_run(die, NULL, 30000, &err), -ECHILD);
+	assert_int_equal(job_run(die, NULL, 30000, &err), -ECHILD);
 	reap_all();
 }
 
 static void one_that_is_abandoned_goes_on(void **state)
 {
-	struct task task;
+	struct job job;
 
 	(void)state;
-	assert_int_equal(task_start(&task, wait_and_act, NULL, NULL), 0);
-	assert_int_equal(task_step(&task, NULL), 1);
-	task_abandon(&task);
-	assert_int_equal(task.poll_fd, -1);
+	assert_int_equal(job_start(&job, wait_and_act, NULL, NULL), 0);
+	assert_int_equal(job_step(&job, NULL), 1);
+	job_abandon(&job);
+	assert_int_equal(job.poll_fd, -1);
 	close(creat(go, 0600));
 	reap_all();
 	assert_int_equal(access(acted, F_OK), 0);
@@ -104,13 +104,13 @@ static void one_that_is_abandoned_goes_on(void **state)
 
 static void one_that_is_killed_does_nothing_more(void **state)
 {
-	struct task task;
+	struct job job;
 
 	(void)state;
-	assert_int_equal(task_start(&task, wait_and_act, NULL, NULL), 0);
-	assert_int_equal(task_step(&task, NULL), 1);
-	task_kill(&task);
-	assert_int_equal(task.poll_fd, -1);
+	assert_int_equal(job_start(&job, wait_and_act, NULL, NULL), 0);
+	assert_int_equal(job_step(&job, NULL), 1);
+	job_kill(&job);
+	assert_int_equal(job.poll_fd, -1);
 	close(creat(go, 0600));
 	reap_all();
 	assert_int_equal(access(acted, F_OK), -1);
@@ -118,20 +118,20 @@ static void one_that_is_killed_does_nothing_more(void **state)
 
 static void there_is_an_end_to_those_that_hang(void **state)
 {
-	struct task task;
+	struct job job;
 	struct error err;
 	int count = 0;
 
 	(void)state;
-	while (count < 1000 && task_start(&task, wait_and_act, NULL, &err) == 0) {
-		task_abandon(&task);
+	while (count < 1000 && job_start(&job, wait_and_act, NULL, &err) == 0) {
+		job_abandon(&job);
 		count++;
 	}
 	assert_in_range(count, 8, 100);
 	assert_non_null(strstr(err.text, "hang in the kernel"));
 	close(creat(go, 0600));
 	reap_all();
-	assert_int_equal(task_run(die, NULL, 30000, &err), -ECHILD);
+	assert_int_equal(job_run(die, NULL, 30000, &err), -ECHILD);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -145,5 +145,5 @@ int main(void)
 		TEST(there_is_an_end_to_those_that_hang),
 	};
 
-	return cmocka_run_group_tests_name("task", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("job", tests, NULL, NULL);
 }

@@ -9,30 +9,30 @@
 #include <cmocka.h>
 #include "config/kcmdline.h"
 
-static struct boot_plan *parse_bytes(const char *cmdline, size_t size, const char *server, const char *root_path)
+static struct kcmdline *parse_bytes(const char *cmdline, size_t size, const char *server, const char *root_path)
 {
-	struct boot_plan *plan = malloc(sizeof(*plan));
+	struct kcmdline *plan = malloc(sizeof(*plan));
 	/* Exactly as long as it is, so that ASan sees a read behind it. */
 	char *copy = malloc(size ? size : 1);
-	struct boot_input input = {.cmdline = copy, .size = size, .dhcp_server = server, .dhcp_root_path = root_path};
+	struct kcmdline_input input = {.cmdline = copy, .size = size, .dhcp_server = server, .dhcp_root_path = root_path};
 
 	assert_non_null(plan);
 	memcpy(copy, cmdline, size);
-	boot_cmdline_parse(plan, &input);
+	kcmdline_parse(plan, &input);
 	free(copy);
 	return plan;
 }
 
 /* "nbd0 URI [+OPTIONS]; ... root=DEVICE fs=TYPE opts=OPTIONS dhcp", what there is of it. */
-static const char *render(const struct boot_plan *plan)
+static const char *render(const struct kcmdline *plan)
 {
-	static char buf[BOOT_ATTACHMENTS_MAX * 800];
+	static char buf[KCMDLINE_ATTACHMENTS_MAX * 800];
 	char uri[600];
 	size_t used = 0;
 
 	buf[0] = 0;
 	for (size_t i = 0; i < plan->attachment_count; i++) {
-		const struct boot_attachment *attachment = &plan->attachments[i];
+		const struct kcmdline_attachment *attachment = &plan->attachments[i];
 
 		target_format(&attachment->target, uri, sizeof(uri));
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "nbd%d %s%s%s; ", attachment->index, uri, *attachment->options ? " +" : "", attachment->options);
@@ -57,7 +57,7 @@ struct line {
 static void check_lines(const struct line *table, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct boot_plan *plan = parse_bytes(table[i].cmdline, strlen(table[i].cmdline), table[i].server, table[i].root_path);
+		struct kcmdline *plan = parse_bytes(table[i].cmdline, strlen(table[i].cmdline), table[i].server, table[i].root_path);
 		const char *got = render(plan);
 
 		if (strcmp(got, table[i].expect) != 0 || plan->error_count)
@@ -280,7 +280,7 @@ static void errors_name_the_word(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct boot_plan *plan = parse_bytes(table[i].cmdline, strlen(table[i].cmdline), table[i].server, table[i].root_path);
+		struct kcmdline *plan = parse_bytes(table[i].cmdline, strlen(table[i].cmdline), table[i].server, table[i].root_path);
 
 		if (plan->error_count != 1 || !strstr(plan->errors[0].text, table[i].says))
 			fail_msg("%s: %zu errors, \"%s\" lacks \"%s\"", table[i].cmdline, plan->error_count, plan->errors[0].text, table[i].says);
@@ -293,7 +293,7 @@ static void errors_name_the_word(void **state)
 static void limits(void **state)
 {
 	char *text = malloc(1 << 20);
-	struct boot_plan *plan;
+	struct kcmdline *plan;
 	int used;
 
 	(void)state;
@@ -309,8 +309,8 @@ static void limits(void **state)
 	for (int i = 0; i < 200; i++)
 		used += sprintf(text + used, "rd.nbd.attach=nbd%d=nbds://h/e ", i);
 	plan = parse_bytes(text, strlen(text), NULL, NULL);
-	assert_int_equal(plan->attachment_count, BOOT_ATTACHMENTS_MAX);
-	assert_int_equal(plan->error_count, BOOT_ERRORS_MAX);
+	assert_int_equal(plan->attachment_count, KCMDLINE_ATTACHMENTS_MAX);
+	assert_int_equal(plan->error_count, KCMDLINE_ERRORS_MAX);
 	free(plan);
 
 	used = sprintf(text, "root=nbd:h:e:");
@@ -326,7 +326,7 @@ static void limits(void **state)
 static void uri_credentials_are_kept(void **state)
 {
 	static const char cmdline[] = "root=nbds://alice@h/e?tls-psk-file=/etc/psk";
-	struct boot_plan *plan = parse_bytes(cmdline, strlen(cmdline), NULL, NULL);
+	struct kcmdline *plan = parse_bytes(cmdline, strlen(cmdline), NULL, NULL);
 
 	(void)state;
 	assert_string_equal(plan->attachments[0].target.tls_psk_file, "/etc/psk");
@@ -372,13 +372,13 @@ static void random_command_lines(void **state)
 	random_state = 20261121;
 	for (int round = 0; round < 20000; round++) {
 		size_t size = random_text(text, sizeof(text), true);
-		struct boot_plan *plan;
+		struct kcmdline *plan;
 
 		path[random_text(path, sizeof(path) - 1, false)] = 0;
 		plan = parse_bytes(text, size, random_below(2) ? "10.9.8.7" : NULL, random_below(2) ? path : NULL);
-		assert_true(plan->attachment_count <= BOOT_ATTACHMENTS_MAX && plan->error_count <= BOOT_ERRORS_MAX);
+		assert_true(plan->attachment_count <= KCMDLINE_ATTACHMENTS_MAX && plan->error_count <= KCMDLINE_ERRORS_MAX);
 		for (size_t i = 0; i < plan->attachment_count; i++) {
-			const struct boot_attachment *attachment = &plan->attachments[i];
+			const struct kcmdline_attachment *attachment = &plan->attachments[i];
 
 			assert_true(attachment->index >= 0);
 			assert_true(attachment->target.host_count || *attachment->target.socket_path);

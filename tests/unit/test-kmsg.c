@@ -14,74 +14,74 @@
 
 static void only_the_kernels_own_lines_of_this_device_count(void **state)
 {
-	static const struct { const char *record; enum kernel_log_event event; int error; } table[] = {
-		{"3,1041,7712003,-;block nbd1: Other side returned error (108)" DICT, KERNEL_LOG_ERROR_REPLY, 108},
-		{"3,1041,7712003,-;block nbd1: Other side returned error (5)\n", KERNEL_LOG_ERROR_REPLY, 5},
-		{"3,1041,7712003,-,caller=T97;block nbd1: Other side returned error (5)" DICT, KERNEL_LOG_ERROR_REPLY, 5},
-		{"3,1041,7712003,-;block nbd1: Other side returned error (-1)\n", KERNEL_LOG_ERROR_REPLY, -1},
-		{"6,348,9037515,-;block nbd1: Possible stuck request 00000000e5afda91: control (read@1384448,4096B). Runtime 2 seconds" DICT, KERNEL_LOG_STUCK, 0},
-		{"6,348,9037515,-;block nbd12: Possible stuck request 00000000e5afda91: control (read@0,512B). Runtime 2 seconds" DICT, KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Receive control failed (result -32)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: Receive data failed (result -104)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd2: Receive data failed (result -104)" DICT, KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Wrong magic (0x12345678)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: Unexpected reply (7) 00000000e5afda91" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: Unexpected reply 7 from different sock 1 (expected 0)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: Suspicious reply 7 (status 0 flags 0)" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: Double reply on req 00000000e5afda91, cmd_cookie 3, handle cookie 2" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: Command already handled 00000000e5afda91" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: Raced with timeout on req 00000000e5afda91" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"3,1,1,-;block nbd1: recv_work: no io inflight" DICT, KERNEL_LOG_RECEIVER_ENDED, 0},
-		{"4,1,1,-;block nbd1: shutting down sockets" DICT, KERNEL_LOG_SHUT_DOWN, 0},
-		{"4,1,1,-;block nbd11: shutting down sockets" DICT, KERNEL_LOG_OTHER, 0},
-		{"6,1,1,-;block nbd1: NBD_DISCONNECT" DICT, KERNEL_LOG_DISCONNECT, 0},
-		{"6,1,1,-;nbd1: detected capacity change from 0 to 131072\n", KERNEL_LOG_CONFIGURED, 0},
-		{"6,1,1,-;nbd11: detected capacity change from 0 to 131072\n", KERNEL_LOG_OTHER, 0},
-		{"6,1,1,-;nbd1: detected capacity change from 131072 to 262144\n", KERNEL_LOG_OTHER, 0},
-		{"3,1042,7712003,-;block nbd1: Connection timed out" DICT, KERNEL_LOG_OTHER, 0},
-		{"3,1042,7712003,-;block nbd1: Connection timed out, retrying (1/2 alive)" DICT, KERNEL_LOG_OTHER, 0},
+	static const struct { const char *record; enum kmsg_event event; int error; } table[] = {
+		{"3,1041,7712003,-;block nbd1: Other side returned error (108)" DICT, KMSG_ERROR_REPLY, 108},
+		{"3,1041,7712003,-;block nbd1: Other side returned error (5)\n", KMSG_ERROR_REPLY, 5},
+		{"3,1041,7712003,-,caller=T97;block nbd1: Other side returned error (5)" DICT, KMSG_ERROR_REPLY, 5},
+		{"3,1041,7712003,-;block nbd1: Other side returned error (-1)\n", KMSG_ERROR_REPLY, -1},
+		{"6,348,9037515,-;block nbd1: Possible stuck request 00000000e5afda91: control (read@1384448,4096B). Runtime 2 seconds" DICT, KMSG_STUCK, 0},
+		{"6,348,9037515,-;block nbd12: Possible stuck request 00000000e5afda91: control (read@0,512B). Runtime 2 seconds" DICT, KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Receive control failed (result -32)" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Receive data failed (result -104)" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd2: Receive data failed (result -104)" DICT, KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Wrong magic (0x12345678)" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Unexpected reply (7) 00000000e5afda91" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Unexpected reply 7 from different sock 1 (expected 0)" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Suspicious reply 7 (status 0 flags 0)" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Double reply on req 00000000e5afda91, cmd_cookie 3, handle cookie 2" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Command already handled 00000000e5afda91" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: Raced with timeout on req 00000000e5afda91" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"3,1,1,-;block nbd1: recv_work: no io inflight" DICT, KMSG_RECEIVER_ENDED, 0},
+		{"4,1,1,-;block nbd1: shutting down sockets" DICT, KMSG_SHUT_DOWN, 0},
+		{"4,1,1,-;block nbd11: shutting down sockets" DICT, KMSG_OTHER, 0},
+		{"6,1,1,-;block nbd1: NBD_DISCONNECT" DICT, KMSG_DISCONNECT, 0},
+		{"6,1,1,-;nbd1: detected capacity change from 0 to 131072\n", KMSG_CONFIGURED, 0},
+		{"6,1,1,-;nbd11: detected capacity change from 0 to 131072\n", KMSG_OTHER, 0},
+		{"6,1,1,-;nbd1: detected capacity change from 131072 to 262144\n", KMSG_OTHER, 0},
+		{"3,1042,7712003,-;block nbd1: Connection timed out" DICT, KMSG_OTHER, 0},
+		{"3,1042,7712003,-;block nbd1: Connection timed out, retrying (1/2 alive)" DICT, KMSG_OTHER, 0},
 		/* another device */
-		{"3,1,1,-;block nbd12: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd0: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1p1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd4294967297: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd99999999999999999999: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd 1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd12: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd0: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1p1: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd4294967297: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd99999999999999999999: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd 1: Other side returned error (108)\n", KMSG_OTHER, 0},
 		/* something else, or somebody else */
-		{"3,1,1,-;block nbd1: Send control failed (result -32)" DICT, KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Possible stuck request 0: control (read@0,4096B). Runtime 30 seconds\n", KERNEL_LOG_STUCK, 0},
-		{"4,1,1,-;nbd_handle_reply: 14 callbacks suppressed\n", KERNEL_LOG_OTHER, 0},
-		{"12,1,1,-;block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"11,1,1,-;block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
-		{"-3,1,1,-;block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
-		{"4294967299,1,1,-;block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;hello; block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;hello\n;block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;EXT4-fs (nbd1): Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;x\n block nbd1: Other side returned error (108)\n", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Send control failed (result -32)" DICT, KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Possible stuck request 0: control (read@0,4096B). Runtime 30 seconds\n", KMSG_STUCK, 0},
+		{"4,1,1,-;nbd_handle_reply: 14 callbacks suppressed\n", KMSG_OTHER, 0},
+		{"12,1,1,-;block nbd1: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"11,1,1,-;block nbd1: Connection timed out\n", KMSG_OTHER, 0},
+		{"-3,1,1,-;block nbd1: Connection timed out\n", KMSG_OTHER, 0},
+		{"4294967299,1,1,-;block nbd1: Connection timed out\n", KMSG_OTHER, 0},
+		{"3,1,1,-;hello; block nbd1: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;hello\n;block nbd1: Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;EXT4-fs (nbd1): Other side returned error (108)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;x\n block nbd1: Other side returned error (108)\n", KMSG_OTHER, 0},
 		/* cut or garbled */
-		{"3,1,1,-;block nbd1: Other side returned error (\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Other side returned error (108\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Other side returned error ( 5)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Other side returned error ()\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1: Other side returned error (99999999999)\n", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd1:", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;block nbd", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-;", KERNEL_LOG_OTHER, 0},
-		{"3,1,1,-", KERNEL_LOG_OTHER, 0},
-		{"3,", KERNEL_LOG_OTHER, 0},
-		{"3", KERNEL_LOG_OTHER, 0},
-		{";block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
-		{"block nbd1: Connection timed out\n", KERNEL_LOG_OTHER, 0},
-		{"", KERNEL_LOG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error (\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error (108\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error ( 5)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error ()\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1: Other side returned error (99999999999)\n", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd1:", KMSG_OTHER, 0},
+		{"3,1,1,-;block nbd", KMSG_OTHER, 0},
+		{"3,1,1,-;", KMSG_OTHER, 0},
+		{"3,1,1,-", KMSG_OTHER, 0},
+		{"3,", KMSG_OTHER, 0},
+		{"3", KMSG_OTHER, 0},
+		{";block nbd1: Connection timed out\n", KMSG_OTHER, 0},
+		{"block nbd1: Connection timed out\n", KMSG_OTHER, 0},
+		{"", KMSG_OTHER, 0},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		int error = 0;
 
-		if (kernel_log_parse(table[i].record, 1, &error) != table[i].event || error != table[i].error)
+		if (kmsg_parse(table[i].record, 1, &error) != table[i].event || error != table[i].error)
 			fail_msg("'%s': error %d", table[i].record, error);
 	}
 }
@@ -103,7 +103,7 @@ static void random_bytes_are_survived(void **state)
 		record[len] = 0;
 		/* On the heap in its exact size, so that a sanitizer sees a read behind the end. */
 		char *exact = strdup(record);
-		kernel_log_parse(exact, 1, &error);
+		kmsg_parse(exact, 1, &error);
 		free(exact);
 	}
 }
@@ -123,16 +123,16 @@ static void reading_drains_the_log_without_waiting(void **state)
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
 	log.fd = pair[0];
-	kernel_log_read(&log);
+	kmsg_read(&log);
 	assert_int_equal(log.error_replies, 0);
 	for (size_t i = 0; i < sizeof(records) / sizeof(*records); i++)
 		assert_true(send(pair[1], records[i], strlen(records[i]), 0) > 0);
-	kernel_log_read(&log);
+	kmsg_read(&log);
 	assert_int_equal(log.error_replies, 2);
 	assert_int_equal(log.last_error, 108);
-	kernel_log_close(&log);
+	kmsg_close(&log);
 	assert_int_equal(log.fd, -1);
-	kernel_log_read(&log);
+	kmsg_read(&log);
 	close(pair[1]);
 }
 
@@ -155,20 +155,20 @@ static void io_that_the_driver_fails_by_itself_is_told_from_a_disconnect(void **
 	say(pair[1], configured);
 	say(pair[1], disconnect);
 	say(pair[1], shut_down);
-	kernel_log_read(&log);
+	kmsg_read(&log);
 	assert_true(log.disconnect);
 	assert_false(log.io_failed);
 	say(pair[1], configured);
 	say(pair[1], shut_down);
-	assert_true(kernel_log_read(&log));
+	assert_true(kmsg_read(&log));
 	assert_true(log.io_failed);
 	say(pair[1], disconnect);
-	kernel_log_read(&log);
+	kmsg_read(&log);
 	assert_false(log.io_failed);
 	say(pair[1], configured);
-	kernel_log_read(&log);
+	kmsg_read(&log);
 	assert_false(log.io_failed || log.disconnect);
-	kernel_log_close(&log);
+	kmsg_close(&log);
 	close(pair[1]);
 }
 

@@ -27,7 +27,7 @@ static void say_much(void)
 	text[sizeof(text) - 1] = 0;
 	clock_gettime(CLOCK_MONOTONIC, &began);
 	for (int i = 0; i < LINES; i++)
-		supervisor_log(LOG_INFO, "line %d %s", i, text);
+		log_message(LOG_INFO, "line %d %s", i, text);
 	clock_gettime(CLOCK_MONOTONIC, &ended);
 	assert_in_range(ended.tv_sec - began.tv_sec, 0, 20);
 }
@@ -42,8 +42,8 @@ static void a_log_daemon_that_does_not_read_is_not_waited_for(void **state)
 	(void)state;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-supervisor-log.%d", (int)getpid());
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	supervisor_log_set_socket(address.sun_path);
-	supervisor_log_open(false, false);
+	log_set_socket(address.sun_path);
+	log_open(false, false);
 	alarm(60);
 	say_much();
 	while ((n = recv(fd, message, sizeof(message) - 1, 0)) > 0) {
@@ -53,7 +53,7 @@ static void a_log_daemon_that_does_not_read_is_not_waited_for(void **state)
 		count++;
 	}
 	assert_in_range(count, 1, LINES - 1);
-	supervisor_log(LOG_ERR, "after that");
+	log_message(LOG_ERR, "after that");
 	n = recv(fd, message, sizeof(message) - 1, 0);
 	assert_true(n > 0);
 	message[n] = 0;
@@ -64,7 +64,7 @@ static void a_log_daemon_that_does_not_read_is_not_waited_for(void **state)
 	message[n] = 0;
 	assert_int_equal(strncmp(message, "<27>", 4), 0);
 	assert_non_null(strstr(message, "]: after that"));
-	supervisor_log(LOG_ERR, "and this");
+	log_message(LOG_ERR, "and this");
 	assert_true(recv(fd, message, sizeof(message) - 1, 0) > 0);
 	assert_true(recv(fd, message, sizeof(message) - 1, 0) < 0);
 	alarm(0);
@@ -80,12 +80,12 @@ static void a_reader_of_stderr_is_not_waited_for(void **state)
 	assert_int_equal(pipe(fds), 0);
 	dup2(fds[1], STDERR_FILENO);
 	close(fds[1]);
-	supervisor_log_open(true, false);
+	log_open(true, false);
 	alarm(60);
 	say_much();
 	/* Nor does it end us if there is none any more. */
 	close(fds[0]);
-	supervisor_log(LOG_ERR, "nobody hears this");
+	log_message(LOG_ERR, "nobody hears this");
 	alarm(0);
 	dup2(former, STDERR_FILENO);
 	close(former);

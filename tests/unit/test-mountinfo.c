@@ -10,13 +10,13 @@
 #include <string.h>
 #include "kernel/mountinfo.h"
 
-static int read_text(struct mount_table *table, const char *text)
+static int read_text(struct mountinfo *table, const char *text)
 {
 	FILE *file = fmemopen((char *)text, strlen(text), "r");
 	int rc;
 
 	assert_non_null(file);
-	rc = mount_table_read(table, file);
+	rc = mountinfo_read(table, file);
 	fclose(file);
 	return rc;
 }
@@ -33,7 +33,7 @@ static const char initrd[] =
 
 static void lines_are_read(void **state)
 {
-	struct mount_table table;
+	struct mountinfo table;
 
 	(void)state;
 	assert_int_equal(read_text(&table, initrd), 0);
@@ -44,32 +44,32 @@ static void lines_are_read(void **state)
 	assert_string_equal(table.entries[1].type, "proc");
 	assert_string_equal(table.entries[2].type, "tmpfs");
 	assert_string_equal(table.entries[4].path, "/sysroot/my disk\\");
-	assert_int_equal(mount_table_find(&table, "/")->id, 50);
-	assert_int_equal(mount_table_find(&table, "/sysroot/my disk\\")->id, 31);
-	assert_null(mount_table_find(&table, "/pro"));
-	mount_table_free(&table);
+	assert_int_equal(mountinfo_find(&table, "/")->id, 50);
+	assert_int_equal(mountinfo_find(&table, "/sysroot/my disk\\")->id, 31);
+	assert_null(mountinfo_find(&table, "/pro"));
+	mountinfo_free(&table);
 	assert_int_equal(read_text(&table, "\n"), -EPROTO);
-	mount_table_free(&table);
+	mountinfo_free(&table);
 }
 
 static void whatever_hangs_below_a_mount_is_within_it(void **state)
 {
 	static const bool within_new[] = {false, false, false, false, false, true, true}, within_disk[] = {false, false, false, true, true, false, false};
-	struct mount_table table;
+	struct mountinfo table;
 
 	(void)state;
 	assert_int_equal(read_text(&table, initrd), 0);
 	for (size_t i = 0; i < table.count; i++) {
-		assert_int_equal(mount_table_is_within(&table, &table.entries[i], 50), within_new[i]);
-		assert_int_equal(mount_table_is_within(&table, &table.entries[i], 30), within_disk[i]);
-		assert_true(mount_table_is_within(&table, &table.entries[i], 1));
+		assert_int_equal(mountinfo_is_within(&table, &table.entries[i], 50), within_new[i]);
+		assert_int_equal(mountinfo_is_within(&table, &table.entries[i], 30), within_disk[i]);
+		assert_true(mountinfo_is_within(&table, &table.entries[i], 1));
 	}
-	mount_table_free(&table);
+	mountinfo_free(&table);
 	/* In circles, and below one that is not shown. */
 	assert_int_equal(read_text(&table, "2 3 0:1 / /a rw - tmpfs a rw\n3 2 0:1 / /b rw - tmpfs b rw\n4 99 0:1 / /c rw - tmpfs c rw\n"), 0);
 	for (size_t i = 0; i < table.count; i++)
-		assert_false(mount_table_is_within(&table, &table.entries[i], 50));
-	mount_table_free(&table);
+		assert_false(mountinfo_is_within(&table, &table.entries[i], 50));
+	mountinfo_free(&table);
 }
 
 static void other_lines_are_refused(void **state)
@@ -78,26 +78,26 @@ static void other_lines_are_refused(void **state)
 		"x", "1 1 0:2 / / rw", "1 1 0:2 / / rw -\n", "1 1 0:2 / / rw - \n", "1 x 0:2 / / rw - ext4 x rw\n", "1 1 0:2 / relative rw - ext4 x rw\n",
 		"1 1 0:2 - ext4 x rw\n",
 	};
-	struct mount_table table;
+	struct mountinfo table;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		assert_int_equal(read_text(&table, bad[i]), -EPROTO);
-		mount_table_free(&table);
+		mountinfo_free(&table);
 	}
 }
 
 /* Any user may mount by FUSE, and choose its name. */
 static void a_long_type_is_no_type_that_is_known(void **state)
 {
-	struct mount_table table;
+	struct mountinfo table;
 
 	(void)state;
 	assert_int_equal(read_text(&table, "1 1 0:2 / / rw - fuse.a-type-of-more-than-thirty-two-letters x rw\n2 1 0:3 / /a rw - tmpfs x rw\n"), 0);
 	assert_int_equal(table.count, 2);
-	assert_false(mount_type_is_diskless(table.entries[0].type));
-	assert_true(mount_type_is_diskless(table.entries[1].type));
-	mount_table_free(&table);
+	assert_false(mountinfo_type_is_diskless(table.entries[0].type));
+	assert_true(mountinfo_type_is_diskless(table.entries[1].type));
+	mountinfo_free(&table);
 }
 
 static void what_is_not_known_may_be_a_disk(void **state)
@@ -107,15 +107,15 @@ static void what_is_not_known_may_be_a_disk(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(memory) / sizeof(*memory); i++)
-		assert_true(mount_type_is_diskless(memory[i]));
+		assert_true(mountinfo_type_is_diskless(memory[i]));
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
-		assert_false(mount_type_is_diskless(others[i]));
+		assert_false(mountinfo_type_is_diskless(others[i]));
 }
 
 static void random_lines_do_no_harm(void **state)
 {
 	static const char letters[] = "0123 /\\-ext4 proc:\n ";
-	struct mount_table table;
+	struct mountinfo table;
 	char text[200];
 
 	(void)state;
@@ -128,8 +128,8 @@ static void random_lines_do_no_harm(void **state)
 		text[len] = 0;
 		read_text(&table, text);
 		for (size_t i = 0; i < table.count; i++)
-			mount_table_is_within(&table, &table.entries[i], 7);
-		mount_table_free(&table);
+			mountinfo_is_within(&table, &table.entries[i], 7);
+		mountinfo_free(&table);
 	}
 }
 

@@ -21,29 +21,29 @@ static void write_tab(const char *text)
 	fclose(file);
 }
 
-static void load(struct tab *tab, const char *text)
+static void load(struct nbdtab_options *tab, const char *text)
 {
 	struct error err = {0};
 
 	write_tab(text);
-	assert_int_equal(tab_load(tab, &err), 0);
+	assert_int_equal(nbdtab_options_load(tab, &err), 0);
 }
 
 /* The options and the target of nbd0's line. */
-static void apply(struct tab *tab, const char *text, struct options *options, struct target *target)
+static void apply(struct nbdtab_options *tab, const char *text, struct options *options, struct target *target)
 {
 	load(tab, text);
 	assert_int_equal(tab->nbdtab.note_count, 0);
 	options_init(options);
-	tab_apply(tab, &tab->nbdtab.entries[0], options, false);
-	*target = tab_line(tab, &tab->nbdtab.entries[0])->target;
+	nbdtab_options_apply(tab, &tab->nbdtab.entries[0], options, false);
+	*target = nbdtab_line(tab, &tab->nbdtab.entries[0])->target;
 }
 
 static void names_of_nbd_client(void **state)
 {
 	struct options options;
 	struct target target;
-	struct tab tab;
+	struct nbdtab_options tab;
 
 	(void)state;
 	apply(&tab, "nbd0 srv exp bs=4096,cacertfile=/ca,certfile=/cert,keyfile=/key,conns=4,persist,port=10810,priority=NORMAL,"
@@ -62,14 +62,14 @@ static void names_of_nbd_client(void **state)
 	assert_int_equal(target.hosts[0].port, 10810);
 	assert_string_equal(target.export_name, "exp");
 	assert_false(options.root);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 }
 
 static void swap_and_root_mean_root(void **state)
 {
 	struct options options;
 	struct target target;
-	struct tab tab;
+	struct nbdtab_options tab;
 
 	(void)state;
 	apply(&tab, "nbd0 srv exp swap\n", &options, &target);
@@ -77,15 +77,15 @@ static void swap_and_root_mean_root(void **state)
 	assert_true(tab.lines[0].swap);
 	assert_false(tab.lines[0].root);
 	assert_int_equal(options.dead_timeout_sec, OPTION_INFINITE_SEC);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 	apply(&tab, "nbd0 srv exp dead-timeout=99,swap\n", &options, &target);
 	assert_int_equal(options.dead_timeout_sec, 99);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 	apply(&tab, "nbd0 srv exp _root,_noauto,nofail\n", &options, &target);
 	assert_true(options.root);
 	assert_true(tab.lines[0].root && tab.lines[0].noauto && tab.lines[0].nofail);
 	assert_false(tab.lines[0].swap);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 }
 
 static void our_names_with_and_without_underscore(void **state)
@@ -97,7 +97,7 @@ static void our_names_with_and_without_underscore(void **state)
 	};
 	struct options options;
 	struct target target;
-	struct tab tab;
+	struct nbdtab_options tab;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -110,7 +110,7 @@ static void our_names_with_and_without_underscore(void **state)
 		assert_true(options.read_only && options.tls && target.tls);
 		assert_int_equal(options.connections, 2);
 		assert_string_equal(target.export_name, "a,b c");
-		tab_free(&tab);
+		nbdtab_options_free(&tab);
 	}
 }
 
@@ -118,13 +118,13 @@ static void zero_is_nbd_clients_word_for_none(void **state)
 {
 	struct options options;
 	struct target target;
-	struct tab tab;
+	struct nbdtab_options tab;
 
 	(void)state;
 	apply(&tab, "nbd0 srv exp timeout=0,dead-timeout=0\n", &options, &target);
 	assert_int_equal(options.liveness_timeout_ms, 30000);
 	assert_int_equal(options.dead_timeout_sec, 600);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 }
 
 static void targets(void **state)
@@ -144,7 +144,7 @@ static void targets(void **state)
 	};
 	struct options options;
 	struct target target;
-	struct tab tab;
+	struct nbdtab_options tab;
 	char uri[300];
 
 	(void)state;
@@ -152,7 +152,7 @@ static void targets(void **state)
 		apply(&tab, table[i].line, &options, &target);
 		target_format(&target, uri, sizeof(uri));
 		assert_string_equal(uri, table[i].uri);
-		tab_free(&tab);
+		nbdtab_options_free(&tab);
 	}
 }
 
@@ -213,7 +213,7 @@ static void notes(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct tab tab;
+		struct nbdtab_options tab;
 
 		load(&tab, table[i].line);
 		assert_int_equal(tab.nbdtab.entry_count, 1);
@@ -224,7 +224,7 @@ static void notes(void **state)
 		if (table[i].says && tab.nbdtab.notes[0].column != table[i].column)
 			fail_msg("%s: column %u", table[i].line, tab.nbdtab.notes[0].column);
 		assert_int_equal(tab.nbdtab.entries[0].bad, table[i].bad);
-		tab_free(&tab);
+		nbdtab_options_free(&tab);
 	}
 }
 
@@ -233,7 +233,7 @@ static void command_line_goes_before_the_line(void **state)
 	struct options options;
 	struct target target;
 	struct error err = {0};
-	struct tab tab;
+	struct nbdtab_options tab;
 
 	(void)state;
 	write_tab("nbd0 srv exp port=1,bs=4096,timeout=5,cacertfile=/line\n");
@@ -241,12 +241,12 @@ static void command_line_goes_before_the_line(void **state)
 	assert_int_equal(options_set(&options, "port", "2", FOR_ATTACH, &err), 0);
 	assert_int_equal(options_set(&options, "tls-ca", "/command", FOR_ATTACH, &err), 0);
 	assert_int_equal(options_set(&options, "block-size", "512", FOR_ATTACH, &err), 0);
-	assert_int_equal(tab_lookup(&tab, 0, &options, &target, &err), 0);
+	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &target, &err), 0);
 	assert_int_equal(target.hosts[0].port, 2);
 	assert_int_equal(options.block_size_bytes, 512);
 	assert_int_equal(options.liveness_timeout_ms, 5000);
 	assert_string_equal(options.tls_config.ca_file, "/command");
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 }
 
 static void lookups_that_fail_say_why(void **state)
@@ -254,45 +254,45 @@ static void lookups_that_fail_say_why(void **state)
 	struct options options;
 	struct target target;
 	struct error err = {0};
-	struct tab tab;
+	struct nbdtab_options tab;
 
 	(void)state;
 	options_init(&options);
 	write_tab("nbd1 a b\nnbd7 a b\nnbd3 a\n");
-	assert_int_equal(tab_lookup(&tab, 0, &options, &target, &err), -2);
+	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &target, &err), -2);
 	assert_non_null(strstr(err.text, "has no line for /dev/nbd0"));
 	assert_non_null(strstr(err.hint, "/dev/nbd1, /dev/nbd7"));
-	tab_free(&tab);
-	assert_true(tab_lookup(&tab, 3, &options, &target, &err) < 0);
+	nbdtab_options_free(&tab);
+	assert_true(nbdtab_options_lookup(&tab, 3, &options, &target, &err) < 0);
 	assert_non_null(strstr(err.text, ":3:6: the line of /dev/nbd3 cannot be used: the export is missing"));
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 	unlink(path);
 	err = (struct error){0};
-	assert_int_equal(tab_lookup(&tab, 0, &options, &target, &err), -2);
+	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &target, &err), -2);
 	assert_non_null(strstr(err.text, "cannot be read: No such file"));
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 	setenv("NBD_ATTACH_TAB", "/tmp", 1);
-	assert_true(tab_lookup(&tab, 0, &options, &target, &err) < 0);
+	assert_true(nbdtab_options_lookup(&tab, 0, &options, &target, &err) < 0);
 	assert_non_null(strstr(err.text, "is not a file"));
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 	setenv("NBD_ATTACH_TAB", path, 1);
 }
 
 static void only_what_is_about_tls(void **state)
 {
 	struct options options;
-	struct tab tab;
+	struct nbdtab_options tab;
 
 	(void)state;
 	load(&tab, "nbd0 srv exp port=1,bs=4096,cacertfile=/ca,psk-identity=x,root\n");
 	options_init(&options);
-	tab_apply(&tab, &tab.nbdtab.entries[0], &options, true);
+	nbdtab_options_apply(&tab, &tab.nbdtab.entries[0], &options, true);
 	assert_string_equal(options.tls_config.ca_file, "/ca");
 	assert_string_equal(options.tls_config.username, "x");
 	assert_int_equal(options.port, 0);
 	assert_int_equal(options.block_size_bytes, 0);
 	assert_false(options.root);
-	tab_free(&tab);
+	nbdtab_options_free(&tab);
 }
 
 static uint64_t random_state;
@@ -314,7 +314,7 @@ static void random_lines(void **state)
 	random_state = 20261121;
 	for (int round = 0; round < 10000; round++) {
 		size_t used = 0;
-		struct tab tab;
+		struct nbdtab_options tab;
 
 		text[0] = 0;
 		while (used + 40 < sizeof(text) && random_below(50))
@@ -327,13 +327,13 @@ static void random_lines(void **state)
 			if (tab.nbdtab.entries[i].bad)
 				continue;
 			options_init(&options);
-			tab_apply(&tab, &tab.nbdtab.entries[i], &options, false);
+			nbdtab_options_apply(&tab, &tab.nbdtab.entries[i], &options, false);
 			assert_true(target->host_count || *target->socket_path == '/');
 			assert_true(!options.tls || target->tls);
 			assert_false(target->tls && *target->socket_path);
 			assert_false(tab.lines[i].root && !options.root);
 		}
-		tab_free(&tab);
+		nbdtab_options_free(&tab);
 	}
 }
 

@@ -42,22 +42,22 @@ static int silent_server(struct target *target)
 	return fd;
 }
 
-static struct attempt_job job_for(const struct target *target, int timeout_ms)
+static struct negotiation_job job_for(const struct target *target, int timeout_ms)
 {
-	return (struct attempt_job){.kind = ATTEMPT_INFO, .target = target, .timeout_ms = timeout_ms};
+	return (struct negotiation_job){.kind = NEGOTIATION_INFO, .target = target, .timeout_ms = timeout_ms};
 }
 
 /* Step until the child is at work, so that what is asked of it afterwards is asked of the negotiator and not of our own fork. */
-static void wait_until_waiting(struct attempt *attempt)
+static void wait_until_waiting(struct negotiation *attempt)
 {
-	struct attempt_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result *result = calloc(1, sizeof(*result));
 	struct error err;
 
 	while (strcmp(attempt->stage, "waiting for the server's greeting") != 0) {
 		struct pollfd pfd = {.fd = attempt->poll_fd, .events = POLLIN};
 
 		assert_true(poll(&pfd, 1, 5000) > 0);
-		assert_int_equal(attempt_step(attempt, result, &err), 1);
+		assert_int_equal(negotiation_step(attempt, result, &err), 1);
 	}
 	free(result);
 }
@@ -79,18 +79,18 @@ static void status_line(pid_t pid, const char *key, char *value, size_t size)
 
 static void the_negotiator_has_no_privilege(void **state)
 {
-	struct attempt attempt;
+	struct negotiation attempt;
 	struct target target;
 	struct error err;
 	char value[256];
 	int fd = silent_server(&target);
-	struct attempt_job job = job_for(&target, 5000);
+	struct negotiation_job job = job_for(&target, 5000);
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
 	sandbox_prepare();
-	assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
 	status_line(attempt.pid, "Uid:", value, sizeof(value));
 	assert_int_not_equal(atoi(value), 0);
@@ -102,7 +102,7 @@ static void the_negotiator_has_no_privilege(void **state)
 	assert_int_equal(strtoull(value, NULL, 16), 0);
 	status_line(attempt.pid, "NoNewPrivs:", value, sizeof(value));
 	assert_int_equal(atoi(value), 1);
-	attempt_cancel(&attempt);
+	negotiation_cancel(&attempt);
 	close(fd);
 }
 
@@ -127,8 +127,8 @@ static int keep_idle_of(pid_t pid)
 
 static void a_link_for_the_kernel_watches_its_path(void **state)
 {
-	static const enum attempt_kind kinds[] = {ATTEMPT_ATTACH, ATTEMPT_INFO};
-	struct attempt attempt;
+	static const enum negotiation_kind kinds[] = {NEGOTIATION_ATTACH, NEGOTIATION_INFO};
+	struct negotiation attempt;
 	struct target target;
 	struct error err;
 	int fd = silent_server(&target);
@@ -137,29 +137,29 @@ static void a_link_for_the_kernel_watches_its_path(void **state)
 	if (geteuid() != 0)
 		skip();
 	for (size_t i = 0; i < 2; i++) {
-		struct attempt_job job = job_for(&target, 5000);
+		struct negotiation_job job = job_for(&target, 5000);
 
 		job.kind = kinds[i];
 		job.liveness_timeout_ms = 12345;
-		assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+		assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 		wait_until_waiting(&attempt);
-		assert_true((keep_idle_of(attempt.pid) == 6) == (job.kind == ATTEMPT_ATTACH));
-		attempt_cancel(&attempt);
+		assert_true((keep_idle_of(attempt.pid) == 6) == (job.kind == NEGOTIATION_ATTACH));
+		negotiation_cancel(&attempt);
 	}
 	close(fd);
 }
 
 static void a_silent_server_costs_the_deadline_and_no_more(void **state)
 {
-	struct attempt_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result *result = calloc(1, sizeof(*result));
 	struct target target;
 	struct error err;
 	int fd = silent_server(&target);
-	struct attempt_job job = job_for(&target, 300);
+	struct negotiation_job job = job_for(&target, 300);
 	int64_t began_ms = monotonic_now_ms();
 
 	(void)state;
-	assert_true(attempt_run(&job, result, &err) < 0);
+	assert_true(negotiation_run(&job, result, &err) < 0);
 	assert_in_range(monotonic_now_ms() - began_ms, 290, 2000);
 	assert_int_equal(err.kind, ERROR_UNREACHABLE);
 	assert_true(err.retry);
@@ -170,19 +170,19 @@ static void a_silent_server_costs_the_deadline_and_no_more(void **state)
 
 static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 {
-	struct attempt_result *result = calloc(1, sizeof(*result));
-	struct attempt attempt;
+	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct negotiation attempt;
 	struct target target;
 	struct error err;
 	int fd = silent_server(&target), rc;
-	struct attempt_job job = job_for(&target, 1000);
+	struct negotiation_job job = job_for(&target, 1000);
 	int64_t began_ms = monotonic_now_ms();
 
 	(void)state;
-	assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
 	assert_int_equal(kill(attempt.pid, SIGSTOP), 0);
-	while ((rc = attempt_step(&attempt, result, &err)) == 1)
+	while ((rc = negotiation_step(&attempt, result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_in_range(monotonic_now_ms() - began_ms, 990, 3000);
 	assert_non_null(strstr(err.text, "timed out after 1 s while waiting for the server's greeting"));
@@ -192,18 +192,18 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 
 static void a_negotiator_that_dies_is_told_of(void **state)
 {
-	struct attempt_result *result = calloc(1, sizeof(*result));
-	struct attempt attempt;
+	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct negotiation attempt;
 	struct target target;
 	struct error err;
 	int fd = silent_server(&target), rc;
-	struct attempt_job job = job_for(&target, 5000);
+	struct negotiation_job job = job_for(&target, 5000);
 
 	(void)state;
-	assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
 	assert_int_equal(kill(attempt.pid, SIGKILL), 0);
-	while ((rc = attempt_step(&attempt, result, &err)) == 1)
+	while ((rc = negotiation_step(&attempt, result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_non_null(strstr(err.text, "died by signal 9"));
 	free(result);
@@ -214,11 +214,11 @@ static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
 {
 	struct sockaddr_in *address;
 	struct known_address known = {.length = sizeof(*address)};
-	struct attempt attempt;
+	struct negotiation attempt;
 	struct target target;
 	struct error err;
 	int fd = silent_server(&target);
-	struct attempt_job job = job_for(&target, 20000);
+	struct negotiation_job job = job_for(&target, 20000);
 
 	(void)state;
 	address = (struct sockaddr_in *)&known.address;
@@ -226,17 +226,17 @@ static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
 	strcpy(target.hosts[0].name, "no-such-host.invalid");
 	job.known = &known;
 	job.impatient = true;
-	assert_int_equal(attempt_start(&attempt, &job, &err), 0);
+	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
-	attempt_cancel(&attempt);
+	negotiation_cancel(&attempt);
 	close(fd);
 }
 
 /* From here on we are the negotiator, and a bad one. */
 struct fake {
-	struct attempt attempt;
-	struct attempt_message message;
-	struct attempt_result result;
+	struct negotiation attempt;
+	struct negotiation_message message;
+	struct negotiation_result result;
 	struct error err;
 	struct target target;
 	int end;
@@ -251,7 +251,7 @@ static int setup_fake(void **state)
 	fake->attempt.poll_fd = pair[0];
 	fake->attempt.pidfd = fake->attempt.result.fd = -1;
 	fake->attempt.deadline_ms = monotonic_now_ms() + 5000;
-	fake->attempt.job.kind = ATTEMPT_INFO;
+	fake->attempt.job.kind = NEGOTIATION_INFO;
 	fake->attempt.job.target = &fake->target;
 	fake->target.host_count = 2;
 	fake->end = pair[1];
@@ -263,7 +263,7 @@ static int teardown_fake(void **state)
 {
 	struct fake *fake = *state;
 
-	attempt_cancel(&fake->attempt);
+	negotiation_cancel(&fake->attempt);
 	close(fake->end);
 	free(fake);
 	return 0;
@@ -272,14 +272,14 @@ static int teardown_fake(void **state)
 static int send_and_step(struct fake *fake, size_t size)
 {
 	assert_int_equal(send(fake->end, &fake->message, size, 0), size);
-	return attempt_step(&fake->attempt, &fake->result, &fake->err);
+	return negotiation_step(&fake->attempt, &fake->result, &fake->err);
 }
 
 static void a_message_of_the_wrong_size_is_refused(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_true(send_and_step(fake, 8) < 0);
 	assert_non_null(strstr(fake->err.text, "wrong size"));
 }
@@ -297,7 +297,7 @@ static void text_from_the_negotiator_is_cut_and_cleaned(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->message.type = ATTEMPT_MESSAGE_ERROR;
+	fake->message.type = NEGOTIATION_MESSAGE_ERROR;
 	fake->message.error.kind = (enum error_kind)99;
 	memset(fake->message.error.text, '\x1b', sizeof(fake->message.error.text));
 	memset(fake->message.error.hint, 'h', sizeof(fake->message.error.hint));
@@ -312,7 +312,7 @@ static void a_result_without_the_tls_that_was_asked_for_is_refused(void **state)
 	struct fake *fake = *state;
 
 	fake->attempt.job.tls = (const struct tls_credentials *)fake; /* only whether there is one matters here */
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 }
@@ -321,7 +321,7 @@ static void a_host_that_was_not_among_those_given_is_refused(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->message.result.host_index = 2;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
@@ -331,7 +331,7 @@ static void each_of_the_hosts_given_is_taken(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->message.result.host_index = 1;
 	assert_int_equal(send_and_step(fake, sizeof(fake->message)), 0);
 	assert_int_equal(fake->result.host_index, 1);
@@ -342,7 +342,7 @@ static void a_unix_socket_is_host_0(void **state)
 	struct fake *fake = *state;
 
 	fake->target.host_count = 0;
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_int_equal(send_and_step(fake, sizeof(fake->message)), 0);
 }
 
@@ -351,7 +351,7 @@ static void a_unix_socket_is_no_other_host(void **state)
 	struct fake *fake = *state;
 
 	fake->target.host_count = 0;
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->message.result.host_index = 1;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 }
@@ -360,8 +360,8 @@ static void a_result_without_its_socket_is_refused(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->attempt.job.kind = ATTEMPT_ATTACH;
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->attempt.job.kind = NEGOTIATION_ATTACH;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 }
@@ -379,13 +379,13 @@ static void a_socket_said_to_have_ktls_is_looked_at(void **state)
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	fake->attempt.job.kind = ATTEMPT_ATTACH;
+	fake->attempt.job.kind = NEGOTIATION_ATTACH;
 	fake->attempt.job.tls = (const struct tls_credentials *)fake;
-	fake->message.type = ATTEMPT_MESSAGE_RESULT;
+	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->message.result.tls.version = 13;
 	fake->message.result.tls.kernel_cipher = 51;
 	assert_int_equal(sendmsg(fake->end, &msg, 0), sizeof(fake->message));
-	assert_true(attempt_step(&fake->attempt, &fake->result, &fake->err) < 0);
+	assert_true(negotiation_step(&fake->attempt, &fake->result, &fake->err) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 	close(fd);
 }
@@ -396,7 +396,7 @@ static void a_socket_said_to_have_ktls_is_looked_at(void **state)
 
 static void say(int channel, uint32_t type, const int *fds, size_t fd_count)
 {
-	static struct attempt_message message;
+	static struct negotiation_message message;
 	struct iovec iov = {&message, sizeof(message)};
 	char control[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8))) = {0};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
@@ -444,22 +444,22 @@ static void say_lingering(int channel, uint32_t type, size_t count)
 		close(fds[1]);
 }
 
-static void says_its_last_word(int channel) { say(channel, ATTEMPT_MESSAGE_RESULT, NULL, 0); }
-static void says_an_error(int channel) { say(channel, ATTEMPT_MESSAGE_ERROR, NULL, 0); }
+static void says_its_last_word(int channel) { say(channel, NEGOTIATION_MESSAGE_RESULT, NULL, 0); }
+static void says_an_error(int channel) { say(channel, NEGOTIATION_MESSAGE_ERROR, NULL, 0); }
 static void closes(int channel) { close(channel); }
 static void half_closes(int channel) { shutdown(channel, SHUT_WR); }
 static void closes_for_reading(int channel) { shutdown(channel, SHUT_RD); }
 static void says_nothing_at_length(int channel) { send(channel, "", 0, 0); }
 static void stops(int channel) { (void)channel; raise(SIGSTOP); }
-static void lingers_in_a_stage(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_STAGE, 1); }
-static void lingers_in_an_error(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_ERROR, 1); }
-static void lingers_in_the_result(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_RESULT, 1); }
-static void gives_two(int channel) { say_lingering(channel, ATTEMPT_MESSAGE_RESULT, 2); }
+static void lingers_in_a_stage(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_STAGE, 1); }
+static void lingers_in_an_error(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_ERROR, 1); }
+static void lingers_in_the_result(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_RESULT, 1); }
+static void gives_two(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_RESULT, 2); }
 
 static void lingers_behind_its_last_word(int channel)
 {
-	say(channel, ATTEMPT_MESSAGE_ERROR, NULL, 0);
-	say_lingering(channel, ATTEMPT_MESSAGE_STAGE, 2);
+	say(channel, NEGOTIATION_MESSAGE_ERROR, NULL, 0);
+	say_lingering(channel, NEGOTIATION_MESSAGE_STAGE, 2);
 }
 
 static void lingers_behind_nothing(int channel)
@@ -481,37 +481,37 @@ static void lingers_behind_nothing(int channel)
 static void floods(int channel)
 {
 	for (;;)
-		say(channel, ATTEMPT_MESSAGE_STAGE, NULL, 0);
+		say(channel, NEGOTIATION_MESSAGE_STAGE, NULL, 0);
 }
 
 static void floods_with_exports(int channel)
 {
 	for (;;)
-		say(channel, ATTEMPT_MESSAGE_EXPORT, NULL, 0);
+		say(channel, NEGOTIATION_MESSAGE_EXPORT, NULL, 0);
 }
 
 static const struct hostile {
 	const char *name;
 	void (*act)(int channel);
-	enum attempt_kind kind;
+	enum negotiation_kind kind;
 	const char *sentence; /* NULL: it is believed */
 } hostiles[] = {
-	{"says its last word and lives on", says_its_last_word, ATTEMPT_INFO, NULL},
-	{"says an error and lives on", says_an_error, ATTEMPT_INFO, ""},
-	{"closes its channel and lives on", closes, ATTEMPT_INFO, "hung up and did not end"},
-	{"half-closes its channel and lives on", half_closes, ATTEMPT_INFO, "hung up and did not end"},
-	{"closes its channel for reading", closes_for_reading, ATTEMPT_INFO, "timed out"},
-	{"sends an empty message", says_nothing_at_length, ATTEMPT_INFO, "hung up and did not end"},
-	{"stops", stops, ATTEMPT_INFO, "timed out"},
-	{"sends stages without end", floods, ATTEMPT_INFO, "without end"},
-	{"sends exports without end", floods_with_exports, ATTEMPT_INFO, "timed out"},
-	{"gives a lingering socket in a stage", lingers_in_a_stage, ATTEMPT_ATTACH, "than was asked for"},
-	{"gives a lingering socket in an error", lingers_in_an_error, ATTEMPT_ATTACH, "than was asked for"},
-	{"gives a lingering socket with a result that needs none", lingers_in_the_result, ATTEMPT_INFO, "than was asked for"},
-	{"gives a lingering socket as the result", lingers_in_the_result, ATTEMPT_ATTACH, NULL},
-	{"gives two lingering sockets as the result", gives_two, ATTEMPT_ATTACH, "than was asked for"},
-	{"leaves lingering sockets behind its last word", lingers_behind_its_last_word, ATTEMPT_ATTACH, ""},
-	{"leaves a lingering socket behind an empty message", lingers_behind_nothing, ATTEMPT_ATTACH, ""},
+	{"says its last word and lives on", says_its_last_word, NEGOTIATION_INFO, NULL},
+	{"says an error and lives on", says_an_error, NEGOTIATION_INFO, ""},
+	{"closes its channel and lives on", closes, NEGOTIATION_INFO, "hung up and did not end"},
+	{"half-closes its channel and lives on", half_closes, NEGOTIATION_INFO, "hung up and did not end"},
+	{"closes its channel for reading", closes_for_reading, NEGOTIATION_INFO, "timed out"},
+	{"sends an empty message", says_nothing_at_length, NEGOTIATION_INFO, "hung up and did not end"},
+	{"stops", stops, NEGOTIATION_INFO, "timed out"},
+	{"sends stages without end", floods, NEGOTIATION_INFO, "without end"},
+	{"sends exports without end", floods_with_exports, NEGOTIATION_INFO, "timed out"},
+	{"gives a lingering socket in a stage", lingers_in_a_stage, NEGOTIATION_ATTACH, "than was asked for"},
+	{"gives a lingering socket in an error", lingers_in_an_error, NEGOTIATION_ATTACH, "than was asked for"},
+	{"gives a lingering socket with a result that needs none", lingers_in_the_result, NEGOTIATION_INFO, "than was asked for"},
+	{"gives a lingering socket as the result", lingers_in_the_result, NEGOTIATION_ATTACH, NULL},
+	{"gives two lingering sockets as the result", gives_two, NEGOTIATION_ATTACH, "than was asked for"},
+	{"leaves lingering sockets behind its last word", lingers_behind_its_last_word, NEGOTIATION_ATTACH, ""},
+	{"leaves a lingering socket behind an empty message", lingers_behind_nothing, NEGOTIATION_ATTACH, ""},
 };
 
 static void start_hostile(struct fake *fake, const struct hostile *hostile)
@@ -545,7 +545,7 @@ static int64_t drive(struct fake *fake, int *rc)
 
 		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
 		began_ms = monotonic_now_ms();
-		*rc = attempt_step(&fake->attempt, &fake->result, &fake->err);
+		*rc = negotiation_step(&fake->attempt, &fake->result, &fake->err);
 		if (monotonic_now_ms() - began_ms > longest_ms)
 			longest_ms = monotonic_now_ms() - began_ms;
 	} while (*rc == 1);
@@ -570,7 +570,7 @@ static void no_negotiator_keeps_the_loop(void **state)
 			fail_msg("one that %s is not done with after %lld ms", hostile->name, (long long)(monotonic_now_ms() - began_ms));
 		if ((rc == 0) != !hostile->sentence || (rc && !strstr(fake->err.text, hostile->sentence)))
 			fail_msg("one that %s: %d, %s", hostile->name, rc, rc ? fake->err.text : "");
-		if (rc == 0 && hostile->kind == ATTEMPT_ATTACH) {
+		if (rc == 0 && hostile->kind == NEGOTIATION_ATTACH) {
 			began_ms = monotonic_now_ms();
 			close(fake->result.fd);
 			assert_in_range(monotonic_now_ms() - began_ms, 0, STEP_MAX_MS);
@@ -600,15 +600,15 @@ static void no_zombie_stays(void **state)
 static void a_crash_after_the_last_word_is_one(void **state)
 {
 	struct fake *fake = *state;
-	static const struct hostile hostile = {.act = says_its_last_word, .kind = ATTEMPT_INFO};
+	static const struct hostile hostile = {.act = says_its_last_word, .kind = NEGOTIATION_INFO};
 	int rc = 1;
 
 	start_hostile(fake, &hostile);
-	while (fake->attempt.state == ATTEMPT_TALKING) {
+	while (fake->attempt.state == NEGOTIATION_TALKING) {
 		struct pollfd pfd = {.fd = fake->attempt.poll_fd, .events = POLLIN};
 
 		poll(&pfd, 1, 5000);
-		assert_int_equal(attempt_step(&fake->attempt, &fake->result, &fake->err), 1);
+		assert_int_equal(negotiation_step(&fake->attempt, &fake->result, &fake->err), 1);
 	}
 	fake->attempt.deadline_ms += 60000;
 	kill(fake->attempt.pid, SIGABRT);

@@ -87,12 +87,12 @@ static void the_manager_is_told(void **state)
 	int fd;
 
 	(void)state;
-	sd_notify_ready("attached");
+	notify_ready("attached");
 	snprintf(ready, sizeof(ready), "READY=1\nMAINPID=%d\nSTATUS=attached\n", (int)getpid());
 	assert_string_equal(receive(&fd), ready);
-	sd_notify_status("1 of 2 links");
+	notify_status("1 of 2 links");
 	assert_string_equal(receive(&fd), "STATUS=1 of 2 links\n");
-	sd_forget_fd("link-0");
+	notify_forget_fd("link-0");
 	assert_string_equal(receive(&fd), "FDSTOREREMOVE=1\nFDNAME=link-0\n");
 	assert_int_equal(fd, -1);
 }
@@ -104,11 +104,11 @@ static void a_status_is_one_line(void **state)
 	int fd;
 
 	(void)state;
-	sd_notify_status("one\nMAINPID=1");
+	notify_status("one\nMAINPID=1");
 	assert_string_equal(receive(&fd), "STATUS=one\n");
 	memset(status, 'x', sizeof(status) - 1);
 	status[sizeof(status) - 1] = 0;
-	sd_notify_status(status);
+	notify_status(status);
 	said = receive(&fd);
 	assert_int_equal(strlen(said), strlen("STATUS=\n") + 1000);
 	assert_int_equal(said[strlen(said) - 1], '\n');
@@ -120,12 +120,12 @@ static void a_descriptor_arrives(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	assert_true(sd_store_available());
-	assert_int_equal(sd_store_fd("link-0", pair[0]), 0);
+	assert_true(notify_can_store());
+	assert_int_equal(notify_store_fd("link-0", pair[0]), 0);
 	assert_string_equal(receive(&fd), "FDSTORE=1\nFDNAME=link-0\nFDPOLL=0\n");
 	assert_true(is_same_file(fd, pair[0]));
 	close(fd);
-	assert_int_equal(sd_store_fd("link-0", -1), -EBADF);
+	assert_int_equal(notify_store_fd("link-0", -1), -EBADF);
 	assert_string_equal(receive(&fd), "");
 	close(pair[0]);
 	close(pair[1]);
@@ -138,11 +138,11 @@ static void names_that_could_say_more_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		assert_int_equal(sd_store_fd(names[i], 0), -EINVAL);
-		sd_forget_fd(names[i]);
+		assert_int_equal(notify_store_fd(names[i], 0), -EINVAL);
+		notify_forget_fd(names[i]);
 		assert_string_equal(receive(&fd), "");
 	}
-	assert_int_equal(sd_store_fd("0123456789012345678901234567890", 0), 0);
+	assert_int_equal(notify_store_fd("0123456789012345678901234567890", 0), 0);
 }
 
 static void abstract_addresses_work_too(void **state)
@@ -154,7 +154,7 @@ static void abstract_addresses_work_too(void **state)
 	snprintf(address, sizeof(address), "@test-sd-notify.%d", (int)getpid());
 	close(manager);
 	listen_at(address);
-	assert_int_equal(sd_store_fd("netlink", 0), 0);
+	assert_int_equal(notify_store_fd("netlink", 0), 0);
 	assert_string_equal(receive(&fd), "FDSTORE=1\nFDNAME=netlink\nFDPOLL=0\n");
 	close(fd);
 }
@@ -167,21 +167,21 @@ static void without_a_manager_nothing_is_said(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
 		setenv("NOTIFY_SOCKET", addresses[i], 1);
-		assert_false(sd_store_available());
-		assert_int_equal(sd_store_fd("link-0", 0), -ENOTCONN);
-		sd_notify_ready("attached");
+		assert_false(notify_can_store());
+		assert_int_equal(notify_store_fd("link-0", 0), -ENOTCONN);
+		notify_ready("attached");
 	}
 	for (size_t len = sizeof(((struct sockaddr_un *)0)->sun_path); len < sizeof(longer); len += 100) {
 		memset(longer, '/', len);
 		longer[len] = 0;
 		setenv("NOTIFY_SOCKET", longer, 1);
-		assert_false(sd_store_available());
-		assert_int_equal(sd_store_fd("link-0", 0), -ENOTCONN);
+		assert_false(notify_can_store());
+		assert_int_equal(notify_store_fd("link-0", 0), -ENOTCONN);
 	}
 	unsetenv("NOTIFY_SOCKET");
-	assert_int_equal(sd_store_fd("link-0", 0), -ENOTCONN);
+	assert_int_equal(notify_store_fd("link-0", 0), -ENOTCONN);
 	setenv("NOTIFY_SOCKET", "/tmp/there is no such socket", 1);
-	assert_int_equal(sd_store_fd("link-0", 0), -ENOENT);
+	assert_int_equal(notify_store_fd("link-0", 0), -ENOENT);
 }
 
 /* Descriptors FIRST_FD to FIRST_FD + COUNT - 1, without close-on-exec as they come over exec. */
@@ -212,11 +212,11 @@ static bool is_open(int fd)
 
 static void stored_descriptors_are_taken(void **state)
 {
-	struct sd_fd fds[4];
+	struct stored_fd fds[4];
 
 	(void)state;
 	pass(NULL, "3", "netlink:link-0:link-1", 3);
-	assert_int_equal(sd_take_fds(fds, 4), 3);
+	assert_int_equal(notify_take_fds(fds, 4), 3);
 	assert_string_equal(fds[0].name, "netlink");
 	assert_string_equal(fds[1].name, "link-0");
 	assert_string_equal(fds[2].name, "link-1");
@@ -226,16 +226,16 @@ static void stored_descriptors_are_taken(void **state)
 		close(fds[i].fd);
 	}
 	environment_is_cleared();
-	assert_int_equal(sd_take_fds(fds, 4), 0);
+	assert_int_equal(notify_take_fds(fds, 4), 0);
 }
 
 static void what_cannot_be_used_is_closed(void **state)
 {
-	struct sd_fd fds[2];
+	struct stored_fd fds[2];
 
 	(void)state;
 	pass(NULL, "6", "stored:a b::0123456789012345678901234567890x:link-0:link-1", 6);
-	assert_int_equal(sd_take_fds(fds, 2), 2);
+	assert_int_equal(notify_take_fds(fds, 2), 2);
 	assert_string_equal(fds[0].name, "stored");
 	assert_int_equal(fds[0].fd, FIRST_FD);
 	assert_string_equal(fds[1].name, "link-0");
@@ -246,14 +246,14 @@ static void what_cannot_be_used_is_closed(void **state)
 	close(fds[1].fd);
 	/* fewer names than descriptors, no names, and fewer descriptors than were said */
 	pass(NULL, "2", "link-0", 2);
-	assert_int_equal(sd_take_fds(fds, 2), 1);
+	assert_int_equal(notify_take_fds(fds, 2), 1);
 	assert_false(is_open(FIRST_FD + 1));
 	close(fds[0].fd);
 	pass(NULL, "1", NULL, 1);
-	assert_int_equal(sd_take_fds(fds, 2), 0);
+	assert_int_equal(notify_take_fds(fds, 2), 0);
 	assert_false(is_open(FIRST_FD));
 	pass(NULL, "2", "link-0:link-1", 1);
-	assert_int_equal(sd_take_fds(fds, 2), 1);
+	assert_int_equal(notify_take_fds(fds, 2), 1);
 	close(fds[0].fd);
 }
 
@@ -263,12 +263,12 @@ static void bad_counts_and_others_descriptors_are_left_alone(void **state)
 		{NULL, ""}, {NULL, "0"}, {NULL, "-1"}, {NULL, "1x"}, {NULL, " 1"}, {NULL, "+1"}, {NULL, "0x1"}, {NULL, "257"},
 		{NULL, "99999999999999999999"}, {"1", "1"}, {"", "1"}, {"-1", "1"}, {"99999999999999999999", "1"}, {"self", "1"},
 	};
-	struct sd_fd fds[2];
+	struct stored_fd fds[2];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		pass(table[i].pid, table[i].count, "link-0", 1);
-		assert_int_equal(sd_take_fds(fds, 2), 0);
+		assert_int_equal(notify_take_fds(fds, 2), 0);
 		assert_true(is_open(FIRST_FD));
 		assert_int_equal(fcntl(FIRST_FD, F_GETFD), 0);
 		environment_is_cleared();
@@ -295,11 +295,11 @@ static void the_watchdog_is_fed_twice_as_often_as_is_asked(void **state)
 			setenv("WATCHDOG_USEC", table[i].usec, 1);
 		if (table[i].pid)
 			setenv("WATCHDOG_PID", table[i].pid, 1);
-		assert_int_equal(sd_watchdog_ms(), table[i].ms);
+		assert_int_equal(notify_watchdog_ms(), table[i].ms);
 	}
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
-	sd_notify_watchdog();
+	notify_watchdog();
 	assert_string_equal(receive(&fd), "WATCHDOG=1\n");
 	assert_int_equal(fd, -1);
 }
@@ -309,8 +309,8 @@ static void a_manager_that_hangs_is_not_waited_for(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 3000; i++) {
-		sd_notify_watchdog();
-		sd_notify_status("still here");
+		notify_watchdog();
+		notify_status("still here");
 	}
 }
 
@@ -337,22 +337,22 @@ static void a_manager_that_does_not_read_is_told_later(void **state)
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
 	clock_gettime(CLOCK_MONOTONIC, &began);
-	sd_notify_ready("attached");
-	assert_int_equal(sd_store_fd("netlink", fds[0]), 0);
-	assert_int_equal(sd_store_fd("link-0", fds[0]), 0);
-	sd_forget_fd("link-0");
-	assert_int_equal(sd_store_fd("link-0", fds[1]), 0);
-	sd_notify_status("lost");
+	notify_ready("attached");
+	assert_int_equal(notify_store_fd("netlink", fds[0]), 0);
+	assert_int_equal(notify_store_fd("link-0", fds[0]), 0);
+	notify_forget_fd("link-0");
+	assert_int_equal(notify_store_fd("link-0", fds[1]), 0);
+	notify_status("lost");
 	clock_gettime(CLOCK_MONOTONIC, &ended);
 	assert_in_range(ended.tv_sec - began.tv_sec, 0, 3);
-	assert_int_equal(sd_notify_flush(), 4); /* what was forgotten need not be stored first */
+	assert_int_equal(notify_flush(), 4); /* what was forgotten need not be stored first */
 	/* They are kept although we close them. */
 	got = dup(fds[1]);
 	close(fds[0]);
 	close(fds[1]);
 	for (int i = 0; i < count; i++)
 		receive(&fd);
-	assert_int_equal(sd_notify_flush(), 0);
+	assert_int_equal(notify_flush(), 0);
 	assert_non_null(strstr(receive(&fd), "READY=1\n"));
 	assert_non_null(strstr(receive(&fd), "FDSTORE=1\nFDNAME=netlink\n"));
 	close(fd);
@@ -366,26 +366,26 @@ static void a_manager_that_does_not_read_is_told_later(void **state)
 
 static void there_is_room_for_all_links(void **state)
 {
-	char name[SD_FD_NAME_SIZE];
+	char name[STORED_FD_NAME_SIZE];
 	int fd, count = 0;
 
 	(void)state;
 	fill_queue();
-	sd_notify_ready("attached");
+	notify_ready("attached");
 	for (int round = 0; round < 3; round++)
 		for (int i = 0; i < 64; i++) {
 			snprintf(name, sizeof(name), "link-%d", i);
-			sd_forget_fd(name);
-			assert_int_equal(sd_store_fd(name, 0), 0);
+			notify_forget_fd(name);
+			assert_int_equal(notify_store_fd(name, 0), 0);
 		}
-	assert_int_equal(sd_notify_flush(), 129);
+	assert_int_equal(notify_flush(), 129);
 	do {
 		for (const char *message = receive(&fd); *message; message = receive(&fd)) {
 			count += strncmp(message, "FDSTORE=1", 9) == 0;
 			if (fd >= 0)
 				close(fd);
 		}
-	} while (sd_notify_flush());
+	} while (notify_flush());
 	while (*receive(&fd))
 		count += fd >= 0 && close(fd) == 0;
 	assert_int_equal(count, 64);

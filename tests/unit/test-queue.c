@@ -47,7 +47,7 @@ static const char *get(const char *attribute)
 	char path[64];
 
 	snprintf(path, sizeof(path), "queue/%s", attribute);
-	return sysfs_read(3, path, text, sizeof(text)) < 0 ? "-" : text;
+	return block_attr_read(3, path, text, sizeof(text)) < 0 ? "-" : text;
 }
 
 static int setup(void **state)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How long to wait before the next attempt. */
-#ifndef NBDA_BACKOFF_H
-#define NBDA_BACKOFF_H
+#ifndef NBDA_SUPERVISOR_CORE_BACKOFF
+#define NBDA_SUPERVISOR_CORE_BACKOFF
 #include <stdint.h>
 
 #define BACKOFF_MIN_MS 100

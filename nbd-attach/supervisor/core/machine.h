@@ -21,8 +21,8 @@
  *                  UNREACHABLE                it does not: that is an outage, but the old link stays
  *
  * and any byte over the old link leads back to ANSWERING. */
-#ifndef NBDA_SUPERVISOR_FSM_H
-#define NBDA_SUPERVISOR_FSM_H
+#ifndef NBDA_SUPERVISOR_CORE_MACHINE
+#define NBDA_SUPERVISOR_CORE_MACHINE
 #include <stdbool.h>
 #include <stdint.h>
 

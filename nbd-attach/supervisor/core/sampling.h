@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a look at the links tells, and when to look again. Pure: no I/O, no clock. While data flows it looks every few seconds; an idle
  * device is looked at every two minutes, and wakes nobody in between. */
-#ifndef NBDA_SUPERVISOR_LOOK_H
-#define NBDA_SUPERVISOR_LOOK_H
+#ifndef NBDA_SUPERVISOR_CORE_SAMPLING
+#define NBDA_SUPERVISOR_CORE_SAMPLING
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "supervisor/takeover.h"
+#include "supervisor/adopt.h"
 #include "base/cleanup.h"
 #include "nbd/nbd-protocol.h"
 #include "kernel/kmsg.h"
@@ -26,7 +26,7 @@ bool adopt_is_ours(const struct attachment *attachment, int index)
 {
 	char ours[BACKEND_ID_SIZE];
 
-	return index >= 0 && backend_id_format(&attachment->target, ours) == 0 && sysfs_backend_is(index, ours);
+	return index >= 0 && backend_id_format(&attachment->target, ours) == 0 && block_backend_is(index, ours);
 }
 
 /* Reading what is below queue/ may wait, with a server that hangs, and only we could bring that back (kernel fact 55). */
@@ -35,7 +35,7 @@ static int read_block_size(const void *argument, struct error *err)
 	uint64_t size = 0;
 
 	(void)err;
-	return sysfs_read_u64(*(const int *)argument, "queue/logical_block_size", &size) == 0 && size <= INT_MAX ? -(int)size : 0;
+	return block_attr_read_u64(*(const int *)argument, "queue/logical_block_size", &size) == 0 && size <= INT_MAX ? -(int)size : 0;
 }
 
 struct io_timeout_question {
@@ -55,9 +55,9 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 {
 	uint64_t sectors = 0, read_only = 0;
 	char queue[32];
-	int block_size = attachment->block_size_bytes ? (int)attachment->block_size_bytes : -task_run(read_block_size, &index, QUEUE_READ_MS, NULL);
+	int block_size = attachment->block_size_bytes ? (int)attachment->block_size_bytes : -job_run(read_block_size, &index, QUEUE_READ_MS, NULL);
 
-	if (sysfs_read_u64(index, "size", &sectors) < 0 || block_size < 512 || sysfs_read_u64(index, "ro", &read_only) < 0)
+	if (block_attr_read_u64(index, "size", &sectors) < 0 || block_size < 512 || block_attr_read_u64(index, "ro", &read_only) < 0)
 		return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d does not tell the device's size", index);
 	/* The kernel's word goes before the file's. */
 	attachment->export.has_size = true;
@@ -71,7 +71,7 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 	do {
 		attachment->links[attachment->link_count++] = (struct link){.fd = -1};
 		snprintf(queue, sizeof(queue), "mq/%zu", attachment->link_count);
-	} while (attachment->link_count < CONNECTIONS_MAX && sysfs_has(index, queue));
+	} while (attachment->link_count < CONNECTIONS_MAX && block_has_attr(index, queue));
 	return 0;
 }
 
@@ -93,7 +93,7 @@ static void take_link(struct attachment *attachment, const char *number, int fd)
 		link_close(link);
 }
 
-static int open_netlink(struct attachment *attachment, struct sd_fd *fds, size_t fd_count, struct error *err)
+static int open_netlink(struct attachment *attachment, struct stored_fd *fds, size_t fd_count, struct error *err)
 {
 	for (size_t i = 0; i < fd_count; i++) {
 		if (strcmp(fds[i].name, "netlink") != 0)
@@ -118,11 +118,11 @@ static int tell_driver(struct attachment *attachment, struct error *err)
 	struct io_timeout_question question = {attachment->index, attachment_io_timeout_ms(attachment)};
 
 	/* Somebody who was to detach it may have been killed half way: it must not go with the next umount (kernel fact 30). */
-	if (sysfs_backend_is(attachment->index, attachment->backend))
+	if (block_backend_is(attachment->index, attachment->backend))
 		(void)nbd_genl_disconnect_on_close(&attachment->genl, attachment->index, attachment->backend, false);
 	/* Setting it would wait for what is in flight (queue.h), and that may be waiting for us. */
-	if (task_run(compare_io_timeout, &question, QUEUE_READ_MS, NULL) == -EEXIST)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its former --io-timeout until it is detached", attachment->index);
+	if (job_run(compare_io_timeout, &question, QUEUE_READ_MS, NULL) == -EEXIST)
+		log_message(LOG_WARNING, "/dev/nbd%d keeps its former --io-timeout until it is detached", attachment->index);
 	return nbd_genl_reconfigure(&attachment->genl, &params, err);
 }
 
@@ -136,10 +136,10 @@ static int compare_options(const struct attachment *attachment, struct error *er
 		return error_hint(err, -EBUSY, "detach it first, or leave --read-only out to adopt it as it is");
 	}
 	if (options->connections != attachment->link_count && attachment->export_known)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its %zu connections until it is detached, not --connections %u", attachment->index,
+		log_message(LOG_WARNING, "/dev/nbd%d keeps its %zu connections until it is detached, not --connections %u", attachment->index,
 			attachment->link_count, options->connections);
 	if (options->block_size_bytes && options->block_size_bytes != attachment->block_size_bytes)
-		supervisor_log(LOG_WARNING, "/dev/nbd%d keeps its block size of %u bytes until it is detached", attachment->index, attachment->block_size_bytes);
+		log_message(LOG_WARNING, "/dev/nbd%d keeps its block size of %u bytes until it is detached", attachment->index, attachment->block_size_bytes);
 	return 0;
 }
 
@@ -161,8 +161,8 @@ static bool log_says_failed(int index)
 {
 	struct kernel_log log;
 
-	kernel_log_open_past(&log, index);
-	kernel_log_close(&log);
+	kmsg_open_past(&log, index);
+	kmsg_close(&log);
 	return log.io_failed;
 }
 
@@ -187,10 +187,10 @@ static int ask_device(struct attachment *attachment, struct error *err)
 
 	if (is_any_link_alive(attachment))
 		return 0;
-	kernel_log_open(&log, attachment->index);
+	kmsg_open(&log, attachment->index);
 	rc = probe_run(&probe, PROBE_MS, NULL);
-	kernel_log_read(&log);
-	kernel_log_close(&log);
+	kmsg_read(&log);
+	kmsg_close(&log);
 	attachment->answers = rc == 0 || log.error_replies > 0; /* an error that the server sends is an answer, too */
 	return rc == -EIO && !attachment->answers ? refuse_failed(attachment, err) : 0;
 }
@@ -212,7 +212,7 @@ static int prepare_tls(const struct attachment *attachment, struct error *err)
 	return rc;
 }
 
-int adopt_device(struct attachment *attachment, int index, struct sd_fd *fds, size_t fd_count, struct error *err)
+int adopt_device(struct attachment *attachment, int index, struct stored_fd *fds, size_t fd_count, struct error *err)
 {
 	int rc = open_netlink(attachment, fds, fd_count, err);
 
