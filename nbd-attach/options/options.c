@@ -100,7 +100,7 @@ static int store_number(const struct option_entry *entry, void *field, const cha
 		*(uint16_t *)field = (uint16_t)number;
 		return 0;
 	case KIND_COUNT:
-		if (!parse_number(value, CONNECTIONS_MAX, &number) || number == 0)
+		if (!parse_number(value, LINKS_MAX, &number) || number == 0)
 			return bad_value(entry, value, "a number from 1 to 64 is wanted", err);
 		*(unsigned *)field = (unsigned)number;
 		return 0;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "config/target.h"
 #include "tls/credentials.h"
+#include "config/limits.h"
 
 enum command_mask {
 	FOR_ATTACH = 1 << 0,
@@ -22,7 +23,6 @@ enum command_mask {
 	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE,
 };
 
-#define CONNECTIONS_MAX 64
 #define OPTION_INFINITE_SEC (-1)
 
 struct options {

@@ -71,7 +71,7 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 	do {
 		attachment->links[attachment->link_count++] = (struct link){.fd = -1};
 		snprintf(queue, sizeof(queue), "mq/%zu", attachment->link_count);
-	} while (attachment->link_count < CONNECTIONS_MAX && block_has_attr(index, queue));
+	} while (attachment->link_count < LINKS_MAX && block_has_attr(index, queue));
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 #include "supervisor/attachment.h"
 #include "supervisor/notify.h"
 
-#define ADOPT_FDS_MAX (CONNECTIONS_MAX + 1)
+#define ADOPT_FDS_MAX (LINKS_MAX + 1)
 
 /* Is INDEX configured, for the very export that ATTACHMENT is to be attached to? The kernel keeps the backend identifier of CONNECT. */
 bool adopt_is_ours(const struct attachment *attachment, int index);

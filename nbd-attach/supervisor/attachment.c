@@ -271,7 +271,7 @@ static int renew_device(struct attachment *attachment, int index, struct error *
 
 static int connect_device(struct attachment *attachment, int index, bool renewed, struct error *err)
 {
-	int fds[CONNECTIONS_MAX];
+	int fds[LINKS_MAX];
 	struct nbd_genl_connect params = {
 		.index = index,
 		.size_bytes = attachment->export.size_bytes,

@@ -31,7 +31,7 @@ struct attachment {
 	uint32_t block_size_bytes;
 	uint16_t flags;           /* as given to the kernel: with READ_ONLY when wished */
 	char backend[BACKEND_ID_SIZE];
-	struct link links[CONNECTIONS_MAX];
+	struct link links[LINKS_MAX];
 	size_t link_count;
 	struct known_address known[TARGET_HOSTS_MAX];
 	time_t since;

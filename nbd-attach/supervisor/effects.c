@@ -275,7 +275,7 @@ static void hand_over(struct supervisor *self, unsigned at)
 	retire(self, &attachment->links[at]);
 	attachment->links[at] = self->standby;
 	self->standby.fd = -1;
-	look_forget(&self->look, at, supervisor_now_ms());
+	sampling_forget(&self->sampling, at, supervisor_now_ms());
 	/* Now, and not when it is proven: a successor must not take the former link's addresses for the device's. On trial they may be that. */
 	if (!self->fsm.trial) {
 		store_link(at, attachment->links[at].fd);
@@ -361,7 +361,7 @@ static void drop_link(struct supervisor *self, unsigned at)
 		*link = self->trial_former;
 		link->fd = -1;
 	}
-	look_forget(&self->look, at, supervisor_now_ms());
+	sampling_forget(&self->sampling, at, supervisor_now_ms());
 }
 
 /* The device stays configured: only its users know when they are done with it. */
@@ -420,7 +420,7 @@ static void on_proven(struct supervisor *self, unsigned at, bool renewal)
 	state_save(attachment);
 	if (attachment->offered_size_bytes && attachment->options.auto_resize)
 		supervisor_resize_to(self, attachment->offered_size_bytes);
-	self->look_at_ms = supervisor_now_ms(); /* its rate is not known yet */
+	self->next_sample_ms = supervisor_now_ms(); /* its rate is not known yet */
 }
 
 /* A link is gone, and not for its renewal. */
@@ -499,7 +499,7 @@ void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigne
 		one_event(self, &event);
 	}
 	if (fsm_awaits_quiet(&self->fsm) && !awaited_quiet)
-		self->look_at_ms = supervisor_now_ms();
+		self->next_sample_ms = supervisor_now_ms();
 	supervisor_tell_state(self);
 }
 

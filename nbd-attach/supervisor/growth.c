@@ -190,7 +190,7 @@ static int renew_links(struct supervisor *self, struct error *err)
 			return error_set(err, ERROR_SERVER, EINVAL, "%s told a new connection the old size", self->attachment->links[i].address);
 		self->resize.renewal_asked[i] = true;
 		supervisor_event(self, by_force ? FSM_EV_RENEW_NOW : FSM_EV_RENEW, i);
-		self->look_at_ms = supervisor_now_ms();
+		self->next_sample_ms = supervisor_now_ms();
 	}
 	return 0;
 }
@@ -264,7 +264,7 @@ static bool is_moment(struct supervisor *self)
 		return true;
 	/* A flush in flight is told by TCP only as long as nothing that was sent later is answered (fact 25): so there must have been an empty
 	 * queue a moment ago. */
-	if (!block_in_flight(self->attachment->index) && !is_anything_owed(self) && !look_is_stuck(&self->look, supervisor_now_ms()) &&
+	if (!block_in_flight(self->attachment->index) && !is_anything_owed(self) && !sampling_is_stuck(&self->sampling, supervisor_now_ms()) &&
 		(isolate_is_entered() || supervisor_now_ms() < resize->drained_until_ms))
 		return true;
 	if (supervisor_now_ms() >= resize->drained_until_ms)

@@ -30,26 +30,26 @@ struct resize {
 	int64_t ready_since_ms, drain_at_ms; /* AGREED: the links are; -1: not yet */
 	int drain_pause_ms;
 	int64_t until_ms;     /* AGREED; -1: for as long as it takes */
-	bool renewal_asked[FSM_LINKS_MAX];
+	bool renewal_asked[LINKS_MAX];
 };
 
-#define RETIRED_MAX (2 * CONNECTIONS_MAX)
+#define RETIRED_MAX (2 * LINKS_MAX)
 
 struct supervisor {
 	struct attachment *attachment;
 	struct fsm fsm;
-	struct fsm_event events[2 * FSM_LINKS_MAX]; /* a ring */
+	struct fsm_event events[2 * LINKS_MAX]; /* a ring */
 	unsigned event_first, event_count;
-	struct look look;
-	int64_t look_at_ms;
+	struct sampling sampling;
+	int64_t next_sample_ms;
 	struct nbd_genl listener;
 	struct kernel_log log;
 	int64_t log_muted_until_ms;            /* what it said last was not about this device */
 	uint64_t error_replies_told, stuck_seen, receivers_seen;
 	uint64_t error_replies_before;         /* the newest link was handed over */
-	uint64_t receivers_ended_before[CONNECTIONS_MAX]; /* each link was */
-	uint64_t losses, losses_before[CONNECTIONS_MAX];  /* links that were lost, in all and when each was handed over */
-	struct receiver receivers[CONNECTIONS_MAX];
+	uint64_t receivers_ended_before[LINKS_MAX]; /* each link was */
+	uint64_t losses, losses_before[LINKS_MAX];  /* links that were lost, in all and when each was handed over */
+	struct receiver receivers[LINKS_MAX];
 	struct retired {
 		int fd;
 		int64_t until_ms;
@@ -80,8 +80,8 @@ struct supervisor {
 	int fail_peer_fd, fail_count;
 	int64_t watchdog_ms, watchdog_at_ms;   /* how often a service manager wants to hear of us, 0: it does not, and when next */
 	bool taken;                            /* the device is somebody else's now */
-	int unread_bytes[CONNECTIONS_MAX];     /* at the last look, of a silent link; 0: none */
-	bool iostats_told, scheduler_told, silence_told[CONNECTIONS_MAX];
+	int unread_bytes[LINKS_MAX];     /* at the last look, of a silent link; 0: none */
+	bool iostats_told, scheduler_told, silence_told[LINKS_MAX];
 	int64_t queue_check_at_ms;
 	int64_t longest_round_ms;              /* of the loop: nothing in it is to block */
 	int64_t manager_waits_since_ms;        /* a service manager does not read what it is told; -1: it does */
@@ -113,8 +113,8 @@ void supervisor_fail_device(struct supervisor *self);
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err);
 
 /* supervisor-watch.c */
-/* A look at every link; sets look_at_ms, when the next one is due. */
-void supervisor_look(struct supervisor *self);
+/* A look at every link; sets next_sample_ms, when the next one is due. */
+void supervisor_sample(struct supervisor *self);
 void supervisor_step_queue_check(struct supervisor *self);
 void supervisor_read_kernel_log(struct supervisor *self);
 /* Has the driver begun to fail I/O, by what was read of the log last, wherever that was? */

@@ -20,7 +20,7 @@
 #define TLS_RECORD_MAX (5 + 16384 + 256) /* RFC 8446, 5.2 */
 
 /* Bytes, records, and what is owed. A Unix socket does not tell what it has carried. */
-static int sample_link(const struct supervisor *self, unsigned at, struct look_sample *sample, int *lost_ms)
+static int sample_link(const struct supervisor *self, unsigned at, struct sampling_input *sample, int *lost_ms)
 {
 	const struct attachment *attachment = self->attachment;
 	const struct link *link = &attachment->links[at];
@@ -31,7 +31,7 @@ static int sample_link(const struct supervisor *self, unsigned at, struct look_s
 		return rc;
 	if (link->local.ss_family == AF_UNSPEC)
 		now.received_bytes = block_completed_count(attachment->index);
-	*sample = (struct look_sample){
+	*sample = (struct sampling_input){
 		.sent_bytes = now.sent_bytes,
 		.received_bytes = now.received_bytes,
 		.records = now.transmitted > now.received ? now.transmitted : now.received,
@@ -64,12 +64,12 @@ static void judge_silence(struct supervisor *self, unsigned at, unsigned verdict
 	const struct link *link = &attachment->links[at];
 	const struct fsm_link *state = &self->fsm.links[at];
 
-	tell_silence(self, at, verdict & LOOK_SILENT);
-	if (verdict & LOOK_OVERTIME) {
+	tell_silence(self, at, verdict & SAMPLING_SILENT);
+	if (verdict & SAMPLING_OVERTIME) {
 		log_message(LOG_WARNING, "/dev/nbd%d: %s has not answered a request within --request-timeout %lld s: closing this connection",
 			attachment->index, link->address, (long long)attachment->options.request_timeout_sec);
 		supervisor_event(self, FSM_EV_BROKEN, at);
-	} else if (verdict & LOOK_SILENT) {
+	} else if (verdict & SAMPLING_SILENT) {
 		if (state->silence == FSM_ANSWERING)
 			log_message(LOG_WARNING, "/dev/nbd%d: %s has not answered for %d s and requests wait: asking it over another connection",
 				attachment->index, link->address, attachment->options.liveness_timeout_ms / 1000);
@@ -99,31 +99,31 @@ static bool is_left_unread(struct supervisor *self, unsigned at, unsigned verdic
 	int unread_bytes = 0, before = self->unread_bytes[at];
 
 	self->unread_bytes[at] = 0;
-	if (!(verdict & LOOK_SILENT) || ioctl(link->fd, FIONREAD, &unread_bytes) < 0 || unread_bytes <= (link->tls.version ? TLS_RECORD_MAX : 0))
+	if (!(verdict & SAMPLING_SILENT) || ioctl(link->fd, FIONREAD, &unread_bytes) < 0 || unread_bytes <= (link->tls.version ? TLS_RECORD_MAX : 0))
 		return false;
 	self->unread_bytes[at] = unread_bytes;
 	return unread_bytes == before;
 }
 
 /* Returns whether it owes something. */
-static bool look_at_link(struct supervisor *self, unsigned at)
+static bool sample_and_judge(struct supervisor *self, unsigned at)
 {
 	struct link *link = &self->attachment->links[at];
-	struct look_sample sample;
+	struct sampling_input sample;
 	unsigned verdict;
 	struct error err;
 	int lost_ms = 0;
 
 	if (self->fsm.links[at].state != FSM_LINK_ALIVE || sample_link(self, at, &sample, &lost_ms) < 0)
 		return false;
-	verdict = look_link(&self->look, at, &sample, supervisor_now_ms());
+	verdict = sampling_link(&self->sampling, at, &sample, supervisor_now_ms());
 	if (lost_ms >= self->attachment->options.liveness_timeout_ms) {
 		log_message(LOG_WARNING, "/dev/nbd%d: the path to %s is dead: nothing was acknowledged for %d s; closing this connection",
 			self->attachment->index, link->address, lost_ms / 1000);
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
 	}
-	if (has_lost_receiver(self, at, verdict & LOOK_SILENT) || is_left_unread(self, at, verdict)) {
+	if (has_lost_receiver(self, at, verdict & SAMPLING_SILENT) || is_left_unread(self, at, verdict)) {
 		log_message(LOG_WARNING, "/dev/nbd%d: the driver reads no more from %s: closing this connection", self->attachment->index, link->address);
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
@@ -133,9 +133,9 @@ static bool look_at_link(struct supervisor *self, unsigned at)
 		supervisor_event(self, FSM_EV_BROKEN, at);
 		return sample.owed;
 	}
-	if (verdict & LOOK_RENEW_NOW)
+	if (verdict & SAMPLING_REKEY_NOW)
 		supervisor_event(self, FSM_EV_RENEW_NOW, at);
-	else if (verdict & LOOK_RENEW)
+	else if (verdict & SAMPLING_REKEY)
 		supervisor_event(self, FSM_EV_RENEW, at);
 	judge_silence(self, at, verdict);
 	if (self->fsm.links[at].state == FSM_LINK_ALIVE && !self->fsm.links[at].proven && link_has_moved(link))
@@ -181,21 +181,21 @@ void supervisor_step_queue_check(struct supervisor *self)
 	self->scheduler_told = scheduler;
 }
 
-void supervisor_look(struct supervisor *self)
+void supervisor_sample(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
 	bool owed = false;
 
 	if (!supervisor_check_ours(self))
 		return;
-	look_begin(&self->look, block_in_flight(attachment->index), supervisor_now_ms());
+	sampling_begin(&self->sampling, block_in_flight(attachment->index), supervisor_now_ms());
 	for (unsigned i = 0; i < attachment->link_count; i++)
-		owed = look_at_link(self, i) || owed;
+		owed = sample_and_judge(self, i) || owed;
 	start_queue_check(self);
 	/* Asked again at the last moment: what is sent before the link is shut waits for its timer. */
-	if (!self->look.in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !block_in_flight(attachment->index))
+	if (!self->sampling.in_flight && !owed && fsm_awaits_quiet(&self->fsm) && !block_in_flight(attachment->index))
 		supervisor_event(self, FSM_EV_QUIET, 0);
-	self->look_at_ms = look_finish(&self->look, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
+	self->next_sample_ms = sampling_finish(&self->sampling, supervisor_now_ms(), fsm_awaits_quiet(&self->fsm));
 }
 
 /* An error reply is final (kernel fact 13a). One of them can be kept from coming again: a server that is shutting down (nbdkit on SIGTERM)
@@ -227,13 +227,13 @@ void supervisor_read_kernel_log(struct supervisor *self)
 	if (!kmsg_read(&self->log))
 		self->log_muted_until_ms = supervisor_now_ms() + LOG_MUTED_MS;
 	if (self->log.stuck != self->stuck_seen) {
-		look_stuck(&self->look, supervisor_now_ms());
-		if (!self->look.active)
-			self->look_at_ms = supervisor_now_ms();
+		sampling_stuck(&self->sampling, supervisor_now_ms());
+		if (!self->sampling.active)
+			self->next_sample_ms = supervisor_now_ms();
 	}
 	self->stuck_seen = self->log.stuck;
 	if (self->log.receivers_ended != self->receivers_seen)
-		fsm_earlier(&self->look_at_ms, supervisor_now_ms() + RECEIVER_LOST_MS);
+		fsm_earlier(&self->next_sample_ms, supervisor_now_ms() + RECEIVER_LOST_MS);
 	self->receivers_seen = self->log.receivers_ended;
 	read_error_replies(self);
 	supervisor_check_failure(self);

@@ -191,7 +191,7 @@ static int load_tls(json_object *object, struct tls_info *tls)
 static int load_links(struct attachment *attachment, json_object *array)
 {
 	size_t count = json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-	int rc = count >= 1 && count <= CONNECTIONS_MAX ? 0 : -EINVAL;
+	int rc = count >= 1 && count <= LINKS_MAX ? 0 : -EINVAL;
 
 	for (size_t i = 0; !rc && i < count; i++) {
 		json_object *object = json_object_array_get_idx(array, i);

@@ -55,7 +55,7 @@ static json_object *link_status(const struct supervisor *self, unsigned at)
 	json_object_object_add(object, "tls", report_tls_json(&link->tls));
 	add_text(object, "silence", silence(&self->fsm.links[at]));
 	json_object_object_add(object, "silent_for_ms",
-		*silence(&self->fsm.links[at]) ? json_object_new_int64(look_silent_ms(&self->look, at, supervisor_now_ms())) : NULL);
+		*silence(&self->fsm.links[at]) ? json_object_new_int64(sampling_silent_ms(&self->sampling, at, supervisor_now_ms())) : NULL);
 	json_object_object_add(object, "since_unix_sec", json_object_new_int64(link->since));
 	if (link->tls.version)
 		json_object_object_add(object, "encryption_proven", json_object_new_boolean(link->proven));

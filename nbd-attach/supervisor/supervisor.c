@@ -186,7 +186,7 @@ enum slot {
 	SLOT_DETACHER,
 	SLOT_CLIENTS,
 	SLOT_LINKS = SLOT_CLIENTS + CONTROL_CLIENTS_MAX,
-	SLOT_COUNT = SLOT_LINKS + CONNECTIONS_MAX,
+	SLOT_COUNT = SLOT_LINKS + LINKS_MAX,
 };
 
 static void fill(const struct supervisor *self, struct pollfd *fds)
@@ -219,7 +219,7 @@ static int poll_timeout_ms(const struct supervisor *self)
 {
 	int64_t deadline_ms = fsm_deadline_ms(&self->fsm), left_ms;
 
-	fsm_earlier(&deadline_ms, self->look_at_ms);
+	fsm_earlier(&deadline_ms, self->next_sample_ms);
 	if (self->log_muted_until_ms > supervisor_now_ms())
 		fsm_earlier(&deadline_ms, self->log_muted_until_ms);
 	if (self->retired_count)
@@ -327,7 +327,7 @@ static void tell_manager(struct supervisor *self)
 /* What has happened, in this order: hang-ups before notices, outcomes before what time alone brings. */
 static void one_round(struct supervisor *self, const struct pollfd *fds)
 {
-	if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->look_at_ms)
+	if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->next_sample_ms)
 		supervisor_read_kernel_log(self);
 	on_links(self, fds);
 	on_children(self, fds);
@@ -340,8 +340,8 @@ static void one_round(struct supervisor *self, const struct pollfd *fds)
 		deliver_if_due(self, true);
 	if (fds[SLOT_SIGNAL].revents && !self->done)
 		supervisor_end_on_signal(self);
-	if (supervisor_now_ms() >= self->look_at_ms)
-		supervisor_look(self);
+	if (supervisor_now_ms() >= self->next_sample_ms)
+		supervisor_sample(self);
 	supervisor_event(self, FSM_EV_TICK, 0);
 	if (self->fsm.phase == FSM_FAILED && supervisor_now_ms() >= self->fail_again_at_ms)
 		supervisor_look_at_failed(self);
@@ -440,9 +440,9 @@ static int enter(struct supervisor *self, struct error *err)
 	if (attachment->outage_since_ms >= 0)
 		fsm_set_outage(&self->fsm, attachment->outage_since_ms);
 	attachment->outage_since_ms = self->fsm.outage_since_ms;
-	look_init(&self->look, options->liveness_timeout_ms, options->request_timeout_sec == OPTION_INFINITE_SEC ? -1 :
+	sampling_init(&self->sampling, options->liveness_timeout_ms, options->request_timeout_sec == OPTION_INFINITE_SEC ? -1 :
 		options->request_timeout_sec * 1000, (unsigned)attachment->link_count, supervisor_now_ms());
-	self->look_at_ms = supervisor_now_ms();
+	self->next_sample_ms = supervisor_now_ms();
 	if (attachment->adopted)
 		kmsg_open_past(&self->log, attachment->index);
 	else

@@ -978,7 +978,7 @@ static void a_link_that_does_not_exist_is_left_alone(void **state)
 {
 	static const enum fsm_event_type types[] = {FSM_EV_HANGUP, FSM_EV_PROVEN, FSM_EV_RENEW, FSM_EV_RENEW_NOW, FSM_EV_SILENT, FSM_EV_ANSWERED,
 		FSM_EV_BROKEN, FSM_EV_RECEIVER_ENDED, FSM_EV_CANNOT_SHUT};
-	static const unsigned links[] = {1, FSM_LINKS_MAX, UINT32_MAX};
+	static const unsigned links[] = {1, LINKS_MAX, UINT32_MAX};
 	struct script script = begin(1);
 
 	(void)state;
@@ -1533,23 +1533,23 @@ static void a_device_with_a_link_left_is_never_given_up(void **state)
 
 static void every_one_of_many_links_comes_back(void **state)
 {
-	struct script script = begin(FSM_LINKS_MAX);
+	struct script script = begin(LINKS_MAX);
 
 	(void)state;
-	for (unsigned i = 0; i < FSM_LINKS_MAX; i++)
+	for (unsigned i = 0; i < LINKS_MAX; i++)
 		expect(&script, 0, HANGUP, i, "");
-	for (unsigned i = 0; i < FSM_LINKS_MAX; i++)
+	for (unsigned i = 0; i < LINKS_MAX; i++)
 		expect(&script, 0, SLOT_FREED, 0, i ? "" : "negotiate");
-	for (unsigned i = 0; i < FSM_LINKS_MAX; i++) {
+	for (unsigned i = 0; i < LINKS_MAX; i++) {
 		char hand_over[32], prove[32];
 
 		snprintf(hand_over, sizeof(hand_over), "hand-over %u", i);
 		snprintf(prove, sizeof(prove), "prove %u", i);
 		expect(&script, 5, NEGOTIATED, 0, hand_over);
 		expect(&script, 0, HANDED_OVER, i, prove);
-		expect(&script, 1, PROVEN, i, i + 1 < FSM_LINKS_MAX ? "negotiate" : "");
+		expect(&script, 1, PROVEN, i, i + 1 < LINKS_MAX ? "negotiate" : "");
 	}
-	assert_int_equal(script.fsm.reconnects, FSM_LINKS_MAX);
+	assert_int_equal(script.fsm.reconnects, LINKS_MAX);
 	assert_at_rest(&script);
 }
 
@@ -1672,19 +1672,19 @@ struct model {
 	bool hung[SOCKETS_MAX], sent[SOCKETS_MAX];
 	int socket_count;
 	/* the driver */
-	int slot[FSM_LINKS_MAX];
-	bool slot_ended[FSM_LINKS_MAX];        /* its notice is queued */
-	int64_t slot_free_at_ms[FSM_LINKS_MAX]; /* and from then on it takes another socket */
-	int64_t ends_at_ms[FSM_LINKS_MAX];     /* at rest: when the driver sees the hang-up */
+	int slot[LINKS_MAX];
+	bool slot_ended[LINKS_MAX];        /* its notice is queued */
+	int64_t slot_free_at_ms[LINKS_MAX]; /* and from then on it takes another socket */
+	int64_t ends_at_ms[LINKS_MAX];     /* at rest: when the driver sees the hang-up */
 	unsigned notices, slow_percent;
 	bool loses_notices;
 	/* the loop */
-	int ours[FSM_LINKS_MAX];    /* NONE: unwatched, or closed */
-	int address[FSM_LINKS_MAX]; /* of the socket that is thought to be in the driver; NONE: not known */
+	int ours[LINKS_MAX];    /* NONE: unwatched, or closed */
+	int address[LINKS_MAX]; /* of the socket that is thought to be in the driver; NONE: not known */
 	int trial_address, standby;
 	bool negotiating, probing, draining;
 	int64_t attempt_until_ms;
-	struct fsm_event queue[4 * FSM_LINKS_MAX];
+	struct fsm_event queue[4 * LINKS_MAX];
 	unsigned queue_first, queue_count;
 	/* what happened */
 	int64_t outage_since_ms, failed_at_ms;
@@ -2465,7 +2465,7 @@ static void begin_episode(struct model *model)
 	static const unsigned link_counts[] = {1, 1, 1, 1, 2, 2, 3, 4, 8};
 	static const int64_t dead_timeouts_ms[] = {-1, 1000, 1500, 5000, 60000, 600000, 600000};
 	struct fsm_config config = usual;
-	unsigned count = below(model, 200) ? link_counts[below(model, sizeof(link_counts) / sizeof(link_counts[0]))] : FSM_LINKS_MAX;
+	unsigned count = below(model, 200) ? link_counts[below(model, sizeof(link_counts) / sizeof(link_counts[0]))] : LINKS_MAX;
 	bool adopted = chance(model, 30);
 
 	config.dead_timeout_ms = dead_timeouts_ms[below(model, sizeof(dead_timeouts_ms) / sizeof(dead_timeouts_ms[0]))];

@@ -14,38 +14,38 @@
 
 /* A device whose links do what the test says between two looks. */
 struct device {
-	struct look look;
-	struct look_sample links[LOOK_LINKS_MAX];
+	struct sampling sampling;
+	struct sampling_input links[LINKS_MAX];
 	unsigned link_count;
 	bool in_flight, awaits_quiet;
-	int64_t now_ms, look_at_ms;
-	unsigned verdicts[LOOK_LINKS_MAX];
+	int64_t now_ms, next_sample_ms;
+	unsigned verdicts[LINKS_MAX];
 };
 
 static struct device begin(int64_t liveness_ms, unsigned link_count)
 {
 	struct device device = {.link_count = link_count, .now_ms = 5000000};
 
-	look_init(&device.look, liveness_ms, -1, link_count, device.now_ms);
-	device.look_at_ms = device.now_ms;
+	sampling_init(&device.sampling, liveness_ms, -1, link_count, device.now_ms);
+	device.next_sample_ms = device.now_ms;
 	return device;
 }
 
 /* One look, now; returns how long it is until the next. */
-static int64_t look(struct device *device)
+static int64_t sample(struct device *device)
 {
-	look_begin(&device->look, device->in_flight, device->now_ms);
+	sampling_begin(&device->sampling, device->in_flight, device->now_ms);
 	for (unsigned i = 0; i < device->link_count; i++)
-		device->verdicts[i] = look_link(&device->look, i, &device->links[i], device->now_ms);
-	device->look_at_ms = look_finish(&device->look, device->now_ms, device->awaits_quiet);
-	assert_true(device->look_at_ms > device->now_ms);
-	return device->look_at_ms - device->now_ms;
+		device->verdicts[i] = sampling_link(&device->sampling, i, &device->links[i], device->now_ms);
+	device->next_sample_ms = sampling_finish(&device->sampling, device->now_ms, device->awaits_quiet);
+	assert_true(device->next_sample_ms > device->now_ms);
+	return device->next_sample_ms - device->now_ms;
 }
 
-static int64_t look_when_due(struct device *device)
+static int64_t sample_when_due(struct device *device)
 {
-	device->now_ms = device->look_at_ms;
-	return look(device);
+	device->now_ms = device->next_sample_ms;
+	return sample(device);
 }
 
 static void pass_traffic(struct device *device, unsigned link)
@@ -66,14 +66,14 @@ static void an_idle_device_is_soon_left_alone(void **state)
 	for (int i = 0; i < 10; i++) {
 		pass_traffic(&device, 0);
 		began_ms = device.now_ms;
-		look_when_due(&device);
+		sample_when_due(&device);
 	}
 	device.in_flight = false;
-	while (look_when_due(&device) < LOOK_IDLE_MS)
+	while (sample_when_due(&device) < SAMPLING_IDLE_MS)
 		assert_true(device.now_ms - began_ms <= 45000);
 	assert_true(device.now_ms - began_ms <= 45000);
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(look_when_due(&device), LOOK_IDLE_MS);
+		assert_int_equal(sample_when_due(&device), SAMPLING_IDLE_MS);
 }
 
 static void an_idle_tls_link_is_left_alone_too(void **state)
@@ -81,11 +81,11 @@ static void an_idle_tls_link_is_left_alone_too(void **state)
 	struct device device = begin(LIVENESS_MS, 2);
 
 	(void)state;
-	device.links[0] = device.links[1] = (struct look_sample){1000, 1000, 5000, AES_LIMIT};
-	look_when_due(&device);
-	while (look_when_due(&device) < LOOK_IDLE_MS)
+	device.links[0] = device.links[1] = (struct sampling_input){1000, 1000, 5000, AES_LIMIT};
+	sample_when_due(&device);
+	while (sample_when_due(&device) < SAMPLING_IDLE_MS)
 		assert_true(device.now_ms <= 5000000 + 45000);
-	assert_int_equal(look_when_due(&device), LOOK_IDLE_MS);
+	assert_int_equal(sample_when_due(&device), SAMPLING_IDLE_MS);
 }
 
 static void a_busy_device_is_looked_at_often_enough(void **state)
@@ -98,7 +98,7 @@ static void a_busy_device_is_looked_at_often_enough(void **state)
 
 		device.in_flight = true;
 		for (int k = 0; k < 100; k++) {
-			int64_t interval_ms = look_when_due(&device);
+			int64_t interval_ms = sample_when_due(&device);
 
 			assert_in_range(interval_ms, 10, 4000);
 			assert_true(interval_ms <= liveness_ms[i] / 8 || interval_ms == 10);
@@ -113,9 +113,9 @@ static void data_makes_an_idle_device_active_again(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++)
-		look_when_due(&device);
+		sample_when_due(&device);
 	pass_traffic(&device, 1); /* nothing is in flight any more, but it was */
-	assert_int_equal(look_when_due(&device), LIVENESS_MS / 8);
+	assert_int_equal(sample_when_due(&device), LIVENESS_MS / 8);
 }
 
 static void a_request_in_flight_makes_an_idle_device_active_again(void **state)
@@ -124,9 +124,9 @@ static void a_request_in_flight_makes_an_idle_device_active_again(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++)
-		look_when_due(&device);
+		sample_when_due(&device);
 	device.in_flight = true;
-	assert_int_equal(look_when_due(&device), LIVENESS_MS / 8);
+	assert_int_equal(sample_when_due(&device), LIVENESS_MS / 8);
 }
 
 /* Looks for a quiet moment at a pace of so many records a millisecond, until LEFT are left; returns the last interval. */
@@ -139,11 +139,11 @@ static int64_t look_for_quiet(uint64_t records_per_ms, uint64_t left)
 	device.links[0].record_limit = AES_LIMIT;
 	device.links[0].records = hard - left - 1000 * records_per_ms;
 	device.awaits_quiet = device.in_flight = true;
-	interval_ms = look(&device);
+	interval_ms = sample(&device);
 	while (device.links[0].records + left < hard) {
 		device.links[0].records += (uint64_t)interval_ms * records_per_ms;
 		pass_traffic(&device, 0);
-		interval_ms = look_when_due(&device);
+		interval_ms = sample_when_due(&device);
 		assert_in_range(interval_ms, 2, 100);
 	}
 	return interval_ms;
@@ -168,7 +168,7 @@ static void a_quiet_moment_is_looked_for_without_a_limit_too(void **state)
 	(void)state;
 	device.awaits_quiet = true; /* a link of a former supervisor */
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(look_when_due(&device), 100);
+		assert_int_equal(sample_when_due(&device), 100);
 }
 
 /* --- records */
@@ -182,18 +182,18 @@ static void use_up(uint64_t limit, uint64_t records, unsigned idle_looks)
 	device.links[0].record_limit = limit;
 	device.links[0].records = records;
 	for (unsigned i = 0; i < idle_looks; i++)
-		look_when_due(&device);
+		sample_when_due(&device);
 	for (;;) {
-		device.links[0].records += (uint64_t)(device.look_at_ms - device.now_ms) * RECORDS_PER_MS;
+		device.links[0].records += (uint64_t)(device.next_sample_ms - device.now_ms) * RECORDS_PER_MS;
 		pass_traffic(&device, 0);
 		device.in_flight = true;
 		device.awaits_quiet = renew;
-		look_when_due(&device);
+		sample_when_due(&device);
 		assert_true(device.links[0].records < limit);
-		assert_int_equal(!!(device.verdicts[0] & LOOK_RENEW), device.links[0].records >= limit / 2);
-		assert_int_equal(!!(device.verdicts[0] & LOOK_RENEW_NOW), device.links[0].records >= limit / 8 * 7);
-		renew = renew || device.verdicts[0] & LOOK_RENEW;
-		if (device.verdicts[0] & LOOK_RENEW_NOW)
+		assert_int_equal(!!(device.verdicts[0] & SAMPLING_REKEY), device.links[0].records >= limit / 2);
+		assert_int_equal(!!(device.verdicts[0] & SAMPLING_REKEY_NOW), device.links[0].records >= limit / 8 * 7);
+		renew = renew || device.verdicts[0] & SAMPLING_REKEY;
+		if (device.verdicts[0] & SAMPLING_REKEY_NOW)
 			break;
 	}
 	/* In time: what is left must do for a negotiation. */
@@ -220,11 +220,11 @@ static void renewals_are_wished_at_a_half_and_at_seven_eighths(void **state)
 	} cases[] = {
 		{0, 0},
 		{AES_LIMIT / 2 - 1, 0},
-		{AES_LIMIT / 2, LOOK_RENEW},
-		{AES_LIMIT / 8 * 7 - 1, LOOK_RENEW},
-		{AES_LIMIT / 8 * 7, LOOK_RENEW | LOOK_RENEW_NOW},
-		{AES_LIMIT + 5, LOOK_RENEW | LOOK_RENEW_NOW},
-		{UINT64_MAX, LOOK_RENEW | LOOK_RENEW_NOW},
+		{AES_LIMIT / 2, SAMPLING_REKEY},
+		{AES_LIMIT / 8 * 7 - 1, SAMPLING_REKEY},
+		{AES_LIMIT / 8 * 7, SAMPLING_REKEY | SAMPLING_REKEY_NOW},
+		{AES_LIMIT + 5, SAMPLING_REKEY | SAMPLING_REKEY_NOW},
+		{UINT64_MAX, SAMPLING_REKEY | SAMPLING_REKEY_NOW},
 	};
 
 	(void)state;
@@ -234,7 +234,7 @@ static void renewals_are_wished_at_a_half_and_at_seven_eighths(void **state)
 		device.links[0].record_limit = AES_LIMIT;
 		device.links[0].records = cases[i].records;
 		device.now_ms += 1000000;
-		assert_true(look(&device) <= ((cases[i].verdict & LOOK_RENEW_NOW) ? 10 : LOOK_IDLE_MS));
+		assert_true(sample(&device) <= ((cases[i].verdict & SAMPLING_REKEY_NOW) ? 10 : SAMPLING_IDLE_MS));
 		assert_int_equal(device.verdicts[0], cases[i].verdict);
 	}
 }
@@ -245,11 +245,11 @@ static void a_key_without_a_limit_is_never_renewed(void **state)
 
 	(void)state;
 	device.links[0].records = UINT64_MAX;
-	look(&device);
+	sample(&device);
 	assert_int_equal(device.verdicts[0], 0);
-	look_when_due(&device);
-	look_when_due(&device);
-	assert_int_equal(device.look.interval_ms, LOOK_IDLE_MS);
+	sample_when_due(&device);
+	sample_when_due(&device);
+	assert_int_equal(device.sampling.interval_ms, SAMPLING_IDLE_MS);
 }
 
 static void limits_of_any_size_are_borne(void **state)
@@ -264,8 +264,8 @@ static void limits_of_any_size_are_borne(void **state)
 
 			device.awaits_quiet = true;
 			for (size_t again = 0; again < 4; again++) {
-				device.links[0] = (struct look_sample){numbers[k], numbers[i], numbers[(i + again) % count], numbers[k]};
-				assert_in_range(look_when_due(&device), 2, LOOK_IDLE_MS);
+				device.links[0] = (struct sampling_input){numbers[k], numbers[i], numbers[(i + again) % count], numbers[k]};
+				assert_in_range(sample_when_due(&device), 2, SAMPLING_IDLE_MS);
 			}
 		}
 }
@@ -278,10 +278,10 @@ static int64_t silent_after_ms(struct device *device, unsigned link)
 	int64_t began_ms = 0;
 
 	for (int i = 0; i < 1000; i++) {
-		look_when_due(device);
+		sample_when_due(device);
 		if (!began_ms && device->in_flight)
 			began_ms = device->now_ms;
-		if (device->verdicts[link] & LOOK_SILENT)
+		if (device->verdicts[link] & SAMPLING_SILENT)
 			return device->now_ms - began_ms;
 	}
 	return -1;
@@ -296,7 +296,7 @@ static void a_server_that_says_nothing_is_silent_after_its_time(void **state)
 		struct device device = begin(liveness_ms[i], 1);
 		int64_t after_ms;
 
-		look_when_due(&device);
+		sample_when_due(&device);
 		device.in_flight = true;
 		device.links[0].sent_bytes += 28;
 		after_ms = silent_after_ms(&device, 0);
@@ -313,7 +313,7 @@ static void a_link_is_given_its_whole_time_however_long_nobody_looked(void **sta
 	struct device device = begin(LIVENESS_MS, 1);
 
 	(void)state;
-	while (look_when_due(&device) < LOOK_IDLE_MS)
+	while (sample_when_due(&device) < SAMPLING_IDLE_MS)
 		;
 	device.in_flight = true; /* perhaps a millisecond ago */
 	assert_int_equal(silent_after_ms(&device, 0), LIVENESS_MS);
@@ -326,7 +326,7 @@ static void a_slow_server_is_not_a_silent_one(void **state)
 	(void)state;
 	device.in_flight = true;
 	for (int i = 0; i < 1000; i++) {
-		look_when_due(&device);
+		sample_when_due(&device);
 		assert_int_equal(device.verdicts[0], 0);
 		if (i % 7 == 0)
 			device.links[0].received_bytes++; /* a byte in 26 s */
@@ -342,7 +342,7 @@ static void a_server_that_is_asked_nothing_is_not_silent(void **state)
 	assert_int_equal(silent_after_ms(&device, 0), -1);
 	for (int i = 0; i < 100; i++) {
 		device.links[0].sent_bytes++; /* keepalives and acknowledgements are not counted, and if they were */
-		look_when_due(&device);
+		sample_when_due(&device);
 		assert_int_equal(device.verdicts[0], 0);
 	}
 }
@@ -352,13 +352,13 @@ static void an_answer_ends_the_waiting(void **state)
 	struct device device = begin(LIVENESS_MS, 1);
 
 	(void)state;
-	look_when_due(&device);
+	sample_when_due(&device);
 	device.in_flight = true;
 	for (int i = 0; i < 8; i++)
-		look_when_due(&device);
+		sample_when_due(&device);
 	assert_int_equal(device.verdicts[0], 0);
 	device.links[0].received_bytes++;
-	assert_int_equal(look_when_due(&device), LIVENESS_MS / 8);
+	assert_int_equal(sample_when_due(&device), LIVENESS_MS / 8);
 	assert_int_equal(silent_after_ms(&device, 0), LIVENESS_MS);
 }
 
@@ -368,24 +368,24 @@ static void of_several_links_only_the_one_that_owes_an_answer_is_silent(void **s
 	int64_t until_ms;
 
 	(void)state;
-	look_when_due(&device);
+	sample_when_due(&device);
 	device.in_flight = true; /* of the device: it does not say over which link */
 	device.links[0].sent_bytes += 28;
 	pass_traffic(&device, 1);
-	look_when_due(&device);
+	sample_when_due(&device);
 	until_ms = device.now_ms + LIVENESS_MS;
 	while (device.now_ms < until_ms) {
 		assert_int_equal(device.verdicts[0] | device.verdicts[1] | device.verdicts[2], 0);
 		pass_traffic(&device, 1);
-		look_when_due(&device);
+		sample_when_due(&device);
 	}
-	assert_int_equal(device.verdicts[0], LOOK_SILENT);
+	assert_int_equal(device.verdicts[0], SAMPLING_SILENT);
 	assert_int_equal(device.verdicts[1], 0);
 	assert_int_equal(device.verdicts[2], 0); /* idle, and it may stay so */
 	device.links[0].received_bytes++; /* an answer, and now this one is idle */
 	for (int i = 0; i < 100; i++) {
 		pass_traffic(&device, 1);
-		look_when_due(&device);
+		sample_when_due(&device);
 		assert_int_equal(device.verdicts[0], 0);
 	}
 }
@@ -395,12 +395,12 @@ static void a_link_that_was_replaced_begins_anew(void **state)
 	struct device device = begin(LIVENESS_MS, 1);
 
 	(void)state;
-	look_when_due(&device);
+	sample_when_due(&device);
 	device.in_flight = true;
 	for (int i = 0; i < 8; i++)
-		look_when_due(&device);
-	look_forget(&device.look, 0, device.now_ms);
-	look_when_due(&device); /* the same numbers, but of another socket */
+		sample_when_due(&device);
+	sampling_forget(&device.sampling, 0, device.now_ms);
+	sample_when_due(&device); /* the same numbers, but of another socket */
 	assert_int_equal(device.verdicts[0], 0);
 	assert_int_equal(silent_after_ms(&device, 0), LIVENESS_MS);
 }
@@ -413,22 +413,22 @@ static void what_the_link_owes_counts_without_anything_in_flight(void **state)
 
 	(void)state;
 	pass_traffic(&device, 0);
-	look_when_due(&device);
+	sample_when_due(&device);
 	device.links[0].sent_bytes += 28;
 	device.links[0].owed = true;
-	look(&device);
+	sample(&device);
 	began_ms = device.now_ms;
-	while (!(device.verdicts[0] & LOOK_SILENT)) {
-		look_when_due(&device);
+	while (!(device.verdicts[0] & SAMPLING_SILENT)) {
+		sample_when_due(&device);
 		assert_true(device.now_ms - began_ms <= LIVENESS_MS + 4000);
 	}
 	assert_true(device.now_ms - began_ms >= LIVENESS_MS);
-	assert_in_range(look_silent_ms(&device.look, 0, device.now_ms), LIVENESS_MS, LIVENESS_MS + 4000);
+	assert_in_range(sampling_silent_ms(&device.sampling, 0, device.now_ms), LIVENESS_MS, LIVENESS_MS + 4000);
 	device.links[0].received_bytes += 16;
 	device.links[0].owed = false;
-	look_when_due(&device);
+	sample_when_due(&device);
 	assert_int_equal(device.verdicts[0], 0);
-	assert_int_equal(look_silent_ms(&device.look, 0, device.now_ms), 0);
+	assert_int_equal(sampling_silent_ms(&device.sampling, 0, device.now_ms), 0);
 }
 
 /* The driver says every two seconds that a request is stuck. */
@@ -436,16 +436,16 @@ static void be_stuck_until_silent(struct device *device)
 {
 	int64_t began_ms = device->now_ms, stuck_at_ms = began_ms;
 
-	while (!(device->verdicts[0] & LOOK_SILENT)) {
-		if (device->look_at_ms > stuck_at_ms) {
+	while (!(device->verdicts[0] & SAMPLING_SILENT)) {
+		if (device->next_sample_ms > stuck_at_ms) {
 			device->now_ms = stuck_at_ms;
-			look_stuck(&device->look, device->now_ms);
+			sampling_stuck(&device->sampling, device->now_ms);
 			stuck_at_ms += 2000;
-			if (!device->look.active)
-				look(device);
+			if (!device->sampling.active)
+				sample(device);
 			continue;
 		}
-		look_when_due(device);
+		sample_when_due(device);
 		assert_true(device->now_ms - began_ms <= LIVENESS_MS + 4000);
 	}
 	assert_true(device->now_ms - began_ms >= LIVENESS_MS);
@@ -458,17 +458,17 @@ static void what_the_driver_calls_stuck_counts_though_nothing_else_tells(void **
 
 	(void)state;
 	pass_traffic(&device, 0);
-	while (look_when_due(&device) < LOOK_IDLE_MS)
+	while (sample_when_due(&device) < SAMPLING_IDLE_MS)
 		assert_int_equal(device.verdicts[0], 0);
 	pass_traffic(&device, 0);
-	look(&device);
+	sample(&device);
 	be_stuck_until_silent(&device);
-	assert_true(look_is_stuck(&device.look, device.now_ms));
+	assert_true(sampling_is_stuck(&device.sampling, device.now_ms));
 	device.links[0].received_bytes += 16;
-	look_when_due(&device);
+	sample_when_due(&device);
 	assert_int_equal(device.verdicts[0], 0);
-	assert_false(look_is_stuck(&device.look, device.now_ms));
-	while (look_when_due(&device) < LOOK_IDLE_MS)
+	assert_false(sampling_is_stuck(&device.sampling, device.now_ms));
+	while (sample_when_due(&device) < SAMPLING_IDLE_MS)
 		assert_int_equal(device.verdicts[0], 0);
 }
 
@@ -479,9 +479,9 @@ static void what_was_stuck_once_does_not_count_for_long(void **state)
 
 	(void)state;
 	pass_traffic(&device, 0);
-	look_when_due(&device);
-	look_stuck(&device.look, device.now_ms);
-	while (look_when_due(&device) < LOOK_IDLE_MS)
+	sample_when_due(&device);
+	sampling_stuck(&device.sampling, device.now_ms);
+	while (sample_when_due(&device) < SAMPLING_IDLE_MS)
 		assert_int_equal(device.verdicts[0], 0);
 }
 
@@ -492,16 +492,16 @@ static void a_request_has_a_limit_only_where_one_is_asked_for(void **state)
 	(void)state;
 	device.in_flight = true;
 	for (int i = 0; i < 10000; i++) {
-		look_when_due(&device);
-		assert_false(device.verdicts[0] & LOOK_OVERTIME);
+		sample_when_due(&device);
+		assert_false(device.verdicts[0] & SAMPLING_OVERTIME);
 	}
-	device.look.request_ms = 600000;
+	device.sampling.request_ms = 600000;
 	device.links[0].received_bytes += 16;
-	look_when_due(&device);
-	for (int64_t began_ms = device.now_ms; device.now_ms - began_ms < 600000; look_when_due(&device))
-		assert_false(device.verdicts[0] & LOOK_OVERTIME);
-	look_when_due(&device);
-	assert_true(device.verdicts[0] & LOOK_OVERTIME);
+	sample_when_due(&device);
+	for (int64_t began_ms = device.now_ms; device.now_ms - began_ms < 600000; sample_when_due(&device))
+		assert_false(device.verdicts[0] & SAMPLING_OVERTIME);
+	sample_when_due(&device);
+	assert_true(device.verdicts[0] & SAMPLING_OVERTIME);
 }
 
 int main(void)

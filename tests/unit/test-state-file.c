@@ -201,8 +201,8 @@ static void as_many_links_as_there_can_be_come_back(void **state)
 {
 	(void)state;
 	need_root();
-	fill(before, CONNECTIONS_MAX);
-	for (size_t i = 0; i < CONNECTIONS_MAX; i += 2) {
+	fill(before, LINKS_MAX);
+	for (size_t i = 0; i < LINKS_MAX; i += 2) {
 		fill_tls(&before->links[i]);
 		memset(before->links[i].tls.peer_name, '"', sizeof(before->links[i].tls.peer_name) - 1); /* as long as it gets in JSON */
 	}
@@ -453,7 +453,7 @@ static void more_links_than_there_can_be_are_not_taken(void **state)
 	(void)state;
 	need_root();
 	len = (size_t)snprintf(text, sizeof(text), HEAD EXPORT "\"links\": [" LINK);
-	for (int i = 0; i < CONNECTIONS_MAX; i++)
+	for (int i = 0; i < LINKS_MAX; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, ", " LINK);
 	snprintf(text + len, sizeof(text) - len, "]}");
 	assert_refused(text, -EINVAL);

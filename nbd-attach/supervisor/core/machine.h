@@ -25,9 +25,9 @@
 #define NBDA_SUPERVISOR_CORE_MACHINE
 #include <stdbool.h>
 #include <stdint.h>
+#include "config/limits.h"
 
-#define FSM_LINKS_MAX 64
-#define FSM_ACTIONS_MAX (FSM_LINKS_MAX + 8)
+#define FSM_ACTIONS_MAX (LINKS_MAX + 8)
 
 enum fsm_link_state { FSM_LINK_ALIVE, FSM_LINK_LOST, FSM_LINK_FREE };
 enum fsm_work { FSM_WORK_NONE, FSM_WORK_PAUSE, FSM_WORK_NEGOTIATE, FSM_WORK_STANDBY, FSM_WORK_PROVE };
@@ -72,7 +72,7 @@ struct fsm_config {
 
 struct fsm {
 	struct fsm_config config;
-	struct fsm_link links[FSM_LINKS_MAX];
+	struct fsm_link links[LINKS_MAX];
 	unsigned link_count;
 	enum fsm_phase phase;
 	enum fsm_work work;

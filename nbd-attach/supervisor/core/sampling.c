@@ -19,78 +19,78 @@ static int64_t clamp(int64_t value, int64_t min, int64_t max)
 	return value < min ? min : value > max ? max : value;
 }
 
-static int64_t active_ms(const struct look *look)
+static int64_t active_ms(const struct sampling *sampling)
 {
-	int64_t shortest_ms = look->request_ms >= 0 && look->request_ms < look->liveness_ms ? look->request_ms : look->liveness_ms;
+	int64_t shortest_ms = sampling->request_ms >= 0 && sampling->request_ms < sampling->liveness_ms ? sampling->request_ms : sampling->liveness_ms;
 
 	return clamp(shortest_ms / 8, CAP_MIN_MS, ACTIVE_MAX_MS);
 }
 
-void look_forget(struct look *look, unsigned link, int64_t now_ms)
+void sampling_forget(struct sampling *sampling, unsigned link, int64_t now_ms)
 {
 	/* Until it is measured, the rate may be any. */
-	look->links[link] = (struct look_link){.waiting_since_ms = -1, .window_since_ms = now_ms, .records_per_sec = RECORDS_PER_MS_MAX * 1000};
+	sampling->links[link] = (struct sampled_link){.waiting_since_ms = -1, .window_since_ms = now_ms, .records_per_sec = RECORDS_PER_MS_MAX * 1000};
 }
 
-int64_t look_silent_ms(const struct look *look, unsigned link, int64_t now_ms)
+int64_t sampling_silent_ms(const struct sampling *sampling, unsigned link, int64_t now_ms)
 {
-	return look->links[link].waiting_since_ms < 0 ? 0 : now_ms - look->links[link].waiting_since_ms;
+	return sampling->links[link].waiting_since_ms < 0 ? 0 : now_ms - sampling->links[link].waiting_since_ms;
 }
 
-void look_init(struct look *look, int64_t liveness_ms, int64_t request_ms, unsigned link_count, int64_t now_ms)
+void sampling_init(struct sampling *sampling, int64_t liveness_ms, int64_t request_ms, unsigned link_count, int64_t now_ms)
 {
-	memset(look, 0, sizeof(*look));
-	look->liveness_ms = liveness_ms;
-	look->request_ms = request_ms;
-	look->link_count = link_count;
-	look->interval_ms = active_ms(look);
-	look->stuck_until_ms = -1;
+	memset(sampling, 0, sizeof(*sampling));
+	sampling->liveness_ms = liveness_ms;
+	sampling->request_ms = request_ms;
+	sampling->link_count = link_count;
+	sampling->interval_ms = active_ms(sampling);
+	sampling->stuck_until_ms = -1;
 	for (unsigned i = 0; i < link_count; i++)
-		look_forget(look, i, now_ms);
+		sampling_forget(sampling, i, now_ms);
 }
 
-void look_stuck(struct look *look, int64_t now_ms)
+void sampling_stuck(struct sampling *sampling, int64_t now_ms)
 {
-	look->stuck_until_ms = now_ms + STUCK_MS;
+	sampling->stuck_until_ms = now_ms + STUCK_MS;
 }
 
-bool look_is_stuck(const struct look *look, int64_t now_ms)
+bool sampling_is_stuck(const struct sampling *sampling, int64_t now_ms)
 {
-	return now_ms < look->stuck_until_ms;
+	return now_ms < sampling->stuck_until_ms;
 }
 
-void look_begin(struct look *look, bool in_flight, int64_t now_ms)
+void sampling_begin(struct sampling *sampling, bool in_flight, int64_t now_ms)
 {
-	look->cap_ms = LOOK_IDLE_MS;
-	look->quiet_ms = QUIET_MAX_MS;
-	look->in_flight = look->active = in_flight || look_is_stuck(look, now_ms);
+	sampling->cap_ms = SAMPLING_IDLE_MS;
+	sampling->quiet_ms = QUIET_MAX_MS;
+	sampling->in_flight = sampling->active = in_flight || sampling_is_stuck(sampling, now_ms);
 }
 
-/* Nothing received for long while something is owed. A request may have been sent a moment ago, so the time counts from the first look
+/* Nothing received for long while something is owed. A request may have been sent a moment ago, so the time counts from the first sample
  * that sees it waiting. */
-static unsigned judge_silence(struct look *look, struct look_link *link, const struct look_sample *now, int64_t now_ms)
+static unsigned judge_silence(struct sampling *sampling, struct sampled_link *link, const struct sampling_input *now, int64_t now_ms)
 {
 	int64_t silent_ms;
 	bool received = !link->known || now->received_bytes != link->last.received_bytes;
 
 	if (received) {
 		link->unanswered = false;
-		look->stuck_until_ms = -1;
+		sampling->stuck_until_ms = -1;
 	} else if (now->sent_bytes != link->last.sent_bytes) {
 		link->unanswered = true;
 	}
 	/* What is in flight is known for the device as a whole. */
-	if (received || (!now->owed && (!look->in_flight || (look->link_count > 1 && !link->unanswered)))) {
+	if (received || (!now->owed && (!sampling->in_flight || (sampling->link_count > 1 && !link->unanswered)))) {
 		link->waiting_since_ms = -1;
 		return 0;
 	}
 	if (link->waiting_since_ms < 0)
 		link->waiting_since_ms = now_ms;
 	silent_ms = now_ms - link->waiting_since_ms;
-	return (silent_ms >= look->liveness_ms ? LOOK_SILENT : 0) | (look->request_ms >= 0 && silent_ms >= look->request_ms ? LOOK_OVERTIME : 0);
+	return (silent_ms >= sampling->liveness_ms ? SAMPLING_SILENT : 0) | (sampling->request_ms >= 0 && silent_ms >= sampling->request_ms ? SAMPLING_OVERTIME : 0);
 }
 
-static void measure_rate(struct look_link *link, uint64_t records, int64_t now_ms)
+static void measure_rate(struct sampled_link *link, uint64_t records, int64_t now_ms)
 {
 	int64_t elapsed_ms = now_ms - link->window_since_ms;
 
@@ -102,48 +102,48 @@ static void measure_rate(struct look_link *link, uint64_t records, int64_t now_m
 }
 
 /* How soon could the limit be reached? */
-static void consider_limit(struct look *look, struct look_link *link, const struct look_sample *now, int64_t now_ms)
+static void consider_limit(struct sampling *sampling, struct sampled_link *link, const struct sampling_input *now, int64_t now_ms)
 {
 	uint64_t hard = now->record_limit / 8 * 7, left = hard > now->records ? hard - now->records : 0;
-	int64_t cap_ms = clamp((int64_t)(left / RECORDS_PER_MS_MAX), CAP_MIN_MS, LOOK_IDLE_MS), quiet_ms;
+	int64_t cap_ms = clamp((int64_t)(left / RECORDS_PER_MS_MAX), CAP_MIN_MS, SAMPLING_IDLE_MS), quiet_ms;
 
-	if (cap_ms < look->cap_ms)
-		look->cap_ms = cap_ms;
+	if (cap_ms < sampling->cap_ms)
+		sampling->cap_ms = cap_ms;
 	measure_rate(link, now->records, now_ms);
 	quiet_ms = clamp((int64_t)(left * 1000 / (link->records_per_sec + 1) / QUIET_LOOKS), QUIET_MIN_MS, QUIET_MAX_MS);
-	if (quiet_ms < look->quiet_ms)
-		look->quiet_ms = quiet_ms;
+	if (quiet_ms < sampling->quiet_ms)
+		sampling->quiet_ms = quiet_ms;
 }
 
-unsigned look_link(struct look *look, unsigned at, const struct look_sample *sample, int64_t now_ms)
+unsigned sampling_link(struct sampling *sampling, unsigned at, const struct sampling_input *sample, int64_t now_ms)
 {
-	struct look_link *link = &look->links[at];
+	struct sampled_link *link = &sampling->links[at];
 	unsigned verdict = 0;
 
 	if (link->known && (sample->received_bytes != link->last.received_bytes || sample->sent_bytes != link->last.sent_bytes))
-		look->active = true;
+		sampling->active = true;
 	if (sample->owed)
-		look->active = true;
-	verdict |= judge_silence(look, link, sample, now_ms);
+		sampling->active = true;
+	verdict |= judge_silence(sampling, link, sample, now_ms);
 	if (sample->record_limit) {
-		consider_limit(look, link, sample, now_ms);
+		consider_limit(sampling, link, sample, now_ms);
 		if (sample->records >= sample->record_limit / 2)
-			verdict |= LOOK_RENEW;
+			verdict |= SAMPLING_REKEY;
 		if (sample->records >= sample->record_limit / 8 * 7)
-			verdict |= LOOK_RENEW_NOW;
+			verdict |= SAMPLING_REKEY_NOW;
 	}
 	link->last = *sample;
 	link->known = true;
 	return verdict;
 }
 
-int64_t look_finish(struct look *look, int64_t now_ms, bool awaits_quiet)
+int64_t sampling_finish(struct sampling *sampling, int64_t now_ms, bool awaits_quiet)
 {
 	int64_t next_ms;
 
-	look->interval_ms = look->active ? active_ms(look) : clamp(look->interval_ms * GROWTH, CAP_MIN_MS, LOOK_IDLE_MS);
-	next_ms = look->interval_ms < look->cap_ms ? look->interval_ms : look->cap_ms;
-	if (awaits_quiet && look->quiet_ms < next_ms)
-		next_ms = look->quiet_ms;
+	sampling->interval_ms = sampling->active ? active_ms(sampling) : clamp(sampling->interval_ms * GROWTH, CAP_MIN_MS, SAMPLING_IDLE_MS);
+	next_ms = sampling->interval_ms < sampling->cap_ms ? sampling->interval_ms : sampling->cap_ms;
+	if (awaits_quiet && sampling->quiet_ms < next_ms)
+		next_ms = sampling->quiet_ms;
 	return now_ms + next_ms;
 }

@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a look at the links tells, and when to look again. Pure: no I/O, no clock. While data flows it looks every few seconds; an idle
+/* What a sample of the links tells, and when to take the next. Pure: no I/O, no clock. While data flows it samples every few seconds; an idle
  * device is looked at every two minutes, and wakes nobody in between. */
 #ifndef NBDA_SUPERVISOR_CORE_SAMPLING
 #define NBDA_SUPERVISOR_CORE_SAMPLING
 #include <stdbool.h>
 #include <stdint.h>
+#include "config/limits.h"
 
-#define LOOK_LINKS_MAX 64
-#define LOOK_IDLE_MS 128000
+#define SAMPLING_IDLE_MS 128000
 
-enum look_verdict {
-	LOOK_RENEW = 1 << 0,     /* half of the key's records are used up */
-	LOOK_RENEW_NOW = 1 << 1, /* seven eighths */
-	LOOK_SILENT = 1 << 2,    /* something is owed, and no byte came for the liveness timeout */
-	LOOK_OVERTIME = 1 << 3,  /* ... for the request timeout */
+enum sampling_verdict {
+	SAMPLING_REKEY = 1 << 0,     /* half of the key's records are used up */
+	SAMPLING_REKEY_NOW = 1 << 1, /* seven eighths */
+	SAMPLING_SILENT = 1 << 2,    /* something is owed, and no byte came for the liveness timeout */
+	SAMPLING_OVERTIME = 1 << 3,  /* ... for the request timeout */
 };
 
-struct look_sample {
+struct sampling_input {
 	uint64_t sent_bytes, received_bytes;
 	uint64_t records;      /* of the direction that has used more */
 	uint64_t record_limit; /* 0: none */
 	bool owed;             /* the link itself is known to owe an answer, to whatever kind of request */
 };
 
-struct look_link {
+struct sampled_link {
 	bool known;
-	struct look_sample last;
+	struct sampling_input last;
 	bool unanswered;          /* something was sent since the last byte came */
 	int64_t waiting_since_ms; /* -1: not waiting */
 	/* How fast it uses up its records. */
@@ -33,30 +33,30 @@ struct look_link {
 	uint64_t window_records, records_per_sec;
 };
 
-struct look {
+struct sampling {
 	int64_t liveness_ms, request_ms; /* request_ms -1: none */
 	unsigned link_count;
-	struct look_link links[LOOK_LINKS_MAX];
+	struct sampled_link links[LINKS_MAX];
 	int64_t interval_ms;
 	int64_t stuck_until_ms; /* the driver has said that a request waits, and says so again before then; -1: it has not */
-	/* Of the look that is going on: */
+	/* Of the sample that is being taken: */
 	int64_t cap_ms, quiet_ms;
 	bool active, in_flight;
 };
 
-void look_init(struct look *look, int64_t liveness_ms, int64_t request_ms, unsigned link_count, int64_t now_ms);
+void sampling_init(struct sampling *sampling, int64_t liveness_ms, int64_t request_ms, unsigned link_count, int64_t now_ms);
 /* For how long LINK has owed something without a byte; 0: it does not. */
-int64_t look_silent_ms(const struct look *look, unsigned link, int64_t now_ms);
+int64_t sampling_silent_ms(const struct sampling *sampling, unsigned link, int64_t now_ms);
 /* LINK has another socket, or none: what was known of it counts no more. */
-void look_forget(struct look *look, unsigned link, int64_t now_ms);
+void sampling_forget(struct sampling *sampling, unsigned link, int64_t now_ms);
 /* The driver has logged "Possible stuck request": something is owed, of whatever kind, until a byte comes. It says so of
  * devices with one link (kernel fact 6), each second or two for as long as it is so. */
-void look_stuck(struct look *look, int64_t now_ms);
-bool look_is_stuck(const struct look *look, int64_t now_ms);
-/* A look: begin, each link that has a socket, finish. IN_FLIGHT: does the block layer count any request of the device? */
-void look_begin(struct look *look, bool in_flight, int64_t now_ms);
-unsigned look_link(struct look *look, unsigned link, const struct look_sample *sample, int64_t now_ms);
+void sampling_stuck(struct sampling *sampling, int64_t now_ms);
+bool sampling_is_stuck(const struct sampling *sampling, int64_t now_ms);
+/* A sample: begin, each link that has a socket, finish. IN_FLIGHT: does the block layer count any request of the device? */
+void sampling_begin(struct sampling *sampling, bool in_flight, int64_t now_ms);
+unsigned sampling_link(struct sampling *sampling, unsigned link, const struct sampling_input *sample, int64_t now_ms);
 /* When the next one is due. AWAITS_QUIET: a renewal waits for a moment with nothing in flight. */
-int64_t look_finish(struct look *look, int64_t now_ms, bool awaits_quiet);
+int64_t sampling_finish(struct sampling *sampling, int64_t now_ms, bool awaits_quiet);
 
 #endif
