@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What sysfs.c, sysfs-users.c and sysfs-openers.c share. Not for others. */
+/* What block-attr.c, block-users.c and block-openers.c share. Not for others. */
 #ifndef NBDA_KERNEL_BLOCK_INTERNAL
 #define NBDA_KERNEL_BLOCK_INTERNAL
 #include <dirent.h>

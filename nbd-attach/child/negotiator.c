@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Every byte from the network is read here, in a process that has nothing: see sandbox.h. Blocking code under one deadline, in the
- * order of the protocol: connect, greeting, STARTTLS, TLS, GO, the canary, kernel TLS, and a second canary through it. */
+ * order of the protocol: connect, greeting, STARTTLS, TLS, GO, a test read, kernel TLS, and a second test read through it. */
 #include "child/negotiator.h"
 #include "base/clock.h"
 #include "base/cleanup.h"

@@ -13,7 +13,7 @@
 #include "tls/info.h"
 
 enum negotiation_kind {
-	NEGOTIATION_ATTACH, /* OPT_GO, the canary read, kTLS armed; the socket comes back */
+	NEGOTIATION_ATTACH, /* OPT_GO, the test read, kTLS armed; the socket comes back */
 	NEGOTIATION_INFO,   /* OPT_INFO */
 	NEGOTIATION_LIST,   /* OPT_LIST, and OPT_INFO for each export where the server can */
 };
@@ -29,7 +29,7 @@ struct negotiation_job {
 	bool only_first_host;
 	const struct known_address *known; /* one for each of the target's hosts, for when no resolver answers; may be NULL */
 	bool verbose;                      /* tell each stage on stderr */
-	bool skip_ktls;                    /* tests only: return after the canary, without arming */
+	bool skip_ktls;                    /* tests only: return after the test read, without arming */
 	/* NEGOTIATION_LIST: called in the parent for each export. */
 	void (*on_export)(const struct export_info *info, void *data);
 	void *on_export_data;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include "base/error.h"
 
-/* Once the device INDEX is attached: leave every file system that may be on a disk (aloof-root.h), lock all memory, tell the kernel that
+/* Once the device INDEX is attached: leave every file system that may be on a disk (private-root.h), lock all memory, tell the kernel that
  * its write-back depends on us, and that we are not to be killed for want of memory. In an initrd, where everything is killed and
  * deleted before the real system starts, also ignore SIGTERM, SIGINT and SIGHUP, and bear the mark (argv[0][0] is '@') by which systemd
  * leaves the storage daemons of an initrd alone. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the supervisor's parts share: the loop (supervisor.c), what it does (supervisor-act.c), what it looks at (supervisor-watch.c),
- * what it says (supervisor-status.c), growing a device (supervisor-resize.c), and how it ends (supervisor-end.c). */
+/* What the supervisor's parts share: the loop (supervisor.c), what it does (effects.c), what it looks at (sampler.c),
+ * what it says (status.c), growing a device (growth.c), and how it ends (ending.c). */
 #ifndef NBDA_SUPERVISOR_INTERNAL
 #define NBDA_SUPERVISOR_INTERNAL
 #include "supervisor/attachment.h"
@@ -95,7 +95,7 @@ struct supervisor {
 	bool done;
 };
 
-/* supervisor-act.c */
+/* effects.c */
 /* Feed the state function, and do what it says until it says nothing more. */
 void supervisor_event(struct supervisor *self, enum fsm_event_type type, unsigned link);
 void supervisor_step_attempt(struct supervisor *self);
@@ -112,7 +112,7 @@ void supervisor_fail_device(struct supervisor *self);
 /* Remember and log an error, once. */
 void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err);
 
-/* supervisor-watch.c */
+/* sampler.c */
 /* A look at every link; sets next_sample_ms, when the next one is due. */
 void supervisor_sample(struct supervisor *self);
 void supervisor_step_queue_check(struct supervisor *self);
@@ -122,20 +122,20 @@ void supervisor_check_failure(struct supervisor *self);
 /* A device that has failed: is it gone, does any I/O still hang? */
 void supervisor_look_at_failed(struct supervisor *self);
 
-/* supervisor-status.c */
+/* status.c */
 const char *supervisor_state(const struct supervisor *self);
 /* Documented in nbd-attach(8), JSON. */
 json_object *supervisor_status(struct supervisor *self);
 /* Log, and tell the service manager, when the state is another than it was. */
 void supervisor_tell_state(struct supervisor *self);
 
-/* supervisor-end.c */
+/* ending.c */
 int supervisor_end_open_signals(struct supervisor *self, struct error *err);
 void supervisor_end_on_signal(struct supervisor *self);
 /* In each round of the loop, when all else is done. */
 void supervisor_end_step(struct supervisor *self);
 
-/* supervisor-resize.c */
+/* growth.c */
 void supervisor_resize_init(struct supervisor *self);
 /* A client asks for it; it is answered now or later. */
 void supervisor_resize_ask(struct supervisor *self, size_t client);

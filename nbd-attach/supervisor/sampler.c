@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What has to be looked at, since nobody says it: record numbers, silence, quiet moments, the kernel's log. When to look is
- * supervisor-look.c's to say. */
+ * core/sampling.c's to say. */
 #include "supervisor/internal.h"
 #include "isolate/isolate.h"
 #include "device/queue.h"

@@ -1825,7 +1825,7 @@ static void act_hand_over(struct model *model, unsigned at)
 	push(model, FSM_EV_HANDED_OVER, at, true);
 }
 
-/* As in supervisor-act.c: of several links the driver could put the same socket into two slots. */
+/* As in effects.c: of several links the driver could put the same socket into two slots. */
 static void act_recheck(struct model *model, unsigned at)
 {
 	int fd = model->ours[at];
@@ -1845,7 +1845,7 @@ static void act_recheck(struct model *model, unsigned at)
 	}
 }
 
-/* As in supervisor-act.c: what was sent may still be executed. */
+/* As in effects.c: what was sent may still be executed. */
 static void act_overdue(struct model *model, unsigned at)
 {
 	int fd = model->ours[at];

@@ -46,7 +46,7 @@ many() {
     [[ $((pss / count)) -le 2048 ]] || fail "more than 2 MiB for each"
 
     # Each link is looked at when it is made, on a device that has been used lately once more within 32 s, and then every 128 s
-    # (supervisor-look.c): between these lies an idle minute, and to use a device here would put another look into it.
+    # (core/sampling.c): between these lies an idle minute, and to use a device here would put another look into it.
     sleep 40
     before=$(wakeups)
     sleep 60
