@@ -18,14 +18,21 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"attach", FOR_ATTACH, 1, 3, "DEVICE HOST [EXPORT] | DEVICE URI | DEVICE", "attach an export; DEVICE is /dev/nbdN, nbdN or auto; alone, as /etc/nbdtab says", command_attach},
-	{"boot", FOR_BOOT, 0, 0, "[--plan | --files]", "attach what the kernel's command line and the root lines of /etc/nbdtab ask for", command_boot},
+	{"attach", FOR_ATTACH, 1, 3, "DEVICE HOST [EXPORT] | DEVICE URI | DEVICE",
+		"attach an export; DEVICE is /dev/nbdN, nbdN or auto; alone, as /etc/nbdtab says",
+		command_attach},
+	{"boot", FOR_BOOT, 0, 0, "[--plan | --files]",
+		"attach what the kernel's command line and the root lines of /etc/nbdtab ask for",
+		command_boot},
 	{"detach", FOR_DETACH, 1, 1, "DEVICE", "detach a device that nobody uses", command_detach},
 	{"status", FOR_STATUS, 0, 1, "[DEVICE]", "what is attached, and how it is", command_status},
-	{"resize", FOR_RESIZE, 1, 1, "DEVICE", "grow a device in use to the size that its server offers now", command_resize},
+	{"resize", FOR_RESIZE, 1, 1, "DEVICE",
+		"grow a device in use to the size that its server offers now", command_resize},
 	{"list", FOR_LIST, 1, 1, "HOST | URI", "the exports of a server", command_list},
-	{"info", FOR_INFO, 1, 2, "HOST [EXPORT] | URI", "one export: size, flags, block sizes, TLS, certificate", command_info},
-	{"doctor", FOR_DOCTOR, 0, 0, "", "what this kernel and GnuTLS can do, and what is missing", command_doctor},
+	{"info", FOR_INFO, 1, 2, "HOST [EXPORT] | URI",
+		"one export: size, flags, block sizes, TLS, certificate", command_info},
+	{"doctor", FOR_DOCTOR, 0, 0, "", "what this kernel and GnuTLS can do, and what is missing",
+		command_doctor},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -35,7 +42,9 @@ static int help(unsigned mask)
 	printf("Attach remote disks (NBD) as block devices, encrypted by the kernel.\n\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (commands[i].mask & mask)
-			printf("  nbd-attach %s%s%s\n      %s\n", i ? commands[i].name : "", i && *commands[i].usage ? " " : "", commands[i].usage, commands[i].help);
+			printf("  nbd-attach %s%s%s\n      %s\n", i ? commands[i].name : "",
+				i && *commands[i].usage ? " " : "", commands[i].usage,
+				commands[i].help);
 	printf("\nOptions:\n");
 	options_print_help(mask);
 	if (mask == FOR_ALL)
@@ -54,8 +63,10 @@ static const struct command *find_command(const char *word)
 
 static int usage_error(const struct command *command, const char *problem)
 {
-	fprintf(stderr, "nbd-attach: %s\n  usage: nbd-attach %s%s%s [options]; see nbd-attach --help\n", problem,
-		command == commands ? "" : command->name, command == commands || !*command->usage ? "" : " ", command->usage);
+	fprintf(stderr,
+		"nbd-attach: %s\n  usage: nbd-attach %s%s%s [options]; see nbd-attach --help\n",
+		problem, command == commands ? "" : command->name,
+		command == commands || !*command->usage ? "" : " ", command->usage);
 	return ERROR_USAGE;
 }
 
@@ -67,15 +78,18 @@ static int run(const struct command *command, int argc, char **argv)
 	if (options_parse(&options, argc, argv, command->mask, command->name, &err))
 		return report_error(&err);
 	if (options.help)
-		return help(command == commands && options.word_count == 0 ? FOR_ALL : command->mask);
+		return help(
+			command == commands && options.word_count == 0 ? FOR_ALL : command->mask);
 	if (options.word_count < command->min_words)
-		return usage_error(command, options.word_count ? "something is missing" : "what shall be done?");
+		return usage_error(command,
+			options.word_count ? "something is missing" : "what shall be done?");
 	if (options.word_count > command->max_words)
 		return usage_error(command, "too many arguments");
 	return command->run(&options);
 }
 
-/* A program whose descriptors 0 to 2 are closed would write its messages into the first socket that it opens. */
+/* A program whose descriptors 0 to 2 are closed would write its messages into the first socket that
+ * it opens. */
 static void open_stdio(void)
 {
 	int fd;

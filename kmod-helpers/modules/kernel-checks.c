@@ -20,10 +20,11 @@ struct report {
 	size_t count;
 };
 
-static void add(struct report *report, enum probe_state state, const char *name, const char *remedy, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+static void add(struct report *report, enum probe_state state, const char *name, const char *remedy,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-static void add(struct report *report, enum probe_state state, const char *name, const char *remedy, const char *fmt, ...)
+static void add(struct report *report, enum probe_state state, const char *name, const char *remedy,
+	const char *fmt, ...)
 {
 	struct probe_item *item = &report->items[report->count];
 	char detail[400];
@@ -42,16 +43,14 @@ static void add(struct report *report, enum probe_state state, const char *name,
 }
 
 /* One line for something that is code in the kernel: NAME is what modprobe takes. */
-static void add_module(struct report *report, const char *label, const char *name, enum kernel_module_state state, const char *why,
-	const char *extra)
+static void add_module(struct report *report, const char *label, const char *name,
+	enum kernel_module_state state, const char *why, const char *extra)
 {
 	char remedy[160];
 
 	snprintf(remedy, sizeof(remedy), "modprobe %s", name);
 	switch (state) {
-	case KERNEL_MODULE_LIVE:
-		add(report, PROBE_OK, label, "", "loaded%s", extra);
-		break;
+	case KERNEL_MODULE_LIVE: add(report, PROBE_OK, label, "", "loaded%s", extra); break;
 	case KERNEL_MODULE_BUILTIN:
 		add(report, PROBE_OK, label, "", "in the running kernel%s", extra);
 		break;
@@ -59,7 +58,8 @@ static void add_module(struct report *report, const char *label, const char *nam
 		add(report, PROBE_LOADABLE, label, remedy, "%s; attach does it", why);
 		break;
 	case KERNEL_MODULE_BLOCKED:
-		snprintf(remedy, sizeof(remedy), "grep -rw %s /etc/modprobe.d /lib/modprobe.d", name);
+		snprintf(remedy, sizeof(remedy), "grep -rw %s /etc/modprobe.d /lib/modprobe.d",
+			name);
 		add(report, PROBE_MISSING, label, remedy, "%s", why);
 		break;
 	case KERNEL_MODULE_MISSING:
@@ -75,11 +75,14 @@ static void probe_release(struct report *report)
 
 	uname(&kernel);
 	sscanf(kernel.release, "%u.%u", &major_number, &minor_number);
-	/* TLS 1.3 in both directions is of 5.1, ChaCha20-Poly1305 of 5.11; what the tests run on begins at 6.1. */
+	/* TLS 1.3 in both directions is of 5.1, ChaCha20-Poly1305 of 5.11; what the tests run on
+	 * begins at 6.1. */
 	if (major_number < 5 || (major_number == 5 && minor_number < 1))
-		add(report, PROBE_MISSING, "kernel", kernel_package_remedy(), "%s has no TLS 1.3 in the kernel (5.1 has)", kernel.release);
+		add(report, PROBE_MISSING, "kernel", kernel_package_remedy(),
+			"%s has no TLS 1.3 in the kernel (5.1 has)", kernel.release);
 	else if (major_number < 6 || (major_number == 6 && minor_number < 1))
-		add(report, PROBE_WARN, "kernel", kernel_package_remedy(), "%s is older than what is tested (6.1)", kernel.release);
+		add(report, PROBE_WARN, "kernel", kernel_package_remedy(),
+			"%s is older than what is tested (6.1)", kernel.release);
 	else
 		add(report, PROBE_OK, "kernel", "", "%s", kernel.release);
 }
@@ -95,13 +98,15 @@ static void probe_nbd(struct report *report)
 	if (*max_part && *nbds_max)
 		snprintf(extra, sizeof(extra), ", max_part=%s nbds_max=%s", max_part, nbds_max);
 	add_module(report, "nbd driver", "nbd", state, why, extra);
-	/* Before 6.2 or so the driver gives partitions no device when max_part is 0, later kernels give them dynamic numbers. */
+	/* Before 6.2 or so the driver gives partitions no device when max_part is 0, later kernels
+	 * give them dynamic numbers. */
 	if (!strcmp(max_part, "0"))
 		add(report, PROBE_WARN, "partitions", "modprobe -r nbd && modprobe nbd max_part=15",
 			"loaded with max_part=0: partitions may get no device");
 }
 
-/* Only what can be seen without asking the kernel over netlink: attach asks for the driver's family itself. */
+/* Only what can be seen without asking the kernel over netlink: attach asks for the driver's family
+ * itself. */
 static void probe_nodes(struct report *report)
 {
 	char size[32];
@@ -109,7 +114,8 @@ static void probe_nodes(struct report *report)
 	if (kernel_module_probe("nbd", NULL, 0) > KERNEL_MODULE_BUILTIN)
 		return; /* they come with the module */
 	if (kernel_read_file("/sys/block/nbd0/size", size, sizeof(size)) < 0)
-		add(report, PROBE_WARN, "device nodes", "", "the driver was loaded with nbds_max=0: use 'auto' for the device");
+		add(report, PROBE_WARN, "device nodes", "",
+			"the driver was loaded with nbds_max=0: use 'auto' for the device");
 	else if (!kernel_path_exists("/dev/nbd0"))
 		add(report, PROBE_MISSING, "device nodes", "mount -t devtmpfs devtmpfs /dev",
 			"the kernel has nbd0 but /dev/nbd0 is not there");
@@ -119,10 +125,13 @@ static void probe_nodes(struct report *report)
 
 static void probe_tls(struct report *report)
 {
-	static const struct { int number; const char *name, *module; } ciphers[] = {
-		{ TLS_CIPHER_AES_GCM_128, "AES-128-GCM", "gcm" },
-		{ TLS_CIPHER_AES_GCM_256, "AES-256-GCM", "gcm" },
-		{ TLS_CIPHER_CHACHA20_POLY1305, "ChaCha20-Poly1305", "chacha20poly1305" },
+	static const struct {
+		int number;
+		const char *name, *module;
+	} ciphers[] = {
+		{TLS_CIPHER_AES_GCM_128, "AES-128-GCM", "gcm"},
+		{TLS_CIPHER_AES_GCM_256, "AES-256-GCM", "gcm"},
+		{TLS_CIPHER_CHACHA20_POLY1305, "ChaCha20-Poly1305", "chacha20poly1305"},
 	};
 	enum kernel_module_state state;
 	char why[200];
@@ -146,10 +155,12 @@ static bool has_cpu_flag(const char *flag)
 
 	if (!text || kernel_read_file("/proc/cpuinfo", text, 65536) < 0)
 		return false;
-	for (line = strtok_r(text, "\n", &line_save); line; line = strtok_r(NULL, "\n", &line_save)) {
+	for (line = strtok_r(text, "\n", &line_save); line;
+		line = strtok_r(NULL, "\n", &line_save)) {
 		if (strncmp(line, "flags", 5) && strncmp(line, "Features", 8))
 			continue;
-		for (word = strtok_r(line, " \t:", &word_save); word; word = strtok_r(NULL, " \t:", &word_save))
+		for (word = strtok_r(line, " \t:", &word_save); word;
+			word = strtok_r(NULL, " \t:", &word_save))
 			if (!strcmp(word, flag))
 				return true;
 	}
@@ -161,7 +172,8 @@ static void probe_cpu(struct report *report)
 	if (has_cpu_flag("aes"))
 		add(report, PROBE_OK, "CPU", "", "has AES instructions: AES-GCM comes first");
 	else
-		add(report, PROBE_OK, "CPU", "", "has no AES instructions: ChaCha20-Poly1305 comes first");
+		add(report, PROBE_OK, "CPU", "",
+			"has no AES instructions: ChaCha20-Poly1305 comes first");
 }
 
 static void probe_privilege(struct report *report)
@@ -171,20 +183,25 @@ static void probe_privilege(struct report *report)
 	bool initial = true;
 	unsigned inside = 0, outside = 0, length = 0;
 
-	if (kernel_read_file("/proc/self/status", status, sizeof(status)) < 0 || !(line = strstr(status, "CapEff:"))) {
-		add(report, PROBE_WARN, "permission", "", "cannot be told: /proc/self/status is not there");
+	if (kernel_read_file("/proc/self/status", status, sizeof(status)) < 0 ||
+		!(line = strstr(status, "CapEff:"))) {
+		add(report, PROBE_WARN, "permission", "",
+			"cannot be told: /proc/self/status is not there");
 		return;
 	}
 	sscanf(line, "CapEff: %llx", &effective);
-	/* The driver wants the capability of the initial user namespace, which maps everything onto itself. */
-	if (!kernel_read_file("/proc/self/uid_map", map, sizeof(map)) && sscanf(map, "%u %u %u", &inside, &outside, &length) == 3)
+	/* The driver wants the capability of the initial user namespace, which maps everything onto
+	 * itself. */
+	if (!kernel_read_file("/proc/self/uid_map", map, sizeof(map)) &&
+		sscanf(map, "%u %u %u", &inside, &outside, &length) == 3)
 		initial = !inside && !outside && length == 4294967295U;
 	if (!(effective >> CAP_SYS_ADMIN & 1))
 		add(report, PROBE_WARN, "permission", "sudo nbd-attach doctor",
 			"no CAP_SYS_ADMIN (root): list and info work, attach and detach do not");
 	else if (!initial)
 		add(report, PROBE_MISSING, "permission", "",
-			"this is root of a user namespace only: run nbd-attach on the host, outside of the container");
+			"this is root of a user namespace only: run nbd-attach on the host, "
+			"outside of the container");
 	else
 		add(report, PROBE_OK, "permission", "", "CAP_SYS_ADMIN");
 }
@@ -194,27 +211,33 @@ static void probe_container(struct report *report)
 	char text[256];
 
 	if (!kernel_read_file("/run/systemd/container", text, sizeof(text)))
-		add(report, PROBE_WARN, "container", "", "this is a container (%s): devices and modules are the host's", text);
+		add(report, PROBE_WARN, "container", "",
+			"this is a container (%s): devices and modules are the host's", text);
 	else if (kernel_path_exists("/.dockerenv") || kernel_path_exists("/run/.containerenv"))
-		add(report, PROBE_WARN, "container", "", "this is a container: devices and modules are the host's");
+		add(report, PROBE_WARN, "container", "",
+			"this is a container: devices and modules are the host's");
 }
 
 static void probe_loading(struct report *report)
 {
 	char text[64];
 
-	if (!kernel_read_file("/proc/sys/kernel/modules_disabled", text, sizeof(text)) && !strcmp(text, "1"))
-		add(report, PROBE_WARN, "module loading", "printf 'nbd\\ntls\\n' > /etc/modules-load.d/nbd.conf && reboot",
+	if (!kernel_read_file("/proc/sys/kernel/modules_disabled", text, sizeof(text)) &&
+		!strcmp(text, "1"))
+		add(report, PROBE_WARN, "module loading",
+			"printf 'nbd\\ntls\\n' > /etc/modules-load.d/nbd.conf && reboot",
 			"kernel.modules_disabled is 1: what is not loaded by now cannot be");
-	else if (!kernel_read_file("/sys/kernel/security/lockdown", text, sizeof(text)) && !strstr(text, "[none]"))
-		add(report, PROBE_OK, "module loading", "", "lockdown is on (%s): signed modules only", text);
+	else if (!kernel_read_file("/sys/kernel/security/lockdown", text, sizeof(text)) &&
+		!strstr(text, "[none]"))
+		add(report, PROBE_OK, "module loading", "",
+			"lockdown is on (%s): signed modules only", text);
 	else
 		add(report, PROBE_OK, "module loading", "", "allowed");
 }
 
 int kernel_probe(struct probe_item **items, size_t *count)
 {
-	struct report report = { .items = calloc(ITEMS_MAX, sizeof(struct probe_item)) };
+	struct report report = {.items = calloc(ITEMS_MAX, sizeof(struct probe_item))};
 
 	if (!report.items)
 		return -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What `nbd-attach doctor` shows of the kernel: what is there, what is missing, and the one command that mends it. */
+/* What `nbd-attach doctor` shows of the kernel: what is there, what is missing, and the one command
+ * that mends it. */
 #ifndef NBDA_MODULES_KERNEL_CHECKS
 #define NBDA_MODULES_KERNEL_CHECKS
 #include <stddef.h>
@@ -19,7 +20,8 @@ struct probe_item {
 	char remedy[200];
 };
 
-/* Look at kernel, modules, ciphers, capabilities; nothing is loaded or changed. COUNT items, caller frees. 0 or -ENOMEM. */
+/* Look at kernel, modules, ciphers, capabilities; nothing is loaded or changed. COUNT items, caller
+ * frees. 0 or -ENOMEM. */
 int kernel_probe(struct probe_item **items, size_t *count);
 
 #endif

@@ -48,7 +48,8 @@ static bool is_loading_disabled(void)
 {
 	char text[16];
 
-	return !kernel_read_file("/proc/sys/kernel/modules_disabled", text, sizeof(text)) && !strcmp(text, "1");
+	return !kernel_read_file("/proc/sys/kernel/modules_disabled", text, sizeof(text)) &&
+		!strcmp(text, "1");
 }
 
 static void modules_dir(char *path, size_t size)
@@ -66,9 +67,11 @@ const char *kernel_package_remedy(void)
 
 	uname(&kernel);
 	modules_dir(dir, sizeof(dir));
-	/* The kernel runs, its modules are gone: replaced by an upgrade, or they are the host's and this is a container. */
+	/* The kernel runs, its modules are gone: replaced by an upgrade, or they are the host's and
+	 * this is a container. */
 	if (!kernel_path_exists(dir))
-		return "reboot (into an installed kernel; in a container, run modprobe on the host)";
+		return "reboot (into an installed kernel; in a container, run modprobe on the "
+		       "host)";
 	if (!strcmp(kernel.machine, "x86_64"))
 		return "apt-get install linux-image-amd64 (or another kernel that has it)";
 	if (!strcmp(kernel.machine, "aarch64"))
@@ -76,7 +79,8 @@ const char *kernel_package_remedy(void)
 	return "install a distribution kernel";
 }
 
-/* An algorithm in /proc/crypto can be used at once, whichever module or built-in code it is from. */
+/* An algorithm in /proc/crypto can be used at once, whichever module or built-in code it is
+ * from. */
 static bool has_algorithm(const char *name)
 {
 	_cleanup_file_ FILE *file = NULL;
@@ -104,8 +108,9 @@ static bool is_seen_running(const char *name)
 	if (kernel_path_exists(path))
 		return true;
 	/* Built-in code without parameters has no /sys/module entry. */
-	return !strcmp(name, "tls") && !kernel_read_file("/proc/sys/net/ipv4/tcp_available_ulp", ulps, sizeof(ulps)) &&
-	       strstr(ulps, "tls");
+	return !strcmp(name, "tls") &&
+		!kernel_read_file("/proc/sys/net/ipv4/tcp_available_ulp", ulps, sizeof(ulps)) &&
+		strstr(ulps, "tls");
 }
 
 static void cleanup_context(struct kmod_ctx **ctx)
@@ -127,7 +132,8 @@ static void cleanup_module(struct kmod_module **mod)
 #define _cleanup_list_ __attribute__((cleanup(cleanup_list)))
 #define _cleanup_module_ __attribute__((cleanup(cleanup_module)))
 
-static void drop_log(void *data, int priority, const char *file, int line, const char *fn, const char *format, va_list args)
+static void drop_log(void *data, int priority, const char *file, int line, const char *fn,
+	const char *format, va_list args)
 {
 	(void)data, (void)priority, (void)file, (void)line, (void)fn, (void)format, (void)args;
 }
@@ -135,22 +141,25 @@ static void drop_log(void *data, int priority, const char *file, int line, const
 static struct kmod_ctx *open_context(void)
 {
 	char dir[PATH_MAX], config[PATH_MAX], release_dir[128];
-	const char *paths[] = { config, NULL };
+	const char *paths[] = {config, NULL};
 	struct kmod_ctx *ctx;
 
 	if (*system_root()) {
 		modules_dir(release_dir, sizeof(release_dir));
-		if (system_path(dir, sizeof(dir), "%s", release_dir) < 0 || system_path(config, sizeof(config), "/etc/modprobe.d") < 0)
+		if (system_path(dir, sizeof(dir), "%s", release_dir) < 0 ||
+			system_path(config, sizeof(config), "/etc/modprobe.d") < 0)
 			return NULL;
 	}
 	ctx = kmod_new(*system_root() ? dir : NULL, *system_root() ? paths : NULL);
-	/* Its complaints about absent indices go to stderr otherwise; what matters is in our own sentences. */
+	/* Its complaints about absent indices go to stderr otherwise; what matters is in our own
+	 * sentences. */
 	if (ctx)
 		kmod_set_log_fn(ctx, drop_log, NULL);
 	return ctx;
 }
 
-/* All modules that answer to NAME. The kernel, too, asks for the template ("crypto-gcm") when nobody claims the whole algorithm. */
+/* All modules that answer to NAME. The kernel, too, asks for the template ("crypto-gcm") when
+ * nobody claims the whole algorithm. */
 static struct kmod_list *look_up(struct kmod_ctx *ctx, const char *name)
 {
 	struct kmod_list *list = NULL;
@@ -178,7 +187,8 @@ static bool is_blacklisted(struct kmod_ctx *ctx, struct kmod_list *one)
 		kmod_module_unref(mod);
 		return false;
 	}
-	kmod_list_foreach(entry, left) {
+	kmod_list_foreach(entry, left)
+	{
 		struct kmod_module *other = kmod_module_get_module(entry);
 
 		found |= other == mod;
@@ -201,18 +211,16 @@ static enum kernel_module_state state_of(struct kmod_ctx *ctx, struct kmod_list 
 	_cleanup_module_ struct kmod_module *mod = kmod_module_get_module(entry);
 
 	switch (kmod_module_get_initstate(mod)) {
-	case KMOD_MODULE_BUILTIN:
-		return KERNEL_MODULE_BUILTIN;
+	case KMOD_MODULE_BUILTIN: return KERNEL_MODULE_BUILTIN;
 	case KMOD_MODULE_LIVE:
-	case KMOD_MODULE_COMING:
-		return KERNEL_MODULE_LIVE;
-	default:
-		break;
+	case KMOD_MODULE_COMING: return KERNEL_MODULE_LIVE;
+	default: break;
 	}
 	if (is_blacklisted(ctx, entry) || is_install_blocked(mod) || is_loading_disabled())
 		return KERNEL_MODULE_BLOCKED;
-	return kmod_module_get_path(mod) && access(kmod_module_get_path(mod), F_OK) == 0 ? KERNEL_MODULE_LOADABLE :
-											   KERNEL_MODULE_MISSING;
+	return kmod_module_get_path(mod) && access(kmod_module_get_path(mod), F_OK) == 0 ?
+		KERNEL_MODULE_LOADABLE :
+		KERNEL_MODULE_MISSING;
 }
 
 static void explain(enum kernel_module_state state, const char *name, char *why, size_t size)
@@ -228,13 +236,19 @@ static void explain(enum kernel_module_state state, const char *name, char *why,
 	if (state == KERNEL_MODULE_LOADABLE)
 		snprintf(why, size, "the module %s is not loaded", name);
 	else if (state == KERNEL_MODULE_BLOCKED && is_loading_disabled())
-		snprintf(why, size, "the module %s is not loaded, and kernel.modules_disabled forbids it until the next boot", name);
+		snprintf(why, size,
+			"the module %s is not loaded, and kernel.modules_disabled forbids it until "
+			"the next boot",
+			name);
 	else if (state == KERNEL_MODULE_BLOCKED)
-		snprintf(why, size, "the module %s is blocked in modprobe.d (blacklist or install)", name);
+		snprintf(why, size, "the module %s is blocked in modprobe.d (blacklist or install)",
+			name);
 	else if (state == KERNEL_MODULE_MISSING && !kernel_path_exists(dir))
-		snprintf(why, size, "the modules of the running kernel %.80s are not installed", kernel.release);
+		snprintf(why, size, "the modules of the running kernel %.80s are not installed",
+			kernel.release);
 	else if (state == KERNEL_MODULE_MISSING)
-		snprintf(why, size, "the running kernel %.80s has no module %s", kernel.release, name);
+		snprintf(why, size, "the running kernel %.80s has no module %s", kernel.release,
+			name);
 }
 
 static enum kernel_module_state probe(struct kmod_ctx *ctx, const char *name)
@@ -243,7 +257,8 @@ static enum kernel_module_state probe(struct kmod_ctx *ctx, const char *name)
 	enum kernel_module_state best = KERNEL_MODULE_MISSING, state;
 	struct kmod_list *entry;
 
-	kmod_list_foreach(entry, list) {
+	kmod_list_foreach(entry, list)
+	{
 		state = state_of(ctx, entry);
 		if (state < best)
 			best = state;
@@ -271,13 +286,17 @@ static int refuse_load(const char *name, enum kernel_module_state state, int rc,
 	char why[256];
 
 	if (rc == -EPERM || rc == -EACCES) {
-		error_set(err, ERROR_PERMISSION, EPERM, "the kernel module %s is needed and loading it is not permitted here", name);
-		return error_hint(err, -EPERM, "run as root: modprobe '%s' (in a container: on the host; under lockdown, modules must be signed)",
+		error_set(err, ERROR_PERMISSION, EPERM,
+			"the kernel module %s is needed and loading it is not permitted here",
+			name);
+		return error_hint(err, -EPERM,
+			"run as root: modprobe '%s' (in a container: on the host; under lockdown, "
+			"modules must be signed)",
 			name);
 	}
 	if (state == KERNEL_MODULE_LOADABLE) {
-		error_set(err, ERROR_KERNEL, ENODEV, "the kernel module %s could not be loaded: %s", name,
-			rc < 0 ? strerror(-rc) : "its install command left it out");
+		error_set(err, ERROR_KERNEL, ENODEV, "the kernel module %s could not be loaded: %s",
+			name, rc < 0 ? strerror(-rc) : "its install command left it out");
 		return error_hint(err, -ENODEV, "modprobe '%s' and dmesg show more", name);
 	}
 	explain(state, name, why, sizeof(why));
@@ -286,7 +305,8 @@ static int refuse_load(const char *name, enum kernel_module_state state, int rc,
 		return error_hint(err, -ENODEV, "%s", kernel_package_remedy());
 	if (is_loading_disabled())
 		return error_hint(err, -ENODEV, "list %s in /etc/modules and reboot", name);
-	return error_hint(err, -ENODEV, "take %s out of /etc/modprobe.d, then: modprobe '%s'", name, name);
+	return error_hint(
+		err, -ENODEV, "take %s out of /etc/modprobe.d, then: modprobe '%s'", name, name);
 }
 
 int kernel_module_load(const char *name, const char *options, struct error *err)
@@ -300,17 +320,20 @@ int kernel_module_load(const char *name, const char *options, struct error *err)
 	if (!ctx)
 		return is_seen_running(name) ? 0 : refuse_load(name, KERNEL_MODULE_MISSING, 0, err);
 	state = probe(ctx, name);
-	/* An algorithm is there, but perhaps only in generic code: its faster modules are loaded all the same. */
+	/* An algorithm is there, but perhaps only in generic code: its faster modules are loaded
+	 * all the same. */
 	if (state <= KERNEL_MODULE_BUILTIN && strncmp(name, "crypto-", 7))
 		return 0;
 	list = look_up(ctx, name);
-	kmod_list_foreach(entry, list) {
+	kmod_list_foreach(entry, list)
+	{
 		_cleanup_module_ struct kmod_module *mod = kmod_module_get_module(entry);
 
 		if (state_of(ctx, entry) != KERNEL_MODULE_LOADABLE)
 			continue;
 		/* One of several may be for another CPU (ENODEV): any one that loads will do. */
-		rc = kmod_module_probe_insert_module(mod, KMOD_PROBE_APPLY_BLACKLIST, options, NULL, NULL, NULL);
+		rc = kmod_module_probe_insert_module(
+			mod, KMOD_PROBE_APPLY_BLACKLIST, options, NULL, NULL, NULL);
 		if (rc < 0 && rc != -EEXIST)
 			failed = rc;
 	}
@@ -328,7 +351,8 @@ int kernel_load_nbd(struct error *err)
 	if (ctx && kmod_module_new_from_name(ctx, "nbd", &mod) >= 0)
 		options = kmod_module_get_options(mod);
 	/* libkmod puts ours behind those of modprobe.d, where they would win. */
-	return kernel_module_load("nbd", options && strstr(options, "max_part=") ? NULL : "max_part=15", err);
+	return kernel_module_load(
+		"nbd", options && strstr(options, "max_part=") ? NULL : "max_part=15", err);
 }
 
 int kernel_load_tls(struct error *err)
@@ -336,16 +360,19 @@ int kernel_load_tls(struct error *err)
 	return kernel_module_load("tls", NULL, err);
 }
 
-/* What the kernel's TLS asks the crypto API for, and the parts it is put together from where no driver has it whole. Only the first
- * part (the template) is there under that name in every kernel: newer ones have the others as library code. */
+/* What the kernel's TLS asks the crypto API for, and the parts it is put together from where no
+ * driver has it whole. Only the first part (the template) is there under that name in every kernel:
+ * newer ones have the others as library code. */
 static const struct cipher {
 	int number;
 	const char *name, *algorithm, *parts[5];
 } ciphers[] = {
-	{ TLS_CIPHER_AES_GCM_128, "AES-128-GCM", "gcm(aes)", { "crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash" } },
-	{ TLS_CIPHER_AES_GCM_256, "AES-256-GCM", "gcm(aes)", { "crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash" } },
-	{ TLS_CIPHER_CHACHA20_POLY1305, "ChaCha20-Poly1305", "rfc7539(chacha20,poly1305)",
-		{ "crypto-rfc7539", "crypto-chacha20", "crypto-poly1305" } },
+	{TLS_CIPHER_AES_GCM_128, "AES-128-GCM", "gcm(aes)",
+		{"crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash"}},
+	{TLS_CIPHER_AES_GCM_256, "AES-256-GCM", "gcm(aes)",
+		{"crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash"}},
+	{TLS_CIPHER_CHACHA20_POLY1305, "ChaCha20-Poly1305", "rfc7539(chacha20,poly1305)",
+		{"crypto-rfc7539", "crypto-chacha20", "crypto-poly1305"}},
 };
 
 static const struct cipher *find_cipher(int number)
@@ -368,7 +395,9 @@ int kernel_load_cipher(int kernel_cipher, struct error *err)
 	if (!kernel_cipher)
 		return 0;
 	if (!cipher)
-		return error_set(err, ERROR_KERNEL, EINVAL, "cipher %d is not one that this program gives to the kernel", kernel_cipher);
+		return error_set(err, ERROR_KERNEL, EINVAL,
+			"cipher %d is not one that this program gives to the kernel",
+			kernel_cipher);
 	if (has_algorithm(cipher->algorithm))
 		return 0;
 	for (i = 0; cipher->parts[i]; i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Making the kernel ready: is a feature there (built in or loaded), can its module be loaded, and which command mends it. */
+/* Making the kernel ready: is a feature there (built in or loaded), can its module be loaded, and
+ * which command mends it. */
 #ifndef NBDA_MODULES_KERNEL_MODULES
 #define NBDA_MODULES_KERNEL_MODULES
 #include <stdbool.h>
@@ -11,22 +12,26 @@ int kernel_read_file(const char *path, char *buf, size_t size);
 bool kernel_path_exists(const char *path);
 
 enum kernel_module_state {
-	KERNEL_MODULE_LIVE,      /* loaded */
+	KERNEL_MODULE_LIVE, /* loaded */
 	KERNEL_MODULE_BUILTIN,
-	KERNEL_MODULE_LOADABLE,  /* not loaded, its file is there */
-	KERNEL_MODULE_BLOCKED,   /* blacklisted, or module loading is disabled (kernel.modules_disabled) */
-	KERNEL_MODULE_MISSING,   /* no such module for the running kernel */
+	KERNEL_MODULE_LOADABLE, /* not loaded, its file is there */
+	/* blacklisted, or module loading is disabled (kernel.modules_disabled) */
+	KERNEL_MODULE_BLOCKED,
+	KERNEL_MODULE_MISSING, /* no such module for the running kernel */
 };
 
-/* State of NAME (a module or an alias such as "crypto-rfc7539(chacha20,poly1305)"). Falls back to /sys/module and /proc when there
- * is no modules.dep for the running kernel (containers). WHY, if not NULL, receives a sentence for every state but live/builtin. */
+/* State of NAME (a module or an alias such as "crypto-rfc7539(chacha20,poly1305)"). Falls back to
+ * /sys/module and /proc when there is no modules.dep for the running kernel (containers). WHY, if
+ * not NULL, receives a sentence for every state but live/builtin. */
 enum kernel_module_state kernel_module_probe(const char *name, char *why, size_t why_size);
 
-/* Load NAME with OPTIONS ("max_part=15 nbds_max=16" or NULL) through libkmod, honouring modprobe.d (blacklist, options, install).
- * 0 when it is there at the end. ERROR_KERNEL otherwise, naming the module, the reason and `modprobe NAME` or the package to install. */
+/* Load NAME with OPTIONS ("max_part=15 nbds_max=16" or NULL) through libkmod, honouring modprobe.d
+ * (blacklist, options, install). 0 when it is there at the end. ERROR_KERNEL otherwise, naming the
+ * module, the reason and `modprobe NAME` or the package to install. */
 int kernel_module_load(const char *name, const char *options, struct error *err);
 
-/* The nbd driver, with max_part=15 so that partitions appear on 6.1; nbds_max stays the kernel's unless /etc/modprobe.d says otherwise. */
+/* The nbd driver, with max_part=15 so that partitions appear on 6.1; nbds_max stays the kernel's
+ * unless /etc/modprobe.d says otherwise. */
 int kernel_load_nbd(struct error *err);
 /* Kernel TLS, and what CIPHER (ktls.h's kernel cipher number; 0: none yet) needs. */
 int kernel_load_tls(struct error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scope cleanup: a variable marked _cleanup_fd_ or _cleanup_free_ is released when it leaves its scope, unless it was
- * stolen. */
+/* Scope cleanup: a variable marked _cleanup_fd_ or _cleanup_free_ is released when it leaves its
+ * scope, unless it was stolen. */
 #ifndef NBDA_BASE_CLEANUP
 #define NBDA_BASE_CLEANUP
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An error as a person reads it: what failed and why, and what to try. Library functions return 0 or -errno and
- * fill one of these; the kind decides the exit status, `retry` whether a later attempt could cure it. */
+/* An error as a person reads it: what failed and why, and what to try. Library functions return 0
+ * or -errno and fill one of these; the kind decides the exit status, `retry` whether a later
+ * attempt could cure it. */
 #ifndef NBDA_BASE_ERROR
 #define NBDA_BASE_ERROR
 #include <stdbool.h>
@@ -31,7 +32,8 @@ struct error {
 int error_set(struct error *err, enum error_kind kind, int errno_value, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Add the hint; returns RC, so that it can end a function. */
-int error_hint(struct error *err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int error_hint(struct error *err, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Mark as curable by a later attempt; returns RC. */
 int error_retry(struct error *err, int rc);
 /* Put "PREFIX: " before the text. */

@@ -15,7 +15,8 @@ struct text json_get_text(json_object *object, const char *key)
 	struct text text = {""};
 
 	if (json_object_is_type(value, json_type_string))
-		text_sanitise(text.s, sizeof(text.s), json_object_get_string(value), (size_t)json_object_get_string_len(value));
+		text_sanitise(text.s, sizeof(text.s), json_object_get_string(value),
+			(size_t)json_object_get_string_len(value));
 	return text;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading a supervisor's answer: a key that is missing, null or of another type than expected is as good as not there. */
+/* Reading a supervisor's answer: a key that is missing, null or of another type than expected is as
+ * good as not there. */
 #ifndef NBDA_BASE_JSON_GET
 #define NBDA_BASE_JSON_GET
 #include <json.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Where /sys, /proc, /dev, /run and /etc are looked for. Empty, unless a test has put a fake system somewhere. */
+/* Where /sys, /proc, /dev, /run and /etc are looked for. Empty, unless a test has put a fake system
+ * somewhere. */
 #ifndef NBDA_BASE_SYSTEM_ROOT
 #define NBDA_BASE_SYSTEM_ROOT
 #include <stddef.h>
@@ -8,6 +9,7 @@
 void system_root_set(const char *root);
 const char *system_root(void);
 /* A path below it: 0 or -ENAMETOOLONG. */
-int system_path(char *path, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int system_path(char *path, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

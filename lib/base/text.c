@@ -3,10 +3,11 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Length of the UTF-8 sequence at P, 0 when it is none: overlong forms, surrogates and values above U+10FFFF are not. */
+/* Length of the UTF-8 sequence at P, 0 when it is none: overlong forms, surrogates and values above
+ * U+10FFFF are not. */
 static size_t decode_utf8(const unsigned char *p, size_t len, uint32_t *code)
 {
-	static const uint32_t lowest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t need = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
 	size_t i;
 
@@ -30,10 +31,20 @@ static size_t decode_utf8(const unsigned char *p, size_t len, uint32_t *code)
 /* What can move the cursor, hide, or make a line read in another order than it is stored. */
 static bool is_showable(uint32_t code)
 {
-	static const struct { uint32_t first, last; } hidden[] = {
-		{ 0x00, 0x1f }, { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x180e, 0x180e },
-		{ 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xfeff, 0xfeff },
-		{ 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+	static const struct {
+		uint32_t first, last;
+	} hidden[] = {
+		{0x00, 0x1f},
+		{0x7f, 0x9f},
+		{0xad, 0xad},
+		{0x61c, 0x61c},
+		{0x180e, 0x180e},
+		{0x200b, 0x200f},
+		{0x2028, 0x202e},
+		{0x2060, 0x206f},
+		{0xfeff, 0xfeff},
+		{0xfff9, 0xfffb},
+		{0xe0000, 0xe007f},
 	};
 	size_t i;
 
@@ -107,9 +118,10 @@ void text_unescape_octal(char *text)
 	char *out = text;
 
 	while (*text) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' && text[2] <= '7' && text[3] >= '0' &&
-			text[3] <= '7') {
-			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
+		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] >= '0' &&
+			text[2] <= '7' && text[3] >= '0' && text[3] <= '7') {
+			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
+				(text[3] - '0'));
 			text += 4;
 		} else {
 			*out++ = *text++;

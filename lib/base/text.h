@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdbool.h>
 
-/* Copy LEN bytes to OUT (SIZE bytes, always terminated) so that a terminal, a log or JSON can show them: valid UTF-8 without
- * control or direction-changing characters stays, everything else becomes '?'; cut at SIZE with "...". */
+/* Copy LEN bytes to OUT (SIZE bytes, always terminated) so that a terminal, a log or JSON can show
+ * them: valid UTF-8 without control or direction-changing characters stays, everything else becomes
+ * '?'; cut at SIZE with "...". */
 void text_sanitise(char *out, size_t size, const void *bytes, size_t len);
 bool text_is_utf8(const void *bytes, size_t len);
 /* strlcpy: false when it did not fit. */

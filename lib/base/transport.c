@@ -34,7 +34,8 @@ static int plain_again(struct transport *transport, short events, struct error *
 		return 0;
 	if (errno_value == EAGAIN)
 		return transport_wait(transport, events, err);
-	error_set(err, ERROR_UNREACHABLE, errno_value, "the connection broke (%s) while we waited for %s", strerror(errno_value),
+	error_set(err, ERROR_UNREACHABLE, errno_value,
+		"the connection broke (%s) while we waited for %s", strerror(errno_value),
 		transport->waiting_for ? transport->waiting_for : "the server");
 	return error_retry(err, -errno_value);
 }
@@ -50,7 +51,8 @@ static long plain_read_some(struct transport *transport, void *buf, size_t size,
 	}
 }
 
-static long plain_write_some(struct transport *transport, const void *buf, size_t size, struct error *err)
+static long plain_write_some(
+	struct transport *transport, const void *buf, size_t size, struct error *err)
 {
 	for (;;) {
 		ssize_t n = send(transport->fd, buf, size, MSG_NOSIGNAL);
@@ -81,14 +83,16 @@ int transport_read(struct transport *transport, void *buf, size_t size, struct e
 	while (size > 0) {
 		long n;
 
-		/* A server that drips one byte at a time is under the same deadline as one that sends none. */
+		/* A server that drips one byte at a time is under the same deadline as one that
+		 * sends none. */
 		if (monotonic_now_ms() >= transport->deadline_ms)
 			return transport_wait(transport, 0, err);
 		n = transport->ops->read_some(transport, at, size, err);
 		if (n < 0)
 			return (int)n;
 		if (n == 0) {
-			error_set(err, ERROR_UNREACHABLE, ECONNRESET, "the server closed the connection while we waited for %s",
+			error_set(err, ERROR_UNREACHABLE, ECONNRESET,
+				"the server closed the connection while we waited for %s",
 				transport->waiting_for ? transport->waiting_for : "it");
 			return error_retry(err, -ECONNRESET);
 		}

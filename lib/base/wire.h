@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Big-endian integers in and out of byte arrays; no I/O. A reader knows its bounds: a read past the end returns 0 and marks it
- * failed, so that a parser can read a whole structure and ask once. */
+/* Big-endian integers in and out of byte arrays; no I/O. A reader knows its bounds: a read past the
+ * end returns 0 and marks it failed, so that a parser can read a whole structure and ask once. */
 #ifndef NBDA_BASE_WIRE
 #define NBDA_BASE_WIRE
 #include <stdbool.h>

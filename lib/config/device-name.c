@@ -7,7 +7,8 @@
 
 #define INDEX_MAX ((1 << 20) - 1) /* the kernel's minor numbers have 20 bits */
 
-/* The number of "nbd7" with LEN digits behind the prefix, or -1. Leading zeroes would make two names of one device. */
+/* The number of "nbd7" with LEN digits behind the prefix, or -1. Leading zeroes would make two
+ * names of one device. */
 static int parse_index(const char *digits, size_t len)
 {
 	long value = 0;
@@ -26,7 +27,8 @@ static int parse_index(const char *digits, size_t len)
 static int refuse_device(const char *shown, struct error *err)
 {
 	error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an NBD device", shown);
-	return error_hint(err, -EINVAL, "name a device as /dev/nbdN or nbdN; auto picks a free one");
+	return error_hint(
+		err, -EINVAL, "name a device as /dev/nbdN or nbdN; auto picks a free one");
 }
 
 int device_name_parse(const char *word, int *index, struct error *err)
@@ -47,8 +49,10 @@ int device_name_parse(const char *word, int *index, struct error *err)
 	*index = parse_index(name, digits);
 	if (*index < 0)
 		return refuse_device(shown, err);
-	if (name[digits] == 'p' && name[digits + 1] && !name[digits + 1 + strspn(name + digits + 1, "0123456789")]) {
-		error_set(err, ERROR_USAGE, EINVAL, "'%s' is a partition; a whole device is needed", shown);
+	if (name[digits] == 'p' && name[digits + 1] &&
+		!name[digits + 1 + strspn(name + digits + 1, "0123456789")]) {
+		error_set(err, ERROR_USAGE, EINVAL, "'%s' is a partition; a whole device is needed",
+			shown);
 		return error_hint(err, -EINVAL, "use /dev/nbd%d", *index);
 	}
 	return name[digits] ? refuse_device(shown, err) : 0;

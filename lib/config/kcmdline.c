@@ -13,18 +13,20 @@
 #define SHOWN_MAX 96
 #define INDEX_MAX 1048575 /* a minor number has 20 bits */
 
-/* The words that count; of each the last one, as for the shells that read them so far. Empty: not there. */
+/* The words that count; of each the last one, as for the shells that read them so far. Empty: not
+ * there. */
 struct words {
 	char root[WORD_MAX], netroot[WORD_MAX], nbdroot[WORD_MAX], nbddev[WORD_MAX];
 	bool has_nbdroot;
 };
 
 struct device {
-	int index;      /* -1: none */
-	char name[32];  /* "/dev/nbd0p1" */
+	int index;     /* -1: none */
+	char name[32]; /* "/dev/nbd0p1" */
 };
 
-static void plan_error(struct kcmdline *plan, const char *word, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void plan_error(struct kcmdline *plan, const char *word, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 static void show(char shown[SHOWN_MAX], const char *word)
 {
@@ -42,7 +44,8 @@ static void plan_error(struct kcmdline *plan, const char *word, const char *fmt,
 	va_start(args, fmt);
 	vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
-	snprintf(plan->errors[plan->error_count].text, sizeof(plan->errors[0].text), "%s: %s", shown, why);
+	snprintf(plan->errors[plan->error_count].text, sizeof(plan->errors[0].text), "%s: %s",
+		shown, why);
 	plan->error_count++;
 }
 
@@ -53,8 +56,9 @@ static bool is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next word at *AT, unquoted as the kernel does: blanks within double quotes are part of it, and the quotes around the word or
- * around its value are not. Returns false at the end. One that does not fit or has a control character comes as it is, cut, with *BAD. */
+/* The next word at *AT, unquoted as the kernel does: blanks within double quotes are part of it,
+ * and the quotes around the word or around its value are not. Returns false at the end. One that
+ * does not fit or has a control character comes as it is, cut, with *BAD. */
 static bool next_word(const char **at, const char *end, char *word, size_t size, bool *bad)
 {
 	const char *p = *at, *first, *last, *equals = NULL;
@@ -117,11 +121,13 @@ static bool parse_device(struct device *device, const char *text)
 	if (*end || index > INDEX_MAX || partition > 255)
 		return false;
 	device->index = (int)index;
-	snprintf(device->name, sizeof(device->name), partition ? "/dev/nbd%lup%lu" : "/dev/nbd%lu", index, partition);
+	snprintf(device->name, sizeof(device->name), partition ? "/dev/nbd%lup%lu" : "/dev/nbd%lu",
+		index, partition);
 	return true;
 }
 
-static struct kcmdline_attachment *add_attachment(struct kcmdline *plan, int index, const char *word)
+static struct kcmdline_attachment *add_attachment(
+	struct kcmdline *plan, int index, const char *word)
 {
 	struct kcmdline_attachment *attachment;
 
@@ -158,8 +164,10 @@ static bool is_number(const char *text)
 	return *text && !text[strspn(text, "0123456789")];
 }
 
-/* HOST, PORT and EXPORT as words of any grammar; PORT may be empty. False: an error was told, or DHCP is needed. */
-static bool take_server(const struct source *source, const char *host, const char *port, const char *export_name)
+/* HOST, PORT and EXPORT as words of any grammar; PORT may be empty. False: an error was told, or
+ * DHCP is needed. */
+static bool take_server(
+	const struct source *source, const char *host, const char *port, const char *export_name)
 {
 	struct kcmdline_attachment *attachment = source->attachment;
 	unsigned long number = strtoul(port, NULL, 10);
@@ -177,13 +185,14 @@ static bool take_server(const struct source *source, const char *host, const cha
 		return false;
 	}
 	if (target_parse_host(&attachment->target, host, export_name, &err) ||
-	    (*port && target_set_port(&attachment->target, (uint16_t)number, &err))) {
+		(*port && target_set_port(&attachment->target, (uint16_t)number, &err))) {
 		plan_error(source->plan, source->word, "%s", err.text);
 		return false;
 	}
 	attachment->port_given = *port;
 	for (size_t i = 0; i < attachment->target.host_count; i++)
-		attachment->port_given = attachment->port_given || attachment->target.hosts[i].port != TARGET_DEFAULT_PORT;
+		attachment->port_given = attachment->port_given ||
+			attachment->target.hosts[i].port != TARGET_DEFAULT_PORT;
 	return true;
 }
 
@@ -197,8 +206,10 @@ static bool take_uri(const struct source *source, const char *uri)
 		return false;
 	}
 	/* In an initramfs, relative to what? */
-	if ((*target->tls_certificates && *target->tls_certificates != '/') || (*target->tls_psk_file && *target->tls_psk_file != '/')) {
-		plan_error(source->plan, source->word, "a file is named that does not begin with /");
+	if ((*target->tls_certificates && *target->tls_certificates != '/') ||
+		(*target->tls_psk_file && *target->tls_psk_file != '/')) {
+		plan_error(
+			source->plan, source->word, "a file is named that does not begin with /");
 		return false;
 	}
 	source->attachment->port_given = true; /* a URI leaves nothing to be looked up */
@@ -225,17 +236,20 @@ static char *host_end(char *text)
 	return text + strcspn(text, ":/");
 }
 
-/* "SRV:PORT/EXPORT", "SRV/EXPORT", "SRV:/path", "SRV:EXPORT": Debian's script, and what its documentation adds. */
+/* "SRV:PORT/EXPORT", "SRV/EXPORT", "SRV:/path", "SRV:EXPORT": Debian's script, and what its
+ * documentation adds. */
 static bool take_debian_path(const struct source *source, char *text)
 {
 	char *host = text, *rest = host_end(text), *port, *slash;
 	char kind = *rest;
 
 	if (kind && kind != ':' && kind != '/') {
-		plan_error(source->plan, source->word, "after the address in brackets, :PORT or /EXPORT is wanted");
+		plan_error(source->plan, source->word,
+			"after the address in brackets, :PORT or /EXPORT is wanted");
 		return false;
 	}
-	if (kind == '/' && rest == text) /* no server: the export keeps the slash, as an NFS path does */
+	/* no server: the export keeps the slash, as an NFS path does */
+	if (kind == '/' && rest == text)
 		return take_server(source, "", "", rest);
 	*rest = 0;
 	if (!kind)
@@ -255,7 +269,8 @@ static bool take_debian_path(const struct source *source, char *text)
 	return take_server(source, host, port, slash + 1);
 }
 
-/* "SRV,EXPORT,nbdN", "SRV,EXPORT", "SRV,PORT", and the forms of paths. DEVICE receives the third field. */
+/* "SRV,EXPORT,nbdN", "SRV,EXPORT", "SRV,PORT", and the forms of paths. DEVICE receives the third
+ * field. */
 static bool take_debian(const struct source *source, char *text, struct device *device)
 {
 	char *last = strrchr(text, ','), *second;
@@ -264,13 +279,16 @@ static bool take_debian(const struct source *source, char *text, struct device *
 		return take_debian_path(source, text);
 	*last = 0;
 	second = strrchr(text, ',');
-	if (!second) { /* only here Debian's documentation lets digits be a port, without breaking what its script does */
+	/* only here Debian's documentation lets digits be a port, without breaking what its script
+	 * does */
+	if (!second) {
 		if (is_number(last + 1))
 			return take_server(source, text, last + 1, NULL);
 		return take_server(source, text, "", last + 1);
 	}
 	if (last[1] && !parse_device(device, last + 1)) {
-		plan_error(source->plan, source->word, "the third part is not a device such as nbd0");
+		plan_error(
+			source->plan, source->word, "the third part is not a device such as nbd0");
 		return false;
 	}
 	*second = 0;
@@ -291,7 +309,8 @@ static char *next_part(char **rest)
 	return part;
 }
 
-/* They end up in shell scripts of an initramfs, which quote them more or less, and they may be DHCP's. */
+/* They end up in shell scripts of an initramfs, which quote them more or less, and they may be
+ * DHCP's. */
 static bool is_for_mount(const char *text)
 {
 	return !text[strcspn(text, "'\"\\`$;&|<>(){}*?~!# \t")];
@@ -314,24 +333,29 @@ static bool take_dracut(const struct source *source, char *text)
 		host = next_part(&rest);
 	}
 	if (!rest || !*rest || *rest == ':') {
-		plan_error(plan, source->word, "after the server, a port or an export is wanted: nbd:SERVER:EXPORT");
+		plan_error(plan, source->word,
+			"after the server, a port or an export is wanted: nbd:SERVER:EXPORT");
 		return false;
 	}
 	export_name = next_part(&rest);
 	fstype = next_part(&rest);
 	mountopts = next_part(&rest);
-	if (!text_copy(plan->fstype, sizeof(plan->fstype), fstype) || !text_copy(plan->mountopts, sizeof(plan->mountopts), mountopts) ||
-	    !text_copy(source->attachment->options, sizeof(source->attachment->options), rest ? rest : "")) {
+	if (!text_copy(plan->fstype, sizeof(plan->fstype), fstype) ||
+		!text_copy(plan->mountopts, sizeof(plan->mountopts), mountopts) ||
+		!text_copy(source->attachment->options, sizeof(source->attachment->options),
+			rest ? rest : "")) {
 		plan->fstype[0] = plan->mountopts[0] = 0;
 		plan_error(plan, source->word, "a part is too long");
 		return false;
 	}
 	if (!is_for_mount(fstype) || !is_for_mount(mountopts)) {
 		plan->fstype[0] = plan->mountopts[0] = 0;
-		plan_error(plan, source->word, "no file system type or mount option has such characters");
+		plan_error(plan, source->word,
+			"no file system type or mount option has such characters");
 		return false;
 	}
-	return is_number(export_name) ? take_server(source, host, export_name, NULL) : take_server(source, host, "", export_name);
+	return is_number(export_name) ? take_server(source, host, export_name, NULL) :
+					take_server(source, host, "", export_name);
 }
 
 /* dracut's, which "//" tells from an NBD URI. */
@@ -369,7 +393,8 @@ static void take_attach(struct kcmdline *plan, const char *value, const char *wo
 		parse_device(&device, name);
 	}
 	if (device.index < 0 || !uri || !target_is_uri(uri + 1) || strchr(device.name, 'p')) {
-		plan_error(plan, word, "rd.nbd.attach=nbdN=URI is wanted, with a URI such as nbds://host/export");
+		plan_error(plan, word,
+			"rd.nbd.attach=nbdN=URI is wanted, with a URI such as nbds://host/export");
 		return;
 	}
 	for (size_t i = 0; i < plan->attachment_count; i++)
@@ -384,11 +409,13 @@ static void take_attach(struct kcmdline *plan, const char *value, const char *wo
 
 static bool is_ours(const char *word)
 {
-	return value_of(word, "nbdroot") || value_of(word, "nbddev") || value_of(word, "rd.nbd.attach") ||
-		strncmp(word, "root=nbd", 8) == 0 || strncmp(word, "root=/dev/nbd", 13) == 0 || strncmp(word, "netroot=nbd", 11) == 0;
+	return value_of(word, "nbdroot") || value_of(word, "nbddev") ||
+		value_of(word, "rd.nbd.attach") || strncmp(word, "root=nbd", 8) == 0 ||
+		strncmp(word, "root=/dev/nbd", 13) == 0 || strncmp(word, "netroot=nbd", 11) == 0;
 }
 
-static void read_words(struct kcmdline *plan, const struct kcmdline_input *input, struct words *words)
+static void read_words(
+	struct kcmdline *plan, const struct kcmdline_input *input, struct words *words)
 {
 	const char *at = input->cmdline, *end = at + input->size, *value;
 	_cleanup_free_ char *word = malloc(WORD_MAX);
@@ -437,7 +464,8 @@ static void find_device(struct kcmdline *plan, const struct words *words, struct
 
 static bool is_dhcp(const char *value)
 {
-	return strcmp(value, "dhcp") == 0 || strcmp(value, "dhcp4") == 0 || strcmp(value, "dhcp6") == 0;
+	return strcmp(value, "dhcp") == 0 || strcmp(value, "dhcp4") == 0 ||
+		strcmp(value, "dhcp6") == 0;
 }
 
 static bool has_attachment(const struct kcmdline *plan, int index)
@@ -448,13 +476,15 @@ static bool has_attachment(const struct kcmdline *plan, int index)
 	return false;
 }
 
-/* Where the root's server and export stand: WORD is for messages. Returns NULL when the root is none of ours, or when DHCP has to
- * tell. */
-static const char *find_source(struct kcmdline *plan, const struct words *words, const struct device *device,
-	const char *root_path, char word[WORD_MAX + 16])
+/* Where the root's server and export stand: WORD is for messages. Returns NULL when the root is
+ * none of ours, or when DHCP has to tell. */
+static const char *find_source(struct kcmdline *plan, const struct words *words,
+	const struct device *device, const char *root_path, char word[WORD_MAX + 16])
 {
-	bool names_dhcp = is_dhcp(words->nbdroot) || is_dhcp(words->root) || is_dhcp(words->netroot);
-	bool debian = words->has_nbdroot || (device->index >= 0 && !has_attachment(plan, device->index));
+	bool names_dhcp =
+		is_dhcp(words->nbdroot) || is_dhcp(words->root) || is_dhcp(words->netroot);
+	bool debian =
+		words->has_nbdroot || (device->index >= 0 && !has_attachment(plan, device->index));
 
 	snprintf(word, WORD_MAX + 16, "root=%s", words->root);
 	if (is_dracut(words->root) || target_is_uri(words->root))
@@ -482,7 +512,8 @@ static const char *find_source(struct kcmdline *plan, const struct words *words,
 /* Does root= leave it to us where the root is? UUID=... does not. */
 static bool root_is_open(const char *root)
 {
-	return !*root || strcmp(root, "nbd") == 0 || is_dhcp(root) || is_dracut(root) || target_is_uri(root);
+	return !*root || strcmp(root, "nbd") == 0 || is_dhcp(root) || is_dracut(root) ||
+		target_is_uri(root);
 }
 
 static bool has_control(const char *text)
@@ -493,9 +524,13 @@ static bool has_control(const char *text)
 	return false;
 }
 
-static void take_root(struct kcmdline *plan, const struct words *words, const struct kcmdline_input *input)
+static void take_root(
+	struct kcmdline *plan, const struct words *words, const struct kcmdline_input *input)
 {
-	const char *root_path = input->dhcp_root_path && *input->dhcp_root_path ? input->dhcp_root_path : NULL, *value;
+	const char *root_path = input->dhcp_root_path && *input->dhcp_root_path ?
+		input->dhcp_root_path :
+		NULL,
+		   *value;
 	struct device device = {.index = -1}, third = {.index = -1};
 	struct source source = {.plan = plan, .dhcp_server = input->dhcp_server};
 	char word[WORD_MAX + 16];
@@ -507,9 +542,11 @@ static void take_root(struct kcmdline *plan, const struct words *words, const st
 	find_device(plan, words, &device);
 	value = find_source(plan, words, &device, root_path, word);
 	source.word = word;
-	if (!source.dhcp_server || !*source.dhcp_server || strcmp(source.dhcp_server, "0.0.0.0") == 0)
+	if (!source.dhcp_server || !*source.dhcp_server ||
+		strcmp(source.dhcp_server, "0.0.0.0") == 0)
 		source.dhcp_server = NULL;
-	if (root_path && value != root_path && is_address(root_path)) /* "nbdroot=dhcp,EXPORT,nbd0": as Debian documents it */
+	/* "nbdroot=dhcp,EXPORT,nbd0": as Debian documents it */
+	if (root_path && value != root_path && is_address(root_path))
 		source.dhcp_server = root_path;
 	source.attachment = value ? add_attachment(plan, -1, word) : NULL;
 	if (source.attachment && take_any(&source, value, &third))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a kernel command line asks for: the forms of Debian's nbd-client, of dracut, and ours (nbd-attach(8), BOOTING). Pure: no I/O. */
+/* What a kernel command line asks for: the forms of Debian's nbd-client, of dracut, and ours
+ * (nbd-attach(8), BOOTING). Pure: no I/O. */
 #ifndef NBDA_CONFIG_KCMDLINE
 #define NBDA_CONFIG_KCMDLINE
 #include <stdbool.h>
@@ -17,30 +18,34 @@ struct kcmdline_input {
 };
 
 struct kcmdline_attachment {
-	int index;            /* of /dev/nbdINDEX */
+	int index; /* of /dev/nbdINDEX */
 	struct target target;
-	bool port_given;      /* else the target has the default one */
-	char options[512];    /* dracut's NBDOPTS: with commas between */
-	char word[96];        /* what it stands in, for messages */
+	bool port_given;   /* else the target has the default one */
+	char options[512]; /* dracut's NBDOPTS: with commas between */
+	char word[96];     /* what it stands in, for messages */
 };
 
 struct kcmdline {
 	struct kcmdline_attachment attachments[KCMDLINE_ATTACHMENTS_MAX];
 	size_t attachment_count;
-	int root_index;            /* of the NBD device that root= names, or that is to hold the root; -1: none */
-	char root_device[32];      /* "/dev/nbd0p1"; empty when the command line does not name the root by NBD */
+	/* of the NBD device that root= names, or that is to hold the root; -1: none */
+	int root_index;
+	/* "/dev/nbd0p1"; empty when the command line does not name the root by NBD */
+	char root_device[32];
 	char fstype[32], mountopts[256]; /* dracut's fields, empty when not said */
-	/* The server or the root-path has to come from DHCP and was not given. Then ROOT_INDEX is known, or -1 with root=dhcp, and has no
-	 * attachment. */
+	/* The server or the root-path has to come from DHCP and was not given. Then ROOT_INDEX is
+	 * known, or -1 with root=dhcp, and has no attachment. */
 	bool needs_dhcp;
-	bool names_dhcp;           /* somebody wrote "dhcp"; else it is only that nobody wrote anything */
+	/* somebody wrote "dhcp"; else it is only that nobody wrote anything */
+	bool names_dhcp;
 	struct {
-		char text[320];    /* one sentence, which names the word */
+		char text[320]; /* one sentence, which names the word */
 	} errors[KCMDLINE_ERRORS_MAX];
 	size_t error_count;
 };
 
-/* Fill PLAN (large: not for the stack). Words that cannot be understood are told in the errors; the others count all the same. */
+/* Fill PLAN (large: not for the stack). Words that cannot be understood are told in the errors; the
+ * others count all the same. */
 void kcmdline_parse(struct kcmdline *plan, const struct kcmdline_input *input);
 
 #endif

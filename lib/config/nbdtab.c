@@ -18,7 +18,8 @@ struct field {
 	unsigned column;
 };
 
-static void add_note(struct nbdtab *tab, unsigned line, unsigned column, bool bad, const char *fmt, va_list args)
+static void add_note(
+	struct nbdtab *tab, unsigned line, unsigned column, bool bad, const char *fmt, va_list args)
 {
 	struct nbdtab_note *note;
 
@@ -33,7 +34,8 @@ static void add_note(struct nbdtab *tab, unsigned line, unsigned column, bool ba
 	vsnprintf(note->text, sizeof(note->text), fmt, args);
 }
 
-void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad, const char *fmt, ...)
+void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad,
+	const char *fmt, ...)
 {
 	va_list args;
 
@@ -45,7 +47,8 @@ void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column
 }
 
 /* About a line that has no entry. */
-__attribute__((format(printf, 4, 5))) static void bad_line(struct nbdtab *tab, unsigned line, unsigned column, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void bad_line(
+	struct nbdtab *tab, unsigned line, unsigned column, const char *fmt, ...)
 {
 	va_list args;
 
@@ -59,14 +62,15 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Nobody can see what such a byte does to a name, and a message or a script that repeats it would do it again. */
+/* Nobody can see what such a byte does to a name, and a message or a script that repeats it would
+ * do it again. */
 static bool is_control(char c)
 {
 	return ((unsigned char)c < ' ' && c != '\t') || c == 0x7f;
 }
 
-/* Cut LINE into fields, in place. Returns their number; one more than FIELDS_MAX when there are more, with the column of the first of
- * these in *EXTRA. */
+/* Cut LINE into fields, in place. Returns their number; one more than FIELDS_MAX when there are
+ * more, with the column of the first of these in *EXTRA. */
 static size_t split_fields(char *line, struct field fields[FIELDS_MAX], unsigned *extra)
 {
 	size_t count = 0;
@@ -109,7 +113,8 @@ static void take_options(struct nbdtab *tab, struct nbdtab_entry *entry, const s
 			return;
 		}
 		if (entry->option_count == NBDTAB_OPTIONS_MAX) {
-			nbdtab_note(tab, entry, column, true, "more than %d options", NBDTAB_OPTIONS_MAX);
+			nbdtab_note(tab, entry, column, true, "more than %d options",
+				NBDTAB_OPTIONS_MAX);
 			return;
 		}
 		if (equals)
@@ -120,7 +125,8 @@ static void take_options(struct nbdtab *tab, struct nbdtab_entry *entry, const s
 }
 
 /* After an NBD URI there is no export to name; whoever thinks in columns may write "-" there. */
-static const struct field *options_field(struct nbdtab_entry *entry, const struct field fields[FIELDS_MAX])
+static const struct field *options_field(
+	struct nbdtab_entry *entry, const struct field fields[FIELDS_MAX])
 {
 	if (target_is_uri(entry->host))
 		return fields[2].text && strcmp(fields[2].text, "-") != 0 ? &fields[2] : &fields[3];
@@ -129,21 +135,23 @@ static const struct field *options_field(struct nbdtab_entry *entry, const struc
 	return &fields[3];
 }
 
-static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry, const struct field fields[FIELDS_MAX], size_t count,
-	unsigned extra)
+static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry,
+	const struct field fields[FIELDS_MAX], size_t count, unsigned extra)
 {
 	const struct field *options;
 
 	entry->device_column = fields[0].column;
 	if (count < 2) {
-		nbdtab_note(tab, entry, fields[0].column, true, "the host is missing: a line is \"device host export [options]\"");
+		nbdtab_note(tab, entry, fields[0].column, true,
+			"the host is missing: a line is \"device host export [options]\"");
 		return;
 	}
 	entry->host = fields[1].text;
 	entry->host_column = fields[1].column;
 	options = options_field(entry, fields);
 	if (!entry->export_name && !target_is_uri(entry->host)) {
-		nbdtab_note(tab, entry, fields[1].column, true, "the export is missing: a line is \"device host export [options]\"");
+		nbdtab_note(tab, entry, fields[1].column, true,
+			"the export is missing: a line is \"device host export [options]\"");
 		return;
 	}
 	if (count > FIELDS_MAX || (options == &fields[2] && fields[3].text)) {
@@ -155,14 +163,17 @@ static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry, const str
 		take_options(tab, entry, options);
 }
 
-/* What is wrong with the bytes of a line, whatever its fields are. The line is cut there: what stands before still tells whose it
- * is. */
-static void check_bytes(struct nbdtab *tab, struct nbdtab_entry *entry, size_t len, size_t control_at, unsigned char control)
+/* What is wrong with the bytes of a line, whatever its fields are. The line is cut there: what
+ * stands before still tells whose it is. */
+static void check_bytes(struct nbdtab *tab, struct nbdtab_entry *entry, size_t len,
+	size_t control_at, unsigned char control)
 {
 	if (control_at < len)
-		nbdtab_note(tab, entry, (unsigned)control_at + 1, true, "a control character (byte 0x%02x)", control);
+		nbdtab_note(tab, entry, (unsigned)control_at + 1, true,
+			"a control character (byte 0x%02x)", control);
 	else if (len > NBDTAB_LINE_MAX)
-		nbdtab_note(tab, entry, NBDTAB_LINE_MAX + 1, true, "the line is longer than %d bytes", NBDTAB_LINE_MAX);
+		nbdtab_note(tab, entry, NBDTAB_LINE_MAX + 1, true,
+			"the line is longer than %d bytes", NBDTAB_LINE_MAX);
 }
 
 static int take_device(struct nbdtab *tab, unsigned line, const struct field *field, int *index)
@@ -172,8 +183,10 @@ static int take_device(struct nbdtab *tab, unsigned line, const struct field *fi
 
 	if (field->text && device_name_parse(field->text, index, &err) == 0 && *index >= 0)
 		return 0;
-	text_sanitise(shown, sizeof(shown), field->text ? field->text : "", field->text ? strlen(field->text) : 0);
-	bad_line(tab, line, field->text ? field->column : 1, "'%s' is not a device such as nbd0", shown);
+	text_sanitise(shown, sizeof(shown), field->text ? field->text : "",
+		field->text ? strlen(field->text) : 0);
+	bad_line(tab, line, field->text ? field->column : 1, "'%s' is not a device such as nbd0",
+		shown);
 	return -EINVAL;
 }
 
@@ -201,7 +214,8 @@ static void take_line(struct nbdtab *tab, char *line, size_t len, unsigned numbe
 	}
 	former = nbdtab_find(tab, entry.index);
 	if (former) {
-		nbdtab_note(tab, &entry, fields[0].column, false, "nbd%d has a line already, line %u, which is the one that counts",
+		nbdtab_note(tab, &entry, fields[0].column, false,
+			"nbd%d has a line already, line %u, which is the one that counts",
 			entry.index, former->line);
 		return;
 	}
@@ -217,8 +231,8 @@ static void take_line(struct nbdtab *tab, char *line, size_t len, unsigned numbe
 	tab->entries[tab->entry_count++] = entry;
 }
 
-/* The length without a comment (a '#' within a field is part of it, as for nbd-client), without blanks before it, and without the
- * CR of a file that was edited elsewhere. */
+/* The length without a comment (a '#' within a field is part of it, as for nbd-client), without
+ * blanks before it, and without the CR of a file that was edited elsewhere. */
 static size_t cut_line(const char *line, size_t len)
 {
 	size_t i;

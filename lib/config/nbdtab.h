@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The text of an nbdtab: lines of "device host export [options]", as nbd-client reads them and more forgiving. A bad line costs only
- * itself. No I/O. What the options mean is the caller's affair. */
+/* The text of an nbdtab: lines of "device host export [options]", as nbd-client reads them and more
+ * forgiving. A bad line costs only itself. No I/O. What the options mean is the caller's affair. */
 #ifndef NBDA_CONFIG_NBDTAB
 #define NBDA_CONFIG_NBDTAB
 #include <stdbool.h>
 #include <stddef.h>
 
-#define NBDTAB_SIZE_MAX (1 << 20)  /* bytes of the whole file */
-#define NBDTAB_LINE_MAX 16384      /* bytes; an export's name of 4096, each %XX, fits */
+#define NBDTAB_SIZE_MAX (1 << 20) /* bytes of the whole file */
+#define NBDTAB_LINE_MAX 16384     /* bytes; an export's name of 4096, each %XX, fits */
 #define NBDTAB_ENTRIES_MAX 1024
-#define NBDTAB_OPTIONS_MAX 48      /* of one line */
+#define NBDTAB_OPTIONS_MAX 48 /* of one line */
 #define NBDTAB_NOTES_MAX 100
 
 struct nbdtab_option {
@@ -22,12 +22,17 @@ struct nbdtab_option {
 
 struct nbdtab_entry {
 	unsigned line, device_column, host_column, export_column;
-	int index;               /* of /dev/nbdINDEX; NBDTAB_NO_DEVICE in a bad line that names none and yet a host */
-	const char *host;        /* as it stands there: a host, several, an NBD URI, a path; NULL only in a bad line */
-	const char *export_name; /* as it stands there; NULL when HOST is an NBD URI, which names it itself */
+	/* of /dev/nbdINDEX; NBDTAB_NO_DEVICE in a bad line that names none and yet a host */
+	int index;
+	/* as it stands there: a host, several, an NBD URI, a path; NULL only in a bad line */
+	const char *host;
+	/* as it stands there; NULL when HOST is an NBD URI, which names it itself */
+	const char *export_name;
 	struct nbdtab_option *options;
 	size_t option_count;
-	bool bad; /* a note says why: nobody is to attach by this line. It stands here so that no later line takes its place */
+	/* a note says why: nobody is to attach by this line. It stands here so that no later line
+	 * takes its place */
+	bool bad;
 };
 
 /* What is to be said about a line. */
@@ -39,21 +44,24 @@ struct nbdtab_note {
 
 struct nbdtab {
 	char *text; /* what the entries point into */
-	struct nbdtab_entry *entries; /* one a device: the first line of it; and the bad lines without a device */
+	/* one a device: the first line of it; and the bad lines without a device */
+	struct nbdtab_entry *entries;
 	size_t entry_count;
-	struct nbdtab_note *notes;    /* in the order in which they were found */
+	struct nbdtab_note *notes; /* in the order in which they were found */
 	size_t note_count, notes_dropped;
 };
 
-/* Parse SIZE bytes of TEXT, which is copied. -ENOMEM; otherwise 0, with all that is wrong in the notes. Free with nbdtab_free(). */
+/* Parse SIZE bytes of TEXT, which is copied. -ENOMEM; otherwise 0, with all that is wrong in the
+ * notes. Free with nbdtab_free(). */
 int nbdtab_parse(struct nbdtab *tab, const char *text, size_t size);
 void nbdtab_free(struct nbdtab *tab);
 /* The line of /dev/nbdINDEX, or NULL. It may be bad. */
 struct nbdtab_entry *nbdtab_find(const struct nbdtab *tab, int index);
 /* The first note that makes the entry bad, or NULL. */
 const struct nbdtab_note *nbdtab_reason(const struct nbdtab *tab, const struct nbdtab_entry *entry);
-/* Add a note about an entry; BAD marks the entry, too. Foreign words among the arguments go through text_sanitise() first. */
-void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+/* Add a note about an entry; BAD marks the entry, too. Foreign words among the arguments go through
+ * text_sanitise() first. */
+void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 #endif

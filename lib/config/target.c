@@ -15,10 +15,10 @@ struct scheme {
 };
 
 static const struct scheme schemes[] = {
-	{ "nbd", false, false },
-	{ "nbds", true, false },
-	{ "nbd+unix", false, true },
-	{ "nbds+unix", true, true },
+	{"nbd", false, false},
+	{"nbds", true, false},
+	{"nbd+unix", false, true},
+	{"nbds+unix", true, true},
 };
 
 #define SHOWN_MAX 100 /* of a foreign word inside a sentence */
@@ -43,19 +43,24 @@ static int refuse(struct error *err, const char *what)
 
 bool target_is_uri(const char *word)
 {
-	size_t scheme = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+	size_t scheme =
+		strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
 
 	return scheme >= 3 && !strncasecmp(word, "nbd", 3) && !strncmp(word + scheme, "://", 3);
 }
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'  ? c - '0' :
+		c >= 'a' && c <= 'f' ? c - 'a' + 10 :
+		c >= 'A' && c <= 'F' ? c - 'A' + 10 :
+				       -1;
 }
 
-/* Append the percent-decoded LEN bytes to OUT, which holds *USED. WHAT names the part for messages. */
-static int decode_into(char *out, size_t size, size_t *used, const char *text, size_t len, const char *what,
-	struct error *err)
+/* Append the percent-decoded LEN bytes to OUT, which holds *USED. WHAT names the part for
+ * messages. */
+static int decode_into(char *out, size_t size, size_t *used, const char *text, size_t len,
+	const char *what, struct error *err)
 {
 	size_t i;
 
@@ -67,28 +72,33 @@ static int decode_into(char *out, size_t size, size_t *used, const char *text, s
 			int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
-				return error_set(err, ERROR_USAGE, EINVAL, "the %s of the NBD URI has a broken %%XX escape", what);
+				return error_set(err, ERROR_USAGE, EINVAL,
+					"the %s of the NBD URI has a broken %%XX escape", what);
 			c = high << 4 | low;
 			i += 2;
 		}
 		if (!c)
-			return error_set(err, ERROR_USAGE, EINVAL, "the %s of the NBD URI has a NUL byte (%%00)", what);
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"the %s of the NBD URI has a NUL byte (%%00)", what);
 		if (*used + 1 >= size)
-			return error_set(err, ERROR_USAGE, EINVAL, "the %s of the NBD URI is longer than %zu bytes", what, size - 1);
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"the %s of the NBD URI is longer than %zu bytes", what, size - 1);
 		out[(*used)++] = (char)c;
 	}
 	out[*used] = 0;
 	return 0;
 }
 
-static int decode_range(char *out, size_t size, const UriTextRangeA *range, const char *what, struct error *err)
+static int decode_range(
+	char *out, size_t size, const UriTextRangeA *range, const char *what, struct error *err)
 {
 	size_t used = 0;
 
 	out[0] = 0;
 	if (!range->first)
 		return 0;
-	return decode_into(out, size, &used, range->first, (size_t)(range->afterLast - range->first), what, err);
+	return decode_into(out, size, &used, range->first,
+		(size_t)(range->afterLast - range->first), what, err);
 }
 
 static int parse_port(uint16_t *port, const char *text, size_t len, struct error *err)
@@ -99,7 +109,8 @@ static int parse_port(uint16_t *port, const char *text, size_t len, struct error
 	for (i = 0; i < len && isdigit((unsigned char)text[i]) && value <= 65535; i++)
 		value = value * 10 + (unsigned long)(text[i] - '0');
 	if (!len || i < len || value < 1 || value > 65535)
-		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a port (1 to 65535)", show(text, len).text);
+		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a port (1 to 65535)",
+			show(text, len).text);
 	*port = (uint16_t)value;
 	return 0;
 }
@@ -126,20 +137,25 @@ static int check_host_name(const char *host, struct error *err)
 	if (!*host)
 		return error_set(err, ERROR_USAGE, EINVAL, "the host is empty");
 	if (*host == '-')
-		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name", show(host, strlen(host)).text);
-	if (strchr(host, ':'))
-		return is_ipv6(host) ? 0 : error_set(err, ERROR_USAGE, EINVAL, "'%s' is neither an IPv6 address nor NAME:PORT",
+		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
 			show(host, strlen(host)).text);
+	if (strchr(host, ':'))
+		return is_ipv6(host) ? 0 :
+				       error_set(err, ERROR_USAGE, EINVAL,
+					       "'%s' is neither an IPv6 address nor NAME:PORT",
+					       show(host, strlen(host)).text);
 	for (p = host; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr(",/@[]?#\\%\"'<>", *p))
-			return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name", show(host, strlen(host)).text);
+			return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
+				show(host, strlen(host)).text);
 	return 0;
 }
 
 static int check_export_name(const char *name, struct error *err)
 {
 	if (strlen(name) > EXPORT_NAME_MAX)
-		return error_set(err, ERROR_USAGE, EINVAL, "the export name is longer than %d bytes", EXPORT_NAME_MAX);
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the export name is longer than %d bytes", EXPORT_NAME_MAX);
 	if (!text_is_utf8(name, strlen(name)))
 		return error_set(err, ERROR_USAGE, EINVAL, "the export name is not valid UTF-8");
 	return 0;
@@ -150,8 +166,10 @@ static int find_scheme(const struct scheme **scheme, const char *uri, struct err
 	size_t len = strcspn(uri, ":/?#"), i;
 
 	if (!len || strncmp(uri + len, "://", 3)) {
-		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an NBD URI", show(uri, strlen(uri)).text);
-		return error_hint(err, -EINVAL, "a URI starts with nbd://, nbds://, nbd+unix:// or nbds+unix://");
+		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an NBD URI",
+			show(uri, strlen(uri)).text);
+		return error_hint(err, -EINVAL,
+			"a URI starts with nbd://, nbds://, nbd+unix:// or nbds+unix://");
 	}
 	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		if (strlen(schemes[i].name) == len && !strncasecmp(uri, schemes[i].name, len)) {
@@ -159,7 +177,8 @@ static int find_scheme(const struct scheme **scheme, const char *uri, struct err
 			return 0;
 		}
 	}
-	error_set(err, ERROR_USAGE, EINVAL, "the scheme %s:// is not supported", show(uri, len).text);
+	error_set(
+		err, ERROR_USAGE, EINVAL, "the scheme %s:// is not supported", show(uri, len).text);
 	return error_hint(err, -EINVAL, "use nbd://, nbds://, nbd+unix:// or nbds+unix://");
 }
 
@@ -167,7 +186,8 @@ static int find_scheme(const struct scheme **scheme, const char *uri, struct err
 static struct target_host *add_host(struct target *target, struct error *err)
 {
 	if (target->host_count == TARGET_HOSTS_MAX) {
-		error_set(err, ERROR_USAGE, EINVAL, "more than %d hosts are given", TARGET_HOSTS_MAX);
+		error_set(
+			err, ERROR_USAGE, EINVAL, "more than %d hosts are given", TARGET_HOSTS_MAX);
 		return NULL;
 	}
 	return &target->hosts[target->host_count++];
@@ -178,9 +198,13 @@ static int check_each_once(const struct target *target, struct error *err)
 {
 	for (size_t i = 1; i < target->host_count; i++)
 		for (size_t j = 0; j < i; j++)
-			if (target->hosts[i].port == target->hosts[j].port && !strcasecmp(target->hosts[i].name, target->hosts[j].name))
-				return error_set(err, ERROR_USAGE, EINVAL, "the host '%s' is given twice with port %u",
-					show(target->hosts[i].name, strlen(target->hosts[i].name)).text, target->hosts[i].port);
+			if (target->hosts[i].port == target->hosts[j].port &&
+				!strcasecmp(target->hosts[i].name, target->hosts[j].name))
+				return error_set(err, ERROR_USAGE, EINVAL,
+					"the host '%s' is given twice with port %u",
+					show(target->hosts[i].name, strlen(target->hosts[i].name))
+						.text,
+					target->hosts[i].port);
 	return 0;
 }
 
@@ -192,7 +216,8 @@ int target_set_port(struct target *target, uint16_t port, struct error *err)
 }
 
 /* Cut before decoding: a comma that is written %2C is part of a name, and no name has one. */
-static int take_hosts(struct target *target, const UriTextRangeA *text, uint16_t port, struct error *err)
+static int take_hosts(
+	struct target *target, const UriTextRangeA *text, uint16_t port, struct error *err)
 {
 	UriTextRangeA part = *text;
 	bool more = true;
@@ -220,20 +245,28 @@ static int take_hosts(struct target *target, const UriTextRangeA *text, uint16_t
 	return check_each_once(target, err);
 }
 
-static int take_user(struct target *target, const struct scheme *scheme, const UriUriA *uri, struct error *err)
+static int take_user(
+	struct target *target, const struct scheme *scheme, const UriUriA *uri, struct error *err)
 {
-	int rc = decode_range(target->tls_username, sizeof(target->tls_username), &uri->userInfo, "user name", err);
+	int rc = decode_range(target->tls_username, sizeof(target->tls_username), &uri->userInfo,
+		"user name", err);
 
 	if (rc < 0)
 		return rc;
-	if (uri->userInfo.first && memchr(uri->userInfo.first, ':', (size_t)(uri->userInfo.afterLast - uri->userInfo.first)))
-		return refuse(err, "carries a password: only a PSK identity (nbds://NAME@HOST) can stand there");
+	if (uri->userInfo.first &&
+		memchr(uri->userInfo.first, ':',
+			(size_t)(uri->userInfo.afterLast - uri->userInfo.first)))
+		return refuse(err,
+			"carries a password: only a PSK identity (nbds://NAME@HOST) can stand "
+			"there");
 	if (*target->tls_username && !scheme->tls)
-		return refuse(err, "has a user name, which means something under TLS only (nbds://)");
+		return refuse(
+			err, "has a user name, which means something under TLS only (nbds://)");
 	return 0;
 }
 
-static int take_authority(struct target *target, const struct scheme *scheme, const UriUriA *uri, struct error *err)
+static int take_authority(
+	struct target *target, const struct scheme *scheme, const UriUriA *uri, struct error *err)
 {
 	bool has_host = uri->hostText.first && uri->hostText.afterLast > uri->hostText.first;
 	uint16_t port = TARGET_DEFAULT_PORT;
@@ -245,14 +278,17 @@ static int take_authority(struct target *target, const struct scheme *scheme, co
 		return refuse(err, "has an address of unknown kind");
 	if (scheme->is_unix) {
 		if (has_host || uri->portText.first)
-			return refuse(err, "of a unix socket names a host or a port (write nbd+unix:///EXPORT?socket=PATH)");
+			return refuse(err,
+				"of a unix socket names a host or a port (write "
+				"nbd+unix:///EXPORT?socket=PATH)");
 		return 0;
 	}
 	if (!has_host)
 		return refuse(err, "names no host");
 	/* RFC 3986 allows "host:/" to mean the default. */
 	if (uri->portText.first && uri->portText.afterLast > uri->portText.first)
-		rc = parse_port(&port, uri->portText.first, (size_t)(uri->portText.afterLast - uri->portText.first), err);
+		rc = parse_port(&port, uri->portText.first,
+			(size_t)(uri->portText.afterLast - uri->portText.first), err);
 	return rc < 0 ? rc : take_hosts(target, &uri->hostText, port, err);
 }
 
@@ -265,12 +301,15 @@ static int take_export(struct target *target, const UriUriA *uri, struct error *
 
 	for (segment = uri->pathHead; segment; segment = segment->next) {
 		if (segment != uri->pathHead) {
-			rc = decode_into(target->export_name, sizeof(target->export_name), &used, "/", 1, "export name", err);
+			rc = decode_into(target->export_name, sizeof(target->export_name), &used,
+				"/", 1, "export name", err);
 			if (rc < 0)
 				return rc;
 		}
-		rc = decode_into(target->export_name, sizeof(target->export_name), &used, segment->text.first,
-			(size_t)(segment->text.afterLast - segment->text.first), "export name", err);
+		rc = decode_into(target->export_name, sizeof(target->export_name), &used,
+			segment->text.first,
+			(size_t)(segment->text.afterLast - segment->text.first), "export name",
+			err);
 		if (rc < 0)
 			return rc;
 	}
@@ -281,8 +320,11 @@ static int take_verify_peer(struct error *err, const char *value)
 {
 	if (!strcmp(value, "1") || !strcasecmp(value, "true"))
 		return 0;
-	refuse(err, "asks with tls-verify-peer not to verify the server, and nothing turns verification off");
-	return error_hint(err, -EINVAL, "trust one key with --tls-pin sha256:HEX, or a CA with --tls-ca FILE");
+	refuse(err,
+		"asks with tls-verify-peer not to verify the server, and nothing turns "
+		"verification off");
+	return error_hint(err, -EINVAL,
+		"trust one key with --tls-pin sha256:HEX, or a CA with --tls-ca FILE");
 }
 
 static int take_tls_type(struct target *target, struct error *err, const char *value)
@@ -299,19 +341,24 @@ static int take_tls_type(struct target *target, struct error *err, const char *v
 }
 
 /* One name=value of the query. SEEN has a bit for each parameter. */
-static int take_parameter(struct target *target, const struct scheme *scheme, unsigned *seen, const char *text, size_t len,
-	struct error *err)
+static int take_parameter(struct target *target, const struct scheme *scheme, unsigned *seen,
+	const char *text, size_t len, struct error *err)
 {
 	enum { SOCKET, CERTIFICATES, PSK_FILE, USERNAME, HOSTNAME, VERIFY_PEER, TYPE };
 	char word[8];
-	const struct { const char *name; char *out; size_t size; } known[] = {
-		[SOCKET] = { "socket", target->socket_path, sizeof(target->socket_path) },
-		[CERTIFICATES] = { "tls-certificates", target->tls_certificates, sizeof(target->tls_certificates) },
-		[PSK_FILE] = { "tls-psk-file", target->tls_psk_file, sizeof(target->tls_psk_file) },
-		[USERNAME] = { "tls-username", target->tls_username, sizeof(target->tls_username) },
-		[HOSTNAME] = { "tls-hostname", target->tls_hostname, sizeof(target->tls_hostname) },
-		[VERIFY_PEER] = { "tls-verify-peer", word, sizeof(word) },
-		[TYPE] = { "tls-type", word, sizeof(word) },
+	const struct {
+		const char *name;
+		char *out;
+		size_t size;
+	} known[] = {
+		[SOCKET] = {"socket", target->socket_path, sizeof(target->socket_path)},
+		[CERTIFICATES] = {"tls-certificates", target->tls_certificates,
+			sizeof(target->tls_certificates)},
+		[PSK_FILE] = {"tls-psk-file", target->tls_psk_file, sizeof(target->tls_psk_file)},
+		[USERNAME] = {"tls-username", target->tls_username, sizeof(target->tls_username)},
+		[HOSTNAME] = {"tls-hostname", target->tls_hostname, sizeof(target->tls_hostname)},
+		[VERIFY_PEER] = {"tls-verify-peer", word, sizeof(word)},
+		[TYPE] = {"tls-type", word, sizeof(word)},
 	};
 	const char *equals = memchr(text, '=', len);
 	size_t name_len = equals ? (size_t)(equals - text) : len, used = 0, i;
@@ -323,26 +370,34 @@ static int take_parameter(struct target *target, const struct scheme *scheme, un
 	if (i == sizeof(known) / sizeof(known[0])) {
 		if (name_len > 2 && !memcmp(text, "x-", 2))
 			return 0;
-		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI has an unknown query parameter '%s'",
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the NBD URI has an unknown query parameter '%s'",
 			show(text, name_len).text);
 	}
 	if (!equals || equals + 1 == text + len)
-		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI's parameter %s has no value", known[i].name);
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the NBD URI's parameter %s has no value", known[i].name);
 	if (*seen & 1U << i || (i == USERNAME && *target->tls_username))
-		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI gives %s twice", i == USERNAME ? "the user name" : known[i].name);
+		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI gives %s twice",
+			i == USERNAME ? "the user name" : known[i].name);
 	*seen |= 1U << i;
 	if (i == SOCKET && !scheme->is_unix)
 		return refuse(err, "has socket=, which goes with nbd+unix:// or nbds+unix:// only");
 	if (i != SOCKET && !scheme->tls)
-		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI has %s, which means something under TLS only (%s://)",
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the NBD URI has %s, which means something under TLS only (%s://)",
 			known[i].name, scheme->is_unix ? "nbds+unix" : "nbds");
-	rc = decode_into(known[i].out, known[i].size, &used, equals + 1, len - name_len - 1, known[i].name, err);
+	rc = decode_into(known[i].out, known[i].size, &used, equals + 1, len - name_len - 1,
+		known[i].name, err);
 	if (rc < 0)
 		return rc;
-	return i == VERIFY_PEER ? take_verify_peer(err, word) : i == TYPE ? take_tls_type(target, err, word) : 0;
+	return i == VERIFY_PEER ? take_verify_peer(err, word) :
+		i == TYPE       ? take_tls_type(target, err, word) :
+				  0;
 }
 
-static int take_query(struct target *target, const struct scheme *scheme, const UriTextRangeA *query, struct error *err)
+static int take_query(struct target *target, const struct scheme *scheme,
+	const UriTextRangeA *query, struct error *err)
 {
 	const char *p = query->first, *end = query->afterLast, *next;
 	unsigned seen = 0;
@@ -361,7 +416,9 @@ static int take_query(struct target *target, const struct scheme *scheme, const 
 	if (scheme->is_unix && !*target->socket_path)
 		return refuse(err, "of a unix socket has no socket=PATH");
 	if (*target->tls_psk_file && *target->tls_certificates)
-		return refuse(err, "names both certificates and a PSK file: only one can authenticate the server");
+		return refuse(err,
+			"names both certificates and a PSK file: only one can authenticate the "
+			"server");
 	if (target->tls_type == TARGET_TLS_PSK && *target->tls_certificates)
 		return refuse(err, "names certificates but asks for tls-type=psk");
 	if (target->tls_type == TARGET_TLS_X509 && *target->tls_psk_file)
@@ -376,7 +433,7 @@ static void cleanup_uri(UriUriA *uri)
 
 int target_parse_uri(struct target *target, const char *uri, struct error *err)
 {
-	__attribute__((cleanup(cleanup_uri))) UriUriA parsed = { 0 };
+	__attribute__((cleanup(cleanup_uri))) UriUriA parsed = {0};
 	const struct scheme *scheme = NULL;
 	const char *bad = NULL;
 	int rc;
@@ -389,11 +446,15 @@ int target_parse_uri(struct target *target, const char *uri, struct error *err)
 	if (rc == URI_ERROR_MALLOC)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	if (rc != URI_SUCCESS) {
-		error_set(err, ERROR_USAGE, EINVAL, "the NBD URI is not well-formed at '%s'", show(bad ? bad : uri, strlen(bad ? bad : uri)).text);
-		return error_hint(err, -EINVAL, "write special characters as %%XX, IPv6 addresses in [brackets], a port as a number");
+		error_set(err, ERROR_USAGE, EINVAL, "the NBD URI is not well-formed at '%s'",
+			show(bad ? bad : uri, strlen(bad ? bad : uri)).text);
+		return error_hint(err, -EINVAL,
+			"write special characters as %%XX, IPv6 addresses in [brackets], a port as "
+			"a number");
 	}
 	if (parsed.fragment.first)
-		return refuse(err, "has a fragment (#...); write a '#' of the export's name as %23");
+		return refuse(
+			err, "has a fragment (#...); write a '#' of the export's name as %23");
 	target->tls = scheme->tls;
 	rc = take_authority(target, scheme, &parsed, err);
 	if (rc < 0)
@@ -404,9 +465,10 @@ int target_parse_uri(struct target *target, const char *uri, struct error *err)
 	return take_query(target, scheme, &parsed.query, err);
 }
 
-/* Cut the *LEN bytes of "[ADDRESS]:PORT" or "NAME:PORT" at *NAME to those of the name; the port's *PORT_LEN bytes are at *PORT, which
- * is NULL without one. */
-static int split_host(const char **name, size_t *len, const char **port, size_t *port_len, struct error *err)
+/* Cut the *LEN bytes of "[ADDRESS]:PORT" or "NAME:PORT" at *NAME to those of the name; the port's
+ * *PORT_LEN bytes are at *PORT, which is NULL without one. */
+static int split_host(
+	const char **name, size_t *len, const char **port, size_t *port_len, struct error *err)
 {
 	const char *text = *name, *end = text + *len, *mark;
 
@@ -414,7 +476,9 @@ static int split_host(const char **name, size_t *len, const char **port, size_t 
 	if (*len && *text == '[') {
 		mark = memchr(text, ']', *len);
 		if (!mark || (mark + 1 < end && mark[1] != ':'))
-			return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an [ADDRESS] or [ADDRESS]:PORT", show(text, *len).text);
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"'%s' is not an [ADDRESS] or [ADDRESS]:PORT",
+				show(text, *len).text);
 		*name = text + 1;
 		*len = (size_t)(mark - text) - 1;
 		*port = mark + 1 < end ? mark + 2 : NULL;
@@ -441,10 +505,12 @@ static int take_host(struct target *target, const char *text, size_t len, struct
 	if (rc < 0)
 		return rc;
 	if (len >= sizeof(host->name))
-		return error_set(err, ERROR_USAGE, EINVAL, "the host name is longer than %zu bytes", sizeof(host->name) - 1);
+		return error_set(err, ERROR_USAGE, EINVAL, "the host name is longer than %zu bytes",
+			sizeof(host->name) - 1);
 	memcpy(host->name, text, len);
 	if (in_brackets && !is_ipv6(host->name))
-		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an IPv6 address", show(host->name, len).text);
+		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an IPv6 address",
+			show(host->name, len).text);
 	rc = check_host_name(host->name, err);
 	if (rc < 0)
 		return rc;
@@ -452,21 +518,26 @@ static int take_host(struct target *target, const char *text, size_t len, struct
 	return port ? parse_port(&host->port, port, port_len, err) : 0;
 }
 
-int target_parse_host(struct target *target, const char *host, const char *export_name, struct error *err)
+int target_parse_host(
+	struct target *target, const char *host, const char *export_name, struct error *err)
 {
 	const char *part = host;
 	int rc;
 
 	memset(target, 0, sizeof(*target));
 	if (strstr(host, "://")) {
-		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name", show(host, strlen(host)).text);
-		return error_hint(err, -EINVAL, "a URI starts with nbd://, nbds://, nbd+unix:// or nbds+unix://");
+		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
+			show(host, strlen(host)).text);
+		return error_hint(err, -EINVAL,
+			"a URI starts with nbd://, nbds://, nbd+unix:// or nbds+unix://");
 	}
 	for (;; part++) {
 		size_t len = strcspn(part, ",");
 
 		if (!len && strchr(host, ','))
-			return error_set(err, ERROR_USAGE, EINVAL, "the list of hosts '%s' has an empty part", show(host, strlen(host)).text);
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"the list of hosts '%s' has an empty part",
+				show(host, strlen(host)).text);
 		rc = take_host(target, part, len, err);
 		if (rc < 0)
 			return rc;
@@ -484,8 +555,10 @@ int target_parse_host(struct target *target, const char *host, const char *expor
 	return 0;
 }
 
-/* Append TEXT to BUF, cut at SIZE; with ESCAPE, all but RFC 3986's unreserved characters and KEEP as %XX. */
-static void append(char *buf, size_t size, size_t *used, const char *text, bool escape, const char *keep)
+/* Append TEXT to BUF, cut at SIZE; with ESCAPE, all but RFC 3986's unreserved characters and KEEP
+ * as %XX. */
+static void append(
+	char *buf, size_t size, size_t *used, const char *text, bool escape, const char *keep)
 {
 	char piece[4];
 	size_t len = 0;
@@ -504,7 +577,8 @@ static void append(char *buf, size_t size, size_t *used, const char *text, bool 
 	}
 }
 
-static void append_host(char *buf, size_t size, size_t *used, const struct target_host *host, bool with_port)
+static void append_host(
+	char *buf, size_t size, size_t *used, const struct target_host *host, bool with_port)
 {
 	bool ipv6 = strchr(host->name, ':');
 	char port[16];
@@ -524,12 +598,14 @@ static void append_hosts(char *buf, size_t size, size_t *used, const struct targ
 	size_t i;
 
 	for (i = 0; i < target->host_count; i++)
-		if (target->hosts[i].port != target->hosts[0].port || (target->host_count > 1 && strchr(target->hosts[i].name, ':')))
+		if (target->hosts[i].port != target->hosts[0].port ||
+			(target->host_count > 1 && strchr(target->hosts[i].name, ':')))
 			one_port = false;
 	for (i = 0; i < target->host_count; i++) {
 		bool last = i + 1 == target->host_count;
 
-		append_host(buf, size, used, &target->hosts[i], !one_port || (last && target->hosts[i].port != TARGET_DEFAULT_PORT));
+		append_host(buf, size, used, &target->hosts[i],
+			!one_port || (last && target->hosts[i].port != TARGET_DEFAULT_PORT));
 		append(buf, size, used, last ? "" : ",", false, "");
 	}
 }
@@ -557,6 +633,8 @@ int target_check_attachable(const struct target *target, struct error *err)
 {
 	if (!target->tls || !*target->socket_path)
 		return 0;
-	error_set(err, ERROR_USAGE, EINVAL, "the kernel's TLS is for TCP only: a device over a unix socket cannot have TLS");
-	return error_hint(err, -EINVAL, "leave TLS out (the socket's permissions guard it), or connect over TCP");
+	error_set(err, ERROR_USAGE, EINVAL,
+		"the kernel's TLS is for TCP only: a device over a unix socket cannot have TLS");
+	return error_hint(err, -EINVAL,
+		"leave TLS out (the socket's permissions guard it), or connect over TCP");
 }

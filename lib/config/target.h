@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What to attach to: one host or several (or a unix socket) and an export, from words on the command line or from an NBD URI. */
+/* What to attach to: one host or several (or a unix socket) and an export, from words on the
+ * command line or from an NBD URI. */
 #ifndef NBDA_CONFIG_TARGET
 #define NBDA_CONFIG_TARGET
 #include <stdbool.h>
@@ -20,11 +21,12 @@ struct target_host {
 };
 
 struct target {
-	struct target_host hosts[TARGET_HOSTS_MAX]; /* of the same disk, in the order in which they are tried */
-	size_t host_count;                  /* 0 for a unix socket */
-	char socket_path[108];              /* unix socket; empty for TCP */
+	/* of the same disk, in the order in which they are tried */
+	struct target_host hosts[TARGET_HOSTS_MAX];
+	size_t host_count;                     /* 0 for a unix socket */
+	char socket_path[108];                 /* unix socket; empty for TCP */
 	char export_name[EXPORT_NAME_MAX + 1]; /* UTF-8; empty is the server's default export */
-	bool tls;                           /* nbds: or nbds+unix: */
+	bool tls;                              /* nbds: or nbds+unix: */
 	/* From the URI's query, as libnbd spells it; empty when absent. */
 	char tls_certificates[256];
 	char tls_psk_file[256];
@@ -33,29 +35,33 @@ struct target {
 	enum target_tls_type tls_type;
 };
 
-/* True when WORD is an NBD URI (nbd:// nbds:// nbd+unix:// nbds+unix:// nbd+vsock://), so that `nbd-attach nbd0 WORD` can
- * tell one from a host name. */
+/* True when WORD is an NBD URI (nbd:// nbds:// nbd+unix:// nbds+unix:// nbd+vsock://), so that
+ * `nbd-attach nbd0 WORD` can tell one from a host name. */
 bool target_is_uri(const char *word);
 
-/* Parse an NBD URI (doc/uri.md of the NBD project) into TARGET. -EINVAL with a sentence that names the part at fault:
- * nbd+vsock (unsupported), unknown query parameters (those that start with "x-" are ignored, as the document wants), a
- * parameter given twice, a fragment, a bad port, an export name longer than EXPORT_NAME_MAX, a NUL
- * in %00, a unix URI without socket=, a path that is too long, a user name without TLS, and so on. tls-verify-peer=0 and tls-type=anon are
- * refused: nothing turns verification off. The user part of nbds://alice@host is the PSK identity.
- * The host may be several names or IPv4 addresses with commas between them, which RFC 3986 allows in a name; the URI has one port,
- * and it holds for each of them. An IPv6 address stands alone, since brackets enclose the whole host of a URI. */
+/* Parse an NBD URI (doc/uri.md of the NBD project) into TARGET. -EINVAL with a sentence that names
+ * the part at fault: nbd+vsock (unsupported), unknown query parameters (those that start with "x-"
+ * are ignored, as the document wants), a parameter given twice, a fragment, a bad port, an export
+ * name longer than EXPORT_NAME_MAX, a NUL in %00, a unix URI without socket=, a path that is too
+ * long, a user name without TLS, and so on. tls-verify-peer=0 and tls-type=anon are refused:
+ * nothing turns verification off. The user part of nbds://alice@host is the PSK identity. The host
+ * may be several names or IPv4 addresses with commas between them, which RFC 3986 allows in a name;
+ * the URI has one port, and it holds for each of them. An IPv6 address stands alone, since brackets
+ * enclose the whole host of a URI. */
 int target_parse_uri(struct target *target, const char *uri, struct error *err);
 
-/* Parse HOST and EXPORT (NULL: default). HOST is up to TARGET_HOSTS_MAX parts with commas between them, each "name", "1.2.3.4",
- * "::1", "[::1]", "[::1]:10810" or "name:10810", none twice. A bare IPv6 address takes no port. Unlike in a URI, a port is that of
- * its part only. */
-int target_parse_host(struct target *target, const char *host, const char *export_name, struct error *err);
+/* Parse HOST and EXPORT (NULL: default). HOST is up to TARGET_HOSTS_MAX parts with commas between
+ * them, each "name", "1.2.3.4", "::1", "[::1]", "[::1]:10810" or "name:10810", none twice. A bare
+ * IPv6 address takes no port. Unlike in a URI, a port is that of its part only. */
+int target_parse_host(
+	struct target *target, const char *host, const char *export_name, struct error *err);
 
 /* PORT for each host, in place of what they had. -EINVAL when that makes two of them the same. */
 int target_set_port(struct target *target, uint16_t port, struct error *err);
 
-/* "nbds://host:port/export", percent-encoded, for messages and status; always terminated. Of several hosts with one port among them
- * a URI too, "nbds://a,b:10810/export", when none is an IPv6 address; otherwise each shows its own port, for people only. */
+/* "nbds://host:port/export", percent-encoded, for messages and status; always terminated. Of
+ * several hosts with one port among them a URI too, "nbds://a,b:10810/export", when none is an IPv6
+ * address; otherwise each shows its own port, for people only. */
 void target_format(const struct target *target, char *buf, size_t size);
 
 /* Can the kernel be attached to it at all? */

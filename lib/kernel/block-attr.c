@@ -77,7 +77,9 @@ static bool exists(int index, const char *attribute)
 {
 	char path[PATH_MAX];
 
-	return index >= 0 && !system_path(path, sizeof(path), "/sys/block/nbd%d%s", index, attribute) && !access(path, F_OK);
+	return index >= 0 &&
+		!system_path(path, sizeof(path), "/sys/block/nbd%d%s", index, attribute) &&
+		!access(path, F_OK);
 }
 
 bool block_in_flight(int index)
@@ -85,7 +87,8 @@ bool block_in_flight(int index)
 	unsigned long long reads = 0, writes = 0;
 	char text[64];
 
-	return block_attr_read(index, "inflight", text, sizeof(text)) == 0 && sscanf(text, "%llu %llu", &reads, &writes) == 2 && reads + writes > 0;
+	return block_attr_read(index, "inflight", text, sizeof(text)) == 0 &&
+		sscanf(text, "%llu %llu", &reads, &writes) == 2 && reads + writes > 0;
 }
 
 uint64_t block_completed_count(int index)
@@ -95,7 +98,8 @@ uint64_t block_completed_count(int index)
 
 	/* Documentation/block/stat.rst: fields 1, 5, 12 and 16 */
 	if (block_attr_read(index, "stat", text, sizeof(text)) < 0 ||
-		sscanf(text, "%llu %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %llu", &reads, &writes, &discards, &flushes) < 2)
+		sscanf(text, "%llu %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %llu",
+			&reads, &writes, &discards, &flushes) < 2)
 		return 0;
 	return reads + writes + discards + flushes;
 }
@@ -122,7 +126,9 @@ bool block_backend_is(int index, const char *backend)
 {
 	char there[256];
 
-	return *backend && block_is_configured(index) && block_attr_read(index, "backend", there, sizeof(there)) == 0 && strcmp(there, backend) == 0;
+	return *backend && block_is_configured(index) &&
+		block_attr_read(index, "backend", there, sizeof(there)) == 0 &&
+		strcmp(there, backend) == 0;
 }
 
 static int compare_int(const void *a, const void *b)

@@ -8,14 +8,16 @@
 #include <sys/types.h>
 #include "base/error.h"
 
-/* Read or write one attribute of /sys/block/nbdINDEX, e.g. "size", "backend", "queue/max_sectors_kb". Read strips the trailing
- * newline; -ENOENT when the device or the attribute is not there. */
+/* Read or write one attribute of /sys/block/nbdINDEX, e.g. "size", "backend",
+ * "queue/max_sectors_kb". Read strips the trailing newline; -ENOENT when the device or the
+ * attribute is not there. */
 int block_attr_read(int index, const char *attribute, char *buf, size_t size);
 int block_attr_read_u64(int index, const char *attribute, uint64_t *value);
 int block_attr_write(int index, const char *attribute, const char *value);
 
-/* Does the device have requests that were sent and not answered? Requests that wait for a link are not among them, nor are flushes:
- * the block layer does not count these. False when the kernel does not say. */
+/* Does the device have requests that were sent and not answered? Requests that wait for a link are
+ * not among them, nor are flushes: the block layer does not count these. False when the kernel does
+ * not say. */
 bool block_in_flight(int index);
 /* Requests of any kind that were answered since the device is there; 0 when that cannot be read. */
 uint64_t block_completed_count(int index);
@@ -24,17 +26,21 @@ bool block_exists(int index);
 bool block_has_attr(int index, const char *name);
 /* /sys/block/nbdN/pid exists exactly while the device is configured. */
 bool block_is_configured(int index);
-/* Is the device configured, with exactly this backend identifier? Only then is it whose who set that; pid alone is there of any client's. */
+/* Is the device configured, with exactly this backend identifier? Only then is it whose who set
+ * that; pid alone is there of any client's. */
 bool block_backend_is(int index, const char *backend);
-/* Indices of all nbd devices, ascending; the caller frees. -ENOENT when the nbd module is not loaded. */
+/* Indices of all nbd devices, ascending; the caller frees. -ENOENT when the nbd module is not
+ * loaded. */
 int block_list_devices(int **indices, size_t *count);
 
-/* Who uses the device or one of its partitions, as far as lists tell; nothing is opened. Fills ERR (ERROR_BUSY, with the command that
- * frees it) and returns -EBUSY with the first user found by name: "/dev/nbd0p1 is mounted on /mnt", "/dev/nbd0 is used as swap",
- * "/dev/nbd0 is held by dm-0 (cryptroot)", "/dev/nbd0 is used by the loop device /dev/loop0". 0 when none is found. Of processes
- * that have it open, and of users that no list shows, it knows nothing. */
+/* Who uses the device or one of its partitions, as far as lists tell; nothing is opened. Fills ERR
+ * (ERROR_BUSY, with the command that frees it) and returns -EBUSY with the first user found by
+ * name: "/dev/nbd0p1 is mounted on /mnt", "/dev/nbd0 is used as swap", "/dev/nbd0 is held by dm-0
+ * (cryptroot)", "/dev/nbd0 is used by the loop device /dev/loop0". 0 when none is found. Of
+ * processes that have it open, and of users that no list shows, it knows nothing. */
 int block_check_unused(int index, struct error *err);
-/* The numbers of the device and its partitions, at most MAX: for whoever has something open and wants to know of what. */
+/* The numbers of the device and its partitions, at most MAX: for whoever has something open and
+ * wants to know of what. */
 size_t block_device_numbers(int index, dev_t *numbers, size_t max);
 
 #endif

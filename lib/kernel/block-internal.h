@@ -12,7 +12,8 @@
 /* A whole small file as text, newlines at its end stripped. */
 int block_read_small(const char *path, char *buf, size_t size);
 
-/* What is used: the whole disk or one of its partitions, by number, since names in /proc may be aliases. */
+/* What is used: the whole disk or one of its partitions, by number, since names in /proc may be
+ * aliases. */
 struct block_node {
 	char name[32];
 	dev_t number; /* 0: not known */
@@ -20,10 +21,12 @@ struct block_node {
 
 /* The device (first) and its partitions; the caller frees. -ENOENT when there is no such device. */
 int block_find_nodes(int index, struct block_node **nodes, size_t *count);
-/* The node that PATH is another name of, or NULL. Only a path with a component "dev" is looked up: a server of files that is away could
- * make that wait. */
-const struct block_node *block_node_of_path(const char *path, const struct block_node *nodes, size_t count);
-/* Openers inside the kernel that neither holders/ nor a claim shows: 0, or -EBUSY with ERR naming one. */
+/* The node that PATH is another name of, or NULL. Only a path with a component "dev" is looked up:
+ * a server of files that is away could make that wait. */
+const struct block_node *block_node_of_path(
+	const char *path, const struct block_node *nodes, size_t count);
+/* Openers inside the kernel that neither holders/ nor a claim shows: 0, or -EBUSY with ERR naming
+ * one. */
 int block_check_kernel_openers(const struct block_node *nodes, size_t count, struct error *err);
 
 static inline void cleanup_dir(DIR **dir)

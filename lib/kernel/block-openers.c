@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who has the device open inside the kernel, without being a holder of it: these open it like a process would, but are none. What
- * each one shows of itself names the device by a path, by a link or by its number. */
+/* Who has the device open inside the kernel, without being a holder of it: these open it like a
+ * process would, but are none. What each one shows of itself names the device by a path, by a link
+ * or by its number. */
 #include "kernel/block-attr.h"
 #include "base/system-root.h"
 #include "base/cleanup.h"
@@ -23,8 +24,8 @@ enum naming { PATH, LOOP_PATH, PATH_IN_TEXT, LINK, NUMBER };
 struct opener {
 	const char *pattern;
 	enum naming naming;
-	const char *marker;  /* of PATH_IN_TEXT: what stands before the path */
-	const char *user;    /* "@N" is component N of the path that was found; the first is 1 */
+	const char *marker; /* of PATH_IN_TEXT: what stands before the path */
+	const char *user;   /* "@N" is component N of the path that was found; the first is 1 */
 	const char *remedy;
 };
 
@@ -36,27 +37,40 @@ static const struct opener openers[] = {
 		"unmount or end what uses that, then: losetup -d /dev/@3"},
 	{"/sys/block/zram*/backing_dev", PATH, NULL, "/dev/@3, which writes back to it",
 		"swapoff or unmount that first, then: echo 1 >/sys/block/@3/reset"},
-	{CONFIGFS "/target/core/iblock_*/*/udev_path", PATH, NULL, "the SCSI target (LIO) as its backstore @7", LIO_REMEDY("block")},
-	{CONFIGFS "/target/core/iblock_*/*/info", PATH_IN_TEXT, "UDEV PATH: ", "the SCSI target (LIO) as its backstore @7", LIO_REMEDY("block")},
-	{CONFIGFS "/target/core/fileio_*/*/udev_path", PATH, NULL, "the SCSI target (LIO) as its backstore @7", LIO_REMEDY("fileio")},
-	{CONFIGFS "/target/core/fileio_*/*/info", PATH_IN_TEXT, "File: ", "the SCSI target (LIO) as its backstore @7", LIO_REMEDY("fileio")},
-	{CONFIGFS "/nvmet/subsystems/*/namespaces/*/device_path", PATH, NULL, "the NVMe target @6 as its namespace @8",
-		"take it away first: echo 0 >" CONFIGFS "/nvmet/subsystems/@6/namespaces/@8/enable"},
-	{CONFIGFS "/usb_gadget/*/functions/mass_storage.*/lun.*/file", PATH, NULL, "the USB gadget @5",
+	{CONFIGFS "/target/core/iblock_*/*/udev_path", PATH, NULL,
+		"the SCSI target (LIO) as its backstore @7", LIO_REMEDY("block")},
+	{CONFIGFS "/target/core/iblock_*/*/info", PATH_IN_TEXT,
+		"UDEV PATH: ", "the SCSI target (LIO) as its backstore @7", LIO_REMEDY("block")},
+	{CONFIGFS "/target/core/fileio_*/*/udev_path", PATH, NULL,
+		"the SCSI target (LIO) as its backstore @7", LIO_REMEDY("fileio")},
+	{CONFIGFS "/target/core/fileio_*/*/info", PATH_IN_TEXT,
+		"File: ", "the SCSI target (LIO) as its backstore @7", LIO_REMEDY("fileio")},
+	{CONFIGFS "/nvmet/subsystems/*/namespaces/*/device_path", PATH, NULL,
+		"the NVMe target @6 as its namespace @8",
+		"take it away first: echo 0 >" CONFIGFS
+		"/nvmet/subsystems/@6/namespaces/@8/enable"},
+	{CONFIGFS "/usb_gadget/*/functions/mass_storage.*/lun.*/file", PATH, NULL,
+		"the USB gadget @5",
 		"take it away first: echo >" CONFIGFS "/usb_gadget/@5/functions/@7/@8/file"},
-	{"/sys/class/rnbd-server/ctl/devices/*/block_dev", LINK, NULL, "the RNBD server", "its clients have to unmap it first"},
-	{"/sys/bus/xen-backend/devices/vbd-*/physical_device", NUMBER, NULL, "a guest of Xen (@5)", "take it from the guest first: xl block-detach"},
-	/* These claim the device, so that no detaching could go wrong; but nothing else tells who it is. */
-	{"/sys/fs/btrfs/*/devices/*", LINK, NULL, "a mounted btrfs (@4)", "unmount it first: findmnt -t btrfs"},
+	{"/sys/class/rnbd-server/ctl/devices/*/block_dev", LINK, NULL, "the RNBD server",
+		"its clients have to unmap it first"},
+	{"/sys/bus/xen-backend/devices/vbd-*/physical_device", NUMBER, NULL, "a guest of Xen (@5)",
+		"take it from the guest first: xl block-detach"},
+	/* These claim the device, so that no detaching could go wrong; but nothing else tells who
+	 * it is. */
+	{"/sys/fs/btrfs/*/devices/*", LINK, NULL, "a mounted btrfs (@4)",
+		"unmount it first: findmnt -t btrfs"},
 };
 
-const struct block_node *block_node_of_path(const char *path, const struct block_node *nodes, size_t count)
+const struct block_node *block_node_of_path(
+	const char *path, const struct block_node *nodes, size_t count)
 {
 	char full[PATH_MAX], resolved[PATH_MAX];
 	size_t root_len;
 	struct stat st;
 
-	if (*path != '/' || !strstr(path, "/dev/") || system_path(full, sizeof(full), "%s", path) < 0)
+	if (*path != '/' || !strstr(path, "/dev/") ||
+		system_path(full, sizeof(full), "%s", path) < 0)
 		return NULL;
 	root_len = strlen(full) - strlen(path);
 	if (stat(full, &st) == 0 && S_ISBLK(st.st_mode)) {
@@ -74,7 +88,8 @@ const struct block_node *block_node_of_path(const char *path, const struct block
 	return NULL;
 }
 
-static const struct block_node *node_of_number(dev_t number, const struct block_node *nodes, size_t count)
+static const struct block_node *node_of_number(
+	dev_t number, const struct block_node *nodes, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (nodes[i].number && nodes[i].number == number)
@@ -92,8 +107,10 @@ static void strip_deleted(char *path)
 		path[len - suffix_len] = 0;
 }
 
-/* Opened in a container, or by a node that is gone, the path says nothing here; the loop driver knows the number. */
-static const struct block_node *node_of_loop(const char *found, char *path, const struct block_node *nodes, size_t count)
+/* Opened in a container, or by a node that is gone, the path says nothing here; the loop driver
+ * knows the number. */
+static const struct block_node *node_of_loop(
+	const char *found, char *path, const struct block_node *nodes, size_t count)
 {
 	const struct block_node *node;
 	struct loop_info64 info;
@@ -103,17 +120,22 @@ static const struct block_node *node_of_loop(const char *found, char *path, cons
 
 	strip_deleted(path);
 	node = block_node_of_path(path, nodes, count);
-	if (node || !strstr(path, "/dev/") || !strstr(found, "/block/loop") || sscanf(strstr(found, "/block/loop"), "/block/loop%u", &number) != 1 ||
+	if (node || !strstr(path, "/dev/") || !strstr(found, "/block/loop") ||
+		sscanf(strstr(found, "/block/loop"), "/block/loop%u", &number) != 1 ||
 		system_path(loop, sizeof(loop), "/dev/loop%u", number) < 0)
 		return node;
 	fd = open(loop, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) < 0 || !info.lo_rdevice)
 		return NULL;
 	/* The kernel's huge_encode_dev() */
-	return node_of_number(makedev((info.lo_rdevice >> 8) & 0xfff, (info.lo_rdevice & 0xff) | ((info.lo_rdevice >> 12) & 0xfff00)), nodes, count);
+	return node_of_number(
+		makedev((info.lo_rdevice >> 8) & 0xfff,
+			(info.lo_rdevice & 0xff) | ((info.lo_rdevice >> 12) & 0xfff00)),
+		nodes, count);
 }
 
-static const struct block_node *node_of_link(const char *found, const struct block_node *nodes, size_t count)
+static const struct block_node *node_of_link(
+	const char *found, const struct block_node *nodes, size_t count)
 {
 	char resolved[PATH_MAX];
 	const char *name = realpath(found, resolved) ? strrchr(resolved, '/') + 1 : "";
@@ -124,7 +146,8 @@ static const struct block_node *node_of_link(const char *found, const struct blo
 	return NULL;
 }
 
-static const struct block_node *find_node(const struct opener *opener, const char *found, const struct block_node *nodes, size_t count)
+static const struct block_node *find_node(const struct opener *opener, const char *found,
+	const struct block_node *nodes, size_t count)
 {
 	unsigned major_number, minor_number;
 	char text[PATH_MAX], *path;
@@ -134,10 +157,11 @@ static const struct block_node *find_node(const struct opener *opener, const cha
 	if (block_read_small(found, text, sizeof(text)) < 0)
 		return NULL;
 	switch (opener->naming) {
-	case LOOP_PATH:
-		return node_of_loop(found, text, nodes, count);
+	case LOOP_PATH: return node_of_loop(found, text, nodes, count);
 	case NUMBER:
-		return sscanf(text, "%x:%x", &major_number, &minor_number) == 2 ? node_of_number(makedev(major_number, minor_number), nodes, count) : NULL;
+		return sscanf(text, "%x:%x", &major_number, &minor_number) == 2 ?
+			node_of_number(makedev(major_number, minor_number), nodes, count) :
+			NULL;
 	case PATH_IN_TEXT:
 		path = strstr(text, opener->marker);
 		if (!path)
@@ -145,13 +169,12 @@ static const struct block_node *find_node(const struct opener *opener, const cha
 		path += strlen(opener->marker);
 		path[strcspn(path, " \t\n")] = 0;
 		return block_node_of_path(path, nodes, count);
-	default:
-		strip_deleted(text);
-		return block_node_of_path(text, nodes, count);
+	default: strip_deleted(text); return block_node_of_path(text, nodes, count);
 	}
 }
 
-/* Configured and switched off is not opened. Those that can be so have an attribute "enable" beside the others. */
+/* Configured and switched off is not opened. Those that can be so have an attribute "enable" beside
+ * the others. */
 static bool is_off(const char *found)
 {
 	char path[PATH_MAX], value[8];
@@ -184,7 +207,8 @@ static void expand(char *out, size_t size, const char *text, const char *path)
 			component = strchr(component, '/');
 			component = component ? component + 1 : NULL;
 		}
-		text_sanitise(shown, sizeof(shown), component ? component : "?", component ? strcspn(component, "/") : 1);
+		text_sanitise(shown, sizeof(shown), component ? component : "?",
+			component ? strcspn(component, "/") : 1);
 		used += (size_t)snprintf(out + used, size - used, "%s", shown);
 		if (used >= size)
 			used = size - 1;
@@ -192,14 +216,16 @@ static void expand(char *out, size_t size, const char *text, const char *path)
 	out[used] = 0;
 }
 
-static int check_opener(const struct opener *opener, const struct block_node *nodes, size_t count, struct error *err)
+static int check_opener(const struct opener *opener, const struct block_node *nodes, size_t count,
+	struct error *err)
 {
 	char pattern[PATH_MAX], user[200], remedy[300];
 	size_t root_len;
 	glob_t found;
 	int rc = 0;
 
-	if (system_path(pattern, sizeof(pattern), "%s", opener->pattern) < 0 || glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+	if (system_path(pattern, sizeof(pattern), "%s", opener->pattern) < 0 ||
+		glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
 		return 0;
 	root_len = strlen(pattern) - strlen(opener->pattern);
 	for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
@@ -222,13 +248,16 @@ static int check_bcache(const struct block_node *nodes, size_t count, struct err
 	char path[PATH_MAX], attributes[100];
 
 	for (size_t i = 0; i < count; i++) {
-		snprintf(attributes, sizeof(attributes), "/sys/block/%s%s%s/bcache", nodes[0].name, i ? "/" : "", i ? nodes[i].name : "");
+		snprintf(attributes, sizeof(attributes), "/sys/block/%s%s%s/bcache", nodes[0].name,
+			i ? "/" : "", i ? nodes[i].name : "");
 		if (system_path(path, sizeof(path), "%s", attributes) < 0 || access(path, F_OK) < 0)
 			continue;
-		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is registered with bcache", nodes[i].name);
+		error_set(
+			err, ERROR_BUSY, EBUSY, "/dev/%s is registered with bcache", nodes[i].name);
 		if (system_path(path, sizeof(path), "%s/set", attributes) < 0)
 			return -EBUSY;
-		return error_hint(err, -EBUSY, "unregister it first: echo 1 >%s/%s", attributes, access(path, F_OK) == 0 ? "set/unregister" : "stop");
+		return error_hint(err, -EBUSY, "unregister it first: echo 1 >%s/%s", attributes,
+			access(path, F_OK) == 0 ? "set/unregister" : "stop");
 	}
 	return 0;
 }

@@ -51,7 +51,8 @@ int block_find_nodes(int index, struct block_node **nodes, size_t *count)
 	while ((entry = readdir(dir))) {
 		struct block_node *grown;
 
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) || strlen(entry->d_name) >= sizeof(list->name))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) ||
+			strlen(entry->d_name) >= sizeof(list->name))
 			continue;
 		grown = reallocarray(list, used + 1, sizeof(*list));
 		if (!grown)
@@ -59,7 +60,8 @@ int block_find_nodes(int index, struct block_node **nodes, size_t *count)
 		list = grown;
 		memset(&list[used], 0, sizeof(list[used]));
 		text_copy(list[used].name, sizeof(list[used].name), entry->d_name);
-		if (!system_path(path, sizeof(path), "/sys/block/nbd%d/%s/dev", index, entry->d_name))
+		if (!system_path(
+			    path, sizeof(path), "/sys/block/nbd%d/%s/dev", index, entry->d_name))
 			read_number(&list[used], path);
 		used++;
 	}
@@ -85,7 +87,8 @@ static int busy_mount(const struct block_node *node, char *mount_point, struct e
 	return error_hint(err, -EBUSY, "unmount it first: umount %s", shown);
 }
 
-/* A file system on several devices (btrfs) has a number of its own in mountinfo, hence the comparison with the source too. */
+/* A file system on several devices (btrfs) has a number of its own in mountinfo, hence the
+ * comparison with the source too. */
 static int check_mounts(const struct block_node *nodes, size_t count, struct error *err)
 {
 	_cleanup_file_ FILE *file = open_proc("self/mountinfo");
@@ -98,7 +101,9 @@ static int check_mounts(const struct block_node *nodes, size_t count, struct err
 		const struct block_node *node;
 		int offset = 0;
 
-		if (sscanf(line, "%*d %*d %u:%u %*s %n", &major_number, &minor_number, &offset) < 2 || !offset || !source)
+		if (sscanf(line, "%*d %*d %u:%u %*s %n", &major_number, &minor_number, &offset) <
+				2 ||
+			!offset || !source)
 			continue;
 		*source = 0;
 		source += 3;
@@ -110,7 +115,8 @@ static int check_mounts(const struct block_node *nodes, size_t count, struct err
 		if (source)
 			text_unescape_octal(source);
 		for (i = 0; i < count; i++)
-			if (nodes[i].number && nodes[i].number == makedev(major_number, minor_number))
+			if (nodes[i].number &&
+				nodes[i].number == makedev(major_number, minor_number))
 				return busy_mount(&nodes[i], mount_point, err);
 		node = source ? block_node_of_path(source, nodes, count) : NULL;
 		if (node)
@@ -143,14 +149,20 @@ static int busy_holder(const struct block_node *node, const char *holder, struct
 {
 	char path[PATH_MAX], name[128] = "", shown[128] = "";
 
-	if (!system_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) && !block_read_small(path, name, sizeof(name)) && *name) {
+	if (!system_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) &&
+		!block_read_small(path, name, sizeof(name)) && *name) {
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
-		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s (%s)", node->name, holder, shown);
-		return error_hint(err, -EBUSY, "remove the mapping first: dmsetup remove %s (or vgchange, cryptsetup close)", shown);
+		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s (%s)", node->name, holder,
+			shown);
+		return error_hint(err, -EBUSY,
+			"remove the mapping first: dmsetup remove %s (or vgchange, cryptsetup "
+			"close)",
+			shown);
 	}
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s", node->name, holder);
 	if (!strncmp(holder, "md", 2))
-		return error_hint(err, -EBUSY, "stop the array first: mdadm --stop /dev/%s", holder);
+		return error_hint(
+			err, -EBUSY, "stop the array first: mdadm --stop /dev/%s", holder);
 	return -EBUSY;
 }
 
@@ -164,7 +176,8 @@ static int check_holders(int index, const struct block_node *nodes, size_t count
 	for (i = 0; i < count; i++) {
 		_cleanup_dir_ DIR *dir = NULL;
 
-		rc = i ? system_path(path, sizeof(path), "/sys/block/nbd%d/%s/holders", index, nodes[i].name) :
+		rc = i ? system_path(path, sizeof(path), "/sys/block/nbd%d/%s/holders", index,
+				 nodes[i].name) :
 			 system_path(path, sizeof(path), "/sys/block/nbd%d/holders", index);
 		dir = rc < 0 ? NULL : opendir(path);
 		while (dir && (entry = readdir(dir)))
@@ -184,7 +197,8 @@ int block_check_unused(int index, struct error *err)
 		/* No device, no user. */
 		if (rc == -ENOENT)
 			return 0;
-		return error_set(err, ERROR_OTHER, -rc, "cannot look at /sys/block/nbd%d: %s", index, strerror(-rc));
+		return error_set(err, ERROR_OTHER, -rc, "cannot look at /sys/block/nbd%d: %s",
+			index, strerror(-rc));
 	}
 	rc = check_mounts(nodes, count, err);
 	if (!rc)

@@ -12,7 +12,8 @@
 #define RECORD_SIZE 8193 /* CONSOLE_EXT_LOG_MAX: the kernel gives whole records or none */
 #define RECORDS_AT_ONCE 10000
 
-/* A unit that may not open the kernel's log gets it as its standard input (systemd/nbd-attach@.service). */
+/* A unit that may not open the kernel's log gets it as its standard input
+ * (systemd/nbd-attach@.service). */
 static int open_standard_input(void)
 {
 	struct stat st;
@@ -28,7 +29,8 @@ static int open_standard_input(void)
 
 static int open_log(struct kernel_log *log, int index, int whence)
 {
-	*log = (struct kernel_log){.fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), .index = index};
+	*log = (struct kernel_log){
+		.fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), .index = index};
 	if (log->fd < 0)
 		log->fd = open_standard_input();
 	if (log->fd < 0)
@@ -93,12 +95,20 @@ static bool take_number(const char **at, int *value)
 	return true;
 }
 
-/* What ends a receiver (recv_work), each with one line: it cannot read, or what it has read is no answer that it knows. */
+/* What ends a receiver (recv_work), each with one line: it cannot read, or what it has read is no
+ * answer that it knows. */
 static bool is_receivers_end(const char *at)
 {
 	static const char *const lines[] = {
-		"Receive control failed (", "Receive data failed (", "Wrong magic (", "Unexpected reply ", "Suspicious reply ", "Double reply on req ",
-		"Command already handled ", "Raced with timeout on req ", "recv_work: no io inflight",
+		"Receive control failed (",
+		"Receive data failed (",
+		"Wrong magic (",
+		"Unexpected reply ",
+		"Suspicious reply ",
+		"Double reply on req ",
+		"Command already handled ",
+		"Raced with timeout on req ",
+		"recv_work: no io inflight",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
@@ -112,7 +122,8 @@ static bool is_configured_now(const char *at, int index)
 {
 	int device;
 
-	return skip_prefix(&at, ";nbd") && take_number(&at, &device) && device == index && skip_prefix(&at, ": detected capacity change from 0 to ");
+	return skip_prefix(&at, ";nbd") && take_number(&at, &device) && device == index &&
+		skip_prefix(&at, ": detected capacity change from 0 to ");
 }
 
 /* "LEVEL,SEQUENCE,MICROSECONDS,FLAGS[,...];MESSAGE\n", then lines of " KEY=VALUE\n". */
@@ -121,13 +132,15 @@ enum kmsg_event kmsg_parse(const char *record, int index, int *error)
 	int priority, device, number;
 	const char *at = record;
 
-	/* The numbers above 7 have a facility in them: somebody else wrote the record through /dev/kmsg, who cannot say "kernel". */
+	/* The numbers above 7 have a facility in them: somebody else wrote the record through
+	 * /dev/kmsg, who cannot say "kernel". */
 	if (!take_number(&at, &priority) || *at != ',' || priority < 0 || priority > 7)
 		return KMSG_OTHER;
 	at += strcspn(at, ";\n");
 	if (is_configured_now(at, index))
 		return KMSG_CONFIGURED;
-	if (!skip_prefix(&at, ";block nbd") || !take_number(&at, &device) || device != index || !skip_prefix(&at, ": "))
+	if (!skip_prefix(&at, ";block nbd") || !take_number(&at, &device) || device != index ||
+		!skip_prefix(&at, ": "))
 		return KMSG_OTHER;
 	if (skip_prefix(&at, "Possible stuck request"))
 		return KMSG_STUCK;
@@ -137,7 +150,8 @@ enum kmsg_event kmsg_parse(const char *record, int index, int *error)
 		return KMSG_DISCONNECT;
 	if (skip_prefix(&at, "shutting down sockets"))
 		return KMSG_SHUT_DOWN;
-	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) || *at != ')')
+	if (!skip_prefix(&at, "Other side returned error (") || !take_number(&at, &number) ||
+		*at != ')')
 		return KMSG_OTHER;
 	*error = number;
 	return KMSG_ERROR_REPLY;
@@ -148,27 +162,16 @@ static bool count(struct kernel_log *log, const char *record)
 {
 	log->records++;
 	switch (kmsg_parse(record, log->index, &log->last_error)) {
-	case KMSG_ERROR_REPLY:
-		log->error_replies++;
-		return true;
-	case KMSG_STUCK:
-		log->stuck++;
-		return true;
-	case KMSG_RECEIVER_ENDED:
-		log->receivers_ended++;
-		return true;
-	case KMSG_CONFIGURED:
-		log->disconnect = log->io_failed = false;
-		return false;
+	case KMSG_ERROR_REPLY: log->error_replies++; return true;
+	case KMSG_STUCK: log->stuck++; return true;
+	case KMSG_RECEIVER_ENDED: log->receivers_ended++; return true;
+	case KMSG_CONFIGURED: log->disconnect = log->io_failed = false; return false;
 	case KMSG_DISCONNECT:
 		log->disconnect = true;
 		log->io_failed = false; /* of the life that ends so */
 		return true;
-	case KMSG_SHUT_DOWN:
-		log->io_failed = log->io_failed || !log->disconnect;
-		return true;
-	default:
-		return false;
+	case KMSG_SHUT_DOWN: log->io_failed = log->io_failed || !log->disconnect; return true;
+	default: return false;
 	}
 }
 
@@ -185,7 +188,8 @@ bool kmsg_read(struct kernel_log *log)
 			record[n] = 0;
 			ours |= count(log, record);
 		} else if (n == 0 || (errno != EPIPE && errno != EINTR)) {
-			/* EPIPE: records were overwritten before we came to them; the next read is of those that are left. */
+			/* EPIPE: records were overwritten before we came to them; the next read is
+			 * of those that are left. */
 			break;
 		}
 	}

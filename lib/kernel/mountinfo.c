@@ -13,7 +13,8 @@ static int parse(char *line, struct mountinfo_entry *entry)
 	int offset = 0;
 	size_t len;
 
-	if (!type || sscanf(line, "%d %d %*s %*s %n", &entry->id, &entry->parent_id, &offset) < 2 || !offset || line + offset >= type)
+	if (!type || sscanf(line, "%d %d %*s %*s %n", &entry->id, &entry->parent_id, &offset) < 2 ||
+		!offset || line + offset >= type)
 		return -EPROTO;
 	path = line + offset;
 	path[strcspn(path, " ")] = 0;
@@ -22,7 +23,8 @@ static int parse(char *line, struct mountinfo_entry *entry)
 	if (*path != '/' || len == 0)
 		return -EPROTO;
 	if (len >= sizeof(entry->type))
-		len = sizeof(entry->type) - 1; /* a FUSE program may choose it; none that is known to be no disk's is so long */
+		/* a FUSE program may choose it; none that is known to be no disk's is so long */
+		len = sizeof(entry->type) - 1;
 	memcpy(entry->type, type, len);
 	entry->type[len] = 0;
 	text_unescape_octal(path);
@@ -39,7 +41,8 @@ int mountinfo_read(struct mountinfo *table, FILE *file)
 	*table = (struct mountinfo){0};
 	while (!rc && getline(&line, &size, file) > 0) {
 		if (table->count == room) {
-			struct mountinfo_entry *entries = reallocarray(table->entries, room = room ? 2 * room : 64, sizeof(*entries));
+			struct mountinfo_entry *entries = reallocarray(
+				table->entries, room = room ? 2 * room : 64, sizeof(*entries));
 
 			if (!entries)
 				return -ENOMEM;
@@ -91,8 +94,30 @@ bool mountinfo_type_is_diskless(const char *type)
 {
 	/* No autofs: to walk into one makes somebody else mount something. */
 	static const char *const types[] = {
-		"rootfs", "ramfs", "tmpfs", "devtmpfs", "proc", "sysfs", "devpts", "mqueue", "hugetlbfs", "cgroup", "cgroup2", "securityfs", "debugfs",
-		"tracefs", "configfs", "pstore", "bpf", "efivarfs", "selinuxfs", "smackfs", "binfmt_misc", "nsfs", "rpc_pipefs", "fusectl",
+		"rootfs",
+		"ramfs",
+		"tmpfs",
+		"devtmpfs",
+		"proc",
+		"sysfs",
+		"devpts",
+		"mqueue",
+		"hugetlbfs",
+		"cgroup",
+		"cgroup2",
+		"securityfs",
+		"debugfs",
+		"tracefs",
+		"configfs",
+		"pstore",
+		"bpf",
+		"efivarfs",
+		"selinuxfs",
+		"smackfs",
+		"binfmt_misc",
+		"nsfs",
+		"rpc_pipefs",
+		"fusectl",
 	};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)

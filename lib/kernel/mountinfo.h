@@ -13,7 +13,8 @@ struct mountinfo_entry {
 };
 
 struct mountinfo {
-	struct mountinfo_entry *entries; /* in the order of mounting: one that covers another, or lies below it, comes after it */
+	/* in the order of mounting: one that covers another, or lies below it, comes after it */
+	struct mountinfo_entry *entries;
 	size_t count;
 };
 
@@ -23,8 +24,10 @@ void mountinfo_free(struct mountinfo *table);
 /* The last one mounted at PATH, or NULL. */
 const struct mountinfo_entry *mountinfo_find(const struct mountinfo *table, const char *path);
 /* Is it the mount ID, or does it hang somewhere below it? */
-bool mountinfo_is_within(const struct mountinfo *table, const struct mountinfo_entry *entry, int id);
-/* A file system that lives in memory or in the kernel alone. What is not known to be one counts as a disk. */
+bool mountinfo_is_within(
+	const struct mountinfo *table, const struct mountinfo_entry *entry, int id);
+/* A file system that lives in memory or in the kernel alone. What is not known to be one counts as
+ * a disk. */
 bool mountinfo_type_is_diskless(const char *type);
 
 #endif

@@ -13,9 +13,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* What the driver knows of the transmission flags; others are between the server and clients of another kind. */
-#define KERNEL_FLAGS (NBD_TFLAG_HAS_FLAGS | NBD_TFLAG_READ_ONLY | NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA | \
-	NBD_TFLAG_ROTATIONAL | NBD_TFLAG_SEND_TRIM | NBD_TFLAG_SEND_WRITE_ZEROES | NBD_TFLAG_CAN_MULTI_CONN)
+/* What the driver knows of the transmission flags; others are between the server and clients of
+ * another kind. */
+#define KERNEL_FLAGS                                                                               \
+	(NBD_TFLAG_HAS_FLAGS | NBD_TFLAG_READ_ONLY | NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA |   \
+		NBD_TFLAG_ROTATIONAL | NBD_TFLAG_SEND_TRIM | NBD_TFLAG_SEND_WRITE_ZEROES |         \
+		NBD_TFLAG_CAN_MULTI_CONN)
 
 #ifndef NBD_CFLAG_DESTROY_ON_DISCONNECT /* linux/nbd.h, whose other names are ours, too */
 #define NBD_CFLAG_DESTROY_ON_DISCONNECT (1U << 0)
@@ -23,7 +26,8 @@
 
 static int libnl_failed(int rc, const char *what, struct error *err)
 {
-	return error_set(err, rc == -NLE_PERM ? ERROR_PERMISSION : ERROR_KERNEL, EIO, "%s: %s", what, nl_geterror(rc));
+	return error_set(err, rc == -NLE_PERM ? ERROR_PERMISSION : ERROR_KERNEL, EIO, "%s: %s",
+		what, nl_geterror(rc));
 }
 
 int nbd_genl_open(struct nbd_genl *genl, struct error *err)
@@ -42,7 +46,8 @@ int nbd_genl_open(struct nbd_genl *genl, struct error *err)
 	if (genl->family >= 0)
 		return 0;
 	nbd_genl_close(genl);
-	error_set(err, ERROR_KERNEL, ENOENT, "the kernel has no nbd driver: its module \"nbd\" is not loaded");
+	error_set(err, ERROR_KERNEL, ENOENT,
+		"the kernel has no nbd driver: its module \"nbd\" is not loaded");
 	return error_hint(err, -ENOENT, "load it: modprobe nbd max_part=15");
 }
 
@@ -66,10 +71,13 @@ static void read_device_list(struct nlattr *list, struct answer *answer)
 	struct nlattr *item, *attrs[NBD_DEVICE_ATTR_MAX + 1];
 	int left;
 
-	nla_for_each_nested(item, list, left) {
-		if (nla_type(item) != NBD_DEVICE_ITEM || nla_parse_nested(attrs, NBD_DEVICE_ATTR_MAX, item, NULL) < 0)
+	nla_for_each_nested(item, list, left)
+	{
+		if (nla_type(item) != NBD_DEVICE_ITEM ||
+			nla_parse_nested(attrs, NBD_DEVICE_ATTR_MAX, item, NULL) < 0)
 			continue;
-		if (!attrs[NBD_DEVICE_INDEX] || !attrs[NBD_DEVICE_CONNECTED] || (int)nla_get_u32(attrs[NBD_DEVICE_INDEX]) != answer->index)
+		if (!attrs[NBD_DEVICE_INDEX] || !attrs[NBD_DEVICE_CONNECTED] ||
+			(int)nla_get_u32(attrs[NBD_DEVICE_INDEX]) != answer->index)
 			continue;
 		answer->has_status = true;
 		answer->configured = nla_get_u8(attrs[NBD_DEVICE_CONNECTED]);
@@ -107,7 +115,8 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *nlerr, void *data
 	return NL_STOP;
 }
 
-/* Send MSG (freed here) and wait for its ack: 0, or -errno as the kernel said it, before any sentence is made of it. */
+/* Send MSG (freed here) and wait for its ack: 0, or -errno as the kernel said it, before any
+ * sentence is made of it. */
 static int exchange(struct nbd_genl *genl, struct nl_msg *msg, struct answer *answer)
 {
 	struct nl_cb *cb = nl_cb_alloc(NL_CB_DEFAULT);
@@ -131,7 +140,9 @@ static struct nl_msg *new_message(struct nbd_genl *genl, uint8_t command)
 {
 	struct nl_msg *msg = nlmsg_alloc();
 
-	if (msg && !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, genl->family, 0, NLM_F_REQUEST | NLM_F_ACK, command, NBD_GENL_VERSION)) {
+	if (msg &&
+		!genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, genl->family, 0,
+			NLM_F_REQUEST | NLM_F_ACK, command, NBD_GENL_VERSION)) {
 		nlmsg_free(msg);
 		msg = NULL;
 	}
@@ -157,12 +168,17 @@ static int put_sockets(struct nl_msg *msg, const int *fds, size_t count)
 
 static int put_reconfigure(struct nl_msg *msg, const struct nbd_genl_reconfigure *params)
 {
-	/* NBD_ATTR_TIMEOUT only when it is asked for: it resets the queue's io_timeout (kernel fact 6). */
+	/* NBD_ATTR_TIMEOUT only when it is asked for: it resets the queue's io_timeout (kernel fact
+	 * 6). */
 	if (nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)params->index) < 0 ||
 		nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, params->backend_identifier) < 0 ||
-		(params->timeout_sec && nla_put_u64(msg, NBD_ATTR_TIMEOUT, params->timeout_sec) < 0) ||
-		(params->set_dead_conn_timeout && nla_put_u64(msg, NBD_ATTR_DEAD_CONN_TIMEOUT, params->dead_conn_timeout_sec) < 0) ||
-		(params->size_bytes && nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, params->size_bytes) < 0))
+		(params->timeout_sec &&
+			nla_put_u64(msg, NBD_ATTR_TIMEOUT, params->timeout_sec) < 0) ||
+		(params->set_dead_conn_timeout &&
+			nla_put_u64(msg, NBD_ATTR_DEAD_CONN_TIMEOUT,
+				params->dead_conn_timeout_sec) < 0) ||
+		(params->size_bytes &&
+			nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, params->size_bytes) < 0))
 		return -1;
 	return params->fd >= 0 ? put_sockets(msg, &params->fd, 1) : 0;
 }
@@ -176,7 +192,8 @@ static int put_connect(struct nl_msg *msg, const struct nbd_genl_connect *params
 		nla_put_u64(msg, NBD_ATTR_TIMEOUT, 0) < 0 ||
 		nla_put_u64(msg, NBD_ATTR_DEAD_CONN_TIMEOUT, params->dead_conn_timeout_sec) < 0 ||
 		nla_put_u64(msg, NBD_ATTR_SERVER_FLAGS, params->server_flags & KERNEL_FLAGS) < 0 ||
-		nla_put_u64(msg, NBD_ATTR_CLIENT_FLAGS, params->remove_after ? NBD_CFLAG_DESTROY_ON_DISCONNECT : 0) < 0 ||
+		nla_put_u64(msg, NBD_ATTR_CLIENT_FLAGS,
+			params->remove_after ? NBD_CFLAG_DESTROY_ON_DISCONNECT : 0) < 0 ||
 		nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, params->backend_identifier) < 0)
 		return -1;
 	return put_sockets(msg, params->fds, params->fd_count);
@@ -184,32 +201,45 @@ static int put_connect(struct nl_msg *msg, const struct nbd_genl_connect *params
 
 static int permission(struct error *err)
 {
-	error_set(err, ERROR_PERMISSION, EPERM, "the kernel lets only root (CAP_SYS_ADMIN, outside of containers) configure nbd devices");
+	error_set(err, ERROR_PERMISSION, EPERM,
+		"the kernel lets only root (CAP_SYS_ADMIN, outside of containers) configure nbd "
+		"devices");
 	return error_hint(err, -EPERM, "run it with sudo");
 }
 
 static int connect_failed(int rc, const struct nbd_genl_connect *params, struct error *err)
 {
 	switch (rc) {
-	case -EPERM:
-		return permission(err);
+	case -EPERM: return permission(err);
 	case -EBUSY:
-		error_set(err, ERROR_BUSY, EBUSY, params->index < 0 ? "every nbd device is in use" : "/dev/nbd%d is in use", params->index);
-		return error_hint(err, rc, params->index < 0 ? "load the driver with more: modprobe nbd nbds_max=64" : "see by what: nbd-attach status; or let \"auto\" choose a free one");
+		error_set(err, ERROR_BUSY, EBUSY,
+			params->index < 0 ? "every nbd device is in use" : "/dev/nbd%d is in use",
+			params->index);
+		return error_hint(err, rc,
+			params->index < 0 ? "load the driver with more: modprobe nbd nbds_max=64" :
+					    "see by what: nbd-attach status; or let \"auto\" "
+					    "choose a free one");
 	case -ENOENT:
 	case -ENODEV:
 		error_set(err, ERROR_KERNEL, ENODEV, "there is no /dev/nbd%d", params->index);
-		return error_hint(err, rc, "use \"auto\", or load the driver with more devices: modprobe nbd nbds_max=64");
+		return error_hint(err, rc,
+			"use \"auto\", or load the driver with more devices: modprobe nbd "
+			"nbds_max=64");
 	case -EINVAL:
-		error_set(err, ERROR_KERNEL, EINVAL, "the nbd driver refused the device's configuration (size %llu, block size %u, %zu connections)",
-			(unsigned long long)params->size_bytes, params->block_size_bytes, params->fd_count);
+		error_set(err, ERROR_KERNEL, EINVAL,
+			"the nbd driver refused the device's configuration (size %llu, block size "
+			"%u, %zu connections)",
+			(unsigned long long)params->size_bytes, params->block_size_bytes,
+			params->fd_count);
 		return error_hint(err, rc, "the kernel log says more: dmesg | tail");
 	default:
-		return error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused to connect: %s", strerror(-rc));
+		return error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused to connect: %s",
+			strerror(-rc));
 	}
 }
 
-int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *params, int *index, struct error *err)
+int nbd_genl_connect(
+	struct nbd_genl *genl, const struct nbd_genl_connect *params, int *index, struct error *err)
 {
 	struct answer answer = {.index = -1};
 	struct nl_msg *msg = new_message(genl, NBD_CMD_CONNECT);
@@ -224,7 +254,8 @@ int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *param
 		return connect_failed(rc, params, err);
 	*index = answer.index >= 0 ? answer.index : params->index;
 	if (*index < 0)
-		return error_set(err, ERROR_KERNEL, EPROTO, "the nbd driver did not say which device it chose");
+		return error_set(err, ERROR_KERNEL, EPROTO,
+			"the nbd driver did not say which device it chose");
 	return 0;
 }
 
@@ -240,11 +271,12 @@ static int exchange_reconfigure(struct nbd_genl *genl, const struct nbd_genl_rec
 	return exchange(genl, msg, &answer);
 }
 
-/* The kernel says EINVAL to a device that is gone, to another's identifier, and to a socket or size that it does not like. Asked for
- * nothing, it can only mean the first two. */
+/* The kernel says EINVAL to a device that is gone, to another's identifier, and to a socket or size
+ * that it does not like. Asked for nothing, it can only mean the first two. */
 static bool is_ours(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params)
 {
-	struct nbd_genl_reconfigure nothing = {.index = params->index, .backend_identifier = params->backend_identifier, .fd = -1};
+	struct nbd_genl_reconfigure nothing = {
+		.index = params->index, .backend_identifier = params->backend_identifier, .fd = -1};
 
 	return exchange_reconfigure(genl, &nothing) != -EINVAL;
 }
@@ -252,11 +284,13 @@ static bool is_ours(struct nbd_genl *genl, const struct nbd_genl_reconfigure *pa
 static int not_ours(int index, struct error *err)
 {
 	if (block_is_configured(index))
-		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is somebody else's now", index);
+		return error_set(
+			err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is somebody else's now", index);
 	return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached any more", index);
 }
 
-int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err)
+int nbd_genl_reconfigure(
+	struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err)
 {
 	int rc;
 
@@ -273,14 +307,19 @@ int nbd_genl_reconfigure(struct nbd_genl *genl, const struct nbd_genl_reconfigur
 	if (rc == -EPERM)
 		return permission(err);
 	if (rc == -ENOENT || rc == -EBUSY || (rc == -EINVAL && !is_ours(genl, params)))
-		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached any more, or was disconnected", params->index);
+		return error_set(err, ERROR_BUSY, ENOTCONN,
+			"/dev/nbd%d is not attached any more, or was disconnected", params->index);
 	error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused the new %s of /dev/nbd%d: %s",
-		params->fd >= 0 ? "connection" : params->size_bytes ? "size" : "configuration", params->index, strerror(-rc));
+		params->fd >= 0            ? "connection" :
+			params->size_bytes ? "size" :
+					     "configuration",
+		params->index, strerror(-rc));
 	return error_hint(err, rc, "the kernel log says more: dmesg | tail");
 }
 
 /* COMMAND for one device: the kernel's own -errno, or -ENOMEM. */
-static int exchange_for_device(struct nbd_genl *genl, uint8_t command, int index, struct answer *answer)
+static int exchange_for_device(
+	struct nbd_genl *genl, uint8_t command, int index, struct answer *answer)
 {
 	struct nl_msg *msg = new_message(genl, command);
 
@@ -300,12 +339,17 @@ int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err)
 		return permission(err);
 	if (rc == -EINVAL || rc == -ENOENT || rc == -EBUSY)
 		return error_set(err, ERROR_BUSY, -rc, "/dev/nbd%d is not attached", index);
-	return rc ? error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused to disconnect /dev/nbd%d: %s", index, strerror(-rc)) : 0;
+	return rc ? error_set(err, ERROR_KERNEL, -rc,
+			    "the nbd driver refused to disconnect /dev/nbd%d: %s", index,
+			    strerror(-rc)) :
+		    0;
 }
 
-int nbd_genl_disconnect_own(struct nbd_genl *genl, int index, const char *backend, struct error *err)
+int nbd_genl_disconnect_own(
+	struct nbd_genl *genl, int index, const char *backend, struct error *err)
 {
-	return block_backend_is(index, backend) ? nbd_genl_disconnect(genl, index, err) : not_ours(index, err);
+	return block_backend_is(index, backend) ? nbd_genl_disconnect(genl, index, err) :
+						  not_ours(index, err);
 }
 
 int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *backend, bool on)
@@ -315,7 +359,8 @@ int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *b
 
 	if (!msg || nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)index) < 0 ||
 		(backend && nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, backend) < 0) ||
-		nla_put_u64(msg, NBD_ATTR_CLIENT_FLAGS, on ? NBD_CFLAG_DISCONNECT_ON_CLOSE : 0) < 0) {
+		nla_put_u64(msg, NBD_ATTR_CLIENT_FLAGS, on ? NBD_CFLAG_DISCONNECT_ON_CLOSE : 0) <
+			0) {
 		nlmsg_free(msg);
 		return -ENOMEM;
 	}
@@ -330,7 +375,8 @@ int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, s
 	if (rc == -EPERM)
 		return permission(err);
 	if (rc)
-		return error_set(err, ERROR_KERNEL, -rc, "the nbd driver did not tell about /dev/nbd%d: %s", index, strerror(-rc));
+		return error_set(err, ERROR_KERNEL, -rc,
+			"the nbd driver did not tell about /dev/nbd%d: %s", index, strerror(-rc));
 	*configured = answer.has_status && answer.configured;
 	return 0;
 }
@@ -343,7 +389,8 @@ int nbd_genl_adopt(struct nbd_genl *genl, int fd, struct error *err)
 	int rc;
 
 	if (copy < 0)
-		return error_set(err, ERROR_OTHER, errno, "cannot take over a netlink socket: %s", strerror(errno));
+		return error_set(err, ERROR_OTHER, errno, "cannot take over a netlink socket: %s",
+			strerror(errno));
 	*genl = (struct nbd_genl){.sock = nl_socket_alloc(), .family = -1};
 	if (!genl->sock)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
@@ -351,7 +398,9 @@ int nbd_genl_adopt(struct nbd_genl *genl, int fd, struct error *err)
 	if (rc >= 0) {
 		steal_fd(&copy);
 		/* Answers that its former owner did not live to read would be taken for ours. */
-		while (recv(nbd_genl_fd(genl), stale, sizeof(stale), MSG_DONTWAIT | MSG_TRUNC) >= 0 || errno == ENOBUFS)
+		while (recv(nbd_genl_fd(genl), stale, sizeof(stale), MSG_DONTWAIT | MSG_TRUNC) >=
+				0 ||
+			errno == ENOBUFS)
 			;
 		rc = genl->family = genl_ctrl_resolve(genl->sock, NBD_GENL_FAMILY_NAME);
 	}

@@ -61,14 +61,17 @@ bool udev_knows(int index, const char *backend)
 	return record && has_line(record, name) && !has_line(record, "E:SYSTEMD_READY=0");
 }
 
-/* Written since SINCE, by an event that found the device ready: one before ours may have been underway. */
+/* Written since SINCE, by an event that found the device ready: one before ours may have been
+ * underway. */
 static bool is_noted(int index, int partition, const struct timespec *since)
 {
 	_cleanup_file_ FILE *record = open_record(index, partition);
 	struct stat st;
 
 	return record && fstat(fileno(record), &st) == 0 &&
-		(st.st_mtim.tv_sec > since->tv_sec || (st.st_mtim.tv_sec == since->tv_sec && st.st_mtim.tv_nsec >= since->tv_nsec)) &&
+		(st.st_mtim.tv_sec > since->tv_sec ||
+			(st.st_mtim.tv_sec == since->tv_sec &&
+				st.st_mtim.tv_nsec >= since->tv_nsec)) &&
 		!has_line(record, "E:SYSTEMD_READY=0");
 }
 

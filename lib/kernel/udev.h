@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Telling udev that a device is complete, and waiting until it has taken note. The events of CONNECT itself come too early: the backend
- * identifier is not there yet (Linux 6.1), and our rules call the device not ready until the supervisor's state file is there. */
+/* Telling udev that a device is complete, and waiting until it has taken note. The events of
+ * CONNECT itself come too early: the backend identifier is not there yet (Linux 6.1), and our rules
+ * call the device not ready until the supervisor's state file is there. */
 #ifndef NBDA_KERNEL_UDEV
 #define NBDA_KERNEL_UDEV
 #include <stdbool.h>
@@ -17,9 +18,11 @@ struct udev_wait {
 	struct timespec since;
 };
 
-/* A "change" of the disk and of each of its partitions, where udevd runs. Touches no data of the device, and waits for nothing. */
+/* A "change" of the disk and of each of its partitions, where udevd runs. Touches no data of the
+ * device, and waits for nothing. */
 void udev_announce(struct udev_wait *wait, int index);
-/* Are all of them in the database by now? To be asked again and again; true at once where no udevd runs. */
+/* Are all of them in the database by now? To be asked again and again; true at once where no udevd
+ * runs. */
 bool udev_has_noted(struct udev_wait *wait);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* OPT_INFO and OPT_GO, which differ only in what follows, and OPT_EXPORT_NAME for servers that know neither. */
+/* OPT_INFO and OPT_GO, which differ only in what follows, and OPT_EXPORT_NAME for servers that know
+ * neither. */
 #include "nbd/nego.h"
 #include "nbd/nbd-protocol.h"
 #include "base/text.h"
@@ -9,7 +10,8 @@
 
 static int bad_info(const char *what, struct error *err)
 {
-	return error_set(err, ERROR_SERVER, EPROTO, "the server's %s information has a wrong length or content", what);
+	return error_set(err, ERROR_SERVER, EPROTO,
+		"the server's %s information has a wrong length or content", what);
 }
 
 static int info_export(struct wire_reader *reader, struct export_info *info, struct error *err)
@@ -20,7 +22,8 @@ static int info_export(struct wire_reader *reader, struct export_info *info, str
 	if (reader->failed || reader->left)
 		return bad_info("NBD_INFO_EXPORT", err);
 	if (info->has_size && (info->size_bytes != size_bytes || info->flags != flags))
-		return error_set(err, ERROR_SERVER, EPROTO, "the server described the export twice, and differently");
+		return error_set(err, ERROR_SERVER, EPROTO,
+			"the server described the export twice, and differently");
 	info->has_size = true;
 	info->size_bytes = size_bytes;
 	info->flags = flags;
@@ -38,7 +41,8 @@ static int info_block_size(struct wire_reader *reader, struct export_info *info,
 	return 0;
 }
 
-static int info_text(struct wire_reader *reader, const char *what, char *out, size_t size, struct error *err)
+static int info_text(
+	struct wire_reader *reader, const char *what, char *out, size_t size, struct error *err)
 {
 	size_t len = reader->left;
 	const void *bytes = wire_read_bytes(reader, len);
@@ -59,16 +63,15 @@ static int handle_info(struct nego *nego, struct export_info *info, struct error
 	if (reader.failed)
 		return bad_info("NBD_REP_INFO", err);
 	switch (type) {
-	case NBD_INFO_EXPORT:
-		return info_export(&reader, info, err);
+	case NBD_INFO_EXPORT: return info_export(&reader, info, err);
 	case NBD_INFO_NAME:
-		return info_text(&reader, "NBD_INFO_NAME", info->canonical_name, sizeof(info->canonical_name), err);
+		return info_text(&reader, "NBD_INFO_NAME", info->canonical_name,
+			sizeof(info->canonical_name), err);
 	case NBD_INFO_DESCRIPTION:
-		return info_text(&reader, "NBD_INFO_DESCRIPTION", info->description, sizeof(info->description), err);
-	case NBD_INFO_BLOCK_SIZE:
-		return info_block_size(&reader, info, err);
-	default:
-		return 0; /* "the client MUST ignore information types it does not understand" */
+		return info_text(&reader, "NBD_INFO_DESCRIPTION", info->description,
+			sizeof(info->description), err);
+	case NBD_INFO_BLOCK_SIZE: return info_block_size(&reader, info, err);
+	default: return 0; /* "the client MUST ignore information types it does not understand" */
 	}
 }
 
@@ -79,7 +82,8 @@ static int send_request(struct nego *nego, uint32_t option, const char *name, st
 	size_t len = strlen(name), at;
 
 	if (len > EXPORT_NAME_MAX)
-		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "export name is longer than %d bytes", EXPORT_NAME_MAX);
+		return error_set(err, ERROR_USAGE, ENAMETOOLONG,
+			"export name is longer than %d bytes", EXPORT_NAME_MAX);
 	wire_put_u32(data, (uint32_t)len);
 	memcpy(data + 4, name, len);
 	at = 4 + len;
@@ -90,23 +94,27 @@ static int send_request(struct nego *nego, uint32_t option, const char *name, st
 	return nego_send_option(nego, option, data, (uint32_t)at, err);
 }
 
-static int acknowledged(const struct nego *nego, uint32_t option, const struct export_info *info, struct error *err)
+static int acknowledged(
+	const struct nego *nego, uint32_t option, const struct export_info *info, struct error *err)
 {
 	if (nego->reply.size != 0)
 		return nego_unexpected_reply(nego, option, err);
 	if (!info->has_size)
-		return error_set(err, ERROR_SERVER, EPROTO, "the server accepted %s without telling the export's size",
+		return error_set(err, ERROR_SERVER, EPROTO,
+			"the server accepted %s without telling the export's size",
 			nego_option_name(option));
 	return 0;
 }
 
-static int info_or_go(struct nego *nego, uint32_t option, const char *name, struct export_info *info, struct error *err)
+static int info_or_go(struct nego *nego, uint32_t option, const char *name,
+	struct export_info *info, struct error *err)
 {
 	int rc;
 
 	memset(info, 0, sizeof(*info));
 	text_copy(info->name, sizeof(info->name), name);
-	nego->transport->waiting_for = option == NBD_OPT_GO ? "the answer to NBD_OPT_GO" : "the answer to NBD_OPT_INFO";
+	nego->transport->waiting_for =
+		option == NBD_OPT_GO ? "the answer to NBD_OPT_GO" : "the answer to NBD_OPT_INFO";
 	rc = send_request(nego, option, name, err);
 	for (int count = 0; rc == 0 && count < NEGO_REPLY_MAX_COUNT; count++) {
 		rc = nego_read_reply(nego, option, err);
@@ -122,18 +130,20 @@ static int info_or_go(struct nego *nego, uint32_t option, const char *name, stru
 	}
 	if (rc)
 		return rc;
-	return error_set(err, ERROR_SERVER, EPROTO, "the server sent %d replies to %s and no end", NEGO_REPLY_MAX_COUNT,
-		nego_option_name(option));
+	return error_set(err, ERROR_SERVER, EPROTO, "the server sent %d replies to %s and no end",
+		NEGO_REPLY_MAX_COUNT, nego_option_name(option));
 }
 
 int nego_info(struct nego *nego, const char *name, struct export_info *info, struct error *err)
 {
 	if (!nego->fixed_newstyle)
-		return error_set(err, ERROR_SERVER, EOPNOTSUPP, "the server is too old to tell about an export without opening it");
+		return error_set(err, ERROR_SERVER, EOPNOTSUPP,
+			"the server is too old to tell about an export without opening it");
 	return info_or_go(nego, NBD_OPT_INFO, name, info, err);
 }
 
-static int export_name(struct nego *nego, const char *name, struct export_info *info, struct error *err)
+static int export_name(
+	struct nego *nego, const char *name, struct export_info *info, struct error *err)
 {
 	uint8_t answer[10 + 124];
 	int rc;
@@ -144,10 +154,14 @@ static int export_name(struct nego *nego, const char *name, struct export_info *
 	nego->silent = true;
 	rc = nego_send_option(nego, NBD_OPT_EXPORT_NAME, name, (uint32_t)strlen(name), err);
 	if (!rc)
-		rc = transport_read(nego->transport, answer, nego->no_zeroes ? 10 : sizeof(answer), err);
-	if (rc == -ECONNRESET) { /* NBD_OPT_EXPORT_NAME has no error reply: a server that has no such export hangs up */
-		error_set(err, ERROR_SERVER, ENOENT, "the server hung up when asked for export \"%s\"", name);
-		return error_hint(err, -ENOENT, "it probably has no export of that name; this old server cannot say so");
+		rc = transport_read(
+			nego->transport, answer, nego->no_zeroes ? 10 : sizeof(answer), err);
+	/* NBD_OPT_EXPORT_NAME has no error reply: a server that has no such export hangs up */
+	if (rc == -ECONNRESET) {
+		error_set(err, ERROR_SERVER, ENOENT,
+			"the server hung up when asked for export \"%s\"", name);
+		return error_hint(err, -ENOENT,
+			"it probably has no export of that name; this old server cannot say so");
 	}
 	if (rc)
 		return rc;
@@ -162,7 +176,8 @@ int nego_go(struct nego *nego, const char *name, struct export_info *info, struc
 	int rc = nego->fixed_newstyle ? info_or_go(nego, NBD_OPT_GO, name, info, err) : -EOPNOTSUPP;
 
 	if (rc == -EOPNOTSUPP && nego->tls_active)
-		return error_hint(err, rc, "under TLS only NBD_OPT_GO is used, so this server cannot be: update it");
+		return error_hint(err, rc,
+			"under TLS only NBD_OPT_GO is used, so this server cannot be: update it");
 	if (rc == -EOPNOTSUPP)
 		rc = export_name(nego, name, info, err);
 	return rc;

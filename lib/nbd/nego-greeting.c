@@ -5,24 +5,31 @@
 #include "base/wire.h"
 #include <errno.h>
 
-/* A server that speaks something else first (SSH, SMTP, HTTP) is better named by what it said than by a magic number. */
+/* A server that speaks something else first (SSH, SMTP, HTTP) is better named by what it said than
+ * by a magic number. */
 static int not_nbd(const uint8_t *bytes, struct error *err)
 {
 	char said[32];
 
 	text_sanitise(said, sizeof(said), bytes, 8);
-	error_set(err, ERROR_SERVER, EPROTO, "this is not an NBD server: it greeted with \"%s\"", said);
+	error_set(err, ERROR_SERVER, EPROTO, "this is not an NBD server: it greeted with \"%s\"",
+		said);
 	return error_hint(err, -EPROTO, "check the port (10809 is NBD's)");
 }
 
 static int too_old(const struct nego *nego, const char *how, struct error *err)
 {
 	if (nego->tls_wanted) {
-		error_set(err, ERROR_TLS, EPROTO, "the server's greeting is %s, which cannot begin TLS", how);
-		return error_hint(err, -EPROTO, "either the server is too old for TLS, or somebody on the path changed its greeting to prevent it");
+		error_set(err, ERROR_TLS, EPROTO,
+			"the server's greeting is %s, which cannot begin TLS", how);
+		return error_hint(err, -EPROTO,
+			"either the server is too old for TLS, or somebody on the path changed its "
+			"greeting to prevent it");
 	}
-	error_set(err, ERROR_SERVER, EPROTO, "the server's greeting is %s, which is not supported", how);
-	return error_hint(err, -EPROTO, "update the server: newstyle negotiation has been the protocol since 2012");
+	error_set(err, ERROR_SERVER, EPROTO, "the server's greeting is %s, which is not supported",
+		how);
+	return error_hint(err, -EPROTO,
+		"update the server: newstyle negotiation has been the protocol since 2012");
 }
 
 int nego_greeting(struct nego *nego, struct error *err)
@@ -44,7 +51,8 @@ int nego_greeting(struct nego *nego, struct error *err)
 	if (wire_get_u64(greeting + 8) == NBD_OLD_MAGIC)
 		return too_old(nego, "oldstyle", err);
 	if (wire_get_u64(greeting + 8) != NBD_OPTION_MAGIC)
-		return error_set(err, ERROR_SERVER, EPROTO, "the server's greeting has an unknown second magic number (0x%016llx)",
+		return error_set(err, ERROR_SERVER, EPROTO,
+			"the server's greeting has an unknown second magic number (0x%016llx)",
 			(unsigned long long)wire_get_u64(greeting + 8));
 	rc = transport_read(nego->transport, greeting + 16, 2, err);
 	if (rc)

@@ -3,7 +3,9 @@
 #include "nbd/nbd-protocol.h"
 #include <errno.h>
 
-#define DOWNGRADE_HINT "TLS was asked for, so nothing else is done: let the server offer TLS, or find out who on the path prevents it"
+#define DOWNGRADE_HINT                                                                             \
+	"TLS was asked for, so nothing else is done: let the server offer TLS, or find out who "   \
+	"on the path prevents it"
 
 static int refused(struct nego *nego, struct error *err)
 {
@@ -13,14 +15,9 @@ static int refused(struct nego *nego, struct error *err)
 		return rc;
 	err->kind = ERROR_TLS;
 	switch (nego->reply.type) {
-	case NBD_REP_ERR_UNSUP:
-		error_prefix(err, "the server does not offer TLS");
-		break;
-	case NBD_REP_ERR_POLICY:
-		error_prefix(err, "the server has TLS switched off");
-		break;
-	default:
-		error_prefix(err, "the server refused to start TLS");
+	case NBD_REP_ERR_UNSUP: error_prefix(err, "the server does not offer TLS"); break;
+	case NBD_REP_ERR_POLICY: error_prefix(err, "the server has TLS switched off"); break;
+	default: error_prefix(err, "the server refused to start TLS");
 	}
 	return error_hint(err, rc, DOWNGRADE_HINT);
 }
@@ -45,8 +42,9 @@ int nego_starttls(struct nego *nego, struct error *err)
 			err->kind = ERROR_TLS;
 		return error_hint(err, rc, DOWNGRADE_HINT);
 	}
-	/* A server waits for our ClientHello now. Anything that is there already was put there to be taken for part of the
-	 * encrypted conversation (NBD specification, "TLS versions and downgrade"; the STARTTLS injections of 2021). */
+	/* A server waits for our ClientHello now. Anything that is there already was put there to
+	 * be taken for part of the encrypted conversation (NBD specification, "TLS versions and
+	 * downgrade"; the STARTTLS injections of 2021). */
 	rc = nego_check_silence(nego, "behind the server's consent to TLS, before TLS began", err);
 	if (rc && err)
 		err->kind = ERROR_TLS;

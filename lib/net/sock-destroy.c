@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define STATE_TIME_WAIT 6 /* TCP_*: the header that has them cannot be included beside the kernel's own */
+/* TCP_*: the header that has them cannot be included beside the kernel's own */
+#define STATE_TIME_WAIT 6
 #define STATE_LISTEN 10
 
 int sock_addresses(int fd, struct sockaddr_storage *local, struct sockaddr_storage *peer)
@@ -17,12 +18,14 @@ int sock_addresses(int fd, struct sockaddr_storage *local, struct sockaddr_stora
 
 	memset(local, 0, sizeof(*local));
 	memset(peer, 0, sizeof(*peer));
-	if (getsockname(fd, (struct sockaddr *)local, &local_len) < 0 || getpeername(fd, (struct sockaddr *)peer, &peer_len) < 0)
+	if (getsockname(fd, (struct sockaddr *)local, &local_len) < 0 ||
+		getpeername(fd, (struct sockaddr *)peer, &peer_len) < 0)
 		return -errno;
 	return local->ss_family == AF_INET || local->ss_family == AF_INET6 ? 0 : -EAFNOSUPPORT;
 }
 
-static void put_address(const struct sockaddr_storage *from, __be16 *port, __be32 address[4], __u32 *interface)
+static void put_address(
+	const struct sockaddr_storage *from, __be16 *port, __be32 address[4], __u32 *interface)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
@@ -63,15 +66,19 @@ static int exchange(struct request *request, uint16_t type, uint16_t flags, stru
 
 	if (fd < 0)
 		return errno == EPROTONOSUPPORT ? -EOPNOTSUPP : -errno;
-	request->header = (struct nlmsghdr){.nlmsg_len = sizeof(*request), .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | flags};
-	if (sendto(fd, request, sizeof(*request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) < 0)
+	request->header = (struct nlmsghdr){.nlmsg_len = sizeof(*request),
+		.nlmsg_type = type,
+		.nlmsg_flags = NLM_F_REQUEST | flags};
+	if (sendto(fd, request, sizeof(*request), 0, (struct sockaddr *)&kernel, sizeof(kernel)) <
+		0)
 		return -errno;
 	do
 		n = recv(fd, reply, sizeof(*reply), 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	if (n < (ssize_t)sizeof(reply->header) || reply->header.nlmsg_len > (size_t)n || reply->header.nlmsg_len < sizeof(reply->header))
+	if (n < (ssize_t)sizeof(reply->header) || reply->header.nlmsg_len > (size_t)n ||
+		reply->header.nlmsg_len < sizeof(reply->header))
 		return -EPROTO;
 	n = reply->header.nlmsg_len - sizeof(reply->header);
 	if (reply->header.nlmsg_type == NLMSG_ERROR)
@@ -81,8 +88,8 @@ static int exchange(struct request *request, uint16_t type, uint16_t flags, stru
 	return n >= (ssize_t)sizeof(reply->socket) ? 0 : -EPROTO;
 }
 
-/* ENOENT is said for a missing socket as well as for a kernel that cannot look for one. Listing the sockets of no state at all tells
- * them apart. */
+/* ENOENT is said for a missing socket as well as for a kernel that cannot look for one. Listing the
+ * sockets of no state at all tells them apart. */
 static bool can_look(const struct request *request)
 {
 	struct request none = *request;
@@ -92,7 +99,8 @@ static bool can_look(const struct request *request)
 	return exchange(&none, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &reply) != -ENOENT;
 }
 
-/* Fill in the cookie: what is destroyed afterwards is this very socket, and not a later one between the same addresses. */
+/* Fill in the cookie: what is destroyed afterwards is this very socket, and not a later one between
+ * the same addresses. */
 static int find(struct request *request)
 {
 	struct inet_diag_sockid *id = &request->body.id;
@@ -106,20 +114,26 @@ static int find(struct request *request)
 	if (rc)
 		return rc;
 	/* Where there is no connection, the kernel finds who listens on its local address. */
-	if (reply.socket.idiag_state == STATE_LISTEN || reply.socket.idiag_state == STATE_TIME_WAIT ||
-		reply.socket.id.idiag_sport != id->idiag_sport || reply.socket.id.idiag_dport != id->idiag_dport)
+	if (reply.socket.idiag_state == STATE_LISTEN ||
+		reply.socket.idiag_state == STATE_TIME_WAIT ||
+		reply.socket.id.idiag_sport != id->idiag_sport ||
+		reply.socket.id.idiag_dport != id->idiag_dport)
 		return -ENOENT;
 	memcpy(id->idiag_cookie, reply.socket.id.idiag_cookie, sizeof(id->idiag_cookie));
 	return 0;
 }
 
 /* -EAFNOSUPPORT for what is not TCP. */
-static int prepare(struct request *request, const struct sockaddr_storage *local, const struct sockaddr_storage *peer)
+static int prepare(struct request *request, const struct sockaddr_storage *local,
+	const struct sockaddr_storage *peer)
 {
 	struct inet_diag_sockid *id = &request->body.id;
 
-	*request = (struct request){.body = {.sdiag_family = (__u8)local->ss_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0U}};
-	if ((local->ss_family != AF_INET && local->ss_family != AF_INET6) || peer->ss_family != local->ss_family)
+	*request = (struct request){.body = {.sdiag_family = (__u8)local->ss_family,
+					    .sdiag_protocol = IPPROTO_TCP,
+					    .idiag_states = ~0U}};
+	if ((local->ss_family != AF_INET && local->ss_family != AF_INET6) ||
+		peer->ss_family != local->ss_family)
 		return -EAFNOSUPPORT;
 	put_address(local, &id->idiag_sport, id->idiag_src, &id->idiag_if);
 	put_address(peer, &id->idiag_dport, id->idiag_dst, &id->idiag_if);
@@ -134,28 +148,35 @@ int sock_find(const struct sockaddr_storage *local, const struct sockaddr_storag
 	return rc ? rc : find(&request);
 }
 
-int sock_destroy(const struct sockaddr_storage *local, const struct sockaddr_storage *peer, struct error *err)
+int sock_destroy(const struct sockaddr_storage *local, const struct sockaddr_storage *peer,
+	struct error *err)
 {
 	struct request request;
 	struct reply reply;
 	int rc = prepare(&request, local, peer);
 
 	if (rc)
-		return error_set(err, ERROR_OTHER, -rc, "only TCP connections can be closed by their addresses");
+		return error_set(err, ERROR_OTHER, -rc,
+			"only TCP connections can be closed by their addresses");
 	rc = find(&request);
 	if (!rc)
 		rc = exchange(&request, SOCK_DESTROY, NLM_F_ACK, &reply);
 	switch (rc) {
-	case 0:
-		return 0;
+	case 0: return 0;
 	case -ENOENT:
-		return error_set(err, ERROR_OTHER, ENOENT, "there is no such TCP connection any more");
+		return error_set(
+			err, ERROR_OTHER, ENOENT, "there is no such TCP connection any more");
 	case -EOPNOTSUPP:
-		error_set(err, ERROR_KERNEL, EOPNOTSUPP, "the kernel cannot close a TCP connection by its addresses");
-		return error_hint(err, rc, "it takes CONFIG_INET_DIAG_DESTROY and the module tcp_diag: modprobe tcp_diag");
+		error_set(err, ERROR_KERNEL, EOPNOTSUPP,
+			"the kernel cannot close a TCP connection by its addresses");
+		return error_hint(err, rc,
+			"it takes CONFIG_INET_DIAG_DESTROY and the module tcp_diag: modprobe "
+			"tcp_diag");
 	case -EPERM:
-		return error_set(err, ERROR_PERMISSION, EPERM, "closing a TCP connection by its addresses takes CAP_NET_ADMIN");
+		return error_set(err, ERROR_PERMISSION, EPERM,
+			"closing a TCP connection by its addresses takes CAP_NET_ADMIN");
 	default:
-		return error_set(err, ERROR_KERNEL, -rc, "cannot close a TCP connection by its addresses: %s", strerror(-rc));
+		return error_set(err, ERROR_KERNEL, -rc,
+			"cannot close a TCP connection by its addresses: %s", strerror(-rc));
 	}
 }

@@ -22,8 +22,8 @@ struct search {
 	const struct tcp_connect_params *params;
 	struct connection *connection;
 	size_t hosts_left; /* with the one that is being tried */
-	size_t tried; /* addresses */
-	int rc;       /* of the last failure, which ERR tells */
+	size_t tried;      /* addresses */
+	int rc;            /* of the last failure, which ERR tells */
 	struct error *err;
 };
 
@@ -31,7 +31,8 @@ static void format_address(const struct addrinfo *ai, char *buf, size_t size)
 {
 	char host[INET6_ADDRSTRLEN + 16], port[8];
 
-	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
+	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof(host), port, sizeof(port),
+		    NI_NUMERICHOST | NI_NUMERICSERV))
 		snprintf(buf, size, "?");
 	else
 		snprintf(buf, size, ai->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
@@ -45,7 +46,8 @@ static int set_option(int fd, int level, int option, int value)
 /* 0 or -errno; -ETIMEDOUT when DEADLINE_MS passes. */
 static int connect_one(const struct addrinfo *ai, int64_t deadline_ms, int *fd_out)
 {
-	_cleanup_fd_ int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	_cleanup_fd_ int fd =
+		socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
 	socklen_t len = sizeof(int);
 	int socket_error = 0, rc;
 	struct transport wait;
@@ -63,7 +65,8 @@ static int connect_one(const struct addrinfo *ai, int64_t deadline_ms, int *fd_o
 		if (socket_error)
 			return -socket_error;
 	}
-	/* The driver sends header and data apart with MSG_MORE (kernel fact 13): Nagle would only hold back the last piece. */
+	/* The driver sends header and data apart with MSG_MORE (kernel fact 13): Nagle would only
+	 * hold back the last piece. */
 	rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!rc)
 		rc = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -74,24 +77,31 @@ static int connect_one(const struct addrinfo *ai, int64_t deadline_ms, int *fd_o
 
 static int not_resolved(const struct target_host *host, int rc, struct error *err)
 {
-	error_set(err, ERROR_UNREACHABLE, EHOSTUNREACH, "cannot resolve host name \"%s\": %s", host->name,
-		rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	error_set(err, ERROR_UNREACHABLE, EHOSTUNREACH, "cannot resolve host name \"%s\": %s",
+		host->name, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
 	error_hint(err, 0, "check the name, /etc/hosts and /etc/resolv.conf, or give the address");
 	return error_retry(err, -EHOSTUNREACH);
 }
 
-static int not_connected(const struct target_host *host, const char *address, int rc, struct error *err)
+static int not_connected(
+	const struct target_host *host, const char *address, int rc, struct error *err)
 {
 	error_set(err, ERROR_UNREACHABLE, -rc, "cannot connect to %s%s%s%s: %s", host->name,
-		strcmp(address, "") ? " (" : "", address, strcmp(address, "") ? ")" : "", strerror(-rc));
+		strcmp(address, "") ? " (" : "", address, strcmp(address, "") ? ")" : "",
+		strerror(-rc));
 	if (rc == -ECONNREFUSED)
-		error_hint(err, rc, "no NBD server listens there: is it running, and is the port right (10809 is NBD's)?");
+		error_hint(err, rc,
+			"no NBD server listens there: is it running, and is the port right (10809 "
+			"is NBD's)?");
 	else if (rc == -ETIMEDOUT)
-		error_hint(err, rc, "nothing answers there: check the address, routes and firewalls between here and the server");
+		error_hint(err, rc,
+			"nothing answers there: check the address, routes and firewalls between "
+			"here and the server");
 	return error_retry(err, rc);
 }
 
-static int try_address(struct search *search, size_t index, const struct addrinfo *ai, int64_t share_ms)
+static int try_address(
+	struct search *search, size_t index, const struct addrinfo *ai, int64_t share_ms)
 {
 	const struct tcp_connect_params *params = search->params;
 	struct connection *connection = search->connection;
@@ -103,16 +113,19 @@ static int try_address(struct search *search, size_t index, const struct addrinf
 	format_address(ai, connection->address, sizeof(connection->address));
 	rc = connect_one(ai, monotonic_now_ms() + share_ms, &connection->fd);
 	if (rc)
-		return search->rc = not_connected(&params->target->hosts[index], connection->address, rc, search->err);
+		return search->rc = not_connected(
+			       &params->target->hosts[index], connection->address, rc, search->err);
 	connection->host_index = index;
 	return 0;
 }
 
-/* 0 when one of LIST answers. The time is shared out from now on, since the resolver may have taken more than its host's share. */
+/* 0 when one of LIST answers. The time is shared out from now on, since the resolver may have taken
+ * more than its host's share. */
 static int try_addresses(struct search *search, size_t index, const struct addrinfo *list)
 {
 	const struct tcp_connect_params *params = search->params;
-	int64_t now_ms = monotonic_now_ms(), deadline_ms = now_ms + (params->deadline_ms - now_ms) / (int64_t)search->hosts_left;
+	int64_t now_ms = monotonic_now_ms(),
+		deadline_ms = now_ms + (params->deadline_ms - now_ms) / (int64_t)search->hosts_left;
 	const struct addrinfo *ai;
 	size_t count = 0, skip;
 
@@ -122,7 +135,8 @@ static int try_addresses(struct search *search, size_t index, const struct addri
 	for (ai = list; skip; skip--)
 		ai = ai->ai_next;
 	for (size_t left = count; left; left--) {
-		if (try_address(search, index, ai, (deadline_ms - monotonic_now_ms()) / (int64_t)left) == 0)
+		if (try_address(search, index, ai,
+			    (deadline_ms - monotonic_now_ms()) / (int64_t)left) == 0)
 			return 0;
 		ai = ai->ai_next ? ai->ai_next : list;
 	}
@@ -132,8 +146,10 @@ static int try_addresses(struct search *search, size_t index, const struct addri
 static int try_host(struct search *search, size_t index)
 {
 	const struct target_host *host = &search->params->target->hosts[index];
-	const struct known_address *known = search->params->known ? &search->params->known[index] : NULL;
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	const struct known_address *known =
+		search->params->known ? &search->params->known[index] : NULL;
+	struct addrinfo hints = {
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *list = NULL, last = {0};
 	char port[8];
 	int rc;
@@ -153,16 +169,20 @@ static int try_host(struct search *search, size_t index)
 	return try_addresses(search, index, &last);
 }
 
-int tcp_connect(const struct tcp_connect_params *params, struct connection *connection, struct error *err)
+int tcp_connect(
+	const struct tcp_connect_params *params, struct connection *connection, struct error *err)
 {
 	struct search search = {.params = params, .connection = connection, .err = err};
 	size_t count = params->only_first ? 1 : params->target->host_count;
 
 	for (search.hosts_left = count; search.hosts_left; search.hosts_left--)
-		if (try_host(&search, (params->first + count - search.hosts_left) % params->target->host_count) == 0)
+		if (try_host(&search,
+			    (params->first + count - search.hosts_left) %
+				    params->target->host_count) == 0)
 			return 0;
 	if (count > 1)
-		error_prefix(err, "none of %zu hosts (%zu addresses tried) answered, the last", count, search.tried);
+		error_prefix(err, "none of %zu hosts (%zu addresses tried) answered, the last",
+			count, search.tried);
 	else if (search.tried > 1)
 		error_prefix(err, "none of %zu addresses answered, the last", search.tried);
 	return search.rc;
@@ -170,11 +190,20 @@ int tcp_connect(const struct tcp_connect_params *params, struct connection *conn
 
 int tcp_set_liveness(int fd, int timeout_ms, struct error *err)
 {
-	int timeout_sec = timeout_ms / 1000, idle_sec = timeout_sec / 2, interval_sec = (timeout_sec - idle_sec) / KEEPALIVE_PROBES;
-	const struct { int level, option, value; } options[] = {
+	int timeout_sec = timeout_ms / 1000, idle_sec = timeout_sec / 2,
+	    interval_sec = (timeout_sec - idle_sec) / KEEPALIVE_PROBES;
+	const struct {
+		int level, option, value;
+	} options[] = {
 		{SOL_SOCKET, SO_KEEPALIVE, 1},
-		{IPPROTO_TCP, TCP_KEEPIDLE, idle_sec < 1 ? 1 : idle_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC : idle_sec},
-		{IPPROTO_TCP, TCP_KEEPINTVL, interval_sec < 1 ? 1 : interval_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC : interval_sec},
+		{IPPROTO_TCP, TCP_KEEPIDLE,
+			idle_sec < 1                         ? 1 :
+				idle_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC :
+							       idle_sec},
+		{IPPROTO_TCP, TCP_KEEPINTVL,
+			interval_sec < 1                         ? 1 :
+				interval_sec > KEEPALIVE_MAX_SEC ? KEEPALIVE_MAX_SEC :
+								   interval_sec},
 		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
 	};
 
@@ -182,7 +211,9 @@ int tcp_set_liveness(int fd, int timeout_ms, struct error *err)
 		int rc = set_option(fd, options[i].level, options[i].option, options[i].value);
 
 		if (rc)
-			return error_set(err, ERROR_OTHER, -rc, "the connection takes no keepalive of %d ms: %s", timeout_ms, strerror(-rc));
+			return error_set(err, ERROR_OTHER, -rc,
+				"the connection takes no keepalive of %d ms: %s", timeout_ms,
+				strerror(-rc));
 	}
 	return 0;
 }
@@ -198,10 +229,12 @@ int unix_connect(const struct target *target, struct connection *connection, str
 	if (fd < 0)
 		return error_set(err, ERROR_OTHER, errno, "socket: %s", strerror(errno));
 	if (!text_copy(sun.sun_path, sizeof(sun.sun_path), target->socket_path))
-		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "socket path is too long: %s", target->socket_path);
+		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "socket path is too long: %s",
+			target->socket_path);
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
 		saved = errno;
-		error_set(err, ERROR_UNREACHABLE, saved, "cannot connect to unix socket %s: %s", target->socket_path, strerror(saved));
+		error_set(err, ERROR_UNREACHABLE, saved, "cannot connect to unix socket %s: %s",
+			target->socket_path, strerror(saved));
 		if (saved == ECONNREFUSED || saved == ENOENT)
 			error_hint(err, 0, "is the server running, and is this its socket?");
 		return error_retry(err, -saved);

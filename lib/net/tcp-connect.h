@@ -21,27 +21,36 @@ struct tcp_connect_params {
 	const struct target *target;
 	const struct known_address *known; /* one for each of the target's hosts; or NULL */
 	int64_t deadline_ms;
-	/* Where to begin: a server that can be connected to and is of no use otherwise must not keep the others from being tried. Counts
-	 * the hosts and, when all had their turn, their next addresses. */
+	/* Where to begin: a server that can be connected to and is of no use otherwise must not
+	 * keep the others from being tried. Counts the hosts and, when all had their turn, their
+	 * next addresses. */
 	size_t first;
-	bool only_first; /* one host, and never another: some link of the device is to it, and two hosts at once may not be one disk */
-	bool impatient;  /* no address gets more than TCP_CONNECT_IMPATIENT_MS, however far the deadline is */
+	/* one host, and never another: some link of the device is to it, and two hosts at once may
+	 * not be one disk */
+	bool only_first;
+	/* no address gets more than TCP_CONNECT_IMPATIENT_MS, however far the deadline is */
+	bool impatient;
 };
 
 struct connection {
-	int fd;            /* non-blocking, close-on-exec; over TCP with TCP_NODELAY and SO_KEEPALIVE; the caller's */
+	/* non-blocking, close-on-exec; over TCP with TCP_NODELAY and SO_KEEPALIVE; the caller's */
+	int fd;
 	size_t host_index; /* which of the target's hosts answered; 0 for a unix socket */
 	char address[64];  /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
 };
 
-/* Try each address of each host, in the target's and then the resolver's order but from FIRST on, until the deadline; each host gets a fair share of
- * what is left, and each address one of its host's. A host that the resolver does not know, or has no time to know, is tried
- * where it was reached last. getaddrinfo() heeds no deadline: RES_OPTIONS and whoever kills this process have to. */
-int tcp_connect(const struct tcp_connect_params *params, struct connection *connection, struct error *err);
+/* Try each address of each host, in the target's and then the resolver's order but from FIRST on,
+ * until the deadline; each host gets a fair share of what is left, and each address one of its
+ * host's. A host that the resolver does not know, or has no time to know, is tried where it was
+ * reached last. getaddrinfo() heeds no deadline: RES_OPTIONS and whoever kills this process have
+ * to. */
+int tcp_connect(
+	const struct tcp_connect_params *params, struct connection *connection, struct error *err);
 int unix_connect(const struct target *target, struct connection *connection, struct error *err);
 
-/* Have TCP give a silent path up after about TIMEOUT_MS, with nothing to send (keepalive, in seconds, so no less than some four). With data
- * under way that is for who watches it to do (tcp_stats.lost_ms): TCP_USER_TIMEOUT also ends a connection whose peer acknowledges all, and
+/* Have TCP give a silent path up after about TIMEOUT_MS, with nothing to send (keepalive, in
+ * seconds, so no less than some four). With data under way that is for who watches it to do
+ * (tcp_stats.lost_ms): TCP_USER_TIMEOUT also ends a connection whose peer acknowledges all, and
  * whose program does not read (tcp_probe_timer()). A server that hangs is not dead. */
 int tcp_set_liveness(int fd, int timeout_ms, struct error *err);
 

@@ -8,10 +8,14 @@
 struct tcp_stats {
 	uint64_t sent_bytes, received_bytes; /* payload, over the connection's life */
 	bool established;
-	int lost_ms;   /* for how long the peer's TCP has acknowledged nothing, although it was sent again or asked; 0: it does. So a path is
-			* found dead, and not a program that does not read: for that one its TCP answers */
-	bool answered; /* the last data came after the last was sent, and all of that was received. Of what was sent and what came within one
-			* tick of the kernel (4 ms at HZ=250) the order is not known: that counts as answered */
+	/* for how long the peer's TCP has acknowledged nothing, although it was sent again or
+	 * asked; 0: it does. So a path is found dead, and not a program that does not read: for
+	 * that one its TCP answers */
+	int lost_ms;
+	/* the last data came after the last was sent, and all of that was received. Of what was
+	 * sent and what came within one tick of the kernel (4 ms at HZ=250) the order is not known:
+	 * that counts as answered */
+	bool answered;
 };
 
 /* -errno when FD is not a TCP socket. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Inside of struct tls_credentials: for this folder's sources only, since GnuTLS's types are to stay in it. */
+/* Inside of struct tls_credentials: for this folder's sources only, since GnuTLS's types are to
+ * stay in it. */
 #ifndef NBDA_TLS_CREDENTIALS_STRUCT
 #define NBDA_TLS_CREDENTIALS_STRUCT
 #include <gnutls/gnutls.h>
@@ -12,12 +13,14 @@ struct tls_credentials {
 	gnutls_certificate_credentials_t x509; /* one of the two is NULL */
 	gnutls_psk_client_credentials_t psk;
 	gnutls_priority_t priority;
-	char hostname[256];      /* to verify, and for SNI, without brackets; empty: that of the host which answers */
+	/* to verify, and for SNI, without brackets; empty: that of the host which answers */
+	char hostname[256];
 	bool has_client_cert;
-	bool verify_chain;       /* false: a pinned key stands in */
+	bool verify_chain; /* false: a pinned key stands in */
 	bool has_pin;
 	uint8_t pin[TLS_PIN_BYTES];
-	char trust_name[300];    /* "CA file /x" or "this system's trusted authorities", for messages */
+	/* "CA file /x" or "this system's trusted authorities", for messages */
+	char trust_name[300];
 	int min_version;
 };
 

@@ -21,30 +21,35 @@ static void wipe_datum(gnutls_datum_t *datum)
 }
 #define _cleanup_datum_ __attribute__((cleanup(wipe_datum)))
 
-/* The whole file in memory; WHAT is "--tls-ca" and the like. -ENOENT is left for the caller to judge, with ERR filled. */
+/* The whole file in memory; WHAT is "--tls-ca" and the like. -ENOENT is left for the caller to
+ * judge, with ERR filled. */
 static int read_file(const char *path, const char *what, gnutls_datum_t *datum, struct error *err)
 {
 	_cleanup_file_ FILE *file = fopen(path, "re");
 	struct stat st;
 
 	if (!file)
-		return error_set(err, ERROR_USAGE, errno, "cannot read %s file %s: %s", what, path, strerror(errno));
+		return error_set(err, ERROR_USAGE, errno, "cannot read %s file %s: %s", what, path,
+			strerror(errno));
 	if (fstat(fileno(file), &st) < 0 || S_ISDIR(st.st_mode))
-		return error_set(err, ERROR_USAGE, EISDIR, "cannot read %s file %s: it is a directory", what, path);
+		return error_set(err, ERROR_USAGE, EISDIR,
+			"cannot read %s file %s: it is a directory", what, path);
 	datum->data = malloc(CREDENTIAL_FILE_MAX_BYTES);
 	if (!datum->data)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	setvbuf(file, NULL, _IONBF, 0); /* stdio's own buffer would keep a copy of a key */
 	datum->size = (unsigned)fread(datum->data, 1, CREDENTIAL_FILE_MAX_BYTES - 1, file);
 	if (ferror(file) || datum->size == 0 || datum->size == CREDENTIAL_FILE_MAX_BYTES - 1)
-		return error_set(err, ERROR_USAGE, EINVAL, "%s file %s is %s", what, path, datum->size ? "too large" : "empty or unreadable");
+		return error_set(err, ERROR_USAGE, EINVAL, "%s file %s is %s", what, path,
+			datum->size ? "too large" : "empty or unreadable");
 	datum->data[datum->size] = 0;
 	return 0;
 }
 
 static int gnutls_failed(int rc, const char *what, const char *path, struct error *err)
 {
-	error_set(err, ERROR_USAGE, EINVAL, "%s %s cannot be used: %s", what, path, gnutls_strerror(rc));
+	error_set(err, ERROR_USAGE, EINVAL, "%s %s cannot be used: %s", what, path,
+		gnutls_strerror(rc));
 	return -EINVAL;
 }
 
@@ -83,8 +88,12 @@ static int load_system_trust(struct tls_credentials *creds, struct error *err)
 	int count = gnutls_certificate_set_x509_system_trust(creds->x509);
 
 	if (count <= 0) {
-		error_set(err, ERROR_TLS, ENOENT, "this system trusts no certificate authority, so no server can be verified");
-		return error_hint(err, -ENOENT, "name the server's authority with --tls-ca FILE, or install ca-certificates");
+		error_set(err, ERROR_TLS, ENOENT,
+			"this system trusts no certificate authority, so no server can be "
+			"verified");
+		return error_hint(err, -ENOENT,
+			"name the server's authority with --tls-ca FILE, or install "
+			"ca-certificates");
 	}
 	creds->verify_chain = true;
 	snprintf(creds->trust_name, sizeof(creds->trust_name), "this system's trusted authorities");
@@ -96,18 +105,24 @@ static bool is_pkcs11(const char *name)
 	return strncmp(name, "pkcs11:", 7) == 0;
 }
 
-static int load_client_cert(struct tls_credentials *creds, const char *cert, const char *key, struct error *err)
+static int load_client_cert(
+	struct tls_credentials *creds, const char *cert, const char *key, struct error *err)
 {
 	_cleanup_datum_ gnutls_datum_t cert_pem = {0}, key_pem = {0};
 	int rc;
 
 	if (is_pkcs11(key) || is_pkcs11(cert)) {
-		rc = gnutls_certificate_set_x509_key_file2(creds->x509, cert, key, GNUTLS_X509_FMT_PEM, NULL, 0);
+		rc = gnutls_certificate_set_x509_key_file2(
+			creds->x509, cert, key, GNUTLS_X509_FMT_PEM, NULL, 0);
 		if (rc < 0) {
 			/* The URL may hold the PIN: it is not repeated. */
-			error_set(err, ERROR_USAGE, EINVAL, "the key behind the pkcs11: URL cannot be used with certificate %s: %s",
+			error_set(err, ERROR_USAGE, EINVAL,
+				"the key behind the pkcs11: URL cannot be used with certificate "
+				"%s: %s",
 				is_pkcs11(cert) ? "(pkcs11)" : cert, gnutls_strerror(rc));
-			return error_hint(err, -EINVAL, "see what the token has with: p11tool --list-all 'pkcs11:...'; the PIN goes into pin-source=FILE");
+			return error_hint(err, -EINVAL,
+				"see what the token has with: p11tool --list-all 'pkcs11:...'; the "
+				"PIN goes into pin-source=FILE");
 		}
 		creds->has_client_cert = true;
 		return 0;
@@ -117,23 +132,29 @@ static int load_client_cert(struct tls_credentials *creds, const char *cert, con
 		rc = read_file(key, "--tls-key", &key_pem, err);
 	if (rc)
 		return rc;
-	rc = gnutls_certificate_set_x509_key_mem2(creds->x509, &cert_pem, &key_pem, GNUTLS_X509_FMT_PEM, NULL, 0);
+	rc = gnutls_certificate_set_x509_key_mem2(
+		creds->x509, &cert_pem, &key_pem, GNUTLS_X509_FMT_PEM, NULL, 0);
 	if (rc == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
-		return error_set(err, ERROR_USAGE, EINVAL, "certificate %s and key %s do not belong together", cert, key);
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"certificate %s and key %s do not belong together", cert, key);
 	if (rc < 0)
-		return error_set(err, ERROR_USAGE, EINVAL, "client certificate %s with key %s cannot be used: %s", cert, key, gnutls_strerror(rc));
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"client certificate %s with key %s cannot be used: %s", cert, key,
+			gnutls_strerror(rc));
 	creds->has_client_cert = true;
 	return 0;
 }
 
-static int load_certificates_dir(struct tls_credentials *creds, const struct tls_config *config, struct error *err)
+static int load_certificates_dir(
+	struct tls_credentials *creds, const struct tls_config *config, struct error *err)
 {
 	char ca[512], crl[512], cert[512], key[512];
 	const char *dir = config->certificates_dir;
 	int rc = 0;
 
 	if (strlen(dir) > 480)
-		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "--tls-certificates: the path is too long");
+		return error_set(
+			err, ERROR_USAGE, ENAMETOOLONG, "--tls-certificates: the path is too long");
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", dir);
 	snprintf(crl, sizeof(crl), "%s/ca-crl.pem", dir);
 	snprintf(cert, sizeof(cert), "%s/client-cert.pem", dir);
@@ -147,7 +168,8 @@ static int load_certificates_dir(struct tls_credentials *creds, const struct tls
 	return rc;
 }
 
-static int load_x509(struct tls_credentials *creds, const struct tls_config *config, struct error *err)
+static int load_x509(
+	struct tls_credentials *creds, const struct tls_config *config, struct error *err)
 {
 	int rc = gnutls_certificate_allocate_credentials(&creds->x509);
 
@@ -161,7 +183,8 @@ static int load_x509(struct tls_credentials *creds, const struct tls_config *con
 	if (!rc && !creds->verify_chain && !creds->has_pin)
 		rc = load_system_trust(creds, err);
 	if (!rc && config->cert_file)
-		rc = load_client_cert(creds, config->cert_file, config->key_file ? config->key_file : config->cert_file, err);
+		rc = load_client_cert(creds, config->cert_file,
+			config->key_file ? config->key_file : config->cert_file, err);
 	return rc;
 }
 
@@ -187,7 +210,8 @@ static int find_psk(char *text, const char *wish, char **user, char **key)
 	return *user ? 0 : -ENOENT;
 }
 
-static int load_psk(struct tls_credentials *creds, const struct tls_config *config, struct error *err)
+static int load_psk(
+	struct tls_credentials *creds, const struct tls_config *config, struct error *err)
 {
 	_cleanup_datum_ gnutls_datum_t file = {0};
 	gnutls_datum_t key = {0};
@@ -198,15 +222,23 @@ static int load_psk(struct tls_credentials *creds, const struct tls_config *conf
 		return rc;
 	rc = find_psk((char *)file.data, config->username, &user, &hex);
 	if (rc == -ENOTUNIQ)
-		return error_set(err, ERROR_USAGE, EINVAL, "--tls-psk file %s has several keys%s: say whose with --tls-username",
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-psk file %s has several keys%s: say whose with --tls-username",
 			config->psk_file, config->username ? " for this user" : "");
 	if (rc && config->username)
-		return error_set(err, ERROR_USAGE, ENOENT, "--tls-psk file %s has no key for user \"%s\"", config->psk_file, config->username);
+		return error_set(err, ERROR_USAGE, ENOENT,
+			"--tls-psk file %s has no key for user \"%s\"", config->psk_file,
+			config->username);
 	if (rc)
-		return error_set(err, ERROR_USAGE, EINVAL, "--tls-psk file %s has no line of the form user:hexadecimal-key", config->psk_file);
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-psk file %s has no line of the form user:hexadecimal-key",
+			config->psk_file);
 	if (strlen(hex) < 32) {
-		error_set(err, ERROR_USAGE, EINVAL, "the key of user \"%s\" in %s is too short: fewer than 128 bits", user, config->psk_file);
-		return error_hint(err, -EINVAL, "make one with: psktool -u %s -p %s", user, config->psk_file);
+		error_set(err, ERROR_USAGE, EINVAL,
+			"the key of user \"%s\" in %s is too short: fewer than 128 bits", user,
+			config->psk_file);
+		return error_hint(
+			err, -EINVAL, "make one with: psktool -u %s -p %s", user, config->psk_file);
 	}
 	rc = gnutls_psk_allocate_client_credentials(&creds->psk);
 	key.data = (unsigned char *)hex;
@@ -214,22 +246,29 @@ static int load_psk(struct tls_credentials *creds, const struct tls_config *conf
 	if (rc == 0)
 		rc = gnutls_psk_set_client_credentials(creds->psk, user, &key, GNUTLS_PSK_KEY_HEX);
 	if (rc < 0)
-		return error_set(err, ERROR_USAGE, EINVAL, "the key of user \"%s\" in %s is not hexadecimal", user, config->psk_file);
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the key of user \"%s\" in %s is not hexadecimal", user, config->psk_file);
 	return 0;
 }
 
 static int check_config(const struct tls_config *config, struct error *err)
 {
-	if (config->psk_file && (config->ca_file || config->cert_file || config->key_file || config->certificates_dir || config->pin))
-		return error_set(err, ERROR_USAGE, EINVAL, "--tls-psk cannot be combined with certificates or --tls-pin: choose one");
+	if (config->psk_file &&
+		(config->ca_file || config->cert_file || config->key_file ||
+			config->certificates_dir || config->pin))
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-psk cannot be combined with certificates or --tls-pin: choose one");
 	if (config->username && !config->psk_file)
-		return error_set(err, ERROR_USAGE, EINVAL, "--tls-username says whose key in a --tls-psk file: give that file too");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-username says whose key in a --tls-psk file: give that file too");
 	if (config->key_file && !config->cert_file && is_pkcs11(config->key_file))
-		return error_set(err, ERROR_USAGE, EINVAL, "--tls-key pkcs11:... needs the certificate too: add --tls-cert");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-key pkcs11:... needs the certificate too: add --tls-cert");
 	return 0;
 }
 
-int tls_credentials_load(struct tls_credentials **out, const struct tls_config *config, struct error *err)
+int tls_credentials_load(
+	struct tls_credentials **out, const struct tls_config *config, struct error *err)
 {
 	struct tls_config effective = *config;
 	struct tls_credentials *creds;
@@ -243,16 +282,20 @@ int tls_credentials_load(struct tls_credentials **out, const struct tls_config *
 	if (!creds)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	creds->min_version = config->min_version ? config->min_version : TLS_VERSION_1_3;
-	if (!text_copy(creds->hostname, sizeof(creds->hostname), config->hostname ? config->hostname : ""))
-		rc = error_set(err, ERROR_USAGE, ENAMETOOLONG, "the host name to verify is too long");
+	if (!text_copy(creds->hostname, sizeof(creds->hostname),
+		    config->hostname ? config->hostname : ""))
+		rc = error_set(
+			err, ERROR_USAGE, ENAMETOOLONG, "the host name to verify is too long");
 	if (!rc && config->pin) {
 		rc = tls_pin_parse(creds->pin, config->pin, err);
 		creds->has_pin = rc == 0;
 	}
 	if (!rc)
-		rc = tls_priority_init(&creds->priority, config->priority, creds->min_version, config->psk_file != NULL, err);
+		rc = tls_priority_init(&creds->priority, config->priority, creds->min_version,
+			config->psk_file != NULL, err);
 	if (!rc)
-		rc = config->psk_file ? load_psk(creds, config, err) : load_x509(creds, &effective, err);
+		rc = config->psk_file ? load_psk(creds, config, err) :
+					load_x509(creds, &effective, err);
 	if (rc) {
 		tls_credentials_free(creds);
 		return rc;

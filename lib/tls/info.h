@@ -7,12 +7,12 @@ enum tls_version { TLS_VERSION_1_2 = 12, TLS_VERSION_1_3 = 13 };
 
 /* What was negotiated, for people; no pointers. */
 struct tls_info {
-	int version;            /* enum tls_version; 0: no TLS */
-	int kernel_cipher;      /* TLS_CIPHER_* of linux/tls.h */
-	char cipher[32];        /* "AES-128-GCM" */
-	char group[48];         /* "X25519"; empty for pure PSK */
+	int version;             /* enum tls_version; 0: no TLS */
+	int kernel_cipher;       /* TLS_CIPHER_* of linux/tls.h */
+	char cipher[32];         /* "AES-128-GCM" */
+	char group[48];          /* "X25519"; empty for pure PSK */
 	char authentication[16]; /* "X.509", "PSK" or "pin" */
-	char peer_name[256];    /* the certificate's subject, sanitised; empty with PSK */
+	char peer_name[256];     /* the certificate's subject, sanitised; empty with PSK */
 	char peer_issuer[256];
 	int64_t peer_not_after; /* Unix time; 0 without a certificate */
 	char peer_pin[80];      /* "sha256:HEX" of the server's public key, ready for --tls-pin */

@@ -16,15 +16,21 @@
 #define TCP_ULP 31
 #endif
 
-/* Every kernel structure is: version and cipher (2 bytes each), iv, key, salt, record number. The largest has 56 bytes. */
+/* Every kernel structure is: version and cipher (2 bytes each), iv, key, salt, record number. The
+ * largest has 56 bytes. */
 #define INFO_HEADER_BYTES sizeof(struct tls_crypto_info)
 #define RECORD_NUMBER_BYTES 8
 #define INFO_MAX_BYTES 64
 
-#define CIPHER(label, id, limit, modules_) \
-	{label, TLS_CIPHER_##id, TLS_CIPHER_##id##_KEY_SIZE, TLS_CIPHER_##id##_IV_SIZE, TLS_CIPHER_##id##_SALT_SIZE, \
-		INFO_HEADER_BYTES + TLS_CIPHER_##id##_IV_SIZE + TLS_CIPHER_##id##_KEY_SIZE + TLS_CIPHER_##id##_SALT_SIZE + \
-			RECORD_NUMBER_BYTES, limit, modules_}
+#define CIPHER(label, id, limit, modules_)                                                         \
+	{                                                                                          \
+		label, TLS_CIPHER_##id, TLS_CIPHER_##id##_KEY_SIZE, TLS_CIPHER_##id##_IV_SIZE,     \
+			TLS_CIPHER_##id##_SALT_SIZE,                                               \
+			INFO_HEADER_BYTES + TLS_CIPHER_##id##_IV_SIZE +                            \
+			TLS_CIPHER_##id##_KEY_SIZE + TLS_CIPHER_##id##_SALT_SIZE +                 \
+			RECORD_NUMBER_BYTES,                                                       \
+			limit, modules_                                                            \
+	}
 
 static const struct ktls_cipher ciphers[] = {
 	CIPHER("AES-128-GCM", AES_GCM_128, 1ULL << 24, "gcm aesni_intel"),
@@ -32,9 +38,13 @@ static const struct ktls_cipher ciphers[] = {
 	CIPHER("CHACHA20-POLY1305", CHACHA20_POLY1305, 0, "chacha20poly1305"),
 };
 
-_Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_128) == INFO_HEADER_BYTES + 8 + 16 + 4 + 8, "layout");
-_Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_256) == INFO_HEADER_BYTES + 8 + 32 + 4 + 8, "layout");
-_Static_assert(sizeof(struct tls12_crypto_info_chacha20_poly1305) == INFO_HEADER_BYTES + 12 + 32 + 0 + 8, "layout");
+_Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_128) == INFO_HEADER_BYTES + 8 + 16 + 4 + 8,
+	"layout");
+_Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_256) == INFO_HEADER_BYTES + 8 + 32 + 4 + 8,
+	"layout");
+_Static_assert(
+	sizeof(struct tls12_crypto_info_chacha20_poly1305) == INFO_HEADER_BYTES + 12 + 32 + 0 + 8,
+	"layout");
 
 const struct ktls_cipher *ktls_cipher_at(size_t index)
 {
@@ -57,48 +67,66 @@ int ktls_attach(int fd, struct error *err)
 		return 0;
 	rc = -errno;
 	if (rc == -ENOENT) {
-		error_set(err, ERROR_KERNEL, ENOENT, "the kernel has no TLS: its module \"tls\" is not loaded");
-		return error_hint(err, rc, "load it: modprobe tls (nothing is sent in clear instead)");
+		error_set(err, ERROR_KERNEL, ENOENT,
+			"the kernel has no TLS: its module \"tls\" is not loaded");
+		return error_hint(
+			err, rc, "load it: modprobe tls (nothing is sent in clear instead)");
 	}
 	if (rc == -ENOTCONN) {
-		error_set(err, ERROR_UNREACHABLE, ENOTCONN, "the server closed the connection before the kernel could take over its TLS");
+		error_set(err, ERROR_UNREACHABLE, ENOTCONN,
+			"the server closed the connection before the kernel could take over its "
+			"TLS");
 		return error_retry(err, rc);
 	}
-	return error_set(err, ERROR_KERNEL, -rc, "the kernel refused to put TLS on the connection: %s", strerror(-rc));
+	return error_set(err, ERROR_KERNEL, -rc,
+		"the kernel refused to put TLS on the connection: %s", strerror(-rc));
 }
 
-static int arm_failed(int errno_value, bool transmit, const struct ktls_cipher *cipher, struct error *err)
+static int arm_failed(
+	int errno_value, bool transmit, const struct ktls_cipher *cipher, struct error *err)
 {
 	if (errno_value == ENOENT) {
 		error_set(err, ERROR_KERNEL, ENOENT, "the kernel's crypto has no %s", cipher->name);
-		return error_hint(err, -ENOENT, "load what provides it: modprobe -a %s; or choose another cipher with --tls-priority", cipher->modules);
+		return error_hint(err, -ENOENT,
+			"load what provides it: modprobe -a %s; or choose another cipher with "
+			"--tls-priority",
+			cipher->modules);
 	}
-	error_set(err, ERROR_KERNEL, errno_value, "kernel TLS refused the %s keys for %s: %s", transmit ? "sending" : "receiving",
-		cipher->name, strerror(errno_value));
+	error_set(err, ERROR_KERNEL, errno_value, "kernel TLS refused the %s keys for %s: %s",
+		transmit ? "sending" : "receiving", cipher->name, strerror(errno_value));
 	if (errno_value == EINVAL || errno_value == EOPNOTSUPP)
-		return error_hint(err, -errno_value, "this kernel's TLS may be too old for %s: choose another cipher with --tls-priority", cipher->name);
+		return error_hint(err, -errno_value,
+			"this kernel's TLS may be too old for %s: choose another cipher with "
+			"--tls-priority",
+			cipher->name);
 	return -errno_value;
 }
 
-int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int version, const struct ktls_keys *keys, struct error *err)
+int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int version,
+	const struct ktls_keys *keys, struct error *err)
 {
 	uint8_t info[INFO_MAX_BYTES] = {0};
 	struct tls_crypto_info header = {
 		.version = version == TLS_VERSION_1_3 ? TLS_1_3_VERSION : TLS_1_2_VERSION,
 		.cipher_type = cipher->kernel_cipher,
 	};
-	uint8_t *iv = info + sizeof(header), *key = iv + cipher->iv_size, *salt = key + cipher->key_size;
-	/* TLS 1.2 with AES-GCM has 4 secret bytes only; the other 8 travel in each record and count like the record number. */
+	uint8_t *iv = info + sizeof(header), *key = iv + cipher->iv_size,
+		*salt = key + cipher->key_size;
+	/* TLS 1.2 with AES-GCM has 4 secret bytes only; the other 8 travel in each record and count
+	 * like the record number. */
 	bool explicit_iv = keys->iv_size == cipher->salt_size && cipher->salt_size > 0;
 	int rc = 0;
 
-	if (keys->key_size != cipher->key_size || (!explicit_iv && keys->iv_size != (size_t)cipher->salt_size + cipher->iv_size))
-		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS's %s keys have an unexpected size (%zu, %zu)", cipher->name,
+	if (keys->key_size != cipher->key_size ||
+		(!explicit_iv && keys->iv_size != (size_t)cipher->salt_size + cipher->iv_size))
+		return error_set(err, ERROR_OTHER, EINVAL,
+			"GnuTLS's %s keys have an unexpected size (%zu, %zu)", cipher->name,
 			keys->key_size, keys->iv_size);
 	memcpy(info, &header, sizeof(header));
 	memcpy(key, keys->key, cipher->key_size);
 	memcpy(salt, keys->iv, cipher->salt_size);
-	memcpy(iv, explicit_iv ? keys->record_number : keys->iv + cipher->salt_size, cipher->iv_size);
+	memcpy(iv, explicit_iv ? keys->record_number : keys->iv + cipher->salt_size,
+		cipher->iv_size);
 	memcpy(salt + cipher->salt_size, keys->record_number, RECORD_NUMBER_BYTES);
 	if (setsockopt(fd, SOL_TLS, transmit ? TLS_TX : TLS_RX, info, cipher->info_size) < 0)
 		rc = arm_failed(errno, transmit, cipher, err);
@@ -112,10 +140,18 @@ int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int versio
 
 int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err)
 {
-	if (payload_bytes >= KTLS_PAYLOAD_BYTES || setsockopt(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &payload_bytes, sizeof(payload_bytes)) == 0)
+	if (payload_bytes >= KTLS_PAYLOAD_BYTES ||
+		setsockopt(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &payload_bytes,
+			sizeof(payload_bytes)) == 0)
 		return 0;
-	error_set(err, ERROR_TLS, EOPNOTSUPP, "the server takes TLS records of at most %u bytes, and this kernel sends larger ones", payload_bytes);
-	return error_hint(err, -EOPNOTSUPP, "let the server take records of %d bytes (no record size limit), or use Linux 6.19 or later here", KTLS_PAYLOAD_BYTES);
+	error_set(err, ERROR_TLS, EOPNOTSUPP,
+		"the server takes TLS records of at most %u bytes, and this kernel sends larger "
+		"ones",
+		payload_bytes);
+	return error_hint(err, -EOPNOTSUPP,
+		"let the server take records of %d bytes (no record size limit), or use Linux 6.19 "
+		"or later here",
+		KTLS_PAYLOAD_BYTES);
 }
 
 static int record_number(int fd, int direction, uint64_t *number)

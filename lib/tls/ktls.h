@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Kernel TLS on a connected TCP socket: the one table of ciphers, arming, and the record numbers (kernel facts 14 to 18). */
+/* Kernel TLS on a connected TCP socket: the one table of ciphers, arming, and the record numbers
+ * (kernel facts 14 to 18). */
 #ifndef NBDA_TLS_KTLS
 #define NBDA_TLS_KTLS
 #include <stdbool.h>
@@ -8,12 +9,15 @@
 #include "base/error.h"
 
 struct ktls_cipher {
-	const char *name;         /* as people and GnuTLS call it */
-	uint16_t kernel_cipher;   /* TLS_CIPHER_* */
+	const char *name;       /* as people and GnuTLS call it */
+	uint16_t kernel_cipher; /* TLS_CIPHER_* */
 	uint8_t key_size, iv_size, salt_size;
-	size_t info_size;         /* of the kernel's struct for it: info, iv, key, salt, rec_seq in this order */
-	uint64_t record_limit;    /* records that one key may protect: 2^24 for AES-GCM (RFC 8446, 5.5, rounded down); 0: no limit in practice */
-	const char *modules;      /* what provides it in the kernel, for messages */
+	/* of the kernel's struct for it: info, iv, key, salt, rec_seq in this order */
+	size_t info_size;
+	/* records that one key may protect: 2^24 for AES-GCM (RFC 8446, 5.5, rounded down); 0: no
+	 * limit in practice */
+	uint64_t record_limit;
+	const char *modules; /* what provides it in the kernel, for messages */
 };
 
 /* Index 0..; NULL behind the last. */
@@ -30,10 +34,12 @@ struct ktls_keys {
 /* Install the "tls" protocol on the socket: -ENOENT when the kernel has none. */
 int ktls_attach(int fd, struct error *err);
 /* Give the kernel one direction's keys. VERSION is enum tls_version. */
-int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int version, const struct ktls_keys *keys, struct error *err);
+int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int version,
+	const struct ktls_keys *keys, struct error *err);
 /* What the kernel puts into a record if nobody tells it otherwise: all that TLS allows. */
 #define KTLS_PAYLOAD_BYTES 16384
-/* Send no records that hold more than PAYLOAD_BYTES: -EOPNOTSUPP (ERROR_TLS) where the kernel cannot (kernel fact 40). After ktls_arm(). */
+/* Send no records that hold more than PAYLOAD_BYTES: -EOPNOTSUPP (ERROR_TLS) where the kernel
+ * cannot (kernel fact 40). After ktls_arm(). */
 int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err);
 /* Numbers of the next record of each direction; -errno when the socket has no kernel TLS. */
 int ktls_record_numbers(int fd, uint64_t *transmitted, uint64_t *received);

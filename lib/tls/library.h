@@ -5,7 +5,8 @@
 
 /* "3.7.9" */
 const char *tls_library_version(void);
-/* The best post-quantum hybrid group that it knows, or NULL. Recorded traffic to a disk stays interesting for years. */
+/* The best post-quantum hybrid group that it knows, or NULL. Recorded traffic to a disk stays
+ * interesting for years. */
 const char *tls_hybrid_group(void);
 
 #endif

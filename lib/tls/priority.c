@@ -17,14 +17,10 @@
 int tls_kernel_cipher(gnutls_cipher_algorithm_t algorithm)
 {
 	switch (algorithm) {
-	case GNUTLS_CIPHER_AES_128_GCM:
-		return TLS_CIPHER_AES_GCM_128;
-	case GNUTLS_CIPHER_AES_256_GCM:
-		return TLS_CIPHER_AES_GCM_256;
-	case GNUTLS_CIPHER_CHACHA20_POLY1305:
-		return TLS_CIPHER_CHACHA20_POLY1305;
-	default:
-		return 0;
+	case GNUTLS_CIPHER_AES_128_GCM: return TLS_CIPHER_AES_GCM_128;
+	case GNUTLS_CIPHER_AES_256_GCM: return TLS_CIPHER_AES_GCM_256;
+	case GNUTLS_CIPHER_CHACHA20_POLY1305: return TLS_CIPHER_CHACHA20_POLY1305;
+	default: return 0;
 	}
 }
 
@@ -46,7 +42,8 @@ struct priority_text {
 
 static void append(struct priority_text *priority, const char *fmt, const char *word)
 {
-	int n = snprintf(priority->text + priority->used, sizeof(priority->text) - priority->used, fmt, word);
+	int n = snprintf(priority->text + priority->used, sizeof(priority->text) - priority->used,
+		fmt, word);
 
 	priority->used += n > 0 ? (size_t)n : 0;
 	if (priority->used >= sizeof(priority->text))
@@ -58,15 +55,21 @@ static void append_defaults(struct priority_text *priority)
 	const char *group = tls_hybrid_group();
 
 	append(priority, "%s", "NORMAL:%PROFILE_MEDIUM:-CIPHER-ALL");
-	append(priority, "%s", cpu_has_aes() ? ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305" : ":+CHACHA20-POLY1305:+AES-128-GCM:+AES-256-GCM");
-	append(priority, "%s", ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA"); /* forward secrecy under 1.2 too */
+	append(priority, "%s",
+		cpu_has_aes() ? ":+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305" :
+				":+CHACHA20-POLY1305:+AES-128-GCM:+AES-256-GCM");
+	/* forward secrecy under 1.2 too */
+	append(priority, "%s", ":-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:+DHE-RSA");
 	if (group) {
 		append(priority, ":-GROUP-ALL:+GROUP-%s", group);
-		append(priority, "%s", ":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-SECP521R1:+GROUP-FFDHE3072:+GROUP-FFDHE4096");
+		append(priority, "%s",
+			":+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-SECP521R1:+GROUP-"
+			"FFDHE3072:+GROUP-FFDHE4096");
 	}
 }
 
-/* Whatever the user wished for: nothing below the floor, nothing that kTLS cannot carry, and with a PSK nothing but a PSK. */
+/* Whatever the user wished for: nothing below the floor, nothing that kTLS cannot carry, and with a
+ * PSK nothing but a PSK. */
 static void append_limits(struct priority_text *priority, int min_version, bool psk)
 {
 	const gnutls_cipher_algorithm_t *cipher;
@@ -81,22 +84,31 @@ static void append_limits(struct priority_text *priority, int min_version, bool 
 		append(priority, "%s", ":-KX-ALL:+ECDHE-PSK:+DHE-PSK");
 }
 
-static int refuse_empty(gnutls_priority_t priority, const char *wish, int min_version, struct error *err)
+static int refuse_empty(
+	gnutls_priority_t priority, const char *wish, int min_version, struct error *err)
 {
 	const unsigned *list;
 
 	if (gnutls_priority_cipher_list(priority, &list) <= 0) {
-		error_set(err, ERROR_USAGE, EINVAL, "--tls-priority \"%s\" allows no cipher that kernel TLS can carry", wish);
-		return error_hint(err, -EINVAL, "it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305");
+		error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-priority \"%s\" allows no cipher that kernel TLS can carry", wish);
+		return error_hint(err, -EINVAL,
+			"it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305");
 	}
 	if (gnutls_priority_protocol_list(priority, &list) <= 0) {
-		error_set(err, ERROR_USAGE, EINVAL, "--tls-priority \"%s\" allows no TLS version from 1.%d up", wish, min_version - 10);
-		return error_hint(err, -EINVAL, min_version == TLS_VERSION_1_3 ? "name VERS-TLS1.3, or lower the floor with --tls-min 1.2" : "name VERS-TLS1.2 or VERS-TLS1.3");
+		error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-priority \"%s\" allows no TLS version from 1.%d up", wish,
+			min_version - 10);
+		return error_hint(err, -EINVAL,
+			min_version == TLS_VERSION_1_3 ?
+				"name VERS-TLS1.3, or lower the floor with --tls-min 1.2" :
+				"name VERS-TLS1.2 or VERS-TLS1.3");
 	}
 	return 0;
 }
 
-int tls_priority_init(gnutls_priority_t *priority, const char *wish, int min_version, bool psk, struct error *err)
+int tls_priority_init(
+	gnutls_priority_t *priority, const char *wish, int min_version, bool psk, struct error *err)
 {
 	struct priority_text text = {.used = 0};
 	const char *error_at = NULL;
@@ -107,8 +119,10 @@ int tls_priority_init(gnutls_priority_t *priority, const char *wish, int min_ver
 	if (wish) { /* by itself first, so that an error points into what the user wrote */
 		rc = gnutls_priority_init(priority, wish, &error_at);
 		if (rc < 0)
-			return error_set(err, ERROR_USAGE, EINVAL, "--tls-priority \"%s\" is not understood%s%s%s", wish,
-				error_at && *error_at ? " at \"" : "", error_at ? error_at : "", error_at && *error_at ? "\"" : "");
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"--tls-priority \"%s\" is not understood%s%s%s", wish,
+				error_at && *error_at ? " at \"" : "", error_at ? error_at : "",
+				error_at && *error_at ? "\"" : "");
 		gnutls_priority_deinit(*priority);
 		*priority = NULL;
 		append(&text, "%s", wish);
@@ -118,11 +132,17 @@ int tls_priority_init(gnutls_priority_t *priority, const char *wish, int min_ver
 	}
 	append_limits(&text, min_version, psk);
 	rc = gnutls_priority_init(priority, text.text, &error_at);
-	if (rc < 0 && wish) { /* with every cipher or version taken away, some versions refuse the string itself */
-		error_set(err, ERROR_USAGE, EINVAL, "--tls-priority \"%s\" leaves nothing that kernel TLS can carry", wish);
-		return error_hint(err, -EINVAL, "it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305 under TLS 1.3, and 1.2 with --tls-min 1.2");
+	/* with every cipher or version taken away, some versions refuse the string itself */
+	if (rc < 0 && wish) {
+		error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-priority \"%s\" leaves nothing that kernel TLS can carry", wish);
+		return error_hint(err, -EINVAL,
+			"it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305 under TLS "
+			"1.3, and 1.2 with --tls-min 1.2");
 	}
 	if (rc < 0)
-		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS does not take our own priorities: %s (at \"%s\")", gnutls_strerror(rc), error_at);
+		return error_set(err, ERROR_OTHER, EINVAL,
+			"GnuTLS does not take our own priorities: %s (at \"%s\")",
+			gnutls_strerror(rc), error_at);
 	return refuse_empty(*priority, wish ? wish : text.text, min_version, err);
 }

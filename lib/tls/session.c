@@ -18,24 +18,30 @@
 struct tls_session {
 	gnutls_session_t gnutls;
 	const struct tls_credentials *creds;
-	const char *hostname;       /* to verify, and for SNI; this and the next during the handshake only */
+	/* to verify, and for SNI; this and the next during the handshake only */
+	const char *hostname;
 	struct tls_info *info;
 	struct error verify_error;  /* why our own check refused the peer */
 	uint16_t record_size_limit; /* RFC 8449, as the server said it; 0: it did not */
 	bool refused_peer;
 	bool handshake_done;
-	bool server_proven;         /* a record of the server's came after the handshake: it took our credentials */
+	/* a record of the server's came after the handshake: it took our credentials */
+	bool server_proven;
 };
 
 static bool wanted_certificate(const struct tls_session *session)
 {
-	return !session->creds->psk && !session->creds->has_client_cert && gnutls_certificate_client_get_request_status(session->gnutls);
+	return !session->creds->psk && !session->creds->has_client_cert &&
+		gnutls_certificate_client_get_request_status(session->gnutls);
 }
 
 static int no_client_certificate(struct error *err)
 {
-	error_set(err, ERROR_TLS, EACCES, "the server wants a client certificate and none was given");
-	return error_hint(err, -EACCES, "give yours with --tls-cert FILE and --tls-key FILE, or a directory of both with --tls-certificates");
+	error_set(
+		err, ERROR_TLS, EACCES, "the server wants a client certificate and none was given");
+	return error_hint(err, -EACCES,
+		"give yours with --tls-cert FILE and --tls-key FILE, or a directory of both with "
+		"--tls-certificates");
 }
 
 static int alert_received(struct tls_session *session, struct error *err)
@@ -43,48 +49,77 @@ static int alert_received(struct tls_session *session, struct error *err)
 	gnutls_alert_description_t alert = gnutls_alert_get(session->gnutls);
 	const char *name = gnutls_alert_get_name(alert);
 
-	if (alert == GNUTLS_A_CERTIFICATE_REQUIRED || (wanted_certificate(session) && alert != GNUTLS_A_PROTOCOL_VERSION))
+	if (alert == GNUTLS_A_CERTIFICATE_REQUIRED ||
+		(wanted_certificate(session) && alert != GNUTLS_A_PROTOCOL_VERSION))
 		return no_client_certificate(err);
-	error_set(err, ERROR_TLS, EACCES, "the server ended TLS with the alert \"%s\"", name ? name : "unknown");
+	error_set(err, ERROR_TLS, EACCES, "the server ended TLS with the alert \"%s\"",
+		name ? name : "unknown");
 	switch (alert) {
 	case GNUTLS_A_PROTOCOL_VERSION:
-		return error_hint(err, -EACCES, session->creds->min_version == TLS_VERSION_1_3 ?
-			"the server may be too old for TLS 1.3: --tls-min 1.2 lowers the floor" : "the server is too old for TLS 1.2: update it");
+		return error_hint(err, -EACCES,
+			session->creds->min_version == TLS_VERSION_1_3 ?
+				"the server may be too old for TLS 1.3: --tls-min 1.2 lowers the "
+				"floor" :
+				"the server is too old for TLS 1.2: update it");
 	case GNUTLS_A_HANDSHAKE_FAILURE:
 	case GNUTLS_A_INSUFFICIENT_SECURITY:
-		return error_hint(err, -EACCES, "no version, cipher and credentials that both sides accept: does the server want %s, TLS 1.2 (--tls-min 1.2) or another cipher?",
+		return error_hint(err, -EACCES,
+			"no version, cipher and credentials that both sides accept: does the "
+			"server want %s, TLS 1.2 (--tls-min 1.2) or another cipher?",
 			session->creds->psk ? "certificates and not a PSK" : "a PSK (--tls-psk)");
 	case GNUTLS_A_UNKNOWN_PSK_IDENTITY:
-		return error_hint(err, -EACCES, "the server knows no key for this user: check --tls-username and the server's key file");
+		return error_hint(err, -EACCES,
+			"the server knows no key for this user: check --tls-username and the "
+			"server's key file");
 	case GNUTLS_A_DECRYPT_ERROR:
 	case GNUTLS_A_BAD_RECORD_MAC:
 	case GNUTLS_A_ILLEGAL_PARAMETER:
-		return session->creds->psk ? error_hint(err, -EACCES, "the server has another key for this user: compare both key files") : -EACCES;
+		return session->creds->psk ? error_hint(err, -EACCES,
+						     "the server has another key for this user: "
+						     "compare both key files") :
+					     -EACCES;
 	default:
-		return session->creds->has_client_cert ? error_hint(err, -EACCES, "the server does not accept our client certificate: is it of the server's authority, and in date?") : -EACCES;
+		return session->creds->has_client_cert ?
+			error_hint(err, -EACCES,
+				"the server does not accept our client certificate: is it of the "
+				"server's authority, and in date?") :
+			-EACCES;
 	}
 }
 
-/* A server that does not like our credentials may just hang up (nbdkit does), and under TLS 1.3 it does so after the handshake has
- * ended for us. What it was about to see tells what it did not like. */
-static int hung_up(struct tls_session *session, int errno_value, const char *when, struct error *err)
+/* A server that does not like our credentials may just hang up (nbdkit does), and under TLS 1.3 it
+ * does so after the handshake has ended for us. What it was about to see tells what it did not
+ * like. */
+static int hung_up(
+	struct tls_session *session, int errno_value, const char *when, struct error *err)
 {
 	const char *how = errno_value ? strerror(errno_value) : "connection closed";
 
 	if (!session->server_proven && wanted_certificate(session))
 		return no_client_certificate(err);
-	if (!session->server_proven && session->creds->has_client_cert && gnutls_certificate_client_get_request_status(session->gnutls)) {
-		error_set(err, ERROR_TLS, EACCES, "the server asked for our client certificate and then hung up (%s): it seems not to accept it", how);
-		error_hint(err, 0, "is it of the authority that the server trusts, and in date? the server's log says more");
+	if (!session->server_proven && session->creds->has_client_cert &&
+		gnutls_certificate_client_get_request_status(session->gnutls)) {
+		error_set(err, ERROR_TLS, EACCES,
+			"the server asked for our client certificate and then hung up (%s): it "
+			"seems not to accept it",
+			how);
+		error_hint(err, 0,
+			"is it of the authority that the server trusts, and in date? the server's "
+			"log says more");
 		return error_retry(err, -EACCES);
 	}
 	if (!session->handshake_done) {
-		error_set(err, ERROR_TLS, EACCES, "the server hung up %s without saying why (%s)", when, how);
-		error_hint(err, 0, session->creds->psk ? "does it know this user, with this key? does it take a PSK at all? its log says more"
-						       : "does it want a PSK (--tls-psk), or TLS 1.2 (--tls-min 1.2)? its log says more");
+		error_set(err, ERROR_TLS, EACCES, "the server hung up %s without saying why (%s)",
+			when, how);
+		error_hint(err, 0,
+			session->creds->psk ? "does it know this user, with this key? does it take "
+					      "a PSK at all? its log says more" :
+					      "does it want a PSK (--tls-psk), or TLS 1.2 "
+					      "(--tls-min 1.2)? its log says more");
 		return error_retry(err, -EACCES);
 	}
-	error_set(err, ERROR_UNREACHABLE, errno_value ? errno_value : ECONNRESET, "the connection broke %s: %s", when, how);
+	error_set(err, ERROR_UNREACHABLE, errno_value ? errno_value : ECONNRESET,
+		"the connection broke %s: %s", when, how);
 	return error_retry(err, errno_value ? -errno_value : -ECONNRESET);
 }
 
@@ -99,26 +134,44 @@ static int session_failed(struct tls_session *session, int rc, const char *when,
 	if (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)
 		return hung_up(session, saved ? saved : EIO, when, err);
 	if (rc == GNUTLS_E_INSUFFICIENT_CREDENTIALS && session->creds->psk) {
-		error_set(err, ERROR_TLS, EACCES, "the server wants to prove itself by a certificate, and only a pre-shared key was given");
-		return error_hint(err, -EACCES, "name its authority with --tls-ca in place of --tls-psk, or let the server use pre-shared keys");
+		error_set(err, ERROR_TLS, EACCES,
+			"the server wants to prove itself by a certificate, and only a pre-shared "
+			"key was given");
+		return error_hint(err, -EACCES,
+			"name its authority with --tls-ca in place of --tls-psk, or let the server "
+			"use pre-shared keys");
 	}
 	error_set(err, ERROR_TLS, EPROTO, "TLS failed %s: %s", when, gnutls_strerror(rc));
-	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE || (rc <= GNUTLS_E_PKCS11_ERROR && rc >= GNUTLS_E_PKCS11_REQUESTED_OBJECT_NOT_AVAILBLE))
-		return error_hint(err, -EPROTO, "a token's key is used by the unprivileged negotiator: let user nbd-attach (or nobody, where there is none) use the token");
+	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ||
+		(rc <= GNUTLS_E_PKCS11_ERROR &&
+			rc >= GNUTLS_E_PKCS11_REQUESTED_OBJECT_NOT_AVAILBLE))
+		return error_hint(err, -EPROTO,
+			"a token's key is used by the unprivileged negotiator: let user nbd-attach "
+			"(or nobody, where there is none) use the token");
 	if (rc == GNUTLS_E_UNSUPPORTED_VERSION_PACKET)
-		error_hint(err, 0, session->creds->min_version == TLS_VERSION_1_3 ? "the server may be too old for TLS 1.3: --tls-min 1.2 lowers the floor"
-										  : "the server is too old for TLS 1.2: update it");
+		error_hint(err, 0,
+			session->creds->min_version == TLS_VERSION_1_3 ?
+				"the server may be too old for TLS 1.3: --tls-min 1.2 lowers the "
+				"floor" :
+				"the server is too old for TLS 1.2: update it");
 	else if (rc == GNUTLS_E_UNEXPECTED_PACKET || rc == GNUTLS_E_UNEXPECTED_PACKET_LENGTH)
-		error_hint(err, 0, "something on the path inserted bytes, or the server does not really speak TLS here");
+		error_hint(err, 0,
+			"something on the path inserted bytes, or the server does not really speak "
+			"TLS here");
 	return -EPROTO;
 }
 
 /* For GNUTLS_E_AGAIN and its like: wait for what GnuTLS waits for. 0: call again. */
-static int wait_for_gnutls(struct transport *transport, gnutls_session_t gnutls, int rc, struct error *err)
+static int wait_for_gnutls(
+	struct transport *transport, gnutls_session_t gnutls, int rc, struct error *err)
 {
-	if (rc == GNUTLS_E_INTERRUPTED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED || rc == GNUTLS_E_GOT_APPLICATION_DATA)
-		return monotonic_now_ms() < transport->deadline_ms ? 0 : transport_wait(transport, 0, err);
-	return transport_wait(transport, gnutls_record_get_direction(gnutls) ? POLLOUT : POLLIN, err);
+	if (rc == GNUTLS_E_INTERRUPTED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED ||
+		rc == GNUTLS_E_GOT_APPLICATION_DATA)
+		return monotonic_now_ms() < transport->deadline_ms ?
+			0 :
+			transport_wait(transport, 0, err);
+	return transport_wait(
+		transport, gnutls_record_get_direction(gnutls) ? POLLOUT : POLLIN, err);
 }
 
 static long tls_read_some(struct transport *transport, void *buf, size_t size, struct error *err)
@@ -133,16 +186,21 @@ static long tls_read_some(struct transport *transport, void *buf, size_t size, s
 			session->server_proven = true;
 			return n;
 		}
-		/* A renegotiation (1.2) is refused by not answering it: its keys could not follow into the kernel. */
+		/* A renegotiation (1.2) is refused by not answering it: its keys could not follow
+		 * into the kernel. */
 		if (n == 0 || gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE)
-			return session_failed(session, (int)n, n == GNUTLS_E_REHANDSHAKE ? "(the server wants to renegotiate)" : "within TLS", err);
+			return session_failed(session, (int)n,
+				n == GNUTLS_E_REHANDSHAKE ? "(the server wants to renegotiate)" :
+							    "within TLS",
+				err);
 		rc = wait_for_gnutls(transport, session->gnutls, (int)n, err);
 		if (rc)
 			return rc;
 	}
 }
 
-static long tls_write_some(struct transport *transport, const void *buf, size_t size, struct error *err)
+static long tls_write_some(
+	struct transport *transport, const void *buf, size_t size, struct error *err)
 {
 	struct tls_session *session = transport->session;
 
@@ -174,7 +232,8 @@ static int verify_callback(gnutls_session_t gnutls)
 {
 	struct tls_session *session = gnutls_session_get_ptr(gnutls);
 
-	if (tls_verify_peer(gnutls, session->creds, session->hostname, session->info, &session->verify_error) == 0)
+	if (tls_verify_peer(gnutls, session->creds, session->hostname, session->info,
+		    &session->verify_error) == 0)
 		return 0;
 	session->refused_peer = true;
 	return GNUTLS_E_CERTIFICATE_ERROR;
@@ -191,15 +250,19 @@ static int take_extension(void *context, unsigned type, const unsigned char *dat
 	return 0;
 }
 
-/* Where a server says how large the records may be that it is sent: GnuTLS keeps to that and does not tell. In TLS 1.3 it is the
- * encrypted extensions (RFC 8446, 4.3.1), in TLS 1.2 the end of the server's hello: version, random, session, cipher, compression. */
-static int hear_extensions(gnutls_session_t gnutls, unsigned type, unsigned when, unsigned incoming, const gnutls_datum_t *message)
+/* Where a server says how large the records may be that it is sent: GnuTLS keeps to that and does
+ * not tell. In TLS 1.3 it is the encrypted extensions (RFC 8446, 4.3.1), in TLS 1.2 the end of the
+ * server's hello: version, random, session, cipher, compression. */
+static int hear_extensions(gnutls_session_t gnutls, unsigned type, unsigned when, unsigned incoming,
+	const gnutls_datum_t *message)
 {
 	struct tls_session *session = gnutls_session_get_ptr(gnutls);
 	size_t skip = 0;
 
 	(void)when;
-	if (!incoming || (type != GNUTLS_HANDSHAKE_ENCRYPTED_EXTENSIONS && type != GNUTLS_HANDSHAKE_SERVER_HELLO))
+	if (!incoming ||
+		(type != GNUTLS_HANDSHAKE_ENCRYPTED_EXTENSIONS &&
+			type != GNUTLS_HANDSHAKE_SERVER_HELLO))
 		return 0;
 	if (type == GNUTLS_HANDSHAKE_SERVER_HELLO) {
 		skip = 2 + 32;
@@ -223,23 +286,30 @@ static int configure(struct tls_session *session, struct transport *transport, s
 	unsigned char address[16];
 	int rc;
 
-	/* A ticket that came after hand-over would be a record that the driver cannot take (kernel fact 17). */
+	/* A ticket that came after hand-over would be a record that the driver cannot take (kernel
+	 * fact 17). */
 	flags |= GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_REKEY;
 	rc = gnutls_init(&session->gnutls, flags);
 	if (rc == 0)
 		rc = gnutls_priority_set(session->gnutls, creds->priority);
 	if (rc == 0)
-		rc = creds->psk ? gnutls_credentials_set(session->gnutls, GNUTLS_CRD_PSK, creds->psk)
-				: gnutls_credentials_set(session->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
-	if (rc == 0 && *hostname && inet_pton(AF_INET, hostname, address) != 1 && inet_pton(AF_INET6, hostname, address) != 1)
-		rc = gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, hostname, strlen(hostname));
+		rc = creds->psk ?
+			gnutls_credentials_set(session->gnutls, GNUTLS_CRD_PSK, creds->psk) :
+			gnutls_credentials_set(
+				session->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
+	if (rc == 0 && *hostname && inet_pton(AF_INET, hostname, address) != 1 &&
+		inet_pton(AF_INET6, hostname, address) != 1)
+		rc = gnutls_server_name_set(
+			session->gnutls, GNUTLS_NAME_DNS, hostname, strlen(hostname));
 	if (rc < 0)
 		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", gnutls_strerror(rc));
 	gnutls_session_set_ptr(session->gnutls, session);
 	if (!creds->psk)
 		gnutls_session_set_verify_function(session->gnutls, verify_callback);
-	gnutls_handshake_set_hook_function(session->gnutls, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, hear_extensions);
-	gnutls_handshake_set_timeout(session->gnutls, GNUTLS_INDEFINITE_TIMEOUT); /* the transport's deadline rules */
+	gnutls_handshake_set_hook_function(
+		session->gnutls, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, hear_extensions);
+	/* the transport's deadline rules */
+	gnutls_handshake_set_timeout(session->gnutls, GNUTLS_INDEFINITE_TIMEOUT);
 	gnutls_transport_set_int(session->gnutls, transport->fd);
 	return 0;
 }
@@ -248,21 +318,29 @@ static int check_negotiated(struct tls_session *session, struct tls_info *info, 
 {
 	gnutls_protocol_t version = gnutls_protocol_get_version(session->gnutls);
 	gnutls_group_t group = gnutls_group_get(session->gnutls);
-	const struct ktls_cipher *cipher = ktls_cipher_find(tls_kernel_cipher(gnutls_cipher_get(session->gnutls)));
+	const struct ktls_cipher *cipher =
+		ktls_cipher_find(tls_kernel_cipher(gnutls_cipher_get(session->gnutls)));
 
-	info->version = version == GNUTLS_TLS1_3 ? TLS_VERSION_1_3 : version == GNUTLS_TLS1_2 ? TLS_VERSION_1_2 : 0;
+	info->version = version == GNUTLS_TLS1_3 ? TLS_VERSION_1_3 :
+		version == GNUTLS_TLS1_2         ? TLS_VERSION_1_2 :
+						   0;
 	if (info->version < session->creds->min_version || !cipher)
-		return error_set(err, ERROR_TLS, EPROTO, "TLS agreed on %s with %s, which is not acceptable",
-			gnutls_protocol_get_name(version), gnutls_cipher_get_name(gnutls_cipher_get(session->gnutls)));
+		return error_set(err, ERROR_TLS, EPROTO,
+			"TLS agreed on %s with %s, which is not acceptable",
+			gnutls_protocol_get_name(version),
+			gnutls_cipher_get_name(gnutls_cipher_get(session->gnutls)));
 	/* Belt and braces: what stands in for the certificate must really have been used. */
-	if (session->creds->psk ? gnutls_auth_get_type(session->gnutls) != GNUTLS_CRD_PSK : !*info->peer_pin)
+	if (session->creds->psk ? gnutls_auth_get_type(session->gnutls) != GNUTLS_CRD_PSK :
+				  !*info->peer_pin)
 		return error_set(err, ERROR_TLS, EACCES, "the server was not authenticated");
 	info->kernel_cipher = cipher->kernel_cipher;
 	text_copy(info->cipher, sizeof(info->cipher), cipher->name);
 	if (group && gnutls_group_get_name(group))
 		text_copy(info->group, sizeof(info->group), gnutls_group_get_name(group));
 	text_copy(info->authentication, sizeof(info->authentication),
-		session->creds->psk ? "PSK" : session->creds->verify_chain ? "X.509" : "pin");
+		session->creds->psk                  ? "PSK" :
+			session->creds->verify_chain ? "X.509" :
+						       "pin");
 	return 0;
 }
 
@@ -297,8 +375,9 @@ static int handshake(struct tls_session *session, struct transport *transport, s
 	return -EACCES;
 }
 
-int tls_session_start(struct tls_session **out, struct transport *transport, const struct tls_credentials *creds, const char *host,
-	struct tls_info *info, struct error *err)
+int tls_session_start(struct tls_session **out, struct transport *transport,
+	const struct tls_credentials *creds, const char *host, struct tls_info *info,
+	struct error *err)
 {
 	struct tls_session *session = calloc(1, sizeof(*session));
 	int rc;
@@ -328,14 +407,19 @@ int tls_session_start(struct tls_session **out, struct transport *transport, con
 
 static int arm_direction(struct tls_session *session, int fd, bool transmit, struct error *err)
 {
-	const struct ktls_cipher *cipher = ktls_cipher_find(tls_kernel_cipher(gnutls_cipher_get(session->gnutls)));
-	int version = gnutls_protocol_get_version(session->gnutls) == GNUTLS_TLS1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
+	const struct ktls_cipher *cipher =
+		ktls_cipher_find(tls_kernel_cipher(gnutls_cipher_get(session->gnutls)));
+	int version = gnutls_protocol_get_version(session->gnutls) == GNUTLS_TLS1_3 ?
+		TLS_VERSION_1_3 :
+		TLS_VERSION_1_2;
 	gnutls_datum_t mac, iv, key; /* borrowed from the session */
 	struct ktls_keys keys;
-	int rc = gnutls_record_get_state(session->gnutls, transmit ? 0 : 1, &mac, &iv, &key, keys.record_number);
+	int rc = gnutls_record_get_state(
+		session->gnutls, transmit ? 0 : 1, &mac, &iv, &key, keys.record_number);
 
 	if (rc < 0)
-		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS does not give its keys: %s", gnutls_strerror(rc));
+		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS does not give its keys: %s",
+			gnutls_strerror(rc));
 	keys.key = key.data;
 	keys.key_size = key.size;
 	keys.iv = iv.data;
@@ -345,7 +429,8 @@ static int arm_direction(struct tls_session *session, int fd, bool transmit, str
 	return rc;
 }
 
-/* A GnuTLS that was built and told to use kTLS did the work in its handshake (kernel fact 14). Both directions or none. */
+/* A GnuTLS that was built and told to use kTLS did the work in its handshake (kernel fact 14). Both
+ * directions or none. */
 static int armed_by_gnutls(gnutls_session_t gnutls, struct error *err)
 {
 #ifdef GNUTLS_KTLS_DUPLEX
@@ -354,7 +439,8 @@ static int armed_by_gnutls(gnutls_session_t gnutls, struct error *err)
 	if (flags == GNUTLS_KTLS_DUPLEX)
 		return 1;
 	if (flags != 0)
-		return error_set(err, ERROR_KERNEL, EOPNOTSUPP, "GnuTLS armed kernel TLS in one direction only");
+		return error_set(err, ERROR_KERNEL, EOPNOTSUPP,
+			"GnuTLS armed kernel TLS in one direction only");
 #else
 	(void)gnutls;
 	(void)err;
@@ -372,12 +458,14 @@ uint16_t tls_session_payload_bytes(const struct tls_session *session)
 	return limit && limit < KTLS_PAYLOAD_BYTES ? (uint16_t)limit : KTLS_PAYLOAD_BYTES;
 }
 
-int tls_session_arm_ktls(struct tls_session *session, struct transport *transport, struct error *err)
+int tls_session_arm_ktls(
+	struct tls_session *session, struct transport *transport, struct error *err)
 {
 	int rc;
 
 	if (tls_pending(transport) != 0)
-		return error_set(err, ERROR_SERVER, EPROTO, "TLS holds %zu bytes that nobody asked for", tls_pending(transport));
+		return error_set(err, ERROR_SERVER, EPROTO,
+			"TLS holds %zu bytes that nobody asked for", tls_pending(transport));
 	rc = armed_by_gnutls(session->gnutls, err);
 	if (rc < 0)
 		return rc;

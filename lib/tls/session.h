@@ -11,15 +11,19 @@
 
 struct tls_session;
 
-/* Handshake over TRANSPORT's socket, verify, and turn TRANSPORT into the TLS one. No byte may have been read ahead. On
- * failure the transport is unusable. INFO may be filled also on failure (what was presented). HOST is the name of the host at the
- * other end: the one to verify and to send as SNI unless CREDS name another. It may be empty (a unix socket) when there is no
- * certificate to find it in. */
-int tls_session_start(struct tls_session **session, struct transport *transport, const struct tls_credentials *creds, const char *host,
-	struct tls_info *info, struct error *err);
-/* Move the session's keys into the kernel, both directions, and wipe GnuTLS's. Refuses when GnuTLS holds an unread byte
- * (kernel fact 15). After it, the socket carries plaintext for its users and TLS on the wire. */
-int tls_session_arm_ktls(struct tls_session *session, struct transport *transport, struct error *err);
+/* Handshake over TRANSPORT's socket, verify, and turn TRANSPORT into the TLS one. No byte may have
+ * been read ahead. On failure the transport is unusable. INFO may be filled also on failure (what
+ * was presented). HOST is the name of the host at the other end: the one to verify and to send as
+ * SNI unless CREDS name another. It may be empty (a unix socket) when there is no certificate to
+ * find it in. */
+int tls_session_start(struct tls_session **session, struct transport *transport,
+	const struct tls_credentials *creds, const char *host, struct tls_info *info,
+	struct error *err);
+/* Move the session's keys into the kernel, both directions, and wipe GnuTLS's. Refuses when GnuTLS
+ * holds an unread byte (kernel fact 15). After it, the socket carries plaintext for its users and
+ * TLS on the wire. */
+int tls_session_arm_ktls(
+	struct tls_session *session, struct transport *transport, struct error *err);
 /* How much the server takes in one record (RFC 8449): KTLS_PAYLOAD_BYTES if it did not say. */
 uint16_t tls_session_payload_bytes(const struct tls_session *session);
 void tls_session_free(struct tls_session *session);

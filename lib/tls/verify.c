@@ -60,8 +60,13 @@ int tls_pin_parse(uint8_t pin[TLS_PIN_BYTES], const char *text, struct error *er
 	}
 	if (good)
 		return 0;
-	error_set(err, ERROR_USAGE, EINVAL, "--tls-pin \"%s\" is not sha256: and the 64 hexadecimal digits of a public key's hash", text);
-	return error_hint(err, -EINVAL, "nbd-attach info prints a server's pin; check it against the server's own certificate before you trust it");
+	error_set(err, ERROR_USAGE, EINVAL,
+		"--tls-pin \"%s\" is not sha256: and the 64 hexadecimal digits of a public key's "
+		"hash",
+		text);
+	return error_hint(err, -EINVAL,
+		"nbd-attach info prints a server's pin; check it against the server's own "
+		"certificate before you trust it");
 }
 
 static int public_key_pin(gnutls_x509_crt_t crt, uint8_t pin[TLS_PIN_BYTES])
@@ -107,7 +112,8 @@ static void fill_peer(gnutls_x509_crt_t crt, struct tls_info *info)
 		format_pin(pin, info->peer_pin, sizeof(info->peer_pin));
 }
 
-/* The subject alternative names as a list for people; the number of those that are names or addresses. */
+/* The subject alternative names as a list for people; the number of those that are names or
+ * addresses. */
 static size_t format_names(gnutls_x509_crt_t crt, char *out, size_t size)
 {
 	size_t used = 0, found = 0;
@@ -123,11 +129,13 @@ static size_t format_names(gnutls_x509_crt_t crt, char *out, size_t size)
 			break;
 		if (type == GNUTLS_SAN_DNSNAME)
 			text_sanitise(text, sizeof(text), san, strnlen((char *)san, san_size));
-		else if (type != GNUTLS_SAN_IPADDRESS || !inet_ntop(san_size == 4 ? AF_INET : AF_INET6, san, text, sizeof(text)))
+		else if (type != GNUTLS_SAN_IPADDRESS ||
+			!inet_ntop(san_size == 4 ? AF_INET : AF_INET6, san, text, sizeof(text)))
 			continue;
 		found++;
 		if (used + strlen(text) + 6 < size)
-			used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", text);
+			used += (size_t)snprintf(
+				out + used, size - used, "%s%s", used ? ", " : "", text);
 		else if (used + 4 < size)
 			used += (size_t)snprintf(out + used, size - used, "...");
 	}
@@ -142,73 +150,107 @@ static int check_name(gnutls_x509_crt_t crt, const char *hostname, struct error 
 	bool matches;
 
 	if (!*hostname)
-		return error_set(err, ERROR_TLS, EACCES, "there is no host name to look for in the server's certificate");
+		return error_set(err, ERROR_TLS, EACCES,
+			"there is no host name to look for in the server's certificate");
 	if (inet_pton(AF_INET, hostname, address) == 1)
 		address_size = 4;
 	else if (inet_pton(AF_INET6, hostname, address) == 1)
 		address_size = 16;
-	/* RFC 9525: names come from the subject alternative names only. GnuTLS would fall back to the common name. */
+	/* RFC 9525: names come from the subject alternative names only. GnuTLS would fall back to
+	 * the common name. */
 	if (format_names(crt, names, sizeof(names)) == 0) {
-		if (gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &cn_size) < 0)
+		if (gnutls_x509_crt_get_dn_by_oid(
+			    crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &cn_size) < 0)
 			cn_size = 0;
 		text_sanitise(names, sizeof(names), cn, cn_size);
-		error_set(err, ERROR_TLS, EACCES, "the server's certificate has no subject alternative name, so it is not for \"%s\" (a common name, here \"%s\", does not count)",
+		error_set(err, ERROR_TLS, EACCES,
+			"the server's certificate has no subject alternative name, so it is not "
+			"for \"%s\" (a common name, here \"%s\", does not count)",
 			hostname, names);
-		return error_hint(err, -EACCES, "make the server a certificate with dns_name or ip_address, or pin its key with --tls-pin");
+		return error_hint(err, -EACCES,
+			"make the server a certificate with dns_name or ip_address, or pin its key "
+			"with --tls-pin");
 	}
-	matches = address_size ? gnutls_x509_crt_check_ip(crt, address, (unsigned)address_size, 0) : gnutls_x509_crt_check_hostname2(crt, hostname, GNUTLS_VERIFY_DO_NOT_ALLOW_IP_MATCHES);
+	matches = address_size ? gnutls_x509_crt_check_ip(crt, address, (unsigned)address_size, 0) :
+				 gnutls_x509_crt_check_hostname2(
+					 crt, hostname, GNUTLS_VERIFY_DO_NOT_ALLOW_IP_MATCHES);
 	if (matches)
 		return 0;
-	error_set(err, ERROR_TLS, EACCES, "the server's certificate is not for \"%s\": it is for %s", hostname, names);
-	return error_hint(err, -EACCES, "connect by one of these names, or say which to expect with --tls-hostname");
+	error_set(err, ERROR_TLS, EACCES,
+		"the server's certificate is not for \"%s\": it is for %s", hostname, names);
+	return error_hint(err, -EACCES,
+		"connect by one of these names, or say which to expect with --tls-hostname");
 }
 
 static int dated(gnutls_x509_crt_t crt, bool expired, struct error *err)
 {
-	time_t from = gnutls_x509_crt_get_activation_time(crt), until = gnutls_x509_crt_get_expiration_time(crt), now = time(NULL);
+	time_t from = gnutls_x509_crt_get_activation_time(crt),
+	       until = gnutls_x509_crt_get_expiration_time(crt), now = time(NULL);
 	char when[40], today[40];
 
 	format_date(now, today, sizeof(today));
 	format_date(expired ? until : from, when, sizeof(when));
 	if ((expired && until >= now) || (!expired && from <= now))
-		error_set(err, ERROR_TLS, EACCES, "a certificate authority in the server's chain %s (now it is %s)",
+		error_set(err, ERROR_TLS, EACCES,
+			"a certificate authority in the server's chain %s (now it is %s)",
 			expired ? "has expired" : "is not valid yet", today);
 	else
 		error_set(err, ERROR_TLS, EACCES, "the server's certificate %s %s (now it is %s)",
 			expired ? "expired on" : "is not valid before", when, today);
-	return error_hint(err, -EACCES, "renew it on the server, or set this machine's clock if it is wrong");
+	return error_hint(
+		err, -EACCES, "renew it on the server, or set this machine's clock if it is wrong");
 }
 
 static int weak(gnutls_x509_crt_t crt, struct error *err)
 {
 	unsigned bits = 0;
-	int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits), signature = gnutls_x509_crt_get_signature_algorithm(crt);
-	const char *key_name = algorithm < 0 ? NULL : gnutls_pk_get_name((gnutls_pk_algorithm_t)algorithm);
-	const char *signature_name = signature < 0 ? NULL : gnutls_sign_get_name((gnutls_sign_algorithm_t)signature);
+	int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits),
+	    signature = gnutls_x509_crt_get_signature_algorithm(crt);
+	const char *key_name =
+		algorithm < 0 ? NULL : gnutls_pk_get_name((gnutls_pk_algorithm_t)algorithm);
+	const char *signature_name =
+		signature < 0 ? NULL : gnutls_sign_get_name((gnutls_sign_algorithm_t)signature);
 
-	error_set(err, ERROR_TLS, EACCES, "the server's certificate or one of its chain is too weak: its key is %s with %u bits, signed with %s",
-		key_name ? key_name : "unknown", bits, signature_name ? signature_name : "an unknown algorithm");
-	return error_hint(err, -EACCES, "make a new one: RSA from 2048 bits, ECDSA or Ed25519, signed with SHA-256 or better");
+	error_set(err, ERROR_TLS, EACCES,
+		"the server's certificate or one of its chain is too weak: its key is %s with %u "
+		"bits, signed with %s",
+		key_name ? key_name : "unknown", bits,
+		signature_name ? signature_name : "an unknown algorithm");
+	return error_hint(err, -EACCES,
+		"make a new one: RSA from 2048 bits, ECDSA or Ed25519, signed with SHA-256 or "
+		"better");
 }
 
-static int untrusted(gnutls_x509_crt_t crt, const struct tls_credentials *creds, const struct tls_info *info, struct error *err)
+static int untrusted(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
+	const struct tls_info *info, struct error *err)
 {
 	if (gnutls_x509_crt_check_issuer(crt, crt))
-		error_set(err, ERROR_TLS, EACCES, "the server's certificate is self-signed and not trusted by %s", creds->trust_name);
-	else
-		error_set(err, ERROR_TLS, EACCES, "the server's certificate is signed by \"%.128s\", which is not trusted by %s", info->peer_issuer,
+		error_set(err, ERROR_TLS, EACCES,
+			"the server's certificate is self-signed and not trusted by %s",
 			creds->trust_name);
-	return error_hint(err, -EACCES, "give its authority with --tls-ca FILE, or pin its key with --tls-pin, if you know that it is right");
+	else
+		error_set(err, ERROR_TLS, EACCES,
+			"the server's certificate is signed by \"%.128s\", which is not trusted by "
+			"%s",
+			info->peer_issuer, creds->trust_name);
+	return error_hint(err, -EACCES,
+		"give its authority with --tls-ca FILE, or pin its key with --tls-pin, if you know "
+		"that it is right");
 }
 
 /* GnuTLS sets several bits at once: the first that explains comes first. */
-static int explain(unsigned status, gnutls_x509_crt_t crt, const struct tls_credentials *creds, const struct tls_info *info, struct error *err)
+static int explain(unsigned status, gnutls_x509_crt_t crt, const struct tls_credentials *creds,
+	const struct tls_info *info, struct error *err)
 {
 	gnutls_datum_t text = {0};
 
 	if (status & GNUTLS_CERT_REVOKED) {
-		error_set(err, ERROR_TLS, EACCES, "the server's certificate has been revoked (by the authority's revocation list)");
-		return error_hint(err, -EACCES, "the server needs a new certificate; if its key was stolen, do not connect");
+		error_set(err, ERROR_TLS, EACCES,
+			"the server's certificate has been revoked (by the authority's revocation "
+			"list)");
+		return error_hint(err, -EACCES,
+			"the server needs a new certificate; if its key was stolen, do not "
+			"connect");
 	}
 	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
 		return untrusted(crt, creds, info, err);
@@ -217,31 +259,41 @@ static int explain(unsigned status, gnutls_x509_crt_t crt, const struct tls_cred
 	if (status & GNUTLS_CERT_INSECURE_ALGORITHM)
 		return weak(crt, err);
 	if (status & GNUTLS_CERT_PURPOSE_MISMATCH)
-		return error_set(err, ERROR_TLS, EACCES, "the server's certificate is not meant for a TLS server (its extended key usage says otherwise)");
-	if (status & (GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED | GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE)) {
-		error_set(err, ERROR_TLS, EACCES, "the certificate revocation list ca-crl.pem is out of date");
+		return error_set(err, ERROR_TLS, EACCES,
+			"the server's certificate is not meant for a TLS server (its extended key "
+			"usage says otherwise)");
+	if (status &
+		(GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED |
+			GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE)) {
+		error_set(err, ERROR_TLS, EACCES,
+			"the certificate revocation list ca-crl.pem is out of date");
 		return error_hint(err, -EACCES, "fetch the authority's current list");
 	}
 	gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
-	error_set(err, ERROR_TLS, EACCES, "the server's certificate failed its checks: %s", text.data ? (char *)text.data : "unknown reason");
+	error_set(err, ERROR_TLS, EACCES, "the server's certificate failed its checks: %s",
+		text.data ? (char *)text.data : "unknown reason");
 	gnutls_free(text.data);
 	return -EACCES;
 }
 
-static int check_pin(gnutls_x509_crt_t crt, const struct tls_credentials *creds, const struct tls_info *info, struct error *err)
+static int check_pin(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
+	const struct tls_info *info, struct error *err)
 {
 	uint8_t pin[TLS_PIN_BYTES];
 
 	if (public_key_pin(crt, pin) == 0 && memcmp(pin, creds->pin, sizeof(pin)) == 0)
 		return 0;
-	error_set(err, ERROR_TLS, EACCES, "the server's public key is not the pinned one: it shows %s", info->peer_pin);
-	return error_hint(err, -EACCES, "if the server got a new key, pin that one; if not, this is not your server");
+	error_set(err, ERROR_TLS, EACCES,
+		"the server's public key is not the pinned one: it shows %s", info->peer_pin);
+	return error_hint(err, -EACCES,
+		"if the server got a new key, pin that one; if not, this is not your server");
 }
 
-int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds, const char *hostname, struct tls_info *info,
-	struct error *err)
+int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds,
+	const char *hostname, struct tls_info *info, struct error *err)
 {
-	gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER};
+	gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
+		.data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER};
 	unsigned count = 0, status = 0;
 	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
 	_cleanup_crt_ gnutls_x509_crt_t crt = NULL;
@@ -249,7 +301,8 @@ int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *cred
 
 	if (!chain || count == 0)
 		return error_set(err, ERROR_TLS, EACCES, "the server showed no certificate");
-	if (gnutls_x509_crt_init(&crt) < 0 || gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) < 0)
+	if (gnutls_x509_crt_init(&crt) < 0 ||
+		gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) < 0)
 		return error_set(err, ERROR_TLS, EACCES, "the server's certificate cannot be read");
 	fill_peer(crt, info);
 	if (creds->has_pin) {
@@ -258,10 +311,13 @@ int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *cred
 			return rc;
 	}
 	if (!creds->verify_chain)
-		return creds->has_pin ? 0 : error_set(err, ERROR_TLS, EACCES, "nothing to verify the server against");
+		return creds->has_pin ?
+			0 :
+			error_set(err, ERROR_TLS, EACCES, "nothing to verify the server against");
 	rc = gnutls_certificate_verify_peers(session, &purpose, 1, &status);
 	if (rc < 0)
-		return error_set(err, ERROR_TLS, EACCES, "the server's certificate cannot be checked: %s", gnutls_strerror(rc));
+		return error_set(err, ERROR_TLS, EACCES,
+			"the server's certificate cannot be checked: %s", gnutls_strerror(rc));
 	if (status)
 		return explain(status, crt, creds, info, err);
 	return check_name(crt, hostname, err);

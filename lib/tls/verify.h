@@ -6,10 +6,10 @@
 #include "tls/credentials-struct.h"
 #include "tls/info.h"
 
-/* Is this certificate HOSTNAME's? Fills INFO's peer fields; ERR says which check failed, for which name, and what
- * the certificate says instead. */
-int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds, const char *hostname, struct tls_info *info,
-	struct error *err);
+/* Is this certificate HOSTNAME's? Fills INFO's peer fields; ERR says which check failed, for which
+ * name, and what the certificate says instead. */
+int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds,
+	const char *hostname, struct tls_info *info, struct error *err);
 int tls_pin_parse(uint8_t pin[TLS_PIN_BYTES], const char *text, struct error *err);
 
 #endif

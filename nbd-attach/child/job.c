@@ -36,7 +36,8 @@ static _Noreturn void job_main(int channel, job_function *function, const void *
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	outcome.rc = function(argument, &outcome.err);
-	_exit(write(JOB_CHANNEL, &outcome, sizeof(outcome)) != sizeof(outcome)); /* below PIPE_BUF: all or nothing */
+	/* below PIPE_BUF: all or nothing */
+	_exit(write(JOB_CHANNEL, &outcome, sizeof(outcome)) != sizeof(outcome));
 }
 
 int job_start(struct job *job, job_function *function, const void *argument, struct error *err)
@@ -46,7 +47,8 @@ int job_start(struct job *job, job_function *function, const void *argument, str
 	job->poll_fd = -1;
 	job->pid = 0;
 	if (reaper_is_full())
-		return error_set(err, ERROR_OTHER, EAGAIN, "too many processes of ours hang in the kernel already");
+		return error_set(err, ERROR_OTHER, EAGAIN,
+			"too many processes of ours hang in the kernel already");
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return error_set(err, ERROR_OTHER, errno, "pipe: %s", strerror(errno));
 	fflush(NULL);
@@ -72,7 +74,8 @@ int job_step(struct job *job, struct error *err)
 		return 1;
 	job_abandon(job);
 	if (n != sizeof(outcome) || outcome.rc > 0)
-		return error_set(err, ERROR_OTHER, ECHILD, "a process of ours ended without a word");
+		return error_set(
+			err, ERROR_OTHER, ECHILD, "a process of ours ended without a word");
 	if (outcome.rc && err)
 		*err = outcome.err;
 	return outcome.rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Something that may hang on a device whose server is away, beyond the reach of signals: done by a process of its own, since the one
- * who waits for it may be the one who has to bring the server back. */
+/* Something that may hang on a device whose server is away, beyond the reach of signals: done by a
+ * process of its own, since the one who waits for it may be the one who has to bring the server
+ * back. */
 #ifndef NBDA_CHILD_JOB
 #define NBDA_CHILD_JOB
 #include <stdbool.h>
@@ -12,20 +13,24 @@ struct job {
 	pid_t pid;
 };
 
-/* Returns 0 or -errno, and may fill ERR. It has no descriptor of ours: not even stdio, for whose end somebody may be waiting. */
+/* Returns 0 or -errno, and may fill ERR. It has no descriptor of ours: not even stdio, for whose
+ * end somebody may be waiting. */
 typedef int job_function(const void *argument, struct error *err);
 
 int job_start(struct job *job, job_function *function, const void *argument, struct error *err);
-/* 1: not finished; 0 or -errno: what the function returned, and said in ERR (-EIO also when its process died). Then none runs any more. */
+/* 1: not finished; 0 or -errno: what the function returned, and said in ERR (-EIO also when its
+ * process died). Then none runs any more. */
 int job_step(struct job *job, struct error *err);
 /* Forget it; it ends by itself when it can. */
 void job_abandon(struct job *job);
-/* Forget it, and see to it that it does nothing more: what it does in the kernel just now is the last. */
+/* Forget it, and see to it that it does nothing more: what it does in the kernel just now is the
+ * last. */
 void job_kill(struct job *job);
 /* start and wait, for at most TIMEOUT_MS: -ETIMEDOUT then, and it is abandoned. */
 int job_run(job_function *function, const void *argument, int timeout_ms, struct error *err);
 
-/* In a job: does anybody still wait for what it returns? Before a step that only makes sense then. */
+/* In a job: does anybody still wait for what it returns? Before a step that only makes sense
+ * then. */
 bool job_is_awaited(void);
 
 #endif

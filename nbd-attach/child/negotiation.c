@@ -18,14 +18,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The child has the same deadline and says politely what it was waiting for; the parent's is for a child that cannot (a resolver
- * that blocks, a compromise). */
+/* The child has the same deadline and says politely what it was waiting for; the parent's is for a
+ * child that cannot (a resolver that blocks, a compromise). */
 #define GRACE_MS 300
 /* After its last word the child only wipes its keys and ends. */
 #define LAST_WORD_MS 500
 /* Whoever was killed is gone in much less, or hangs in the kernel. */
 #define KILL_MS 10
-/* One that says more than this in a step is not let keep us; and no negotiation has so many stages. */
+/* One that says more than this in a step is not let keep us; and no negotiation has so many
+ * stages. */
 #define MESSAGES_AT_ONCE 32
 #define STAGES_MAX 64
 
@@ -36,7 +37,8 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* With no room for descriptors, so that none comes to us: what is in the channel's queue keeps its own until it is taken from there. */
+/* With no room for descriptors, so that none comes to us: what is in the channel's queue keeps its
+ * own until it is taken from there. */
 static ssize_t peek(int channel, void *buf, size_t size, bool *has_descriptors)
 {
 	struct iovec iov = {buf, size};
@@ -47,8 +49,9 @@ static ssize_t peek(int channel, void *buf, size_t size, bool *has_descriptors)
 	return n;
 }
 
-/* What is left in its queue is closed with it, descriptors too, and that might block. To whom credentials are to be passed, they come
- * with each message, also with one of no bytes; with the end of all come none. */
+/* What is left in its queue is closed with it, descriptors too, and that might block. To whom
+ * credentials are to be passed, they come with each message, also with one of no bytes; with the
+ * end of all come none. */
 static void close_channel(int *channel)
 {
 	int on = 1;
@@ -66,17 +69,23 @@ static void close_channel(int *channel)
 	*channel = -1;
 }
 
-int negotiation_start(struct negotiation *attempt, const struct negotiation_job *job, struct error *err)
+int negotiation_start(
+	struct negotiation *attempt, const struct negotiation_job *job, struct error *err)
 {
 	int pair[2];
 
 	if (reaper_is_full()) {
-		error_set(err, ERROR_OTHER, EAGAIN, "too many processes of former attempts hang in the kernel, and cannot be killed");
+		error_set(err, ERROR_OTHER, EAGAIN,
+			"too many processes of former attempts hang in the kernel, and cannot be "
+			"killed");
 		return error_retry(err, -EAGAIN);
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, ERROR_OTHER, errno, "socketpair: %s", strerror(errno));
-	*attempt = (struct negotiation){.job = *job, .pidfd = -1, .poll_fd = pair[0], .deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
+	*attempt = (struct negotiation){.job = *job,
+		.pidfd = -1,
+		.poll_fd = pair[0],
+		.deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
 	attempt->result.fd = -1;
 	text_copy(attempt->stage, sizeof(attempt->stage), "starting");
 	fflush(NULL);
@@ -102,7 +111,9 @@ int negotiation_start(struct negotiation *attempt, const struct negotiation_job 
 /* It is not waited for: a child that hangs in the kernel is reaped when it does no longer. */
 static void kill_child(struct negotiation *attempt)
 {
-	struct pollfd pfd = {.fd = attempt->state == NEGOTIATION_TALKING ? attempt->pidfd : attempt->poll_fd, .events = POLLIN};
+	struct pollfd pfd = {
+		.fd = attempt->state == NEGOTIATION_TALKING ? attempt->pidfd : attempt->poll_fd,
+		.events = POLLIN};
 
 	if (attempt->pid <= 0)
 		return;
@@ -124,7 +135,8 @@ void negotiation_cancel(struct negotiation *attempt)
 	attempt->result.fd = -1;
 }
 
-/* It has said its last word, which RC is, or hung up. How it ends still counts, since a crash in its last step is a crash. */
+/* It has said its last word, which RC is, or hung up. How it ends still counts, since a crash in
+ * its last step is a crash. */
 static void await_end(struct negotiation *attempt, bool has_spoken, int rc)
 {
 	close_channel(&attempt->poll_fd);
@@ -139,11 +151,14 @@ static int died(const struct negotiation *attempt, int status, struct error *err
 {
 	const char *when = attempt->state == NEGOTIATION_HAS_SPOKEN ? "after its work" : "while ";
 
-	return error_set(err, ERROR_OTHER, EIO, "the negotiator died by signal %d (%s) %s%s: this is a bug, or an attack", WTERMSIG(status),
-		strsignal(WTERMSIG(status)), when, attempt->state == NEGOTIATION_HAS_SPOKEN ? "" : attempt->stage);
+	return error_set(err, ERROR_OTHER, EIO,
+		"the negotiator died by signal %d (%s) %s%s: this is a bug, or an attack",
+		WTERMSIG(status), strsignal(WTERMSIG(status)), when,
+		attempt->state == NEGOTIATION_HAS_SPOKEN ? "" : attempt->stage);
 }
 
-static int step_end(struct negotiation *attempt, struct negotiation_result *result, struct error *err)
+static int step_end(
+	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
 	int status = 0, rc = attempt->rc;
 	pid_t ended = attempt->pid > 0 ? waitpid(attempt->pid, &status, WNOHANG) : attempt->pid;
@@ -155,9 +170,13 @@ static int step_end(struct negotiation *attempt, struct negotiation_result *resu
 	if (WIFSIGNALED(status)) {
 		rc = died(attempt, status, err);
 	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP && ended == 0) {
-		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator hung up and did not end while %s: it was killed", attempt->stage);
+		rc = error_set(err, ERROR_OTHER, EIO,
+			"the negotiator hung up and did not end while %s: it was killed",
+			attempt->stage);
 	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP) {
-		rc = error_set(err, ERROR_OTHER, EIO, "the negotiator ended without a word (status %d) while %s", WEXITSTATUS(status), attempt->stage);
+		rc = error_set(err, ERROR_OTHER, EIO,
+			"the negotiator ended without a word (status %d) while %s",
+			WEXITSTATUS(status), attempt->stage);
 	} else if (rc == 0) {
 		*result = attempt->result;
 		attempt->result.fd = -1;
@@ -194,7 +213,8 @@ static void check_export(struct export_info *info)
 {
 	check_bool(&info->has_size);
 	check_bool(&info->has_block_size);
-	info->name[sizeof(info->name) - 1] = 0; /* sanitised where it is shown: it has to go back as it came */
+	/* sanitised where it is shown: it has to go back as it came */
+	info->name[sizeof(info->name) - 1] = 0;
 	CHECK_TEXT(info->canonical_name);
 	CHECK_TEXT(info->description);
 }
@@ -207,14 +227,18 @@ static int socket_option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
 }
 
-/* A connection as we ourselves make them, and of no other kind: we and the driver have to close it, too. */
+/* A connection as we ourselves make them, and of no other kind: we and the driver have to close it,
+ * too. */
 static int check_socket(int fd, const struct negotiation_job *job)
 {
 	int domain = fd < 0 ? -1 : socket_option(fd, SO_DOMAIN);
-	bool is_unix = domain == AF_UNIX, is_tcp = (domain == AF_INET || domain == AF_INET6) && socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
+	bool is_unix = domain == AF_UNIX,
+	     is_tcp = (domain == AF_INET || domain == AF_INET6) &&
+		socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
 	uint64_t transmitted, received;
 
-	if (fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM || (*job->target->socket_path ? !is_unix : !is_tcp))
+	if (fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM ||
+		(*job->target->socket_path ? !is_unix : !is_tcp))
 		return -EPROTO;
 	/* The negotiator's word that kernel TLS is armed is not taken for it. */
 	if (job->tls && !job->skip_ktls && ktls_record_numbers(fd, &transmitted, &received) < 0)
@@ -222,7 +246,8 @@ static int check_socket(int fd, const struct negotiation_job *job)
 	return 0;
 }
 
-static int take_result(const struct negotiation_job *job, struct negotiation_result *from, int fd, struct negotiation_result *result, struct error *err)
+static int take_result(const struct negotiation_job *job, struct negotiation_result *from, int fd,
+	struct negotiation_result *result, struct error *err)
 {
 	check_export(&from->export);
 	CHECK_TEXT(from->tls.cipher);
@@ -232,9 +257,12 @@ static int take_result(const struct negotiation_job *job, struct negotiation_res
 	CHECK_TEXT(from->tls.peer_issuer);
 	CHECK_TEXT(from->tls.peer_pin);
 	CHECK_TEXT(from->address);
-	if (from->host_index >= (job->target->host_count ? job->target->host_count : 1) || (job->tls != NULL) != (from->tls.version != 0) ||
-		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) || (job->kind == NEGOTIATION_ATTACH && check_socket(fd, job) < 0))
-		return error_set(err, ERROR_TLS, EPROTO, "the negotiator's result does not hold together: it is not used");
+	if (from->host_index >= (job->target->host_count ? job->target->host_count : 1) ||
+		(job->tls != NULL) != (from->tls.version != 0) ||
+		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||
+		(job->kind == NEGOTIATION_ATTACH && check_socket(fd, job) < 0))
+		return error_set(err, ERROR_TLS, EPROTO,
+			"the negotiator's result does not hold together: it is not used");
 	*result = *from;
 	result->fd = job->kind == NEGOTIATION_ATTACH ? fd : -1;
 	return 0;
@@ -254,7 +282,8 @@ static int take_error(const struct error *from, struct error *err)
 	return -EIO;
 }
 
-/* The one descriptor of the result that is next in the queue, with no linger; -EPROTO: there are more. Those come not to us. */
+/* The one descriptor of the result that is next in the queue, with no linger; -EPROTO: there are
+ * more. Those come not to us. */
 static int take_fd(int channel, int *fd)
 {
 	static const struct linger none = {0};
@@ -265,21 +294,27 @@ static int take_fd(int channel, int *fd)
 	char byte;
 	struct iovec iov = {&byte, 1};
 	/* In CMSG_SPACE() there would be room for two. */
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_LEN(sizeof(int))};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = CMSG_LEN(sizeof(int))};
 	struct cmsghdr *cmsg;
 
 	if (recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
 		return -EPROTO;
 	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
+		cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
 	if (*fd >= 0)
-		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* or close() would wait until all is sent */
+		/* or close() would wait until all is sent */
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 	return *fd < 0 || msg.msg_flags & MSG_CTRUNC ? -EPROTO : 0;
 }
 
-/* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. A descriptor is taken from a result alone, and
- * only one: all others stay in the queue, whose end is close_channel()'s. */
+/* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. A
+ * descriptor is taken from a result alone, and only one: all others stay in the queue, whose end is
+ * close_channel()'s. */
 static int receive_once(struct negotiation *attempt, struct negotiation_message *message, int *fd)
 {
 	bool has_descriptors;
@@ -292,13 +327,15 @@ static int receive_once(struct negotiation *attempt, struct negotiation_message 
 		return -EPIPE;
 	if (n != sizeof(*message))
 		return -EPROTO;
-	if (has_descriptors && (message->type != NEGOTIATION_MESSAGE_RESULT || attempt->job.kind != NEGOTIATION_ATTACH || take_fd(attempt->poll_fd, fd)))
+	if (has_descriptors &&
+		(message->type != NEGOTIATION_MESSAGE_RESULT ||
+			attempt->job.kind != NEGOTIATION_ATTACH || take_fd(attempt->poll_fd, fd)))
 		return -EPROTO;
 	return recv(attempt->poll_fd, &byte, 1, MSG_DONTWAIT) < 0 ? -EPIPE : 1;
 }
 
-/* When a last message and the end come together, just as the kernel has seen that there is no message, it says that it is the end
- * (unix_dgram_recvmsg): only the second time is that true. */
+/* When a last message and the end come together, just as the kernel has seen that there is no
+ * message, it says that it is the end (unix_dgram_recvmsg): only the second time is that true. */
 static int receive(struct negotiation *attempt, struct negotiation_message *message, int *fd)
 {
 	int got = receive_once(attempt, message, fd);
@@ -309,14 +346,16 @@ static int receive(struct negotiation *attempt, struct negotiation_message *mess
 static int out_of_time(struct negotiation *attempt, struct error *err)
 {
 	negotiation_cancel(attempt);
-	error_set(err, ERROR_UNREACHABLE, ETIMEDOUT, "timed out after %g s while %s", attempt->job.timeout_ms / 1000.0, attempt->stage);
+	error_set(err, ERROR_UNREACHABLE, ETIMEDOUT, "timed out after %g s while %s",
+		attempt->job.timeout_ms / 1000.0, attempt->stage);
 	return error_retry(err, -ETIMEDOUT);
 }
 
 static int take_stage(struct negotiation *attempt, struct negotiation_message *message)
 {
 	if (attempt->stage_count++ == STAGES_MAX)
-		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator goes on without end: it is stopped");
+		return error_set(&attempt->err, ERROR_OTHER, EPROTO,
+			"the negotiator goes on without end: it is stopped");
 	CHECK_TEXT(message->stage);
 	memcpy(attempt->stage, message->stage, sizeof(attempt->stage));
 	if (attempt->job.verbose)
@@ -330,22 +369,22 @@ static int take_message(struct negotiation *attempt, struct negotiation_message 
 	int rc;
 
 	switch (message->type) {
-	case NEGOTIATION_MESSAGE_STAGE:
-		return take_stage(attempt, message);
+	case NEGOTIATION_MESSAGE_STAGE: return take_stage(attempt, message);
 	case NEGOTIATION_MESSAGE_EXPORT:
 		check_export(&message->export);
 		if (attempt->job.on_export)
 			attempt->job.on_export(&message->export, attempt->job.on_export_data);
 		return 1;
 	case NEGOTIATION_MESSAGE_RESULT:
-		rc = take_result(&attempt->job, &message->result, *fd, &attempt->result, &attempt->err);
+		rc = take_result(
+			&attempt->job, &message->result, *fd, &attempt->result, &attempt->err);
 		if (rc == 0 && attempt->result.fd >= 0)
 			*fd = -1;
 		return rc;
-	case NEGOTIATION_MESSAGE_ERROR:
-		return take_error(&message->error, &attempt->err);
+	case NEGOTIATION_MESSAGE_ERROR: return take_error(&message->error, &attempt->err);
 	default:
-		return error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of unknown type %u", message->type);
+		return error_set(&attempt->err, ERROR_OTHER, EPROTO,
+			"the negotiator sent a message of unknown type %u", message->type);
 	}
 }
 
@@ -363,7 +402,9 @@ static int step_talk(struct negotiation *attempt, struct negotiation_message *me
 			return 0;
 		}
 		if (got < 0)
-			rc = error_set(&attempt->err, ERROR_OTHER, EPROTO, "the negotiator sent a message of the wrong size, or more than was asked for");
+			rc = error_set(&attempt->err, ERROR_OTHER, EPROTO,
+				"the negotiator sent a message of the wrong size, or more than was "
+				"asked for");
 		else
 			rc = take_message(attempt, message, &fd);
 		reaper_close(fd);
@@ -375,7 +416,8 @@ static int step_talk(struct negotiation *attempt, struct negotiation_message *me
 	return rc;
 }
 
-int negotiation_step(struct negotiation *attempt, struct negotiation_result *result, struct error *err)
+int negotiation_step(
+	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
 	_cleanup_free_ struct negotiation_message *message = malloc(sizeof(*message));
 
@@ -391,7 +433,8 @@ int negotiation_step(struct negotiation *attempt, struct negotiation_result *res
 	return step_end(attempt, result, err);
 }
 
-int negotiation_run(const struct negotiation_job *job, struct negotiation_result *result, struct error *err)
+int negotiation_run(
+	const struct negotiation_job *job, struct negotiation_result *result, struct error *err)
 {
 	struct negotiation attempt;
 	int rc = negotiation_start(&attempt, job, err);

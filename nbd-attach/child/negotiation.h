@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One attempt to negotiate, in a child process of its own: the negotiator. It has no root, no capabilities and no new
- * privileges when it reads the first byte from the network, and the parent kills it at the deadline. */
+/* One attempt to negotiate, in a child process of its own: the negotiator. It has no root, no
+ * capabilities and no new privileges when it reads the first byte from the network, and the parent
+ * kills it at the deadline. */
 #ifndef NBDA_CHILD_NEGOTIATION
 #define NBDA_CHILD_NEGOTIATION
 #include <stdint.h>
@@ -8,27 +9,33 @@
 #include "base/error.h"
 #include "child/negotiator.h"
 
-/* A running attempt. Wait for poll_fd to be readable or for deadline_ms, then call negotiation_step(): each step may change both. */
+/* A running attempt. Wait for poll_fd to be readable or for deadline_ms, then call
+ * negotiation_step(): each step may change both. */
 struct negotiation {
 	struct negotiation_job job;
 	pid_t pid;
-	int pidfd;               /* until poll_fd is the same */
-	int poll_fd;             /* the channel, and then the child itself, of which only its end is awaited */
+	int pidfd; /* until poll_fd is the same */
+	/* the channel, and then the child itself, of which only its end is awaited */
+	int poll_fd;
 	int64_t deadline_ms;
 	char stage[64];
 	unsigned stage_count;
 	enum { NEGOTIATION_TALKING, NEGOTIATION_HAS_SPOKEN, NEGOTIATION_HAS_HUNG_UP } state;
-	int rc;                  /* its last word, for when it has ended: */
+	int rc; /* its last word, for when it has ended: */
 	struct error err;
 	struct negotiation_result result;
 };
 
-int negotiation_start(struct negotiation *attempt, const struct negotiation_job *job, struct error *err);
-/* Never blocks. 1: not finished; 0: RESULT is there; -errno: failed, ERR says why. After 0 or -errno the child has ended or was killed. */
-int negotiation_step(struct negotiation *attempt, struct negotiation_result *result, struct error *err);
+int negotiation_start(
+	struct negotiation *attempt, const struct negotiation_job *job, struct error *err);
+/* Never blocks. 1: not finished; 0: RESULT is there; -errno: failed, ERR says why. After 0 or
+ * -errno the child has ended or was killed. */
+int negotiation_step(
+	struct negotiation *attempt, struct negotiation_result *result, struct error *err);
 /* Kill, without waiting for what cannot die now. */
 void negotiation_cancel(struct negotiation *attempt);
 /* start, wait, step: for a caller with nothing else to wait for. */
-int negotiation_run(const struct negotiation_job *job, struct negotiation_result *result, struct error *err);
+int negotiation_run(
+	const struct negotiation_job *job, struct negotiation_result *result, struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Every byte from the network is read here, in a process that has nothing: see sandbox.h. Blocking code under one deadline, in the
- * order of the protocol: connect, greeting, STARTTLS, TLS, GO, a test read, kernel TLS, and a second test read through it. */
+/* Every byte from the network is read here, in a process that has nothing: see sandbox.h. Blocking
+ * code under one deadline, in the order of the protocol: connect, greeting, STARTTLS, TLS, GO, a
+ * test read, kernel TLS, and a second test read through it. */
 #include "child/negotiator.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
@@ -60,7 +61,8 @@ static void stage(struct negotiator *self, const char *name)
 	send_message(self, -1);
 }
 
-/* glibc waits for 10 s and more for a resolver that does not answer. What the user has set besides stays. */
+/* glibc waits for 10 s and more for a resolver that does not answer. What the user has set besides
+ * stays. */
 static void hurry_resolver(void)
 {
 	const char *options = getenv("RES_OPTIONS");
@@ -86,7 +88,8 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 
 	if (job->target->host_count > 1 && !job->only_first_host)
 		snprintf(more, sizeof(more), " and %zu more", job->target->host_count - 1);
-	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s", job->target->hosts[job->first_host % job->target->host_count].name, more);
+	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s",
+		job->target->hosts[job->first_host % job->target->host_count].name, more);
 	stage(self, name);
 	if (job->impatient)
 		hurry_resolver();
@@ -102,7 +105,8 @@ static int connect_server(struct negotiator *self, struct error *err)
 	struct connection connection = {.fd = -1};
 	int rc = 0;
 
-	/* A unix socket is a file, and whose it is may matter: connect as whoever we still are, but read nothing yet. */
+	/* A unix socket is a file, and whose it is may matter: connect as whoever we still are, but
+	 * read nothing yet. */
 	if (*target->socket_path)
 		rc = unix_connect(target, &connection, err);
 	if (!rc)
@@ -124,28 +128,35 @@ static int start_tls(struct negotiator *self, struct error *err)
 	stage(self, "starting TLS");
 	rc = nego_starttls(&self->nego, err);
 	if (!rc)
-		rc = tls_session_start(&self->session, &self->transport, self->job->tls, host, &self->result.tls, err);
+		rc = tls_session_start(&self->session, &self->transport, self->job->tls, host,
+			&self->result.tls, err);
 	self->nego.tls_active = rc == 0;
 	return rc;
 }
 
-/* What the kernel's recv() means by these two is not what strerror() says. A garbled or torn-down connection is curable. */
+/* What the kernel's recv() means by these two is not what strerror() says. A garbled or torn-down
+ * connection is curable. */
 static int explain_record(int rc, struct error *err)
 {
 	if (err->kind != ERROR_UNREACHABLE || (rc != -EBADMSG && rc != -EIO))
 		return rc;
 	if (rc == -EBADMSG)
-		error_set(err, ERROR_TLS, EBADMSG, "the kernel cannot decrypt the server's reply to a read through kernel TLS");
+		error_set(err, ERROR_TLS, EBADMSG,
+			"the kernel cannot decrypt the server's reply to a read through kernel "
+			"TLS");
 	else
 		error_set(err, ERROR_TLS, EIO,
-			"instead of a reply to a read through kernel TLS there came a record without data (an alert or a new key)");
+			"instead of a reply to a read through kernel TLS there came a record "
+			"without data (an alert or a new key)");
 	error_hint(err, 0,
-		"the server's log may say why; if it happens each time, kernel and server disagree: try another cipher with --tls-priority");
+		"the server's log may say why; if it happens each time, kernel and server "
+		"disagree: try another cipher with --tls-priority");
 	return error_retry(err, rc);
 }
 
-/* That the kernel took the keys does not say that it encrypts with them as the server does. The server's answer to a read through it
- * does, in both directions, and before an old link is given up for this one. */
+/* That the kernel took the keys does not say that it encrypts with them as the server does. The
+ * server's answer to a read through it does, in both directions, and before an old link is given up
+ * for this one. */
 static int enter_kernel_tls(struct negotiator *self, uint32_t block_size_bytes, struct error *err)
 {
 	int rc = tls_session_arm_ktls(self->session, &self->transport, err);
@@ -154,9 +165,11 @@ static int enter_kernel_tls(struct negotiator *self, uint32_t block_size_bytes, 
 		return rc;
 	stage(self, "waiting for the reply to a read through kernel TLS");
 	transport_init_plain(&self->transport, self->fd, self->transport.deadline_ms);
-	rc = nego_test_read(&self->nego, block_size_bytes, "the server's reply to a read through kernel TLS", err);
+	rc = nego_test_read(&self->nego, block_size_bytes,
+		"the server's reply to a read through kernel TLS", err);
 	if (!rc)
-		rc = nego_check_silence(&self->nego, "behind the reply to a read through kernel TLS", err);
+		rc = nego_check_silence(
+			&self->nego, "behind the reply to a read through kernel TLS", err);
 	return explain_record(rc, err);
 }
 
@@ -176,7 +189,8 @@ static int enter_export(struct negotiator *self, struct error *err)
 	if (rc)
 		return rc;
 	stage(self, "waiting for the reply to a first read");
-	rc = nego_test_read(&self->nego, block_size_bytes, "the server's reply to a first read", err);
+	rc = nego_test_read(
+		&self->nego, block_size_bytes, "the server's reply to a first read", err);
 	if (!rc)
 		rc = nego_check_silence(&self->nego, "behind the reply to our first read", err);
 	if (rc || !self->session || self->job->skip_ktls)
@@ -184,7 +198,8 @@ static int enter_export(struct negotiator *self, struct error *err)
 	return enter_kernel_tls(self, block_size_bytes, err);
 }
 
-/* Names first, all of them; only then ask about each: no other option may come between a list's replies. */
+/* Names first, all of them; only then ask about each: no other option may come between a list's
+ * replies. */
 struct name_list {
 	char **names;
 	char **descriptions;
@@ -223,22 +238,28 @@ static int list_exports(struct negotiator *self, struct error *err)
 	stage(self, "waiting for the list of exports");
 	rc = nego_list(&self->nego, remember, &list, err);
 	if (rc == -ENOMEM)
-		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory for the server's list of exports");
+		return error_set(
+			err, ERROR_OTHER, ENOMEM, "out of memory for the server's list of exports");
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
 		struct export_info *info = &self->result.export;
-		int info_rc = can_info ? nego_info(&self->nego, list.names[i], info, err) : -EOPNOTSUPP;
+		int info_rc =
+			can_info ? nego_info(&self->nego, list.names[i], info, err) : -EOPNOTSUPP;
 
-		/* Only an error reply leaves the conversation in order; after anything else what follows would be guesswork. */
+		/* Only an error reply leaves the conversation in order; after anything else what
+		 * follows would be guesswork. */
 		if (info_rc && can_info && !(self->nego.reply.type & NBD_REP_FLAG_ERROR))
 			return info_rc;
 		if (info_rc == -EOPNOTSUPP)
 			can_info = false;
-		if (info_rc) /* an export that the server lists but will not tell of is still listed */
+		/* an export that the server lists but will not tell of is still listed */
+		if (info_rc)
 			memset(info, 0, sizeof(*info));
 		text_copy(info->name, sizeof(info->name), list.names[i]);
-		/* nbdkit 1.32 gives every later NBD_OPT_INFO of a connection the first export's description: the list knows better. */
+		/* nbdkit 1.32 gives every later NBD_OPT_INFO of a connection the first export's
+		 * description: the list knows better. */
 		if (*list.descriptions[i])
-			text_copy(info->description, sizeof(info->description), list.descriptions[i]);
+			text_copy(
+				info->description, sizeof(info->description), list.descriptions[i]);
 		memset(&self->message, 0, sizeof(self->message));
 		self->message.type = NEGOTIATION_MESSAGE_EXPORT;
 		self->message.export = *info;
@@ -276,12 +297,9 @@ static int negotiate(struct negotiator *self, struct error *err)
 	if (rc)
 		return rc;
 	switch (job->kind) {
-	case NEGOTIATION_LIST:
-		return list_exports(self, err);
-	case NEGOTIATION_INFO:
-		return ask_export(self, err);
-	default:
-		return enter_export(self, err);
+	case NEGOTIATION_LIST: return list_exports(self, err);
+	case NEGOTIATION_INFO: return ask_export(self, err);
+	default: return enter_export(self, err);
 	}
 }
 

@@ -23,13 +23,18 @@ struct negotiation_job {
 	const struct target *target;
 	const struct tls_credentials *tls; /* NULL: no TLS */
 	int timeout_ms;                    /* for everything, name resolution included */
-	int liveness_timeout_ms;           /* NEGOTIATION_ATTACH: TCP keepalive of the socket; 0: the system's */
-	bool impatient;                    /* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
-	size_t first_host;                 /* where to begin, and whether that is the only one: see tcp-connect.h */
+	/* NEGOTIATION_ATTACH: TCP keepalive of the socket; 0: the system's */
+	int liveness_timeout_ms;
+	/* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
+	bool impatient;
+	/* where to begin, and whether that is the only one: see tcp-connect.h */
+	size_t first_host;
 	bool only_first_host;
-	const struct known_address *known; /* one for each of the target's hosts, for when no resolver answers; may be NULL */
-	bool verbose;                      /* tell each stage on stderr */
-	bool skip_ktls;                    /* tests only: return after the test read, without arming */
+	/* one for each of the target's hosts, for when no resolver answers; may be NULL */
+	const struct known_address *known;
+	bool verbose; /* tell each stage on stderr */
+	/* tests only: return after the test read, without arming */
+	bool skip_ktls;
 	/* NEGOTIATION_LIST: called in the parent for each export. */
 	void (*on_export)(const struct export_info *info, void *data);
 	void *on_export_data;
@@ -38,16 +43,18 @@ struct negotiation_job {
 /* What a negotiator hands over: fixed size, validated by the parent before use. */
 struct negotiation_result {
 	struct export_info export;
-	struct tls_info tls;     /* version 0: no TLS */
-	char address[64];        /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
-	uint32_t host_index;     /* which of the target's hosts answered; 0 for a unix socket */
-	int fd;                  /* NEGOTIATION_ATTACH: the socket, owned by the caller; else -1 */
+	struct tls_info tls; /* version 0: no TLS */
+	char address[64];    /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
+	uint32_t host_index; /* which of the target's hosts answered; 0 for a unix socket */
+	int fd;              /* NEGOTIATION_ATTACH: the socket, owned by the caller; else -1 */
 };
 
 enum negotiation_message_type {
-	NEGOTIATION_MESSAGE_STAGE = 1, /* what the child is about to do, for the message when it is killed in it */
-	NEGOTIATION_MESSAGE_EXPORT,    /* one entry of a list */
-	NEGOTIATION_MESSAGE_RESULT,    /* success; the socket is attached when the job was NEGOTIATION_ATTACH */
+	/* what the child is about to do, for the message when it is killed in it */
+	NEGOTIATION_MESSAGE_STAGE = 1,
+	NEGOTIATION_MESSAGE_EXPORT, /* one entry of a list */
+	/* success; the socket is attached when the job was NEGOTIATION_ATTACH */
+	NEGOTIATION_MESSAGE_RESULT,
 	NEGOTIATION_MESSAGE_ERROR,
 };
 

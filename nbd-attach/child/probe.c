@@ -14,7 +14,8 @@ int probe_read(int fd, uint32_t block_size_bytes)
 	_cleanup_free_ void *block = NULL;
 	ssize_t n;
 
-	/* O_DIRECT wants the block's own alignment at most; a page is what any device is content with. */
+	/* O_DIRECT wants the block's own alignment at most; a page is what any device is content
+	 * with. */
 	if (posix_memalign(&block, (size_t)sysconf(_SC_PAGESIZE), block_size_bytes))
 		return -ENOMEM;
 	n = pread(fd, block, block_size_bytes, 0);
@@ -39,7 +40,8 @@ static int read_on_every_cpu(int fd, uint32_t block_size_bytes)
 	return rc;
 }
 
-/* The device is closed before anybody hears that this is done: an open device cannot be detached. */
+/* The device is closed before anybody hears that this is done: an open device cannot be
+ * detached. */
 static int probe_device(const void *argument, struct error *err)
 {
 	const struct probe *probe = argument;
@@ -51,7 +53,8 @@ static int probe_device(const void *argument, struct error *err)
 	fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	return probe->every_cpu ? read_on_every_cpu(fd, probe->block_size_bytes) : probe_read(fd, probe->block_size_bytes);
+	return probe->every_cpu ? read_on_every_cpu(fd, probe->block_size_bytes) :
+				  probe_read(fd, probe->block_size_bytes);
 }
 
 int probe_start(struct job *job, const struct probe *probe, struct error *err)
@@ -64,11 +67,15 @@ int probe_run(const struct probe *probe, int timeout_ms, struct error *err)
 	int rc = job_run(probe_device, probe, timeout_ms, err);
 
 	if (rc == -ETIMEDOUT) {
-		error_set(err, ERROR_SERVER, ETIMEDOUT, "the first read through /dev/nbd%d was not answered within %d s", probe->index, timeout_ms / 1000);
-		return error_hint(err, rc, "the server answered while we connected and hangs now: look at its log");
+		error_set(err, ERROR_SERVER, ETIMEDOUT,
+			"the first read through /dev/nbd%d was not answered within %d s",
+			probe->index, timeout_ms / 1000);
+		return error_hint(err, rc,
+			"the server answered while we connected and hangs now: look at its log");
 	}
 	if (!rc)
 		return 0;
-	error_set(err, ERROR_SERVER, -rc, "the first read through /dev/nbd%d failed: %s", probe->index, strerror(-rc));
+	error_set(err, ERROR_SERVER, -rc, "the first read through /dev/nbd%d failed: %s",
+		probe->index, strerror(-rc));
 	return error_hint(err, rc, "the kernel log says more: dmesg | tail");
 }

@@ -44,8 +44,9 @@ struct closing {
 	int fd;
 };
 
-/* No more of the C library than this: it has not been told that it is in another process. While this hangs it holds all our
- * descriptors, also after we have ended: so it ends with us, if it can. */
+/* No more of the C library than this: it has not been told that it is in another process. While
+ * this hangs it holds all our descriptors, also after we have ended: so it ends with us, if it
+ * can. */
 static int close_in_child(void *argument)
 {
 	const struct closing *closing = argument;
@@ -62,5 +63,6 @@ void reaper_close(int fd)
 	char stack[STACK_BYTES] __attribute__((aligned(64))); /* the child has it as a copy */
 
 	if (fd >= 0)
-		reaper_add(clone(close_in_child, stack + sizeof(stack), CLONE_FILES | SIGCHLD, &closing));
+		reaper_add(clone(
+			close_in_child, stack + sizeof(stack), CLONE_FILES | SIGCHLD, &closing));
 }

@@ -61,7 +61,8 @@ int sandbox_enter_child(int keep_fd, struct error *err)
 	sandbox_no_core_dumps();
 	isolate_enter_child();
 	if (close_others(keep_fd) < 0)
-		return error_set(err, ERROR_OTHER, errno, "cannot close what the negotiator does not need: %s", strerror(errno));
+		return error_set(err, ERROR_OTHER, errno,
+			"cannot close what the negotiator does not need: %s", strerror(errno));
 	return 0;
 }
 
@@ -82,11 +83,15 @@ int sandbox_drop_privileges(struct error *err)
 			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 		if (setgroups(0, NULL) < 0 || setresgid(become_gid, become_gid, become_gid) < 0 ||
 			setresuid(become_uid, become_uid, become_uid) < 0)
-			return error_set(err, ERROR_PERMISSION, errno, "the negotiator cannot become user %u: %s", (unsigned)become_uid, strerror(errno));
+			return error_set(err, ERROR_PERMISSION, errno,
+				"the negotiator cannot become user %u: %s", (unsigned)become_uid,
+				strerror(errno));
 	}
 	if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return error_set(err, ERROR_PERMISSION, errno, "the negotiator cannot give up its privileges: %s", strerror(errno));
-	/* Changing user makes a process dumpable only by root, but also resets the wish to die with the parent. */
+		return error_set(err, ERROR_PERMISSION, errno,
+			"the negotiator cannot give up its privileges: %s", strerror(errno));
+	/* Changing user makes a process dumpable only by root, but also resets the wish to die with
+	 * the parent. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (geteuid() == 0 || setuid(0) == 0)

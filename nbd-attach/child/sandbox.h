@@ -4,10 +4,11 @@
 #define NBDA_CHILD_SANDBOX
 #include "base/error.h"
 
-/* In the parent, once: look up whom to become (user "nbd-attach" where there is one, else nobody), so that no later attempt needs
- * the user database. */
+/* In the parent, once: look up whom to become (user "nbd-attach" where there is one, else nobody),
+ * so that no later attempt needs the user database. */
 void sandbox_prepare(void);
-/* In the child: no core dumps, no tracing, no descriptor but KEEP_FD and stdio, and death with the parent. */
+/* In the child: no core dumps, no tracing, no descriptor but KEEP_FD and stdio, and death with the
+ * parent. */
 int sandbox_enter_child(int keep_fd, struct error *err);
 /* In the child: no root, no capabilities, no new privileges. */
 int sandbox_drop_privileges(struct error *err);

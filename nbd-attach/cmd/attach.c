@@ -35,7 +35,8 @@ static bool report_here(const struct supervisor_report *report, void *data)
 	return true;
 }
 
-/* With stderr until here, so that --verbose and libraries reach whoever waits; isolate_leave_terminal() takes it away. */
+/* With stderr until here, so that --verbose and libraries reach whoever waits;
+ * isolate_leave_terminal() takes it away. */
 static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;
@@ -68,7 +69,9 @@ static int await_report(int fd, pid_t pid, bool json)
 	int status = 0;
 	ssize_t n = 1;
 
-	while (report && used < sizeof(*report) && ((n = read(fd, (char *)report + used, sizeof(*report) - used)) > 0 || errno == EINTR))
+	while (report && used < sizeof(*report) &&
+		((n = read(fd, (char *)report + used, sizeof(*report) - used)) > 0 ||
+			errno == EINTR))
 		used += n > 0 ? (size_t)n : 0;
 	if (report && used == sizeof(*report)) {
 		status = say(report, json);
@@ -77,7 +80,9 @@ static int await_report(int fd, pid_t pid, bool json)
 	}
 	free(report);
 	waitpid(pid, &status, 0);
-	error_set(&err, ERROR_OTHER, EIO, "the supervisor ended without an answer (%s %d): this is a bug", WIFSIGNALED(status) ? "signal" : "status",
+	error_set(&err, ERROR_OTHER, EIO,
+		"the supervisor ended without an answer (%s %d): this is a bug",
+		WIFSIGNALED(status) ? "signal" : "status",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	return report_error(&err);
 }
@@ -89,10 +94,12 @@ static int fork_supervisor(struct attachment *attachment, int index)
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0 || fflush(NULL) < 0 || (pid = fork()) < 0) {
-		error_set(&err, ERROR_OTHER, errno, "cannot start the supervisor: %s", strerror(errno));
+		error_set(&err, ERROR_OTHER, errno, "cannot start the supervisor: %s",
+			strerror(errno));
 		return report_error(&err);
 	}
-	/* With room for all of it: a front end that is stopped (Ctrl-Z) must not keep the supervisor, whose device is in use by then. */
+	/* With room for all of it: a front end that is stopped (Ctrl-Z) must not keep the
+	 * supervisor, whose device is in use by then. */
 	fcntl(fds[1], F_SETPIPE_SZ, 2 * (int)sizeof(struct supervisor_report));
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* until it is ready: Ctrl-C ends both */
@@ -117,12 +124,18 @@ static int check_root(const struct options *options, const struct target *target
 	if (!options->root)
 		return 0;
 	if (*target->socket_path && strncmp(target->socket_path, "/run/", 5) != 0) {
-		error_set(err, ERROR_USAGE, EINVAL, "--root: the socket %s may be on a disk, and a reconnect must need none", target->socket_path);
+		error_set(err, ERROR_USAGE, EINVAL,
+			"--root: the socket %s may be on a disk, and a reconnect must need none",
+			target->socket_path);
 		return error_hint(err, -EINVAL, "let the server have its socket in /run");
 	}
 	if (is_token(tls->key_file) || is_token(tls->cert_file)) {
-		error_set(err, ERROR_USAGE, EINVAL, "--root: a token's library and state are on a disk, and a reconnect must need none");
-		return error_hint(err, -EINVAL, "give certificate and key as files: they are read once, and kept in memory");
+		error_set(err, ERROR_USAGE, EINVAL,
+			"--root: a token's library and state are on a disk, and a reconnect must "
+			"need none");
+		return error_hint(err, -EINVAL,
+			"give certificate and key as files: they are read once, and kept in "
+			"memory");
 	}
 	return 0;
 }
@@ -159,11 +172,14 @@ int attach_run(int index, struct target *target, struct options *options)
 }
 
 /* The device alone: the rest is in nbdtab. */
-static int from_tab(struct nbdtab_options *tab, int index, struct options *options, struct target *target, struct error *err)
+static int from_tab(struct nbdtab_options *tab, int index, struct options *options,
+	struct target *target, struct error *err)
 {
 	if (index >= 0)
 		return nbdtab_options_lookup(tab, index, options, target, err);
-	error_set(err, ERROR_USAGE, EINVAL, "\"auto\" needs a server: only the lines of named devices can be looked up in nbdtab");
+	error_set(err, ERROR_USAGE, EINVAL,
+		"\"auto\" needs a server: only the lines of named devices can be looked up in "
+		"nbdtab");
 	return error_hint(err, -EINVAL, "nbd-attach auto HOST [EXPORT]");
 }
 
@@ -172,10 +188,12 @@ int command_attach(struct options *options)
 	struct target *target = calloc(1, sizeof(*target));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	struct nbdtab_options tab = {0};
-	int index = -1, rc = target ? device_name_parse(options->words[0], &index, &err) : -ENOMEM, status;
+	int index = -1, rc = target ? device_name_parse(options->words[0], &index, &err) : -ENOMEM,
+	    status;
 
 	if (!rc)
-		rc = options->word_count > 1 ? options_target(options, 1, target, &err) : from_tab(&tab, index, options, target, &err);
+		rc = options->word_count > 1 ? options_target(options, 1, target, &err) :
+					       from_tab(&tab, index, options, target, &err);
 	status = rc ? report_error(&err) : attach_run(index, target, options);
 	nbdtab_options_free(&tab);
 	free(target);

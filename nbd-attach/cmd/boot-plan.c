@@ -9,7 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-static void refuse(struct boot_plan *jobs, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct boot_plan *jobs, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void refuse(struct boot_plan *jobs, const char *fmt, ...)
 {
@@ -39,7 +40,8 @@ static bool same_hosts(const struct target *a, const struct target *b, bool with
 	if (a->host_count != b->host_count || !a->host_count)
 		return false;
 	for (size_t i = 0; i < a->host_count; i++)
-		if (strcasecmp(a->hosts[i].name, b->hosts[i].name) != 0 || (with_ports && a->hosts[i].port != b->hosts[i].port))
+		if (strcasecmp(a->hosts[i].name, b->hosts[i].name) != 0 ||
+			(with_ports && a->hosts[i].port != b->hosts[i].port))
 			return false;
 	return true;
 }
@@ -51,7 +53,8 @@ static bool same_disk(const struct target *a, const struct target *b, bool with_
 
 enum match { MATCH_NONE, MATCH_HOST, MATCH_DISK, MATCH_DEVICE };
 
-static enum match match_line(const struct nbdtab_options *tab, const struct nbdtab_entry *entry, const struct kcmdline_attachment *asked)
+static enum match match_line(const struct nbdtab_options *tab, const struct nbdtab_entry *entry,
+	const struct kcmdline_attachment *asked)
 {
 	const struct target *target = &nbdtab_line(tab, entry)->target;
 
@@ -62,7 +65,8 @@ static enum match match_line(const struct nbdtab_options *tab, const struct nbdt
 	return target->tls && share_a_host(&asked->target, target) ? MATCH_HOST : MATCH_NONE;
 }
 
-static const struct nbdtab_entry *find_line(const struct boot_plan *jobs, const struct kcmdline_attachment *asked, enum match *match)
+static const struct nbdtab_entry *find_line(
+	const struct boot_plan *jobs, const struct kcmdline_attachment *asked, enum match *match)
 {
 	const struct nbdtab_entry *best = NULL;
 
@@ -79,7 +83,8 @@ static const struct nbdtab_entry *find_line(const struct boot_plan *jobs, const 
 }
 
 /* A line that cannot be read may be the one that asks for TLS. */
-static const struct nbdtab_entry *find_bad_line(const struct boot_plan *jobs, const struct target *asked)
+static const struct nbdtab_entry *find_bad_line(
+	const struct boot_plan *jobs, const struct target *asked)
 {
 	struct target *target = malloc(sizeof(*target));
 	const struct nbdtab_entry *found = NULL;
@@ -90,8 +95,9 @@ static const struct nbdtab_entry *find_bad_line(const struct boot_plan *jobs, co
 
 		if (!entry->bad || !entry->host)
 			continue;
-		if (target_is_uri(entry->host) ? target_parse_uri(target, entry->host, &ignored) :
-		    target_parse_host(target, entry->host, NULL, &ignored))
+		if (target_is_uri(entry->host) ?
+				target_parse_uri(target, entry->host, &ignored) :
+				target_parse_host(target, entry->host, NULL, &ignored))
 			continue;
 		if (share_a_host(target, asked))
 			found = entry;
@@ -105,7 +111,8 @@ static void take_uri_credentials(struct target *target, const struct target *kno
 	target->tls = target->tls || known->tls;
 	if (*target->tls_certificates || *target->tls_psk_file)
 		return;
-	text_copy(target->tls_certificates, sizeof(target->tls_certificates), known->tls_certificates);
+	text_copy(target->tls_certificates, sizeof(target->tls_certificates),
+		known->tls_certificates);
 	text_copy(target->tls_psk_file, sizeof(target->tls_psk_file), known->tls_psk_file);
 	if (!*target->tls_username)
 		text_copy(target->tls_username, sizeof(target->tls_username), known->tls_username);
@@ -129,7 +136,8 @@ static void init_job(struct boot_plan_entry *job, int index, const struct option
 		job->options.dead_timeout_sec = OPTION_INFINITE_SEC;
 }
 
-static struct boot_plan_entry *new_job(struct boot_plan *jobs, int index, const struct options *defaults)
+static struct boot_plan_entry *new_job(
+	struct boot_plan *jobs, int index, const struct options *defaults)
 {
 	if (jobs->count == BOOT_PLAN_MAX) {
 		refuse(jobs, "nbd%d: more than %d devices at boot", index, BOOT_PLAN_MAX);
@@ -139,7 +147,8 @@ static struct boot_plan_entry *new_job(struct boot_plan *jobs, int index, const 
 	return &jobs->jobs[jobs->count];
 }
 
-/* dracut's NBDOPTS, cut in place: OPTIONS comes to point into them. They are nbd-client's, and may have its dashes. */
+/* dracut's NBDOPTS, cut in place: OPTIONS comes to point into them. They are nbd-client's, and may
+ * have its dashes. */
 static int apply_nbdopts(struct boot_plan_entry *job, struct kcmdline_attachment *asked)
 {
 	char *rest = asked->options, *name, *value, shown[64];
@@ -156,16 +165,19 @@ static int apply_nbdopts(struct boot_plan_entry *job, struct kcmdline_attachment
 		rc = nbdtab_options_set(&job->options, name, value, &err);
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		if (rc == -ENOENT && !*err.text) {
-			fprintf(stderr, "nbd-attach: %s: the unknown option '%s' is ignored\n", asked->word, shown);
+			fprintf(stderr, "nbd-attach: %s: the unknown option '%s' is ignored\n",
+				asked->word, shown);
 		} else if (rc) {
-			fprintf(stderr, "nbd-attach: %s: option '%s': %s\n", asked->word, shown, err.text);
+			fprintf(stderr, "nbd-attach: %s: option '%s': %s\n", asked->word, shown,
+				err.text);
 			return rc;
 		}
 	}
 	return 0;
 }
 
-static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job, const struct kcmdline_attachment *asked, struct error *err)
+static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job,
+	const struct kcmdline_attachment *asked, struct error *err)
 {
 	const struct nbdtab_entry *entry, *bad;
 	uint16_t default_port = job->options.port;
@@ -178,7 +190,8 @@ static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job,
 
 		nbdtab_options_apply(&jobs->tab, entry, &job->options, match == MATCH_HOST);
 		take_uri_credentials(&job->target, known);
-		for (size_t i = 0; match > MATCH_HOST && !asked->port_given && i < known->host_count; i++)
+		for (size_t i = 0;
+			match > MATCH_HOST && !asked->port_given && i < known->host_count; i++)
 			job->target.hosts[i].port = known->hosts[i].port;
 	}
 	job->options.port = asked->port_given || match > MATCH_HOST ? 0 : default_port;
@@ -186,21 +199,28 @@ static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job,
 		return -EINVAL;
 	if (job->target.tls)
 		return 0;
-	/* Another server, named by the command line or by DHCP, which anybody may answer, in the place of one that was to be verified. */
+	/* Another server, named by the command line or by DHCP, which anybody may answer, in the
+	 * place of one that was to be verified. */
 	entry = nbdtab_find(&jobs->tab.nbdtab, asked->index);
-	if (entry && match < MATCH_DISK && (entry->bad || nbdtab_line(&jobs->tab, entry)->target.tls)) {
-		error_set(err, ERROR_USAGE, EINVAL, "%s:%u %s for TLS on nbd%d, and this server would be spoken to without", jobs->tab.path, entry->line,
+	if (entry && match < MATCH_DISK &&
+		(entry->bad || nbdtab_line(&jobs->tab, entry)->target.tls)) {
+		error_set(err, ERROR_USAGE, EINVAL,
+			"%s:%u %s for TLS on nbd%d, and this server would be spoken to without",
+			jobs->tab.path, entry->line,
 			entry->bad ? "cannot be read and may ask" : "asks", asked->index);
-		return error_hint(err, -EINVAL, "name the server with nbds://, or take that line out");
+		return error_hint(
+			err, -EINVAL, "name the server with nbds://, or take that line out");
 	}
 	bad = find_bad_line(jobs, &job->target);
 	if (!bad)
 		return 0;
-	return error_set(err, ERROR_USAGE, EINVAL, "%s:%u is about the same host and cannot be read: it may ask for TLS",
+	return error_set(err, ERROR_USAGE, EINVAL,
+		"%s:%u is about the same host and cannot be read: it may ask for TLS",
 		jobs->tab.path, bad->line);
 }
 
-static void add_asked(struct boot_plan *jobs, struct kcmdline_attachment *asked, const struct options *defaults)
+static void add_asked(
+	struct boot_plan *jobs, struct kcmdline_attachment *asked, const struct options *defaults)
 {
 	struct boot_plan_entry *job = new_job(jobs, asked->index, defaults);
 	struct error err;
@@ -219,7 +239,8 @@ static void add_asked(struct boot_plan *jobs, struct kcmdline_attachment *asked,
 	jobs->count++;
 }
 
-static void add_line(struct boot_plan *jobs, const struct nbdtab_entry *entry, const struct options *defaults)
+static void add_line(
+	struct boot_plan *jobs, const struct nbdtab_entry *entry, const struct options *defaults)
 {
 	const struct nbdtab_line *line = nbdtab_line(&jobs->tab, entry);
 	struct boot_plan_entry *job;
@@ -227,13 +248,15 @@ static void add_line(struct boot_plan *jobs, const struct nbdtab_entry *entry, c
 
 	/* What the command line says of a device, or of that disk, goes before. */
 	for (size_t i = 0; i < jobs->count; i++)
-		if (jobs->jobs[i].index == entry->index || (!entry->bad && same_disk(&jobs->jobs[i].target, &line->target, true)))
+		if (jobs->jobs[i].index == entry->index ||
+			(!entry->bad && same_disk(&jobs->jobs[i].target, &line->target, true)))
 			return;
 	for (size_t i = 0; i < jobs->plan->attachment_count; i++) /* one that was refused, too */
 		if (jobs->plan->attachments[i].index == entry->index)
 			return;
 	if (entry->bad) {
-		refuse(jobs, "nbd%d is not attached: its line in %s cannot be used", entry->index, jobs->tab.path);
+		refuse(jobs, "nbd%d is not attached: its line in %s cannot be used", entry->index,
+			jobs->tab.path);
 		return;
 	}
 	job = new_job(jobs, entry->index, defaults);
@@ -241,7 +264,8 @@ static void add_line(struct boot_plan *jobs, const struct nbdtab_entry *entry, c
 		return;
 	nbdtab_options_apply(&jobs->tab, entry, &job->options, false);
 	job->target = line->target;
-	if (options_adjust_target(&job->options, &job->target, &err) || target_check_attachable(&job->target, &err)) {
+	if (options_adjust_target(&job->options, &job->target, &err) ||
+		target_check_attachable(&job->target, &err)) {
 		refuse(jobs, "nbd%d: %s", entry->index, err.text);
 		return;
 	}
@@ -266,20 +290,22 @@ static void add_lines(struct boot_plan *jobs, const struct options *defaults)
 			add_line(jobs, &jobs->tab.nbdtab.entries[i], defaults);
 }
 
-/* root=/dev/nbd0 and no word of the server: what nbdtab has for it goes before what DHCP may have. Many a network has a root path for others,
- * and anybody may answer there. */
+/* root=/dev/nbd0 and no word of the server: what nbdtab has for it goes before what DHCP may have.
+ * Many a network has a root path for others, and anybody may answer there. */
 static void parse_cmdline(struct boot_plan *jobs, const struct kcmdline_input *input)
 {
 	struct kcmdline_input without_dhcp = *input;
 
 	without_dhcp.dhcp_server = without_dhcp.dhcp_root_path = NULL;
 	kcmdline_parse(jobs->plan, &without_dhcp);
-	if (!jobs->has_tab || !jobs->plan->needs_dhcp || jobs->plan->names_dhcp || jobs->plan->root_index < 0 ||
+	if (!jobs->has_tab || !jobs->plan->needs_dhcp || jobs->plan->names_dhcp ||
+		jobs->plan->root_index < 0 ||
 		!nbdtab_find(&jobs->tab.nbdtab, jobs->plan->root_index))
 		kcmdline_parse(jobs->plan, input);
 }
 
-int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input, const struct options *defaults, struct error *err)
+int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input,
+	const struct options *defaults, struct error *err)
 {
 	int rc;
 

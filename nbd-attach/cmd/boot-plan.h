@@ -22,9 +22,10 @@ struct boot_plan {
 	bool refused; /* something that was asked for is not among them; stderr has it */
 };
 
-/* DEFAULTS are the options of the command "boot". Tells on stderr what cannot be used. The jobs point into JOBS and DEFAULTS. Free with
- * boot_plan_free(), whatever is returned. */
-int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input, const struct options *defaults, struct error *err);
+/* DEFAULTS are the options of the command "boot". Tells on stderr what cannot be used. The jobs
+ * point into JOBS and DEFAULTS. Free with boot_plan_free(), whatever is returned. */
+int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input,
+	const struct options *defaults, struct error *err);
 void boot_plan_free(struct boot_plan *jobs);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `nbd-attach boot`: what the kernel's command line and the root lines of nbdtab ask for, each by a process of its own that
- * tries until its device is there. What nbdtab says of a server holds for what the command line says of it, too: the command line is public and short, so
- * credentials stand in nbdtab, and a host that nbdtab knows by TLS is never spoken to without. */
+/* `nbd-attach boot`: what the kernel's command line and the root lines of nbdtab ask for, each by a
+ * process of its own that tries until its device is there. What nbdtab says of a server holds for
+ * what the command line says of it, too: the command line is public and short, so credentials stand
+ * in nbdtab, and a host that nbdtab knows by TLS is never spoken to without. */
 #include "cmd/attach.h"
 #include "base/clock.h"
 #include "config/kcmdline.h"
@@ -38,7 +39,8 @@ static int print_assignment(const char *name, const char *value)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			status = ERROR_USAGE;
 	if (status)
-		fprintf(stderr, "nbd-attach: %s: it has a control character, and is left empty\n", name);
+		fprintf(stderr, "nbd-attach: %s: it has a control character, and is left empty\n",
+			name);
 	printf("%s='", name);
 	for (const char *p = status ? "" : value; *p; p++)
 		fputs(*p == '\'' ? "'\\''" : (char[]){*p, 0}, stdout);
@@ -83,14 +85,18 @@ static int print_credential(const char *path)
 		return 0;
 	if (strncmp(path, "pkcs11:", 7) != 0)
 		return print_file(path, true);
-	fprintf(stderr, "nbd-attach: a key in a token (pkcs11:) cannot be carried into an initramfs\n");
+	fprintf(stderr,
+		"nbd-attach: a key in a token (pkcs11:) cannot be carried into an initramfs\n");
 	return ERROR_USAGE;
 }
 
 static int print_directory(const char *directory)
 {
-	static const struct { const char *name; bool must_exist; } files[] = {
-		{"ca-cert.pem", true}, {"ca-crl.pem", false}, {"client-cert.pem", false}, {"client-key.pem", false}};
+	static const struct {
+		const char *name;
+		bool must_exist;
+	} files[] = {{"ca-cert.pem", true}, {"ca-crl.pem", false}, {"client-cert.pem", false},
+		{"client-key.pem", false}};
 	char path[600];
 	int status = 0;
 
@@ -104,13 +110,17 @@ static int print_directory(const char *directory)
 /* Where distributions keep all authorities in one file, as GnuTLS was built to look for. */
 static int print_system_trust(void)
 {
-	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem",
+		"/etc/ssl/cert.pem"};
 
 	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
 		if (access(bundles[i], F_OK) == 0)
 			return print_file(bundles[i], true);
-	fprintf(stderr, "nbd-attach: no bundle of the system's trusted authorities is found; install ca-certificates, "
+	fprintf(stderr,
+		"nbd-attach: no bundle of the system's trusted authorities is found; install "
+		"ca-certificates, "
 		"or name one with tls-ca\n");
 	return ERROR_USAGE;
 }
@@ -118,7 +128,8 @@ static int print_system_trust(void)
 static int print_credentials(const struct boot_plan_entry *job)
 {
 	const struct tls_config *config = &job->options.tls_config;
-	const char *directory = config->certificates_dir ? config->certificates_dir : job->target.tls_certificates;
+	const char *directory =
+		config->certificates_dir ? config->certificates_dir : job->target.tls_certificates;
 	const char *psk = config->psk_file ? config->psk_file : job->target.tls_psk_file;
 	int status = 0;
 
@@ -161,7 +172,8 @@ static bool is_done(const struct boot_plan_entry *job)
 
 static bool is_final(int status)
 {
-	return status == 0 || status == ERROR_USAGE || status == ERROR_KERNEL || status == ERROR_PERMISSION || status == ERROR_BUSY;
+	return status == 0 || status == ERROR_USAGE || status == ERROR_KERNEL ||
+		status == ERROR_PERMISSION || status == ERROR_BUSY;
 }
 
 /* In a process of its own. */
@@ -178,9 +190,12 @@ static int attach_job(struct boot_plan_entry *job)
 		return 0;
 	}
 	if (!job->target.tls && job->target.host_count)
-		fprintf(stderr, "nbd-attach: nbd%d: not encrypted: whoever is on the way to %s can read and change this disk\n",
+		fprintf(stderr,
+			"nbd-attach: nbd%d: not encrypted: whoever is on the way to %s can read "
+			"and change this disk\n",
 			job->index, job->target.hosts[0].name);
-	if (options_credentials(&job->options, &job->target, &creds, &err)) /* what no attempt will cure */
+	/* what no attempt will cure */
+	if (options_credentials(&job->options, &job->target, &creds, &err))
 		return report_error(&err);
 	tls_credentials_free(creds);
 	for (;;) {
@@ -215,7 +230,8 @@ static int attach_all(struct boot_plan *jobs)
 	for (size_t i = 0; i < jobs->count; i++) {
 		pids[i] = start_job(&jobs->jobs[i]);
 		if (pids[i] < 0)
-			fprintf(stderr, "nbd-attach: nbd%d: cannot start a process: %s\n", jobs->jobs[i].index, strerror(errno));
+			fprintf(stderr, "nbd-attach: nbd%d: cannot start a process: %s\n",
+				jobs->jobs[i].index, strerror(errno));
 	}
 	for (size_t i = 0; i < jobs->count; i++) {
 		one = 0;
@@ -225,7 +241,9 @@ static int attach_all(struct boot_plan *jobs)
 		status = status ? status : one;
 	}
 	if (jobs->plan->needs_dhcp) {
-		fprintf(stderr, "nbd-attach: the kernel's command line leaves the root's server to DHCP, which told none "
+		fprintf(stderr,
+			"nbd-attach: the kernel's command line leaves the root's server to DHCP, "
+			"which told none "
 			"(--dhcp-server, --dhcp-root-path)\n");
 		status = status ? status : ERROR_USAGE;
 	}
@@ -246,19 +264,24 @@ static int read_cmdline(const char *path, char *text, size_t *size, struct error
 		*size += n > 0 ? (size_t)n : 0;
 	}
 	if (fd < 0 || n < 0)
-		return error_set(err, ERROR_USAGE, errno, "the kernel's command line, %s, cannot be read: %s", path, strerror(errno));
+		return error_set(err, ERROR_USAGE, errno,
+			"the kernel's command line, %s, cannot be read: %s", path, strerror(errno));
 	return 0;
 }
 
 static int load(struct boot_plan *jobs, const struct options *options, struct error *err)
 {
 	_cleanup_free_ char *text = malloc(CMDLINE_SIZE_MAX);
-	struct kcmdline_input input = {.cmdline = text, .dhcp_server = options->dhcp_server, .dhcp_root_path = options->dhcp_root_path};
+	struct kcmdline_input input = {.cmdline = text,
+		.dhcp_server = options->dhcp_server,
+		.dhcp_root_path = options->dhcp_root_path};
 	int rc = text ? 0 : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 
-	/* Which files an image needs is not the business of the kernel that happens to run while it is built. */
+	/* Which files an image needs is not the business of the kernel that happens to run while it
+	 * is built. */
 	if (!rc && (!options->files || options->cmdline_file))
-		rc = read_cmdline(options->cmdline_file ? options->cmdline_file : "/proc/cmdline", text, &input.size, err);
+		rc = read_cmdline(options->cmdline_file ? options->cmdline_file : "/proc/cmdline",
+			text, &input.size, err);
 	return rc ? rc : boot_plan_make(jobs, &input, options, err);
 }
 

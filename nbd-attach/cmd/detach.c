@@ -21,16 +21,23 @@
 static void wait_for_supervisor(int index)
 {
 	json_object_put(control_command(index, "check", 200));
-	for (int waited_ms = 0; waited_ms < SUPERVISOR_END_MS && control_exists(index); waited_ms += 10)
+	for (int waited_ms = 0; waited_ms < SUPERVISOR_END_MS && control_exists(index);
+		waited_ms += 10)
 		poll(NULL, 0, 10);
 }
 
-/* Nothing here may wait for a server that is away; that one is there, only its supervisor can say. Silence says nothing. */
+/* Nothing here may wait for a server that is away; that one is there, only its supervisor can say.
+ * Silence says nothing. */
 static enum detach_how choose_how(int index, bool force)
 {
 	json_object *status = force ? NULL : control_ask(index), *value = NULL;
-	const char *state = status && json_object_object_get_ex(status, "state", &value) ? json_object_get_string(value) : NULL;
-	enum detach_how how = force ? DETACH_FORCED : !state ? DETACH_UNSURE : strcmp(state, "alive") == 0 ? DETACH_IF_UNUSED : DETACH_UNREACHABLE;
+	const char *state = status && json_object_object_get_ex(status, "state", &value) ?
+		json_object_get_string(value) :
+		NULL;
+	enum detach_how how = force         ? DETACH_FORCED :
+		!state                      ? DETACH_UNSURE :
+		strcmp(state, "alive") == 0 ? DETACH_IF_UNUSED :
+					      DETACH_UNREACHABLE;
 
 	json_object_put(status);
 	return how;
@@ -61,11 +68,13 @@ static void describe_foreign(int index, char *text, size_t size)
 	bool known = block_attr_read(index, "backend", backend, sizeof(backend)) == 0;
 
 	*text = 0;
-	if (known && strlen(backend) == BACKEND_ID_SIZE - 1 && strspn(backend, "0123456789abcdef") == BACKEND_ID_SIZE - 1)
+	if (known && strlen(backend) == BACKEND_ID_SIZE - 1 &&
+		strspn(backend, "0123456789abcdef") == BACKEND_ID_SIZE - 1)
 		return;
 	if (known)
 		text_sanitise(shown, sizeof(shown), backend, strlen(backend));
-	snprintf(text, size, "; another program had attached it%s%s", known ? ", as " : "", known ? shown : "");
+	snprintf(text, size, "; another program had attached it%s%s", known ? ", as " : "",
+		known ? shown : "");
 }
 
 static int left_alone(int index, const char *why)
@@ -79,7 +88,10 @@ static void clear_up(int index)
 {
 	wait_for_supervisor(index);
 	if (control_exists(index))
-		fprintf(stderr, "nbd-attach: warning: the supervisor of /dev/nbd%d does not end by itself (fuser " RUN_DIRECTORY "/nbd%d.lock)\n", index, index);
+		fprintf(stderr,
+			"nbd-attach: warning: the supervisor of /dev/nbd%d does not end by itself "
+			"(fuser " RUN_DIRECTORY "/nbd%d.lock)\n",
+			index, index);
 	/* A lock without a state would be a disk that is not ready, whose ever it is next. */
 	control_forget(index);
 }
@@ -108,7 +120,8 @@ int command_detach(struct options *options)
 	int rc = device_name_parse(options->words[0], &what.index, &err);
 
 	if (!rc && what.index < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL, "detach which device? \"auto\" is for attaching");
+		rc = error_set(&err, ERROR_USAGE, EINVAL,
+			"detach which device? \"auto\" is for attaching");
 	if (!rc)
 		rc = device_check_permission("detaching", &err);
 	if (rc)

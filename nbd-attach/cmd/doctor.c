@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* doctor: a table of what is there, what is missing, and the one command that mends each. Nothing is loaded or changed. */
+/* doctor: a table of what is there, what is missing, and the one command that mends each. Nothing
+ * is loaded or changed. */
 #include "cmd/commands.h"
 #include "modules/kernel-checks.h"
 #include "output/report.h"
@@ -14,14 +15,10 @@
 static const char *state_name(enum probe_state state)
 {
 	switch (state) {
-	case PROBE_OK:
-		return "ok";
-	case PROBE_LOADABLE:
-		return "loadable"; /* done by attach itself */
-	case PROBE_WARN:
-		return "warning";
-	default:
-		return "missing";
+	case PROBE_OK: return "ok";
+	case PROBE_LOADABLE: return "loadable"; /* done by attach itself */
+	case PROBE_WARN: return "warning";
+	default: return "missing";
 	}
 }
 
@@ -29,15 +26,16 @@ static void library_item(struct probe_item *item)
 {
 	snprintf(item->name, sizeof(item->name), "GnuTLS");
 	item->state = PROBE_OK;
-	snprintf(item->detail, sizeof(item->detail), "%s; post-quantum hybrid groups: %s", tls_library_version(),
-		tls_hybrid_group() ? "yes" : "not in this version");
+	snprintf(item->detail, sizeof(item->detail), "%s; post-quantum hybrid groups: %s",
+		tls_library_version(), tls_hybrid_group() ? "yes" : "not in this version");
 	*item->remedy = 0;
 }
 
 static void print_table(const struct probe_item *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		printf("%-28s %-9s %s\n", items[i].name, state_name(items[i].state), items[i].detail);
+		printf("%-28s %-9s %s\n", items[i].name, state_name(items[i].state),
+			items[i].detail);
 		if (items[i].state != PROBE_OK && *items[i].remedy)
 			printf("%-28s %-9s -> %s\n", "", "", items[i].remedy);
 	}
@@ -50,10 +48,12 @@ static int print_json(const struct probe_item *items, size_t count, bool healthy
 	for (size_t i = 0; i < count; i++) {
 		object = json_object_new_object();
 		json_object_object_add(object, "name", json_object_new_string(items[i].name));
-		json_object_object_add(object, "state", json_object_new_string(state_name(items[i].state)));
+		json_object_object_add(
+			object, "state", json_object_new_string(state_name(items[i].state)));
 		json_object_object_add(object, "detail", json_object_new_string(items[i].detail));
 		if (*items[i].remedy)
-			json_object_object_add(object, "remedy", json_object_new_string(items[i].remedy));
+			json_object_object_add(
+				object, "remedy", json_object_new_string(items[i].remedy));
 		json_object_array_add(list, object);
 	}
 	json_object_object_add(top, "healthy", json_object_new_boolean(healthy));
@@ -72,7 +72,8 @@ int command_doctor(struct options *options)
 	grown = rc ? NULL : reallocarray(items, count + 1, sizeof(*items));
 	if (!grown) {
 		free(items);
-		error_set(&err, ERROR_OTHER, ENOMEM, "the kernel cannot be probed: %s", strerror(rc ? -rc : ENOMEM));
+		error_set(&err, ERROR_OTHER, ENOMEM, "the kernel cannot be probed: %s",
+			strerror(rc ? -rc : ENOMEM));
 		return report_error(&err);
 	}
 	items = grown;
@@ -84,7 +85,9 @@ int command_doctor(struct options *options)
 	else
 		print_table(items, count);
 	if (!options->json)
-		printf("\n%s\n", healthy ? "This machine can attach devices over TLS." : "Something is missing: see the arrows above.");
+		printf("\n%s\n",
+			healthy ? "This machine can attach devices over TLS." :
+				  "Something is missing: see the arrows above.");
 	free(items);
 	rc = report_finish(rc);
 	return rc ? rc : healthy ? 0 : ERROR_KERNEL;

@@ -16,8 +16,8 @@
 #define NBD_ATTACH_UNITDIR "/usr/lib/systemd/system"
 #endif
 #define MOUNTS_SIZE_MAX (1 << 20)
-#define LINES_MAX 40     /* the console is no place for more */
-#define DEVICES_MAX 256  /* each costs up to 49 links below /run */
+#define LINES_MAX 40      /* the console is no place for more */
+#define DEVICES_MAX 256   /* each costs up to 49 links below /run */
 #define PARTITIONS_MAX 15 /* what modprobe.d sets as max_part */
 
 struct generator {
@@ -47,20 +47,22 @@ static void say(struct generator *self, const char *fmt, ...)
 
 /* --- units */
 
-static void make_link(struct generator *self, const char *directory, const char *name, const char *target)
+static void make_link(
+	struct generator *self, const char *directory, const char *name, const char *target)
 {
 	char link[128];
 
 	snprintf(link, sizeof(link), "%s/%s", directory, name);
 	if (!self->failed && (mkdirat(self->dir_fd, directory, 0755) == 0 || errno == EEXIST) &&
-	    (symlinkat(target, self->dir_fd, link) == 0 || errno == EEXIST))
+		(symlinkat(target, self->dir_fd, link) == 0 || errno == EEXIST))
 		return;
 	if (!self->failed)
 		say(self, "%s/%s cannot be written: %s", self->dir, link, strerror(errno));
 	self->failed = true;
 }
 
-/* DIRECTORY/nbd-attach@nbdINDEX.service. systemd looks at the name alone; where the link points is for people. */
+/* DIRECTORY/nbd-attach@nbdINDEX.service. systemd looks at the name alone; where the link points is
+ * for people. */
 static void link_unit(struct generator *self, const char *directory, int index)
 {
 	char name[64];
@@ -69,7 +71,8 @@ static void link_unit(struct generator *self, const char *directory, int index)
 	make_link(self, directory, name, NBD_ATTACH_UNITDIR "/nbd-attach@.service");
 }
 
-/* Stopping the disk stops what is mounted from a partition first only while this target is there (nbd-attach@.service). */
+/* Stopping the disk stops what is mounted from a partition first only while this target is there
+ * (nbd-attach@.service). */
 static void link_order(struct generator *self, int index, int partition)
 {
 	char directory[64], name[64];
@@ -96,11 +99,13 @@ static void link_swap_order(struct generator *self, int index, int partition)
 		snprintf(directory, sizeof(directory), "dev-nbd%dp%d.swap.d", index, partition);
 	else
 		snprintf(directory, sizeof(directory), "dev-nbd%d.swap.d", index);
-	make_link(self, directory, "nbd-attach.conf", NBD_ATTACH_UNITDIR "/nbd-attach-swap-order.conf");
+	make_link(self, directory, "nbd-attach.conf",
+		NBD_ATTACH_UNITDIR "/nbd-attach-swap-order.conf");
 }
 
-/* A mount by UUID names no device: remote-fs.target has the disk attached for it. One by device, automounts and crypttab too, pulls it
- * in through the device's own unit, and fails with it: nofail says not to. */
+/* A mount by UUID names no device: remote-fs.target has the disk attached for it. One by device,
+ * automounts and crypttab too, pulls it in through the device's own unit, and fails with it: nofail
+ * says not to. */
 static void write_device(struct generator *self, int index, const struct nbdtab_line *line)
 {
 	const char *how = line->nofail ? "wants" : "requires";
@@ -110,7 +115,8 @@ static void write_device(struct generator *self, int index, const struct nbdtab_
 	snprintf(directory, sizeof(directory), "dev-nbd%d.device.%s", index, how);
 	link_unit(self, directory, index);
 	for (int partition = 1; partition <= PARTITIONS_MAX; partition++) {
-		snprintf(directory, sizeof(directory), "dev-nbd%dp%d.device.%s", index, partition, how);
+		snprintf(directory, sizeof(directory), "dev-nbd%dp%d.device.%s", index, partition,
+			how);
 		link_unit(self, directory, index);
 		link_order(self, index, partition);
 	}
@@ -128,10 +134,12 @@ static void write_devices(struct generator *self, const struct nbdtab_options *t
 	for (size_t i = 0; i < tab->nbdtab.entry_count; i++) {
 		const struct nbdtab_line *line = &tab->lines[i];
 
-		if (tab->nbdtab.entries[i].bad || line->noauto || line->root) /* the root is attached in the initramfs */
+		/* the root is attached in the initramfs */
+		if (tab->nbdtab.entries[i].bad || line->noauto || line->root)
 			continue;
 		if (count++ == DEVICES_MAX) {
-			say(self, "%s: more than %d devices; the others are not attached at boot", tab->path, DEVICES_MAX);
+			say(self, "%s: more than %d devices; the others are not attached at boot",
+				tab->path, DEVICES_MAX);
 			return;
 		}
 		write_device(self, tab->nbdtab.entries[i].index, line);
@@ -175,12 +183,14 @@ static bool has_root(const struct nbdtab_options *tab)
 	return false;
 }
 
-/* One of nbdtab's disks but the root's, which the initramfs attaches. The names of udev do not say which, unless they
- * are there: any, then, if none is the root. */
+/* One of nbdtab's disks but the root's, which the initramfs attaches. The names of udev do not say
+ * which, unless they are there: any, then, if none is the root. */
 static bool is_remote(const struct nbdtab_options *tab, const char *spec)
 {
 	const struct nbdtab_entry *entry;
-	_cleanup_free_ char *device = strncmp(spec, "/dev/disk/", 10) == 0 ? realpath(spec, NULL) : NULL; /* none before it was attached once */
+	/* none before it was attached once */
+	_cleanup_free_ char *device =
+		strncmp(spec, "/dev/disk/", 10) == 0 ? realpath(spec, NULL) : NULL;
 	int index = parse_spec(device ? device : spec);
 
 	if (index < 0)
@@ -203,23 +213,35 @@ static void check_fstab_line(const struct mounts *mounts, unsigned number, char 
 	const char *spec = fields[0], *where = fields[1], *options = fields[3];
 
 	if (strstr(options, "x-systemd.requires=nbd-attach@"))
-		say(mounts->self, "%s:%u: leave x-systemd.requires=nbd-attach@... out: with it systemd unmounts the disk whenever "
-			"the supervisor is restarted", mounts->path, number);
-	if (is_remote(mounts->tab, spec) && strcmp(where, "/") != 0 && !has_option(options, "_netdev") && !has_option(options, "noauto"))
-		say(mounts->self, "%s:%u: %s is a disk on the network: add _netdev to its options, or local-fs.target waits for the network, "
-			"which waits for local-fs.target", mounts->path, number, spec);
+		say(mounts->self,
+			"%s:%u: leave x-systemd.requires=nbd-attach@... out: with it systemd "
+			"unmounts the disk whenever "
+			"the supervisor is restarted",
+			mounts->path, number);
+	if (is_remote(mounts->tab, spec) && strcmp(where, "/") != 0 &&
+		!has_option(options, "_netdev") && !has_option(options, "noauto"))
+		say(mounts->self,
+			"%s:%u: %s is a disk on the network: add _netdev to its options, or "
+			"local-fs.target waits for the network, "
+			"which waits for local-fs.target",
+			mounts->path, number, spec);
 }
 
 static void check_crypttab_line(const struct mounts *mounts, unsigned number, char *const fields[4])
 {
 	const char *spec = fields[1], *options = fields[3];
 
-	if (is_remote(mounts->tab, spec) && !has_option(options, "_netdev") && !has_option(options, "noauto") && !has_option(options, "x-initrd.attach"))
-		say(mounts->self, "%s:%u: %s is a disk on the network: add _netdev to its options, and to those of what is mounted from it, or the boot waits "
-			"for it before there is a network", mounts->path, number, spec);
+	if (is_remote(mounts->tab, spec) && !has_option(options, "_netdev") &&
+		!has_option(options, "noauto") && !has_option(options, "x-initrd.attach"))
+		say(mounts->self,
+			"%s:%u: %s is a disk on the network: add _netdev to its options, and to "
+			"those of what is mounted from it, or the boot waits "
+			"for it before there is a network",
+			mounts->path, number, spec);
 }
 
-static void check_line_of(const struct mounts *mounts, check_line *check, unsigned number, char *line)
+static void check_line_of(
+	const struct mounts *mounts, check_line *check, unsigned number, char *line)
 {
 	static char none[1];
 	char *fields[4], *rest = NULL;
@@ -235,7 +257,8 @@ static void check_line_of(const struct mounts *mounts, check_line *check, unsign
 		check(mounts, number, fields);
 }
 
-static void check_file(struct generator *self, const struct nbdtab_options *tab, const char *variable, const char *path, check_line *check)
+static void check_file(struct generator *self, const struct nbdtab_options *tab,
+	const char *variable, const char *path, check_line *check)
 {
 	const char *other = getenv(variable);
 	const struct mounts mounts = {self, tab, other && *other ? other : path};
@@ -296,10 +319,12 @@ void generator_write(const char *normal_dir, generator_say_function *function, v
 	nbdtab_options_free(&tab);
 }
 
-/* The initramfs has its own way to attach (nbd-attach boot), and a container has no devices of its own. */
+/* The initramfs has its own way to attach (nbd-attach boot), and a container has no devices of its
+ * own. */
 static bool is_elsewhere(void)
 {
-	const char *in_initrd = getenv("SYSTEMD_IN_INITRD"), *virtualization = getenv("SYSTEMD_VIRTUALIZATION");
+	const char *in_initrd = getenv("SYSTEMD_IN_INITRD"),
+		   *virtualization = getenv("SYSTEMD_VIRTUALIZATION");
 
 	if (in_initrd ? strcmp(in_initrd, "1") == 0 : access("/etc/initrd-release", F_OK) == 0)
 		return true;
@@ -326,7 +351,9 @@ int generator_main(int argc, char **argv)
 	int kmsg;
 
 	if (argc < 2 || argc > 4) {
-		fprintf(stderr, GENERATOR_NAME ": called by systemd, with three directories; see systemd.generator(7)\n");
+		fprintf(stderr,
+			GENERATOR_NAME
+			": called by systemd, with three directories; see systemd.generator(7)\n");
 		return 0;
 	}
 	if (is_elsewhere())

@@ -19,13 +19,15 @@ static void print_tls(const struct tls_info *tls)
 		printf("TLS:         none: everything is sent in clear\n");
 		return;
 	}
-	printf("TLS:         1.%d, %s%s%s\n", tls->version - 10, tls->cipher, *tls->group ? ", " : "", tls->group);
+	printf("TLS:         1.%d, %s%s%s\n", tls->version - 10, tls->cipher,
+		*tls->group ? ", " : "", tls->group);
 	if (!*tls->peer_name && !*tls->peer_pin) {
 		printf("verified:    by %s\n", tls->authentication);
 		return;
 	}
 	report_format_date(tls->peer_not_after, date, sizeof(date));
-	printf("verified:    by %s: %s, until %s\n", tls->authentication, *tls->peer_name ? tls->peer_name : "(no subject)", date);
+	printf("verified:    by %s: %s, until %s\n", tls->authentication,
+		*tls->peer_name ? tls->peer_name : "(no subject)", date);
 	printf("issuer:      %s\npin:         %s\n", tls->peer_issuer, tls->peer_pin);
 }
 
@@ -50,11 +52,13 @@ static void print_export(const struct export_info *info)
 		printf("description: %s\n", info->description);
 	if (info->has_size) {
 		report_format_size(info->size_bytes, size, sizeof(size));
-		printf("size:        %s (%" PRIu64 " bytes)%s\n", size, info->size_bytes, info->flags & NBD_TFLAG_READ_ONLY ? ", read-only" : "");
+		printf("size:        %s (%" PRIu64 " bytes)%s\n", size, info->size_bytes,
+			info->flags & NBD_TFLAG_READ_ONLY ? ", read-only" : "");
 		print_flags(info->flags);
 	}
 	if (info->has_block_size)
-		printf("block sizes: minimum %u, preferred %u, maximum %u\n", info->block_min_bytes, info->block_preferred_bytes, info->block_max_bytes);
+		printf("block sizes: minimum %u, preferred %u, maximum %u\n", info->block_min_bytes,
+			info->block_preferred_bytes, info->block_max_bytes);
 }
 
 struct collector {
@@ -77,7 +81,8 @@ static void on_export(const struct export_info *info, void *data)
 	collector->count++;
 }
 
-static void print_result(const struct target *target, const struct negotiation_result *result, enum negotiation_kind kind, struct collector *collector)
+static void print_result(const struct target *target, const struct negotiation_result *result,
+	enum negotiation_kind kind, struct collector *collector)
 {
 	char uri[512];
 	json_object *top;
@@ -86,8 +91,10 @@ static void print_result(const struct target *target, const struct negotiation_r
 		if (kind == NEGOTIATION_INFO)
 			print_export(&result->export);
 		else if (collector->count == 0)
-			printf("the server lists no exports; the default one may be there all the same: nbd-attach info HOST\n");
-		printf("%sserver:      %s\n", kind == NEGOTIATION_LIST && collector->count ? "\n" : "", result->address);
+			printf("the server lists no exports; the default one may be there all the "
+			       "same: nbd-attach info HOST\n");
+		printf("%sserver:      %s\n",
+			kind == NEGOTIATION_LIST && collector->count ? "\n" : "", result->address);
 		print_tls(&result->tls);
 		return;
 	}

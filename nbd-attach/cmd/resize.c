@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Only the supervisor can ask the server: it has the credentials, and the driver takes sizes from whoever attached. */
+/* Only the supervisor can ask the server: it has the credentials, and the driver takes sizes from
+ * whoever attached. */
 #include "cmd/commands.h"
 #include "config/device-name.h"
 #include "supervisor/control.h"
@@ -16,11 +17,15 @@
 static int no_answer(int index, struct error *err)
 {
 	if (control_exists(index)) {
-		error_set(err, ERROR_OTHER, ETIMEDOUT, "the supervisor of /dev/nbd%d has not answered for %d s", index, ANSWER_TIMEOUT_MS / 1000);
-		return error_hint(err, -ETIMEDOUT, "it may still do it: nbd-attach status /dev/nbd%d", index);
+		error_set(err, ERROR_OTHER, ETIMEDOUT,
+			"the supervisor of /dev/nbd%d has not answered for %d s", index,
+			ANSWER_TIMEOUT_MS / 1000);
+		return error_hint(
+			err, -ETIMEDOUT, "it may still do it: nbd-attach status /dev/nbd%d", index);
 	}
 	error_set(err, ERROR_BUSY, ENOTCONN, "nobody watches /dev/nbd%d", index);
-	return error_hint(err, -ENOTCONN, "run the command again that attached it, which adopts it as it is; then resize");
+	return error_hint(err, -ENOTCONN,
+		"run the command again that attached it, which adopts it as it is; then resize");
 }
 
 /* What it says went wrong, as our own error. */
@@ -29,9 +34,11 @@ static int refusal(json_object *answer, struct error *err)
 	struct text text = json_get_text(answer, "error"), hint = json_get_text(answer, "hint");
 	int64_t status;
 
-	if (!json_get_number(answer, "exit_status", &status) || status <= ERROR_NONE || status > ERROR_PERMISSION)
+	if (!json_get_number(answer, "exit_status", &status) || status <= ERROR_NONE ||
+		status > ERROR_PERMISSION)
 		status = ERROR_OTHER;
-	error_set(err, (enum error_kind)status, EIO, "%s", *text.s ? text.s : "the supervisor refused, and does not say why");
+	error_set(err, (enum error_kind)status, EIO, "%s",
+		*text.s ? text.s : "the supervisor refused, and does not say why");
 	return error_hint(err, -EIO, "%s", hint.s);
 }
 
@@ -44,8 +51,10 @@ static int resize(int index, int64_t *former, int64_t *size, struct error *err)
 		return no_answer(index, err);
 	if (!json_get_true(answer, "ok"))
 		rc = refusal(answer, err);
-	else if (!json_get_number(answer, "former_size_bytes", former) || !json_get_number(answer, "size_bytes", size))
-		rc = error_set(err, ERROR_OTHER, EPROTO, "the supervisor's answer has no size: is it of another version?");
+	else if (!json_get_number(answer, "former_size_bytes", former) ||
+		!json_get_number(answer, "size_bytes", size))
+		rc = error_set(err, ERROR_OTHER, EPROTO,
+			"the supervisor's answer has no size: is it of another version?");
 	json_object_put(answer);
 	return rc;
 }
@@ -79,7 +88,8 @@ int command_resize(struct options *options)
 	int index, rc = device_name_parse(options->words[0], &index, &err);
 
 	if (!rc && index < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL, "resize which device? \"auto\" is for attaching");
+		rc = error_set(&err, ERROR_USAGE, EINVAL,
+			"resize which device? \"auto\" is for attaching");
 	if (!rc)
 		rc = device_check_permission("resizing", &err);
 	if (!rc && !block_is_configured(index))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One truth about a device: what its supervisor says, or, where nobody watches it, what the kernel knows. */
+/* One truth about a device: what its supervisor says, or, where nobody watches it, what the kernel
+ * knows. */
 #include "cmd/commands.h"
 #include "config/device-name.h"
 #include "supervisor/control.h"
@@ -65,7 +66,8 @@ static void print_text(json_object *devices)
 	size_t count = json_object_array_length(devices);
 
 	for (size_t i = 0; i < count; i++)
-		status_text_print(stdout, json_object_array_get_idx(devices, i), time(NULL), geteuid() == 0);
+		status_text_print(
+			stdout, json_object_array_get_idx(devices, i), time(NULL), geteuid() == 0);
 	if (count == 0)
 		printf("no device is attached\n");
 }
@@ -108,7 +110,8 @@ static void on_interrupt(int number)
 static int watch(int only, bool json)
 {
 	struct sigaction action = {.sa_handler = on_interrupt};
-	struct pollfd reader = {.fd = STDOUT_FILENO}; /* no events: POLLERR and POLLHUP come unasked */
+	/* no events: POLLERR and POLLHUP come unasked */
+	struct pollfd reader = {.fd = STDOUT_FILENO};
 	bool clear = !json && isatty(STDOUT_FILENO), first = true;
 	sigset_t interrupt;
 
@@ -120,11 +123,13 @@ static int watch(int only, bool json)
 	while (!interrupted) {
 		json_object *devices, *top;
 
-		sigprocmask(SIG_BLOCK, &interrupt, NULL); /* half an answer would show the device as unwatched */
+		/* half an answer would show the device as unwatched */
+		sigprocmask(SIG_BLOCK, &interrupt, NULL);
 		devices = ask_all(only);
 		if (json) {
 			top = top_of(devices);
-			puts(json_object_to_json_string_ext(top, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+			puts(json_object_to_json_string_ext(
+				top, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 			json_object_put(top);
 		} else {
 			fputs(clear ? "\033[H\033[2J" : first ? "" : "\n", stdout);
@@ -152,7 +157,8 @@ int command_status(struct options *options)
 	if (options->word_count)
 		rc = device_name_parse(options->words[0], &only, &err);
 	if (!rc && options->word_count && only < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL, "status of which device? \"auto\" is for attaching");
+		rc = error_set(&err, ERROR_USAGE, EINVAL,
+			"status of which device? \"auto\" is for attaching");
 	if (!rc && only >= 0 && !block_is_configured(only))
 		rc = error_set(&err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", only);
 	if (rc)

@@ -16,11 +16,12 @@
 #include <sys/mman.h>
 
 #define GONE_TIMEOUT_MS 30000
-#define CLOSED_TIMEOUT_MS 2000     /* udev and its helpers open a device for a moment */
-#define USERS_PATIENCE_MS 12000    /* more than looking for them waits by itself */
+#define CLOSED_TIMEOUT_MS 2000  /* udev and its helpers open a device for a moment */
+#define USERS_PATIENCE_MS 12000 /* more than looking for them waits by itself */
 #define AWAY_PATIENCE_MS 2000
-#define SILENT_PATIENCE_MS 8000    /* of a server that answers no request at all */
-#define FLUSH_PATIENCE_MS 30000    /* of one that is said to be alive: a large cache on slow disks takes its time */
+#define SILENT_PATIENCE_MS 8000 /* of a server that answers no request at all */
+/* of one that is said to be alive: a large cache on slow disks takes its time */
+#define FLUSH_PATIENCE_MS 30000
 
 /* Who configured the device. While it is open these cannot change (kernel fact 31). */
 struct identity {
@@ -68,7 +69,8 @@ static bool is_still(int index, const struct identity *identity)
 	struct identity now;
 
 	read_identity(index, &now);
-	return *now.pid && strcmp(now.pid, identity->pid) == 0 && strcmp(now.backend, identity->backend) == 0;
+	return *now.pid && strcmp(now.pid, identity->pid) == 0 &&
+		strcmp(now.backend, identity->backend) == 0;
 }
 
 /* Gone, and perhaps attached anew by somebody: that one is not waited for. */
@@ -92,8 +94,12 @@ static int not_attached(int index, struct error *err)
 
 static int not_ours(int index, struct error *err)
 {
-	error_set(err, ERROR_BUSY, ESTALE, "/dev/nbd%d is somebody else's now, and is left alone", index);
-	return error_hint(err, -ESTALE, "whoever it was attached by has to detach it; or name it by hand: nbd-attach detach /dev/nbd%d", index);
+	error_set(err, ERROR_BUSY, ESTALE, "/dev/nbd%d is somebody else's now, and is left alone",
+		index);
+	return error_hint(err, -ESTALE,
+		"whoever it was attached by has to detach it; or name it by hand: nbd-attach "
+		"detach /dev/nbd%d",
+		index);
 }
 
 static int begin(struct detachment *detachment, struct error *err)
@@ -101,13 +107,17 @@ static int begin(struct detachment *detachment, struct error *err)
 	int index = detachment->what.index, rc = nbd_genl_open(&detachment->genl, err);
 
 	if (rc == -ENOENT)
-		return error_set(err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
+		return error_set(err, ERROR_BUSY, ENOTCONN,
+			"/dev/nbd%d is not attached: the nbd driver is not even loaded", index);
 	if (rc)
 		return rc;
 	read_identity(index, &detachment->identity);
 	if (!*detachment->identity.pid)
 		return not_attached(index, err);
-	return detachment->what.backend && strcmp(detachment->identity.backend, detachment->what.backend) != 0 ? not_ours(index, err) : 0;
+	return detachment->what.backend &&
+			strcmp(detachment->identity.backend, detachment->what.backend) != 0 ?
+		not_ours(index, err) :
+		0;
 }
 
 /* Nobody can mount it from here on. When it is another's meanwhile, it is not touched. */
@@ -119,46 +129,63 @@ static int claim(struct detachment *detachment, struct error *err)
 
 	atomic_store(&detachment->progress->stage, STAGE_OPEN);
 	snprintf(path, sizeof(path), "/dev/nbd%d", index);
-	while ((detachment->fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC)) < 0 && errno == EBUSY && monotonic_now_ms() < deadline_ms)
+	while ((detachment->fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC)) < 0 && errno == EBUSY &&
+		monotonic_now_ms() < deadline_ms)
 		poll(NULL, 0, 50);
 	if (detachment->fd >= 0)
 		return is_still(index, &detachment->identity) ? 0 : not_ours(index, err);
 	if (errno != EBUSY)
-		return error_set(err, errno == EACCES ? ERROR_PERMISSION : ERROR_OTHER, errno, "cannot claim %s: %s", path, strerror(errno));
+		return error_set(err, errno == EACCES ? ERROR_PERMISSION : ERROR_OTHER, errno,
+			"cannot claim %s: %s", path, strerror(errno));
 	error_set(err, ERROR_BUSY, EBUSY, "%s is claimed by a user that no list shows", path);
-	return error_hint(err, -EBUSY, "it may be mounted in a container (fuser -vm %s), or be a disk of DRBD (drbdadm status)", path);
+	return error_hint(err, -EBUSY,
+		"it may be mounted in a container (fuser -vm %s), or be a disk of DRBD (drbdadm "
+		"status)",
+		path);
 }
 
-/* What raw writers left to the kernel. With a server that is away this does not end while there is anything. */
+/* What raw writers left to the kernel. With a server that is away this does not end while there is
+ * anything. */
 static int write_back(struct detachment *detachment, struct error *err)
 {
 	bool reachable = detachment->what.how != DETACH_UNREACHABLE;
 	char *warning = detachment->progress->warning;
 
 	atomic_store(&detachment->progress->stage, STAGE_WRITE_BACK);
-	if (sync_file_range(detachment->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) < 0) {
+	if (sync_file_range(detachment->fd, 0, 0,
+		    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+			    SYNC_FILE_RANGE_WAIT_AFTER) < 0) {
 		int rc = -errno;
 
 		snprintf(warning, sizeof(detachment->progress->warning),
-			"writes had failed before: what is on the server's disk is not all that was written (%s)", strerror(-rc));
+			"writes had failed before: what is on the server's disk is not all that "
+			"was written (%s)",
+			strerror(-rc));
 		if (!reachable)
 			return 0;
-		error_set(err, ERROR_OTHER, -rc, "what was written to /dev/nbd%d cannot be brought to the server: %s", detachment->what.index, strerror(-rc));
-		return error_hint(err, rc, "with --force it is detached all the same, and these writes are lost");
+		error_set(err, ERROR_OTHER, -rc,
+			"what was written to /dev/nbd%d cannot be brought to the server: %s",
+			detachment->what.index, strerror(-rc));
+		return error_hint(err, rc,
+			"with --force it is detached all the same, and these writes are lost");
 	}
 	if (!reachable) {
 		snprintf(warning, sizeof(detachment->progress->warning),
-			"the server is away and could not be told to flush its cache: if it crashed, its last writes may be lost");
+			"the server is away and could not be told to flush its cache: if it "
+			"crashed, its last writes may be lost");
 		return 0;
 	}
 	atomic_store(&detachment->progress->stage, STAGE_FLUSH);
 	if (fdatasync(detachment->fd) < 0)
 		snprintf(warning, sizeof(detachment->progress->warning),
-			"the server could not be told to flush its cache (%s); if it crashes now, its last writes may be lost", strerror(errno));
+			"the server could not be told to flush its cache (%s); if it crashes now, "
+			"its last writes may be lost",
+			strerror(errno));
 	return 0;
 }
 
-/* The last moment to think otherwise. A signal must not part what comes now: the driver would keep the order to disconnect. */
+/* The last moment to think otherwise. A signal must not part what comes now: the driver would keep
+ * the order to disconnect. */
 static int commit(struct detachment *detachment, struct error *err)
 {
 	int undecided = UNDECIDED;
@@ -171,7 +198,9 @@ static int commit(struct detachment *detachment, struct error *err)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (!is_still(detachment->what.index, &detachment->identity))
 		return not_ours(detachment->what.index, err);
-	if (!job_is_awaited() || !atomic_compare_exchange_strong(&detachment->progress->decision, &undecided, COMMITTED))
+	if (!job_is_awaited() ||
+		!atomic_compare_exchange_strong(
+			&detachment->progress->decision, &undecided, COMMITTED))
 		return error_set(err, ERROR_OTHER, ECANCELED, "nobody waits for it any more");
 	return 0;
 }
@@ -184,9 +213,11 @@ static int disconnect(struct detachment *detachment, int timeout_ms, struct erro
 		close(steal_fd(&detachment->fd)); /* the kernel lets go of the device only now */
 	if (rc)
 		return rc;
-	if (wait_gone(index, &detachment->identity, timeout_ms) || detachment->what.how == DETACH_FORCED)
+	if (wait_gone(index, &detachment->identity, timeout_ms) ||
+		detachment->what.how == DETACH_FORCED)
 		return 0;
-	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d was disconnected, but somebody still holds it open", index);
+	error_set(err, ERROR_BUSY, EBUSY,
+		"/dev/nbd%d was disconnected, but somebody still holds it open", index);
 	return error_hint(err, -EBUSY, "it is free again when the last one closes it");
 }
 
@@ -198,12 +229,16 @@ static const char *backend_of(const struct detachment *detachment)
 /* Somebody has it open: take the order back, and say who it is. */
 static int take_back(struct detachment *detachment, struct error *err)
 {
-	int index = detachment->what.index, rc = nbd_genl_disconnect_on_close(&detachment->genl, index, backend_of(detachment), false);
+	int index = detachment->what.index,
+	    rc = nbd_genl_disconnect_on_close(
+		    &detachment->genl, index, backend_of(detachment), false);
 
 	if (!is_still(index, &detachment->identity))
 		return 0; /* closed just now */
 	if (rc) {
-		error_set(err, ERROR_KERNEL, -rc, "the driver will disconnect /dev/nbd%d when it is closed: %s", index, strerror(-rc));
+		error_set(err, ERROR_KERNEL, -rc,
+			"the driver will disconnect /dev/nbd%d when it is closed: %s", index,
+			strerror(-rc));
 		return rc;
 	}
 	rc = block_check_unused(index, err);
@@ -211,28 +246,40 @@ static int take_back(struct detachment *detachment, struct error *err)
 		rc = device_check_openers(index, false, err);
 	if (rc)
 		return rc;
-	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is open in the kernel, by a user that no list shows", index);
-	return error_hint(err, -EBUSY, "end what uses it (losetup -l, targetcli ls, fuser -v /dev/nbd%d), or detach with --force", index);
+	error_set(err, ERROR_BUSY, EBUSY,
+		"/dev/nbd%d is open in the kernel, by a user that no list shows", index);
+	return error_hint(err, -EBUSY,
+		"end what uses it (losetup -l, targetcli ls, fuser -v /dev/nbd%d), or detach with "
+		"--force",
+		index);
 }
 
-/* DISCONNECT asks neither whose the device is nor who has it open. The driver's own disconnecting at the last close does both, in one
- * step: whoever has it open, by whatever name and in whatever namespace, is not disturbed. */
+/* DISCONNECT asks neither whose the device is nor who has it open. The driver's own disconnecting
+ * at the last close does both, in one step: whoever has it open, by whatever name and in whatever
+ * namespace, is not disturbed. */
 static int disconnect_by_close(struct detachment *detachment, struct error *err)
 {
-	int rc = nbd_genl_disconnect_on_close(&detachment->genl, detachment->what.index, backend_of(detachment), true);
+	int rc = nbd_genl_disconnect_on_close(
+		&detachment->genl, detachment->what.index, backend_of(detachment), true);
 
-	/* One that ioctl() configured, or that was disconnected before. It is open here, and so still the one that was looked at. */
+	/* One that ioctl() configured, or that was disconnected before. It is open here, and so
+	 * still the one that was looked at. */
 	if (rc == -EINVAL)
 		return disconnect(detachment, GONE_TIMEOUT_MS, err);
 	if (rc)
-		return error_set(err, ERROR_KERNEL, -rc, "the nbd driver refused to disconnect /dev/nbd%d: %s", detachment->what.index, strerror(-rc));
+		return error_set(err, ERROR_KERNEL, -rc,
+			"the nbd driver refused to disconnect /dev/nbd%d: %s",
+			detachment->what.index, strerror(-rc));
 	close(steal_fd(&detachment->fd));
-	return wait_gone(detachment->what.index, &detachment->identity, CLOSED_TIMEOUT_MS) ? 0 : take_back(detachment, err);
+	return wait_gone(detachment->what.index, &detachment->identity, CLOSED_TIMEOUT_MS) ?
+		0 :
+		take_back(detachment, err);
 }
 
 static int detach_steps(struct detachment *detachment, struct error *err)
 {
-	bool forced = detachment->what.how == DETACH_FORCED, away = detachment->what.how == DETACH_UNREACHABLE;
+	bool forced = detachment->what.how == DETACH_FORCED,
+	     away = detachment->what.how == DETACH_UNREACHABLE;
 	int rc = begin(detachment, err);
 
 	if (!rc && !forced)
@@ -248,7 +295,8 @@ static int detach_steps(struct detachment *detachment, struct error *err)
 	if (forced)
 		return disconnect(detachment, 1000, err);
 	/* A supervisor's check of a server that is away ends only by this. It loses nothing. */
-	if (away && device_check_openers(detachment->what.index, false, NULL) && !device_check_openers(detachment->what.index, true, NULL))
+	if (away && device_check_openers(detachment->what.index, false, NULL) &&
+		!device_check_openers(detachment->what.index, true, NULL))
 		return disconnect(detachment, GONE_TIMEOUT_MS, err);
 	return disconnect_by_close(detachment, err);
 }
@@ -267,7 +315,8 @@ static int run_detachment(const void *argument, struct error *err)
 int device_detach_task(const void *what, struct error *err)
 {
 	struct progress progress = {0};
-	struct detachment detachment = {.what = *(const struct device_detach *)what, .progress = &progress, .fd = -1};
+	struct detachment detachment = {
+		.what = *(const struct device_detach *)what, .progress = &progress, .fd = -1};
 
 	return run_detachment(&detachment, err);
 }
@@ -278,29 +327,48 @@ static int patience_ms(const struct device_detach *what, int stage)
 		return USERS_PATIENCE_MS;
 	if (what->how == DETACH_UNREACHABLE)
 		return AWAY_PATIENCE_MS;
-	return stage == STAGE_FLUSH && what->how == DETACH_IF_UNUSED ? FLUSH_PATIENCE_MS : SILENT_PATIENCE_MS;
+	return stage == STAGE_FLUSH && what->how == DETACH_IF_UNUSED ? FLUSH_PATIENCE_MS :
+								       SILENT_PATIENCE_MS;
 }
 
-static int took_too_long(const struct device_detach *what, int stage, bool committed, struct error *err)
+static int took_too_long(
+	const struct device_detach *what, int stage, bool committed, struct error *err)
 {
 	int index = what->index, sec = patience_ms(what, stage) / 1000;
 
 	if (committed) {
-		error_set(err, ERROR_BUSY, ETIMEDOUT, "the driver was told to disconnect /dev/nbd%d, and has not come to its end", index);
-		return error_hint(err, -ETIMEDOUT, "a link that takes no data can hold that up: end the server's connections, and see: dmesg | tail");
+		error_set(err, ERROR_BUSY, ETIMEDOUT,
+			"the driver was told to disconnect /dev/nbd%d, and has not come to its end",
+			index);
+		return error_hint(err, -ETIMEDOUT,
+			"a link that takes no data can hold that up: end the server's connections, "
+			"and see: dmesg | tail");
 	}
 	if (stage == STAGE_USERS) {
-		error_set(err, ERROR_BUSY, ETIMEDOUT, "who uses /dev/nbd%d could not be told within %d s; it stays attached", index, sec);
-		return error_hint(err, -ETIMEDOUT, "something else hangs: see the processes in state D (ps -eo pid,stat,comm)");
+		error_set(err, ERROR_BUSY, ETIMEDOUT,
+			"who uses /dev/nbd%d could not be told within %d s; it stays attached",
+			index, sec);
+		return error_hint(err, -ETIMEDOUT,
+			"something else hangs: see the processes in state D (ps -eo "
+			"pid,stat,comm)");
 	}
 	if (what->how == DETACH_UNREACHABLE) {
-		error_set(err, ERROR_BUSY, ETIMEDOUT, "the server of /dev/nbd%d is away, and data waits to be written to it", index);
-		return error_hint(err, -ETIMEDOUT, "wait until it is back (nbd-attach status), or detach with --force and lose this data");
+		error_set(err, ERROR_BUSY, ETIMEDOUT,
+			"the server of /dev/nbd%d is away, and data waits to be written to it",
+			index);
+		return error_hint(err, -ETIMEDOUT,
+			"wait until it is back (nbd-attach status), or detach with --force and "
+			"lose this data");
 	}
-	error_set(err, ERROR_BUSY, ETIMEDOUT, "the server of /dev/nbd%d has not %s for %d s; it stays attached", index,
-		stage == STAGE_FLUSH ? "answered a flush of its cache" : stage == STAGE_OPEN ? "answered a read" : "taken any of the data that waits to be written",
+	error_set(err, ERROR_BUSY, ETIMEDOUT,
+		"the server of /dev/nbd%d has not %s for %d s; it stays attached", index,
+		stage == STAGE_FLUSH        ? "answered a flush of its cache" :
+			stage == STAGE_OPEN ? "answered a read" :
+					      "taken any of the data that waits to be written",
 		sec);
-	return error_hint(err, -ETIMEDOUT, "wait until it answers (nbd-attach status), or detach with --force and lose what it has not written");
+	return error_hint(err, -ETIMEDOUT,
+		"wait until it answers (nbd-attach status), or detach with --force and lose what "
+		"it has not written");
 }
 
 /* Wait as long as anything moves. */
@@ -322,9 +390,13 @@ static int await(struct job *job, const struct detachment *detachment, struct er
 			moved_ms = monotonic_now_ms();
 		stage = stage_now;
 		completed = completed_now;
-		if (monotonic_now_ms() - moved_ms < (committed ? GONE_TIMEOUT_MS + 2 * CLOSED_TIMEOUT_MS : patience_ms(&detachment->what, stage)))
+		if (monotonic_now_ms() - moved_ms <
+			(committed ? GONE_TIMEOUT_MS + 2 * CLOSED_TIMEOUT_MS :
+				     patience_ms(&detachment->what, stage)))
 			continue;
-		if (!committed && !atomic_compare_exchange_strong(&detachment->progress->decision, &undecided, ABANDONED)) {
+		if (!committed &&
+			!atomic_compare_exchange_strong(
+				&detachment->progress->decision, &undecided, ABANDONED)) {
 			undecided = UNDECIDED;
 			continue; /* it has just decided */
 		}
@@ -333,13 +405,15 @@ static int await(struct job *job, const struct detachment *detachment, struct er
 	}
 }
 
-int device_detach(const struct device_detach *what, char *warning, size_t warning_size, struct error *err)
+int device_detach(
+	const struct device_detach *what, char *warning, size_t warning_size, struct error *err)
 {
 	struct detachment detachment = {.what = *what, .fd = -1};
 	struct job job;
 	int rc;
 
-	detachment.progress = mmap(NULL, sizeof(*detachment.progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	detachment.progress = mmap(NULL, sizeof(*detachment.progress), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (detachment.progress == MAP_FAILED)
 		return error_set(err, ERROR_OTHER, errno, "mmap: %s", strerror(errno));
 	rc = job_start(&job, run_detachment, &detachment, err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Taking a device away from the system without taking it from under somebody, and without taking another one's. */
+/* Taking a device away from the system without taking it from under somebody, and without taking
+ * another one's. */
 #ifndef NBDA_DEVICE_DETACH
 #define NBDA_DEVICE_DETACH
 #include <stddef.h>
@@ -9,23 +10,32 @@
 int device_check_permission(const char *what, struct error *err);
 enum detach_how {
 	DETACH_IF_UNUSED,
-	DETACH_UNSURE,      /* nobody says whether its server answers: as above, with less patience */
-	DETACH_UNREACHABLE, /* its server is away, or its I/O fails already: as above, and refuse also while anything waits to be written */
-	DETACH_FORCED,      /* neither looked at who uses it nor written back */
+	/* nobody says whether its server answers: as above, with less patience */
+	DETACH_UNSURE,
+	/* its server is away, or its I/O fails already: as above, and refuse also while anything
+	 * waits to be written */
+	DETACH_UNREACHABLE,
+	DETACH_FORCED, /* neither looked at who uses it nor written back */
 };
 
 struct device_detach {
 	int index;
 	enum detach_how how;
-	const char *backend; /* only while the kernel shows exactly this; NULL: whoever's it is, since a user named the device */
+	/* only while the kernel shows exactly this; NULL: whoever's it is, since a user named the
+	 * device */
+	const char *backend;
 };
 
-/* Detach a device: refuse (ERROR_BUSY, naming the user) while it is mounted, swapped on, held or open; write back what is dirty; have the
- * driver disconnect it; wait until the kernel has let go. -ESTALE (ERROR_BUSY), touching nothing: it is not, or no longer, the one of
- * .backend. What can hang is done in a process of its own: without an answer for some seconds, and with no request answered meanwhile,
- * it is refused, and then it stays attached. WARNING receives a sentence when it is done but something is worth knowing. */
-int device_detach(const struct device_detach *what, char *warning, size_t warning_size, struct error *err);
-/* The same as a job_function of a struct device_detach, for who limits the time by himself. Abandoned, it does not detach any more. */
+/* Detach a device: refuse (ERROR_BUSY, naming the user) while it is mounted, swapped on, held or
+ * open; write back what is dirty; have the driver disconnect it; wait until the kernel has let go.
+ * -ESTALE (ERROR_BUSY), touching nothing: it is not, or no longer, the one of .backend. What can
+ * hang is done in a process of its own: without an answer for some seconds, and with no request
+ * answered meanwhile, it is refused, and then it stays attached. WARNING receives a sentence when
+ * it is done but something is worth knowing. */
+int device_detach(
+	const struct device_detach *what, char *warning, size_t warning_size, struct error *err);
+/* The same as a job_function of a struct device_detach, for who limits the time by himself.
+ * Abandoned, it does not detach any more. */
 int device_detach_task(const void *what, struct error *err);
 
 #endif

@@ -13,12 +13,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NUMBERS_MAX 256            /* the driver's minors a device */
-#define OPENER_PATIENCE_MS 2000    /* udev and its helpers open a device for a moment after every change */
-#define PROBE_PATIENCE_MS 6000     /* a supervisor's read through a link that is new */
+#define NUMBERS_MAX 256 /* the driver's minors a device */
+/* udev and its helpers open a device for a moment after every change */
+#define OPENER_PATIENCE_MS 2000
+#define PROBE_PATIENCE_MS 6000 /* a supervisor's read through a link that is new */
 
-/* Looked at by number: a node may be called anything. The link is followed, but nothing is opened, and only where there are devices:
- * a file of a server that is away could make that wait. */
+/* Looked at by number: a node may be called anything. The link is followed, but nothing is opened,
+ * and only where there are devices: a file of a server that is away could make that wait. */
 static bool process_holds(const char *pid, const dev_t *numbers, size_t count)
 {
 	char path[300], link[PATH_MAX];
@@ -33,7 +34,8 @@ static bool process_holds(const char *pid, const dev_t *numbers, size_t count)
 		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
 
 		link[n > 0 ? n : 0] = 0;
-		if (!strstr(link, "/dev/") || fstatat(dirfd(fds), entry->d_name, &st, 0) < 0 || !S_ISBLK(st.st_mode))
+		if (!strstr(link, "/dev/") || fstatat(dirfd(fds), entry->d_name, &st, 0) < 0 ||
+			!S_ISBLK(st.st_mode))
 			continue;
 		for (size_t i = 0; i < count; i++)
 			holds = holds || st.st_rdev == numbers[i];
@@ -55,7 +57,8 @@ static void read_name(const char *pid, char *name, size_t size)
 	text_sanitise(name, size, comm, strlen(comm));
 }
 
-/* One of our own processes, root's: none but a supervisor's check opens a device without claiming it. */
+/* One of our own processes, root's: none but a supervisor's check opens a device without claiming
+ * it. */
 static bool is_probe(const char *pid, const char *name)
 {
 	char path[300];
@@ -68,11 +71,18 @@ static bool is_probe(const char *pid, const char *name)
 static int busy_opener(int index, const char *pid, const char *name, struct error *err)
 {
 	if (is_probe(pid, name)) {
-		error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is being read by its own supervisor (process %s), and that is not answered", index, pid);
-		return error_hint(err, -EBUSY, "wait until the server answers (nbd-attach status), or detach with --force");
+		error_set(err, ERROR_BUSY, EBUSY,
+			"/dev/nbd%d is being read by its own supervisor (process %s), and that is "
+			"not answered",
+			index, pid);
+		return error_hint(err, -EBUSY,
+			"wait until the server answers (nbd-attach status), or detach with "
+			"--force");
 	}
-	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is held open by process %s (%s)", index, pid, name);
-	return error_hint(err, -EBUSY, "end it first, or detach with --force: it will get I/O errors");
+	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is held open by process %s (%s)", index, pid,
+		name);
+	return error_hint(
+		err, -EBUSY, "end it first, or detach with --force: it will get I/O errors");
 }
 
 /* *ONLY_PROBES: whoever was found was one. */
@@ -88,7 +98,8 @@ static int find_opener(int index, bool pass_probes, bool *only_probes, struct er
 	*only_probes = true;
 	/* Another's name is worth more than a probe's, which ends by itself. */
 	while (proc && (rc == 0 || *only_probes) && (entry = readdir(proc))) {
-		if (!isdigit((unsigned char)entry->d_name[0]) || atol(entry->d_name) == getpid() || !process_holds(entry->d_name, numbers, count))
+		if (!isdigit((unsigned char)entry->d_name[0]) || atol(entry->d_name) == getpid() ||
+			!process_holds(entry->d_name, numbers, count))
 			continue;
 		read_name(entry->d_name, name, sizeof(name));
 		if (is_probe(entry->d_name, name) && pass_probes)
@@ -113,9 +124,11 @@ static int check_sight(int index, struct error *err)
 {
 	char link[64];
 
-	if (access("/proc/1", F_OK) == 0 && (readlink("/proc/1/fd/0", link, sizeof(link)) >= 0 || errno != EACCES))
+	if (access("/proc/1", F_OK) == 0 &&
+		(readlink("/proc/1/fd/0", link, sizeof(link)) >= 0 || errno != EACCES))
 		return 0;
-	error_set(err, ERROR_PERMISSION, EACCES, "who has /dev/nbd%d open cannot be seen from here", index);
+	error_set(err, ERROR_PERMISSION, EACCES, "who has /dev/nbd%d open cannot be seen from here",
+		index);
 	return error_hint(err, -EACCES, "nbd-attach detach, run by root, can see it");
 }
 
@@ -134,6 +147,8 @@ int device_check_users(int index, bool pass_probes, struct error *err)
 		rc = find_opener(index, pass_probes, &only_probes, err);
 		if (rc)
 			poll(NULL, 0, 50);
-	} while (rc && monotonic_now_ms() - began_ms < (only_probes ? PROBE_PATIENCE_MS : OPENER_PATIENCE_MS));
+	} while (rc &&
+		monotonic_now_ms() - began_ms <
+			(only_probes ? PROBE_PATIENCE_MS : OPENER_PATIENCE_MS));
 	return rc;
 }

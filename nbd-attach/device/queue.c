@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #define SENSIBLE_MAX_KIB 1280U /* the block layer's own default */
-#define MIN_REQUESTS 4 /* the block layer's BLKDEV_MIN_RQ */
-#define ROUNDING_MS 10 /* the kernel counts in jiffies */
+#define MIN_REQUESTS 4         /* the block layer's BLKDEV_MIN_RQ */
+#define ROUNDING_MS 10         /* the kernel counts in jiffies */
 
 struct setting {
 	int index;
@@ -30,7 +30,8 @@ static int write_setting(const void *argument, struct error *err)
 
 static bool is_right(const struct setting *setting, uint64_t *now)
 {
-	return block_attr_read_u64(setting->index, setting->attribute, now) == 0 && *now >= setting->at_least && *now <= setting->at_most;
+	return block_attr_read_u64(setting->index, setting->attribute, now) == 0 &&
+		*now >= setting->at_least && *now <= setting->at_most;
 }
 
 static int set(const struct setting *setting, int timeout_ms, struct error *err)
@@ -44,27 +45,35 @@ static int set(const struct setting *setting, int timeout_ms, struct error *err)
 	if (is_right(setting, &now)) /* what it came to is what counts */
 		return 0;
 	/* A server that is away is no fault of the kernel's, and waiting may cure it. */
-	return error_set(err, rc == -ETIMEDOUT ? ERROR_SERVER : ERROR_KERNEL, EIO, "/sys/block/nbd%d/%s cannot be set to %" PRIu64 "%s (it is %" PRIu64 ")",
-		setting->index, setting->attribute, setting->value, rc == -ETIMEDOUT ? ", since the kernel waits for requests that the server does not answer" : "",
+	return error_set(err, rc == -ETIMEDOUT ? ERROR_SERVER : ERROR_KERNEL, EIO,
+		"/sys/block/nbd%d/%s cannot be set to %" PRIu64 "%s (it is %" PRIu64 ")",
+		setting->index, setting->attribute, setting->value,
+		rc == -ETIMEDOUT ?
+			", since the kernel waits for requests that the server does not answer" :
+			"",
 		now);
 }
 
 int queue_limit_requests(int index, uint32_t max_bytes, int timeout_ms, struct error *err)
 {
-	uint64_t max_kib = max_bytes / 1024, value = max_kib < SENSIBLE_MAX_KIB ? max_kib : SENSIBLE_MAX_KIB;
+	uint64_t max_kib = max_bytes / 1024,
+		 value = max_kib < SENSIBLE_MAX_KIB ? max_kib : SENSIBLE_MAX_KIB;
 	struct setting setting = {index, "queue/max_sectors_kb", value, 1, value};
 	long page_bytes = sysconf(_SC_PAGESIZE);
 
 	/* The block layer lets no queue have less (queue_max_sectors_store). */
 	if (max_bytes >= page_bytes)
 		return set(&setting, timeout_ms, err);
-	error_set(err, ERROR_SERVER, EINVAL, "the server takes at most %u bytes at once, less than a page", max_bytes);
-	return error_hint(err, -EINVAL, "raise the server's maximum block size to at least %ld", page_bytes);
+	error_set(err, ERROR_SERVER, EINVAL,
+		"the server takes at most %u bytes at once, less than a page", max_bytes);
+	return error_hint(
+		err, -EINVAL, "raise the server's maximum block size to at least %ld", page_bytes);
 }
 
 static struct setting io_timeout(int index, int io_timeout_ms)
 {
-	return (struct setting){index, "queue/io_timeout", (uint64_t)io_timeout_ms, (uint64_t)io_timeout_ms, (uint64_t)io_timeout_ms + ROUNDING_MS};
+	return (struct setting){index, "queue/io_timeout", (uint64_t)io_timeout_ms,
+		(uint64_t)io_timeout_ms, (uint64_t)io_timeout_ms + ROUNDING_MS};
 }
 
 int queue_set_io_timeout(int index, int io_timeout_ms, int timeout_ms, struct error *err)
@@ -105,12 +114,16 @@ static int choose(const struct choice *choice, int timeout_ms, struct error *err
 	rc = job_run(write_choice, choice, timeout_ms, err);
 	if (choice->is_made(choice->index))
 		return 0;
-	return error_set(err, rc == -ETIMEDOUT ? ERROR_SERVER : ERROR_KERNEL, EIO, "/sys/block/nbd%d/%s cannot be set to \"%s\"%s", choice->index,
-		choice->attribute, choice->value,
-		rc == -ETIMEDOUT ? ", since the kernel waits for requests that the server does not answer" : "");
+	return error_set(err, rc == -ETIMEDOUT ? ERROR_SERVER : ERROR_KERNEL, EIO,
+		"/sys/block/nbd%d/%s cannot be set to \"%s\"%s", choice->index, choice->attribute,
+		choice->value,
+		rc == -ETIMEDOUT ?
+			", since the kernel waits for requests that the server does not answer" :
+			"");
 }
 
-/* The one in use stands in brackets, but where there is no other: "[none] mq-deadline", or "none". */
+/* The one in use stands in brackets, but where there is no other: "[none] mq-deadline", or
+ * "none". */
 bool queue_has_scheduler_none(int index)
 {
 	char text[256];
@@ -150,7 +163,8 @@ static bool has_write_cache(int index)
 {
 	char text[32];
 
-	return block_attr_read(index, "queue/write_cache", text, sizeof(text)) < 0 || strcmp(text, "write back") == 0;
+	return block_attr_read(index, "queue/write_cache", text, sizeof(text)) < 0 ||
+		strcmp(text, "write back") == 0;
 }
 
 static bool shows_some(int index, const char *attribute)
@@ -162,13 +176,19 @@ static bool shows_some(int index, const char *attribute)
 
 bool queue_has_stale_zeroes(int index, unsigned flags)
 {
-	return !(flags & NBD_TFLAG_SEND_WRITE_ZEROES) && shows_some(index, "queue/write_zeroes_max_bytes");
+	return !(flags & NBD_TFLAG_SEND_WRITE_ZEROES) &&
+		shows_some(index, "queue/write_zeroes_max_bytes");
 }
 
 static int refuse_stale(int index, const char *what, struct error *err)
 {
-	error_set(err, ERROR_KERNEL, ENOTSUP, "/dev/nbd%d would be sent %s, which this server does not offer: the driver keeps that of a former attachment", index, what);
-	return error_hint(err, -ENOTSUP, "attach it as another device (\"auto\" finds one), or load the driver anew: modprobe -r nbd; modprobe nbd");
+	error_set(err, ERROR_KERNEL, ENOTSUP,
+		"/dev/nbd%d would be sent %s, which this server does not offer: the driver keeps "
+		"that of a former attachment",
+		index, what);
+	return error_hint(err, -ENOTSUP,
+		"attach it as another device (\"auto\" finds one), or load the driver anew: "
+		"modprobe -r nbd; modprobe nbd");
 }
 
 int queue_check_offer(int index, unsigned flags, int timeout_ms, struct error *err)
@@ -181,7 +201,9 @@ int queue_check_offer(int index, unsigned flags, int timeout_ms, struct error *e
 		return refuse_stale(index, "requests to write zeroes", err);
 	if (!(flags & NBD_TFLAG_SEND_TRIM) && shows_some(index, "queue/discard_max_bytes"))
 		return refuse_stale(index, "discards", err);
-	if ((flags & (NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA)) != (NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA) && shows_some(index, "queue/fua"))
+	if ((flags & (NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA)) !=
+			(NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA) &&
+		shows_some(index, "queue/fua"))
 		return refuse_stale(index, "writes with FUA", err);
 	/* Without it nobody's flush comes to the server. */
 	if (flags & NBD_TFLAG_SEND_FLUSH)
@@ -191,8 +213,9 @@ int queue_check_offer(int index, unsigned flags, int timeout_ms, struct error *e
 	return rc;
 }
 
-/* Of all the settings it is the number of requests for which each kernel freezes the queue, if it changes: from an even one to
- * the odd one below, and from that back, so that one who is killed in between leaves nothing that adds up. */
+/* Of all the settings it is the number of requests for which each kernel freezes the queue, if it
+ * changes: from an even one to the odd one below, and from that back, so that one who is killed in
+ * between leaves nothing that adds up. */
 static int drain(const void *argument, struct error *err)
 {
 	const int *index = argument;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A reconnect is done by forked children, of what is in memory already: program, libraries, credentials, trust and addresses. So no
- * page of the parent may leave the memory (mlockall), and what a child reads of the parent's pages is there for it, too. What it writes
- * to it gets as a copy of its own, which it locks when it starts. */
+/* A reconnect is done by forked children, of what is in memory already: program, libraries,
+ * credentials, trust and addresses. So no page of the parent may leave the memory (mlockall), and
+ * what a child reads of the parent's pages is there for it, too. What it writes to it gets as a
+ * copy of its own, which it locks when it starts. */
 #include "isolate/isolate.h"
 #include "isolate/private-root.h"
 #include "base/cleanup.h"
@@ -59,8 +60,11 @@ static int failed(const char *what, struct error *err)
 {
 	int saved = errno;
 
-	error_set(err, saved == EPERM || saved == EACCES ? ERROR_PERMISSION : ERROR_OTHER, saved, "--root: cannot %s: %s", what, strerror(saved));
-	return error_hint(err, -saved, "it needs CAP_IPC_LOCK and CAP_SYS_RESOURCE (in a systemd unit also LimitMEMLOCK=infinity)");
+	error_set(err, saved == EPERM || saved == EACCES ? ERROR_PERMISSION : ERROR_OTHER, saved,
+		"--root: cannot %s: %s", what, strerror(saved));
+	return error_hint(err, -saved,
+		"it needs CAP_IPC_LOCK and CAP_SYS_RESOURCE (in a systemd unit also "
+		"LimitMEMLOCK=infinity)");
 }
 
 static bool is_initrd(void)
@@ -72,8 +76,8 @@ static bool is_initrd(void)
 
 static bool is_on_disk(int fd)
 {
-	static const long diskless[] = {RAMFS_MAGIC, TMPFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC, DEVPTS_SUPER_MAGIC, PIPEFS_MAGIC, SOCKFS_MAGIC,
-		ANON_INODE_FS_MAGIC, NSFS_MAGIC};
+	static const long diskless[] = {RAMFS_MAGIC, TMPFS_MAGIC, PROC_SUPER_MAGIC, SYSFS_MAGIC,
+		DEVPTS_SUPER_MAGIC, PIPEFS_MAGIC, SOCKFS_MAGIC, ANON_INODE_FS_MAGIC, NSFS_MAGIC};
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs) < 0)
@@ -84,7 +88,8 @@ static bool is_on_disk(int fd)
 	return true;
 }
 
-/* Whatever our starter left open: it would keep a file system busy that somebody wants to unmount. None is of any use to us. */
+/* Whatever our starter left open: it would keep a file system busy that somebody wants to unmount.
+ * None is of any use to us. */
 static void close_disk_files(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -112,14 +117,18 @@ static int tell_kernel(struct error *err)
 	return 0;
 }
 
-/* When all memory waits to be written to a device that is away, what is free is a reserve, and real-time processes may take of it. This
- * was seen to make the difference under swap: without it fork() alone took minutes. */
+/* When all memory waits to be written to a device that is away, what is free is a reserve, and
+ * real-time processes may take of it. This was seen to make the difference under swap: without it
+ * fork() alone took minutes. */
 static void be_urgent(void)
 {
 	const struct sched_param urgent = {.sched_priority = 1};
 
 	if (sched_setscheduler(0, SCHED_RR, &urgent) < 0)
-		log_message(LOG_WARNING, "--root: no real-time priority (%s): under swap, a reconnect may want for memory", strerror(errno));
+		log_message(LOG_WARNING,
+			"--root: no real-time priority (%s): under swap, a reconnect may want for "
+			"memory",
+			strerror(errno));
 }
 
 /* Used once, so that mlockall() finds it. */
@@ -153,7 +162,8 @@ static int lock_memory(struct error *err)
 	use_stack();
 	if (use_heap() < 0)
 		return failed("have memory", err);
-	/* The negotiator has no CAP_IPC_LOCK any more when it needs more memory: then the limit counts. */
+	/* The negotiator has no CAP_IPC_LOCK any more when it needs more memory: then the limit
+	 * counts. */
 	may_lock_more = setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0;
 	return mlockall(MCL_CURRENT | MCL_FUTURE) < 0 ? failed("lock its memory", err) : 0;
 }
@@ -203,8 +213,10 @@ int isolate_enter(int index, struct error *err)
 
 void isolate_enter_child(void)
 {
-	/* What the parent has, it has for us, too: no page of that is away. Of what we write to we get copies, and to make them all at once
-	 * (without MCL_ONFAULT) would cost most when memory is scarce. */
+	/* What the parent has, it has for us, too: no page of that is away. Of what we write to we
+	 * get copies, and to make them all at once (without MCL_ONFAULT) would cost most when
+	 * memory is scarce. */
 	if (entered)
-		mlockall(may_lock_more ? MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT : MCL_CURRENT | MCL_ONFAULT);
+		mlockall(may_lock_more ? MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT :
+					 MCL_CURRENT | MCL_ONFAULT);
 }

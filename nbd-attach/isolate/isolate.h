@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --root: a supervisor that needs nothing of any disk, since the disk it needed might be the one that it is to bring back. */
+/* --root: a supervisor that needs nothing of any disk, since the disk it needed might be the one
+ * that it is to bring back. */
 #ifndef NBDA_ISOLATE_ISOLATE
 #define NBDA_ISOLATE_ISOLATE
 #include <stdbool.h>
 #include "base/error.h"
 
-/* Once the device INDEX is attached: leave every file system that may be on a disk (private-root.h), lock all memory, tell the kernel that
- * its write-back depends on us, and that we are not to be killed for want of memory. In an initrd, where everything is killed and
- * deleted before the real system starts, also ignore SIGTERM, SIGINT and SIGHUP, and bear the mark (argv[0][0] is '@') by which systemd
- * leaves the storage daemons of an initrd alone. */
+/* Once the device INDEX is attached: leave every file system that may be on a disk
+ * (private-root.h), lock all memory, tell the kernel that its write-back depends on us, and that we
+ * are not to be killed for want of memory. In an initrd, where everything is killed and deleted
+ * before the real system starts, also ignore SIGTERM, SIGINT and SIGHUP, and bear the mark
+ * (argv[0][0] is '@') by which systemd leaves the storage daemons of an initrd alone. */
 int isolate_enter(int index, struct error *err);
 /* Has this process, or the parent that forked it, done so? */
 bool isolate_is_entered(void);
 /* And does it ignore signals? */
 bool isolate_ignores_signals(void);
-/* In each forked child, before it gives up its privileges: fork(2) does not hand on memory locks. */
+/* In each forked child, before it gives up its privileges: fork(2) does not hand on memory
+ * locks. */
 void isolate_enter_child(void);
-/* stdin, stdout and stderr are /dev/null from here on: nobody may be reading them, or a disk may be behind them. */
+/* stdin, stdout and stderr are /dev/null from here on: nobody may be reading them, or a disk may be
+ * behind them. */
 void isolate_leave_terminal(void);
 
 #endif

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The root is a ramfs and not a tmpfs: what is in a tmpfs can be swapped out, and the swap may be on our device.
+/* The root is a ramfs and not a tmpfs: what is in a tmpfs can be swapped out, and the swap may be
+ * on our device.
  *
- * Two ways lead to it. On a running system pivot_root(2) puts it in the former root's place, and that is detached with all below it.
- * An initramfs's root cannot be pivoted away (EINVAL); there it is moved on top, as switch_root(8) does, what else is mounted is
- * detached one by one, and chroot(2) leaves the rest behind: it is in memory, and whoever empties it empties nothing of ours. */
+ * Two ways lead to it. On a running system pivot_root(2) puts it in the former root's place, and
+ * that is detached with all below it. An initramfs's root cannot be pivoted away (EINVAL); there it
+ * is moved on top, as switch_root(8) does, what else is mounted is detached one by one, and
+ * chroot(2) leaves the rest behind: it is in memory, and whoever empties it empties nothing of
+ * ours. */
 #include "isolate/private-root.h"
 #include "base/run-files.h"
 #include "base/cleanup.h"
@@ -25,13 +28,15 @@ static int failed(const char *what, struct error *err)
 {
 	int saved = errno;
 
-	error_set(err, saved == EPERM || saved == EACCES ? ERROR_PERMISSION : ERROR_OTHER, saved, "--root: cannot %s: %s", what, strerror(saved));
+	error_set(err, saved == EPERM || saved == EACCES ? ERROR_PERMISSION : ERROR_OTHER, saved,
+		"--root: cannot %s: %s", what, strerror(saved));
 	return error_hint(err, saved ? -saved : -EIO,
-		"it makes a mount namespace of its own: that needs CAP_SYS_ADMIN, CAP_SYS_CHROOT, and no sandbox that forbids mount, pivot_root and namespaces");
+		"it makes a mount namespace of its own: that needs CAP_SYS_ADMIN, CAP_SYS_CHROOT, "
+		"and no sandbox that forbids mount, pivot_root and namespaces");
 }
 
-/* ROOT_FD is then what this process saw as its root, in the new namespace; the process itself is at the very root of it, which in a
- * chroot is another. */
+/* ROOT_FD is then what this process saw as its root, in the new namespace; the process itself is at
+ * the very root of it, which in a chroot is another. */
 static int leave_namespace(int *root_fd, struct error *err)
 {
 	_cleanup_fd_ int ns_fd = -1;
@@ -49,8 +54,10 @@ static int leave_namespace(int *root_fd, struct error *err)
 	return 0;
 }
 
-/* What a resolver reads. Read before anything is moved, since it may be a link to anywhere; a file that is not there is not there. */
-static const char *const configuration[] = {"resolv.conf", "hosts", "gai.conf", "host.conf", "nsswitch.conf"};
+/* What a resolver reads. Read before anything is moved, since it may be a link to anywhere; a file
+ * that is not there is not there. */
+static const char *const configuration[] = {
+	"resolv.conf", "hosts", "gai.conf", "host.conf", "nsswitch.conf"};
 #define CONFIGURATION_COUNT (sizeof(configuration) / sizeof(configuration[0]))
 
 struct copy {
@@ -99,7 +106,8 @@ static int write_configuration(const struct copy *copies, struct error *err)
 	return 0;
 }
 
-/* The current directory is then the new root, mounted for the time being at a directory in /run. ROOT_FD is the former one. */
+/* The current directory is then the new root, mounted for the time being at a directory in /run.
+ * ROOT_FD is the former one. */
 static int mount_new_root(int root_fd, const char *name, struct error *err)
 {
 	static const char *const kept[] = {"proc", "sys", "dev", "run"};
@@ -108,13 +116,16 @@ static int mount_new_root(int root_fd, const char *name, struct error *err)
 	snprintf(path, sizeof(path), "%s/%s", RUN_DIRECTORY + 1, name);
 	if (fchdir(root_fd) < 0 || (mkdir(path, 0700) < 0 && errno != EEXIST))
 		return failed("make a directory in " RUN_DIRECTORY, err);
-	/* Unbindable: or /run, bound with what is mounted in it, would have a copy of it in itself. */
-	if (mount("nbd-attach", path, "ramfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") < 0 || mount(NULL, path, NULL, MS_UNBINDABLE, NULL) < 0)
+	/* Unbindable: or /run, bound with what is mounted in it, would have a copy of it in
+	 * itself. */
+	if (mount("nbd-attach", path, "ramfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") < 0 ||
+		mount(NULL, path, NULL, MS_UNBINDABLE, NULL) < 0)
 		return failed("mount a file system in memory", err);
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		snprintf(target, sizeof(target), "%s/%s", path, kept[i]);
 		snprintf(what, sizeof(what), "keep /%s", kept[i]);
-		if (mkdir(target, 0755) < 0 || mount(kept[i], target, NULL, MS_BIND | MS_REC, NULL) < 0)
+		if (mkdir(target, 0755) < 0 ||
+			mount(kept[i], target, NULL, MS_BIND | MS_REC, NULL) < 0)
 			return failed(what, err);
 	}
 	return chdir(path) < 0 ? failed("enter it", err) : 0;
@@ -137,12 +148,14 @@ static void drop_disks(const struct mountinfo *table, const char *new_root)
 	for (size_t i = table->count; i > 0; i--) {
 		const struct mountinfo_entry *entry = &table->entries[i - 1];
 
-		if (strncmp(entry->path, new_root, len) == 0 && entry->path[len] == '/' && !mountinfo_type_is_diskless(entry->type))
+		if (strncmp(entry->path, new_root, len) == 0 && entry->path[len] == '/' &&
+			!mountinfo_type_is_diskless(entry->type))
 			umount2(entry->path, MNT_DETACH | UMOUNT_NOFOLLOW);
 	}
 }
 
-/* Each path means what it did before, since this process's root is the former one still: what was moved on top of it is not followed. */
+/* Each path means what it did before, since this process's root is the former one still: what was
+ * moved on top of it is not followed. */
 static void drop_all_but(const struct mountinfo *table, int id)
 {
 	for (size_t i = table->count; i > 0; i--) {
@@ -163,8 +176,12 @@ static int check_diskless(const char *path, struct error *err)
 
 		if (mountinfo_type_is_diskless(entry->type))
 			continue;
-		rc = error_set(err, ERROR_OTHER, EBUSY, "--root: %s (%s) cannot be left behind, and may be on a disk", entry->path, entry->type);
-		error_hint(err, rc, "/proc, /sys, /dev and /run have to be the kernel's own or in memory (tmpfs)");
+		rc = error_set(err, ERROR_OTHER, EBUSY,
+			"--root: %s (%s) cannot be left behind, and may be on a disk", entry->path,
+			entry->type);
+		error_hint(err, rc,
+			"/proc, /sys, /dev and /run have to be the kernel's own or in memory "
+			"(tmpfs)");
 	}
 	mountinfo_free(&table);
 	return rc;
@@ -179,7 +196,8 @@ static int move_on_top(const struct mountinfo *table, const char *new_root, stru
 	if (!entry || mount(".", "/", NULL, MS_MOVE, NULL) < 0)
 		return failed("move the new root into place", err);
 	drop_all_but(table, entry->id);
-	/* From here all mounts of the namespace are to be seen, and after chroot() only those in the new root. */
+	/* From here all mounts of the namespace are to be seen, and after chroot() only those in
+	 * the new root. */
 	rc = check_diskless("proc/self/mountinfo", err);
 	if (rc)
 		return rc;
@@ -197,9 +215,12 @@ static int become_root(struct error *err)
 	if (!rc) {
 		drop_disks(&table, new_root);
 		if (syscall(SYS_pivot_root, ".", ".") == 0)
-			rc = umount2(".", MNT_DETACH) < 0 ? failed("leave its former root", err) : 0; /* it lies on top of the new one */
+			/* it lies on top of the new one */
+			rc = umount2(".", MNT_DETACH) < 0 ? failed("leave its former root", err) :
+							    0;
 		else
-			rc = errno == EINVAL ? move_on_top(&table, new_root, err) : failed("pivot its root", err);
+			rc = errno == EINVAL ? move_on_top(&table, new_root, err) :
+					       failed("pivot its root", err);
 	}
 	mountinfo_free(&table);
 	return rc;
@@ -220,7 +241,10 @@ static int enter(const char *name, const struct copy *copies, struct error *err)
 		rc = become_root(err);
 	if (rc)
 		return rc;
-	if (chdir("/") < 0 || mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+	if (chdir("/") < 0 ||
+		mount(NULL, "/", NULL,
+			MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			NULL) < 0)
 		return failed("make the new root read-only", err);
 	snprintf(path, sizeof(path), RUN_DIRECTORY "/%s", name);
 	rmdir(path);

@@ -39,7 +39,8 @@ static const struct name names[] = {
 	{"keyfile", MEANS_OPTION, "tls-key"},
 	{"no_optgo", MEANS_IGNORED, "NBD_OPT_GO is always used"},
 	{"persist", MEANS_NOTHING, NULL},
-	{"preinit", MEANS_REFUSAL, "a server that does not negotiate tells neither its size nor who it is"},
+	{"preinit", MEANS_REFUSAL,
+		"a server that does not negotiate tells neither its size nor who it is"},
 	{"priority", MEANS_OPTION, "tls-priority"},
 	{"sdp", MEANS_REFUSAL, "there is no SDP in the kernel any more"},
 	{"swap", MEANS_SWAP, NULL},
@@ -83,7 +84,8 @@ static bool is_slip(const char *a, const char *b)
 		a++;
 		b++;
 	}
-	return (*a && *b && strcmp(a + 1, b + 1) == 0) || (*a && strcmp(a + 1, b) == 0) || (*b && strcmp(a, b + 1) == 0);
+	return (*a && *b && strcmp(a + 1, b + 1) == 0) || (*a && strcmp(a + 1, b) == 0) ||
+		(*b && strcmp(a, b + 1) == 0);
 }
 
 /* Is an unknown option one that somebody wrote who wished for TLS? */
@@ -95,22 +97,27 @@ static bool is_about_tls(const char *name)
 		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
 			return true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i].text && strncmp(names[i].text, "tls", 3) == 0 && is_slip(name, names[i].name))
+		if (names[i].text && strncmp(names[i].text, "tls", 3) == 0 &&
+			is_slip(name, names[i].name))
 			return true;
 	return is_slip(name, "tls");
 }
 
-/* At boot, and for a supervisor, there is no directory that a relative name could be relative to. */
+/* At boot, and for a supervisor, there is no directory that a relative name could be relative
+ * to. */
 static int check_path(const char *option, const char *value, struct error *err)
 {
-	static const char *const files[] = {"tls-ca", "tls-cert", "tls-key", "tls-psk", "tls-certificates"};
+	static const char *const files[] = {
+		"tls-ca", "tls-cert", "tls-key", "tls-psk", "tls-certificates"};
 	char shown[80];
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		if (strcmp(files[i], option) != 0 || !value || !*value || *value == '/' || strncmp(value, "pkcs11:", 7) == 0)
+		if (strcmp(files[i], option) != 0 || !value || !*value || *value == '/' ||
+			strncmp(value, "pkcs11:", 7) == 0)
 			continue;
 		text_sanitise(shown, sizeof(shown), value, strlen(value));
-		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is a relative name: write the whole path, from / on", shown);
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"'%s' is a relative name: write the whole path, from / on", shown);
 	}
 	return 0;
 }
@@ -121,49 +128,50 @@ static int set_flag(bool *flag, const char *name, const char *value, struct erro
 	return value ? error_set(err, ERROR_USAGE, EINVAL, "%s takes no value", name) : 0;
 }
 
-/* 0; 1 with ERR filled: it is ignored, and somebody should be told; -ENOENT: unknown; else it is refused. */
-static int set_option(struct options *options, struct extras *extras, const char *name, const char *value, struct error *err)
+/* 0; 1 with ERR filled: it is ignored, and somebody should be told; -ENOENT: unknown; else it is
+ * refused. */
+static int set_option(struct options *options, struct extras *extras, const char *name,
+	const char *value, struct error *err)
 {
 	struct name known = find_name(name);
 	int rc;
 
 	switch (known.meaning) {
-	case MEANS_NOTHING:
-		return 0;
+	case MEANS_NOTHING: return 0;
 	case MEANS_IGNORED:
 		error_set(err, ERROR_USAGE, EINVAL, "%s is ignored: %s", name, known.text);
 		return 1;
 	case MEANS_REFUSAL:
-		return error_set(err, ERROR_USAGE, EOPNOTSUPP, "%s is not supported: %s", name, known.text);
+		return error_set(
+			err, ERROR_USAGE, EOPNOTSUPP, "%s is not supported: %s", name, known.text);
 	case MEANS_EXPORT:
 		extras->export_name = value;
-		return value ? 0 : error_set(err, ERROR_USAGE, EINVAL, "export needs a value; \"export=\" is the server's default export");
-	case MEANS_UNIX:
-		return set_flag(&extras->is_unix, name, value, err);
+		return value ?
+			0 :
+			error_set(err, ERROR_USAGE, EINVAL,
+				"export needs a value; \"export=\" is the server's default export");
+	case MEANS_UNIX: return set_flag(&extras->is_unix, name, value, err);
 	case MEANS_ROOT:
 		rc = set_flag(&extras->root, name, value, err);
 		return rc ? rc : options_set(options, "root", NULL, FOR_ATTACH, err);
 	case MEANS_SWAP:
 		rc = set_flag(&extras->swap, name, value, err);
 		return rc ? rc : options_set(options, "root", NULL, FOR_ATTACH, err);
-	case MEANS_NOAUTO:
-		return set_flag(&extras->noauto, name, value, err);
-	case MEANS_NOFAIL:
-		return set_flag(&extras->nofail, name, value, err);
-	case MEANS_UNKNOWN:
-		return -ENOENT;
+	case MEANS_NOAUTO: return set_flag(&extras->noauto, name, value, err);
+	case MEANS_NOFAIL: return set_flag(&extras->nofail, name, value, err);
+	case MEANS_UNKNOWN: return -ENOENT;
 	case MEANS_LIMIT:
 		if (value && *value && value[strspn(value, "0")] == 0)
 			return 0;
 		break;
-	case MEANS_OPTION:
-		break;
+	case MEANS_OPTION: break;
 	}
 	rc = check_path(known.text, value, err);
 	return rc ? rc : options_set(options, known.text, value, FOR_ATTACH, err);
 }
 
-int nbdtab_options_set(struct options *options, const char *name, const char *value, struct error *err)
+int nbdtab_options_set(
+	struct options *options, const char *name, const char *value, struct error *err)
 {
 	struct extras extras = {0};
 	int rc;
@@ -171,7 +179,8 @@ int nbdtab_options_set(struct options *options, const char *name, const char *va
 	*err = (struct error){0};
 	rc = set_option(options, &extras, name + (*name == '_'), value, err);
 	if (rc == -ENOENT && !*err->text && is_about_tls(name + (*name == '_')))
-		return error_set(err, ERROR_USAGE, EINVAL, "there is no such option, and it looks as if TLS were wished for");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"there is no such option, and it looks as if TLS were wished for");
 	return rc > 0 ? 0 : rc;
 }
 
@@ -187,28 +196,35 @@ static int decode_percent(char *out, size_t size, const char *text, struct error
 		byte = (unsigned char)*text;
 		if (*text == '%') {
 			snprintf(hex, sizeof(hex), "%.2s", text + 1);
-			if (strlen(hex) != 2 || hex[strspn(hex, "0123456789abcdefABCDEF")] || sscanf(hex, "%2x", &byte) != 1 || !byte)
-				return error_set(err, ERROR_USAGE, EINVAL, "export=: a broken %%XX; a percent sign itself is %%25");
+			if (strlen(hex) != 2 || hex[strspn(hex, "0123456789abcdefABCDEF")] ||
+				sscanf(hex, "%2x", &byte) != 1 || !byte)
+				return error_set(err, ERROR_USAGE, EINVAL,
+					"export=: a broken %%XX; a percent sign itself is %%25");
 			text += 2;
 		}
 		if (used + 1 >= size)
-			return error_set(err, ERROR_USAGE, EINVAL, "export=: longer than %zu bytes", size - 1);
+			return error_set(err, ERROR_USAGE, EINVAL, "export=: longer than %zu bytes",
+				size - 1);
 		out[used++] = (char)byte;
 	}
 	out[used] = 0;
 	return 0;
 }
 
-static int unix_target(struct target *target, const char *path, const char *export_name, struct error *err)
+static int unix_target(
+	struct target *target, const char *path, const char *export_name, struct error *err)
 {
 	int rc;
 
 	if (*path != '/')
-		return error_set(err, ERROR_USAGE, EINVAL, "with unix, the path of a socket has to stand in the place of the host");
-	rc = target_parse_host(target, "localhost", export_name, err); /* checks the export's name */
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"with unix, the path of a socket has to stand in the place of the host");
+	/* checks the export's name */
+	rc = target_parse_host(target, "localhost", export_name, err);
 	target->host_count = 0;
 	if (!rc && !text_copy(target->socket_path, sizeof(target->socket_path), path))
-		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "the path of the socket is longer than %zu bytes",
+		return error_set(err, ERROR_USAGE, ENAMETOOLONG,
+			"the path of the socket is longer than %zu bytes",
 			sizeof(target->socket_path) - 1);
 	return rc;
 }
@@ -220,7 +236,8 @@ static int check_uri_paths(const struct target *target, struct error *err)
 	return rc ? rc : check_path("tls-psk", target->tls_psk_file, err);
 }
 
-static int entry_target(const struct nbdtab_entry *entry, const struct extras *extras, struct target *target, struct error *err)
+static int entry_target(const struct nbdtab_entry *entry, const struct extras *extras,
+	struct target *target, struct error *err)
 {
 	char decoded[EXPORT_NAME_MAX + 1];
 	const char *export_name = entry->export_name;
@@ -228,7 +245,8 @@ static int entry_target(const struct nbdtab_entry *entry, const struct extras *e
 
 	if (target_is_uri(entry->host)) {
 		if (extras->export_name || extras->is_unix)
-			return error_set(err, ERROR_USAGE, EINVAL, "an NBD URI names the export and the kind of socket itself");
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"an NBD URI names the export and the kind of socket itself");
 		rc = target_parse_uri(target, entry->host, err);
 		return rc ? rc : check_uri_paths(target, err);
 	}
@@ -246,8 +264,8 @@ static int entry_target(const struct nbdtab_entry *entry, const struct extras *e
 	return rc;
 }
 
-static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry, const struct nbdtab_option *option,
-	struct options *options, struct extras *extras)
+static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
+	const struct nbdtab_option *option, struct options *options, struct extras *extras)
 {
 	bool quiet = *option->name == '_';
 	const char *name = option->name + quiet;
@@ -260,15 +278,19 @@ static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
 		/* A slip of the pen must not become a connection in clear. */
 		if (is_about_tls(name))
 			nbdtab_note(&tab->nbdtab, entry, option->column, true,
-				"there is no option '%s', and it looks as if TLS were wished for", shown);
+				"there is no option '%s', and it looks as if TLS were wished for",
+				shown);
 		else if (!quiet)
-			nbdtab_note(&tab->nbdtab, entry, option->column, false, "the unknown option '%s' is ignored", shown);
+			nbdtab_note(&tab->nbdtab, entry, option->column, false,
+				"the unknown option '%s' is ignored", shown);
 	} else if (rc) {
-		nbdtab_note(&tab->nbdtab, entry, option->column, rc < 0, "%s%s%s", err.text, *err.hint ? "; " : "", err.hint);
+		nbdtab_note(&tab->nbdtab, entry, option->column, rc < 0, "%s%s%s", err.text,
+			*err.hint ? "; " : "", err.hint);
 	}
 }
 
-static void judge_entry(struct nbdtab_options *tab, struct nbdtab_entry *entry, struct nbdtab_line *line)
+static void judge_entry(
+	struct nbdtab_options *tab, struct nbdtab_entry *entry, struct nbdtab_line *line)
 {
 	struct extras extras = {0};
 	struct options options;
@@ -290,7 +312,8 @@ static void judge_entry(struct nbdtab_options *tab, struct nbdtab_entry *entry, 
 	if (!rc)
 		rc = target_check_attachable(&line->target, &err);
 	if (rc)
-		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err.text, *err.hint ? "; " : "", err.hint);
+		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err.text,
+			*err.hint ? "; " : "", err.hint);
 }
 
 /* --- the file */
@@ -303,7 +326,8 @@ static int read_whole(const char *path, char **text, size_t *size, struct error 
 	ssize_t n = 1;
 
 	if (fd < 0)
-		return error_set(err, ERROR_USAGE, errno, "%s cannot be read: %s", path, strerror(errno));
+		return error_set(
+			err, ERROR_USAGE, errno, "%s cannot be read: %s", path, strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return error_set(err, ERROR_USAGE, EINVAL, "%s is not a file", path);
 	*text = malloc(NBDTAB_SIZE_MAX + 1);
@@ -312,9 +336,11 @@ static int read_whole(const char *path, char **text, size_t *size, struct error 
 	for (*size = 0; n > 0 && *size <= NBDTAB_SIZE_MAX; *size += n > 0 ? (size_t)n : 0)
 		n = read(fd, *text + *size, NBDTAB_SIZE_MAX + 1 - *size);
 	if (n < 0)
-		return error_set(err, ERROR_USAGE, errno, "%s cannot be read: %s", path, strerror(errno));
+		return error_set(
+			err, ERROR_USAGE, errno, "%s cannot be read: %s", path, strerror(errno));
 	if (*size > NBDTAB_SIZE_MAX)
-		return error_set(err, ERROR_USAGE, EFBIG, "%s is larger than %d bytes", path, NBDTAB_SIZE_MAX);
+		return error_set(err, ERROR_USAGE, EFBIG, "%s is larger than %d bytes", path,
+			NBDTAB_SIZE_MAX);
 	return 0;
 }
 
@@ -336,7 +362,8 @@ int nbdtab_options_load(struct nbdtab_options *tab, struct error *err)
 
 	*tab = (struct nbdtab_options){0};
 	if (!text_copy(tab->path, sizeof(tab->path), path && *path ? path : NBDTAB_PATH))
-		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "NBD_ATTACH_TAB: the path is too long");
+		return error_set(
+			err, ERROR_USAGE, ENAMETOOLONG, "NBD_ATTACH_TAB: the path is too long");
 	rc = read_whole(tab->path, &text, &size, err);
 	if (rc)
 		return rc;
@@ -359,14 +386,17 @@ void nbdtab_options_free(struct nbdtab_options *tab)
 	tab->lines = NULL;
 }
 
-const struct nbdtab_line *nbdtab_line(const struct nbdtab_options *tab, const struct nbdtab_entry *entry)
+const struct nbdtab_line *nbdtab_line(
+	const struct nbdtab_options *tab, const struct nbdtab_entry *entry)
 {
 	return &tab->lines[entry - tab->nbdtab.entries];
 }
 
-void nbdtab_options_format_note(const struct nbdtab_options *tab, const struct nbdtab_note *note, char *buf, size_t size)
+void nbdtab_options_format_note(
+	const struct nbdtab_options *tab, const struct nbdtab_note *note, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s:%u:%u: %s%s", tab->path, note->line, note->column, note->text, note->bad ? " (the line is not used)" : "");
+	snprintf(buf, size, "%s:%u:%u: %s%s", tab->path, note->line, note->column, note->text,
+		note->bad ? " (the line is not used)" : "");
 }
 
 void nbdtab_options_print_notes(const struct nbdtab_options *tab)
@@ -378,12 +408,14 @@ void nbdtab_options_print_notes(const struct nbdtab_options *tab)
 		fprintf(stderr, "nbd-attach: %s\n", text);
 	}
 	if (tab->nbdtab.notes_dropped)
-		fprintf(stderr, "nbd-attach: %s: and %zu more\n", tab->path, tab->nbdtab.notes_dropped);
+		fprintf(stderr, "nbd-attach: %s: and %zu more\n", tab->path,
+			tab->nbdtab.notes_dropped);
 }
 
 /* --- using a line */
 
-void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_entry *entry, struct options *options, bool tls_only)
+void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_entry *entry,
+	struct options *options, bool tls_only)
 {
 	const struct options before = *options;
 	struct extras extras = {0};
@@ -398,7 +430,8 @@ void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_
 		if (!meant || !options_given(&before, meant))
 			set_option(options, &extras, name, entry->options[i].value, &err);
 	}
-	/* A page that cannot be read back costs a process its life: that is waited for, unless somebody said for how long. */
+	/* A page that cannot be read back costs a process its life: that is waited for, unless
+	 * somebody said for how long. */
 	if (!tls_only && nbdtab_line(tab, entry)->swap && !options_given(options, "dead-timeout"))
 		options->dead_timeout_sec = OPTION_INFINITE_SEC;
 }
@@ -410,22 +443,28 @@ static int no_line(const struct nbdtab_options *tab, int index, struct error *er
 
 	for (size_t i = 0; i < tab->nbdtab.entry_count && used < sizeof(list) - 16; i++)
 		if (tab->nbdtab.entries[i].index != NBDTAB_NO_DEVICE)
-			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s/dev/nbd%d", used ? ", " : "", tab->nbdtab.entries[i].index);
+			used += (size_t)snprintf(list + used, sizeof(list) - used, "%s/dev/nbd%d",
+				used ? ", " : "", tab->nbdtab.entries[i].index);
 	error_set(err, ERROR_USAGE, ENOENT, "%s has no line for /dev/nbd%d", tab->path, index);
 	if (!*list)
-		return error_hint(err, -ENOENT, "name the server: nbd-attach nbd%d HOST [EXPORT]; or add a line: nbd%d HOST EXPORT [OPTIONS]",
+		return error_hint(err, -ENOENT,
+			"name the server: nbd-attach nbd%d HOST [EXPORT]; or add a line: nbd%d "
+			"HOST EXPORT [OPTIONS]",
 			index, index);
-	return error_hint(err, -ENOENT, "it has lines for %s%s", list, used >= sizeof(list) - 16 ? " and others" : "");
+	return error_hint(err, -ENOENT, "it has lines for %s%s", list,
+		used >= sizeof(list) - 16 ? " and others" : "");
 }
 
-int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options *options, struct target *target, struct error *err)
+int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options *options,
+	struct target *target, struct error *err)
 {
 	const struct nbdtab_entry *entry;
 	const struct nbdtab_note *reason;
 	int rc = nbdtab_options_load(tab, err);
 
 	if (rc == -ENOENT)
-		error_hint(err, rc, "name the server: nbd-attach nbd%d HOST [EXPORT]; or see nbdtab(5)", index);
+		error_hint(err, rc,
+			"name the server: nbd-attach nbd%d HOST [EXPORT]; or see nbdtab(5)", index);
 	if (rc)
 		return rc;
 	nbdtab_options_print_notes(tab);
@@ -434,8 +473,10 @@ int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options 
 		return no_line(tab, index, err);
 	if (entry->bad) {
 		reason = nbdtab_reason(&tab->nbdtab, entry);
-		return error_set(err, ERROR_USAGE, EINVAL, "%s:%u:%u: the line of /dev/nbd%d cannot be used: %s", tab->path, entry->line,
-			reason ? reason->column : 1, index, reason ? reason->text : "see above");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"%s:%u:%u: the line of /dev/nbd%d cannot be used: %s", tab->path,
+			entry->line, reason ? reason->column : 1, index,
+			reason ? reason->text : "see above");
 	}
 	nbdtab_options_apply(tab, entry, options, false);
 	*target = nbdtab_line(tab, entry)->target;

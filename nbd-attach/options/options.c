@@ -10,10 +10,22 @@
 #include <unistd.h>
 
 #define LONG_SECONDS_MAX (10UL * 365 * 86400)
-/* A negotiation is some dozens of records: a limit below that would be reached before the first byte of data. */
+/* A negotiation is some dozens of records: a limit below that would be reached before the first
+ * byte of data. */
 #define REKEY_RECORDS_MIN 1000
 
-enum option_kind { KIND_FLAG, KIND_STRING, KIND_TEXT, KIND_TLS_MIN, KIND_PORT, KIND_COUNT, KIND_BYTES, KIND_SECONDS, KIND_LONG_SECONDS, KIND_RECORDS };
+enum option_kind {
+	KIND_FLAG,
+	KIND_STRING,
+	KIND_TEXT,
+	KIND_TLS_MIN,
+	KIND_PORT,
+	KIND_COUNT,
+	KIND_BYTES,
+	KIND_SECONDS,
+	KIND_LONG_SECONDS,
+	KIND_RECORDS
+};
 
 struct option_entry {
 	const char *name;
@@ -29,49 +41,85 @@ struct option_entry {
 #define AT_TLS(field) (offsetof(struct options, tls_config) + offsetof(struct tls_config, field))
 
 static const struct option_entry entries[] = {
-	{"tls", 0, KIND_FLAG, NULL, FOR_SERVER, AT(tls), "speak TLS or nothing; the server is always verified"},
-	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(ca_file), "trust these authorities instead of the system's"},
-	{"tls-certificates", 0, KIND_STRING, "DIR", FOR_SERVER, AT_TLS(certificates_dir), "ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem"},
-	{"tls-cert", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(cert_file), "our certificate, for servers that ask for one"},
-	{"tls-key", 0, KIND_STRING, "FILE|URL", FOR_SERVER, AT_TLS(key_file), "its private key: a file or a pkcs11: URL"},
-	{"tls-psk", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(psk_file), "a pre-shared key (psktool's file) instead of certificates"},
-	{"tls-username", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(username), "whose key in that file"},
-	{"tls-hostname", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(hostname), "the name to expect in the server's certificate"},
-	{"tls-pin", 0, KIND_STRING, "sha256:HEX", FOR_SERVER, AT_TLS(pin), "the server's public key; stands in for an authority"},
-	{"tls-min", 0, KIND_TLS_MIN, "1.2|1.3", FOR_SERVER, AT_TLS(min_version), "lowest TLS version (default 1.3)"},
-	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT_TLS(priority), "GnuTLS priorities instead of ours"},
+	{"tls", 0, KIND_FLAG, NULL, FOR_SERVER, AT(tls),
+		"speak TLS or nothing; the server is always verified"},
+	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(ca_file),
+		"trust these authorities instead of the system's"},
+	{"tls-certificates", 0, KIND_STRING, "DIR", FOR_SERVER, AT_TLS(certificates_dir),
+		"ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem"},
+	{"tls-cert", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(cert_file),
+		"our certificate, for servers that ask for one"},
+	{"tls-key", 0, KIND_STRING, "FILE|URL", FOR_SERVER, AT_TLS(key_file),
+		"its private key: a file or a pkcs11: URL"},
+	{"tls-psk", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(psk_file),
+		"a pre-shared key (psktool's file) instead of certificates"},
+	{"tls-username", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(username),
+		"whose key in that file"},
+	{"tls-hostname", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(hostname),
+		"the name to expect in the server's certificate"},
+	{"tls-pin", 0, KIND_STRING, "sha256:HEX", FOR_SERVER, AT_TLS(pin),
+		"the server's public key; stands in for an authority"},
+	{"tls-min", 0, KIND_TLS_MIN, "1.2|1.3", FOR_SERVER, AT_TLS(min_version),
+		"lowest TLS version (default 1.3)"},
+	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT_TLS(priority),
+		"GnuTLS priorities instead of ours"},
 	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
-	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(connect_timeout_ms), "for the whole negotiation (default 20)"},
-	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, AT(connections), "TCP connections, if the server offers several (default 1)"},
-	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(liveness_timeout_ms), "a server silent for so long with requests waiting is asked over another connection (default 30)"},
-	{"request-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(request_timeout_sec), "close a connection with a request that takes longer: see the manual (default infinity)"},
-	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(dead_timeout_sec), "how long I/O waits for the server to come back (default 600)"},
-	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(io_timeout_ms), "the driver's look at waiting requests (default 1; several connections: 180)"},
-	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(wait_sec), "keep trying for the first connection (default: one try)"},
-	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, AT(rekey_records), "renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
-	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(auto_resize), "grow the device when the server comes back with a larger disk"},
-	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, AT(block_size_bytes), "logical block size (default: the server's minimum, at least 512)"},
+	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(connect_timeout_ms),
+		"for the whole negotiation (default 20)"},
+	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, AT(connections),
+		"TCP connections, if the server offers several (default 1)"},
+	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(liveness_timeout_ms),
+		"a server silent for so long with requests waiting is asked over another "
+		"connection (default 30)"},
+	{"request-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE,
+		AT(request_timeout_sec),
+		"close a connection with a request that takes longer: see the manual (default "
+		"infinity)"},
+	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(dead_timeout_sec),
+		"how long I/O waits for the server to come back (default 600)"},
+	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(io_timeout_ms),
+		"the driver's look at waiting requests (default 1; several connections: 180)"},
+	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(wait_sec),
+		"keep trying for the first connection (default: one try)"},
+	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, AT(rekey_records),
+		"renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
+	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(auto_resize),
+		"grow the device when the server comes back with a larger disk"},
+	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, AT(block_size_bytes),
+		"logical block size (default: the server's minimum, at least 512)"},
 	{"read-only", 'r', KIND_FLAG, NULL, FOR_DEVICE, AT(read_only), "attach read-only"},
-	{"shared", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(shared), "attach it although another device here writes to the same export"},
-	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(root), "it holds the root file system or swap: need nothing from any disk"},
-	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground), "stay: be the supervisor (for systemd, Type=notify)"},
-	{"plan", 0, KIND_FLAG, NULL, FOR_BOOT, AT(plan), "attach nothing; print what would be, for a shell"},
-	{"files", 0, KIND_FLAG, NULL, FOR_BOOT, AT(files), "attach nothing; print the files that an initramfs needs"},
-	{"cmdline", 0, KIND_STRING, "FILE", FOR_BOOT, AT(cmdline_file), "the kernel's command line (default /proc/cmdline)"},
-	{"dhcp-server", 0, KIND_TEXT, "HOST", FOR_BOOT, AT(dhcp_server), "the server that DHCP told"},
-	{"dhcp-root-path", 0, KIND_TEXT, "PATH", FOR_BOOT, AT(dhcp_root_path), "the root-path that DHCP told"},
-	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force), "detach even if it is in use: users get I/O errors"},
-	{"own", 0, KIND_FLAG, NULL, FOR_DETACH, AT(own), "only if it is attached as nbd-attach or nbdtab has it; another's is left alone"},
+	{"shared", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(shared),
+		"attach it although another device here writes to the same export"},
+	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(root),
+		"it holds the root file system or swap: need nothing from any disk"},
+	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground),
+		"stay: be the supervisor (for systemd, Type=notify)"},
+	{"plan", 0, KIND_FLAG, NULL, FOR_BOOT, AT(plan),
+		"attach nothing; print what would be, for a shell"},
+	{"files", 0, KIND_FLAG, NULL, FOR_BOOT, AT(files),
+		"attach nothing; print the files that an initramfs needs"},
+	{"cmdline", 0, KIND_STRING, "FILE", FOR_BOOT, AT(cmdline_file),
+		"the kernel's command line (default /proc/cmdline)"},
+	{"dhcp-server", 0, KIND_TEXT, "HOST", FOR_BOOT, AT(dhcp_server),
+		"the server that DHCP told"},
+	{"dhcp-root-path", 0, KIND_TEXT, "PATH", FOR_BOOT, AT(dhcp_root_path),
+		"the root-path that DHCP told"},
+	{"force", 'f', KIND_FLAG, NULL, FOR_DETACH, AT(force),
+		"detach even if it is in use: users get I/O errors"},
+	{"own", 0, KIND_FLAG, NULL, FOR_DETACH, AT(own),
+		"only if it is attached as nbd-attach or nbdtab has it; another's is left alone"},
 	{"watch", 'w', KIND_FLAG, NULL, FOR_STATUS, AT(watch), "show it anew each second"},
 	{"json", 'j', KIND_FLAG, NULL, FOR_ALL & ~FOR_BOOT, AT(json), "answer in JSON"},
-	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose), "tell on stderr what is being done"},
+	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose),
+		"tell on stderr what is being done"},
 	{"help", 'h', KIND_FLAG, NULL, FOR_ALL, AT(help), "this help"},
 };
 
 #define ENTRY_COUNT (sizeof(entries) / sizeof(entries[0]))
 _Static_assert(ENTRY_COUNT <= 64, "options.given has a bit for each");
 
-static int bad_value(const struct option_entry *entry, const char *value, const char *wanted, struct error *err)
+static int bad_value(
+	const struct option_entry *entry, const char *value, const char *wanted, struct error *err)
 {
 	return error_set(err, ERROR_USAGE, EINVAL, "--%s %s: %s", entry->name, value, wanted);
 }
@@ -87,7 +135,8 @@ static bool parse_number(const char *text, unsigned long max, unsigned long *num
 	return errno == 0 && *end == 0 && *number <= max;
 }
 
-static int store_number(const struct option_entry *entry, void *field, const char *value, struct error *err)
+static int store_number(
+	const struct option_entry *entry, void *field, const char *value, struct error *err)
 {
 	unsigned long number;
 	char *end;
@@ -105,8 +154,12 @@ static int store_number(const struct option_entry *entry, void *field, const cha
 		*(unsigned *)field = (unsigned)number;
 		return 0;
 	case KIND_BYTES:
-		if (!parse_number(value, (unsigned long)sysconf(_SC_PAGESIZE), &number) || number < 512 || (number & (number - 1)))
-			return bad_value(entry, value, "the kernel takes 512, 1024, 2048 or 4096 bytes, and more only where its pages are larger", err);
+		if (!parse_number(value, (unsigned long)sysconf(_SC_PAGESIZE), &number) ||
+			number < 512 || (number & (number - 1)))
+			return bad_value(entry, value,
+				"the kernel takes 512, 1024, 2048 or 4096 bytes, and more only "
+				"where its pages are larger",
+				err);
 		*(uint32_t *)field = (uint32_t)number;
 		return 0;
 	case KIND_LONG_SECONDS:
@@ -115,24 +168,30 @@ static int store_number(const struct option_entry *entry, void *field, const cha
 			return 0;
 		}
 		if (!parse_number(value, LONG_SECONDS_MAX, &number))
-			return bad_value(entry, value, "whole seconds up to ten years, or infinity, are wanted", err);
+			return bad_value(entry, value,
+				"whole seconds up to ten years, or infinity, are wanted", err);
 		*(int64_t *)field = (int64_t)number;
 		return 0;
 	case KIND_RECORDS:
 		if (!parse_number(value, 1UL << 24, &number) || number < REKEY_RECORDS_MIN)
-			return bad_value(entry, value, "a number from 1000 to 16777216 (2^24, the limit of AES-GCM) is wanted", err);
+			return bad_value(entry, value,
+				"a number from 1000 to 16777216 (2^24, the limit of AES-GCM) is "
+				"wanted",
+				err);
 		*(uint64_t *)field = number;
 		return 0;
 	default:
 		sec = strtod(value, &end);
 		if (end == value || *end || !isfinite(sec) || sec < 0.001 || sec > 86400)
-			return bad_value(entry, value, "seconds, from 0.001 to 86400, are wanted", err);
+			return bad_value(
+				entry, value, "seconds, from 0.001 to 86400, are wanted", err);
 		*(int *)field = (int)(sec * 1000);
 		return 0;
 	}
 }
 
-static int store(struct options *options, const struct option_entry *entry, const char *value, struct error *err)
+static int store(struct options *options, const struct option_entry *entry, const char *value,
+	struct error *err)
 {
 	void *field = (char *)options + entry->offset;
 
@@ -140,9 +199,7 @@ static int store(struct options *options, const struct option_entry *entry, cons
 	if (strncmp(entry->name, "tls", 3) == 0)
 		options->tls = true;
 	switch (entry->kind) {
-	case KIND_FLAG:
-		*(bool *)field = true;
-		return 0;
+	case KIND_FLAG: *(bool *)field = true; return 0;
 	case KIND_STRING:
 		if (!*value)
 			return bad_value(entry, "\"\"", "it is empty", err);
@@ -153,11 +210,11 @@ static int store(struct options *options, const struct option_entry *entry, cons
 		return 0;
 	case KIND_TLS_MIN:
 		if (strcmp(value, "1.2") != 0 && strcmp(value, "1.3") != 0)
-			return bad_value(entry, value, "1.2 or 1.3 is wanted; the kernel carries nothing older", err);
+			return bad_value(entry, value,
+				"1.2 or 1.3 is wanted; the kernel carries nothing older", err);
 		*(enum tls_version *)field = value[2] == '2' ? TLS_VERSION_1_2 : TLS_VERSION_1_3;
 		return 0;
-	default:
-		return store_number(entry, field, value, err);
+	default: return store_number(entry, field, value, err);
 	}
 }
 
@@ -165,7 +222,9 @@ static void build_getopt(struct option *longs, char *shorts)
 {
 	*shorts++ = ':';
 	for (size_t i = 0; i < ENTRY_COUNT; i++) {
-		longs[i] = (struct option){entries[i].name, entries[i].kind == KIND_FLAG ? no_argument : required_argument, NULL, (int)(256 + i)};
+		longs[i] = (struct option){entries[i].name,
+			entries[i].kind == KIND_FLAG ? no_argument : required_argument, NULL,
+			(int)(256 + i)};
 		if (!entries[i].letter)
 			continue;
 		*shorts++ = entries[i].letter;
@@ -216,13 +275,16 @@ bool options_given(const struct options *options, const char *name)
 static int check_limits(const struct options *options, struct error *err)
 {
 	if (options->request_timeout_sec == 0)
-		return error_set(err, ERROR_USAGE, EINVAL, "--request-timeout 0: every request takes longer");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--request-timeout 0: every request takes longer");
 	if (options->dead_timeout_sec == 0)
-		return error_set(err, ERROR_USAGE, EINVAL, "--dead-timeout 0: at least one second is needed to renew a link");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--dead-timeout 0: at least one second is needed to renew a link");
 	return 0;
 }
 
-int options_set(struct options *options, const char *name, const char *value, unsigned mask, struct error *err)
+int options_set(struct options *options, const char *name, const char *value, unsigned mask,
+	struct error *err)
 {
 	const struct option_entry *entry = find_named(name, mask);
 	int rc;
@@ -237,7 +299,8 @@ int options_set(struct options *options, const char *name, const char *value, un
 	return rc ? rc : check_limits(options, err);
 }
 
-int options_parse(struct options *options, int argc, char **argv, unsigned mask, const char *command, struct error *err)
+int options_parse(struct options *options, int argc, char **argv, unsigned mask,
+	const char *command, struct error *err)
 {
 	struct option longs[ENTRY_COUNT + 1];
 	char shorts[2 * ENTRY_COUNT + 2];
@@ -248,23 +311,27 @@ int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 	opterr = 0;
 	optind = 1;
 	while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		const struct option_entry *entry = code == '?' || code == ':' ? NULL : find_entry(code);
+		const struct option_entry *entry =
+			code == '?' || code == ':' ? NULL : find_entry(code);
 
 		if (code == ':')
-			return error_set(err, ERROR_USAGE, EINVAL, "%s needs a value", argv[optind - 1]);
+			return error_set(
+				err, ERROR_USAGE, EINVAL, "%s needs a value", argv[optind - 1]);
 		if (!entry) {
 			error_set(err, ERROR_USAGE, EINVAL, "unknown option %s", argv[optind - 1]);
 			return error_hint(err, -EINVAL, "see: nbd-attach --help");
 		}
 		if (!(entry->mask & mask))
-			return error_set(err, ERROR_USAGE, EINVAL, "--%s has no meaning for \"%s\"", entry->name, command);
+			return error_set(err, ERROR_USAGE, EINVAL, "--%s has no meaning for \"%s\"",
+				entry->name, command);
 		rc = store(options, entry, optarg, err);
 		if (rc)
 			return rc;
 	}
 	for (; optind < argc; optind++) {
 		if (options->word_count == 4)
-			return error_set(err, ERROR_USAGE, E2BIG, "too many arguments, from \"%s\" on", argv[optind]);
+			return error_set(err, ERROR_USAGE, E2BIG,
+				"too many arguments, from \"%s\" on", argv[optind]);
 		options->words[options->word_count++] = argv[optind];
 	}
 	return check_limits(options, err);
@@ -277,7 +344,9 @@ void options_print_help(unsigned mask)
 
 		if (!(entries[i].mask & mask))
 			continue;
-		snprintf(left, sizeof(left), "--%s%s%s", entries[i].name, entries[i].argument ? " " : "", entries[i].argument ? entries[i].argument : "");
+		snprintf(left, sizeof(left), "--%s%s%s", entries[i].name,
+			entries[i].argument ? " " : "",
+			entries[i].argument ? entries[i].argument : "");
 		if (entries[i].letter)
 			printf("  -%c, %-24s %s\n", entries[i].letter, left, entries[i].help);
 		else
@@ -294,12 +363,16 @@ int options_adjust_target(const struct options *options, struct target *target, 
 
 int options_target(const struct options *options, int at, struct target *target, struct error *err)
 {
-	const char *first = options->words[at], *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
+	const char *first = options->words[at],
+		   *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
 	int rc;
 
 	if (target_is_uri(first)) {
 		if (second)
-			return error_set(err, ERROR_USAGE, EINVAL, "an NBD URI names the export itself: \"%s\" is one argument too many", second);
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"an NBD URI names the export itself: \"%s\" is one argument too "
+				"many",
+				second);
 		rc = target_parse_uri(target, first, err);
 	} else {
 		rc = target_parse_host(target, first, second, err);
@@ -313,7 +386,8 @@ static void default_string(const char **wish, const char *uri_value)
 		*wish = uri_value;
 }
 
-int options_credentials(struct options *options, struct target *target, struct tls_credentials **creds, struct error *err)
+int options_credentials(struct options *options, struct target *target,
+	struct tls_credentials **creds, struct error *err)
 {
 	struct tls_config *config = &options->tls_config;
 
@@ -326,10 +400,16 @@ int options_credentials(struct options *options, struct target *target, struct t
 	default_string(&config->username, target->tls_username);
 	default_string(&config->hostname, target->tls_hostname);
 	if (target->tls_type == TARGET_TLS_PSK && !config->psk_file)
-		return error_set(err, ERROR_USAGE, EINVAL, "the URI asks for a pre-shared key (tls-type=psk) and names none: add --tls-psk FILE");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the URI asks for a pre-shared key (tls-type=psk) and names none: add "
+			"--tls-psk FILE");
 	if (target->tls_type == TARGET_TLS_X509 && config->psk_file)
-		return error_set(err, ERROR_USAGE, EINVAL, "the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared key: choose one");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared "
+			"key: choose one");
 	if (!target->host_count && !config->hostname && !config->psk_file && !config->pin)
-		return error_set(err, ERROR_USAGE, EINVAL, "a unix socket has no host name to verify: say which to expect with --tls-hostname");
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"a unix socket has no host name to verify: say which to expect with "
+			"--tls-hostname");
 	return tls_credentials_load(creds, config, err);
 }

@@ -26,7 +26,9 @@ void log_open(bool foreground, bool root)
 	if (root)
 		kmsg_fd = open("/dev/kmsg", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (root && kmsg_fd < 0)
-		fprintf(stderr, "nbd-attach: warning: there will be no log: cannot open /dev/kmsg: %s\n", strerror(errno));
+		fprintf(stderr,
+			"nbd-attach: warning: there will be no log: cannot open /dev/kmsg: %s\n",
+			strerror(errno));
 	signal(SIGPIPE, SIG_IGN); /* whoever reads our stderr may go before us */
 }
 
@@ -35,11 +37,13 @@ void log_set_socket(const char *path)
 	snprintf(log_socket, sizeof(log_socket), "%s", path);
 }
 
-/* One write is one record. The kernel drops what is more than some lines in a few seconds (printk.devkmsg), and says so. */
+/* One write is one record. The kernel drops what is more than some lines in a few seconds
+ * (printk.devkmsg), and says so. */
 static void to_kmsg(int priority, const char *line)
 {
 	char record[1000];
-	int len = snprintf(record, sizeof(record), "<%d>nbd-attach[%d]: %.*s\n", LOG_DAEMON | priority, (int)getpid(), KMSG_TEXT_MAX, line);
+	int len = snprintf(record, sizeof(record), "<%d>nbd-attach[%d]: %.*s\n",
+		LOG_DAEMON | priority, (int)getpid(), KMSG_TEXT_MAX, line);
 
 	if (kmsg_fd >= 0 && write(kmsg_fd, record, (size_t)len) < 0)
 		return; /* there is nobody to tell */
@@ -55,11 +59,14 @@ static bool to_syslog(int priority, const char *line)
 	struct tm tm;
 	int len;
 
-	if (fd < 0 || !localtime_r(&now, &tm) || !strftime(date, sizeof(date), "%b %e %H:%M:%S", &tm))
+	if (fd < 0 || !localtime_r(&now, &tm) ||
+		!strftime(date, sizeof(date), "%b %e %H:%M:%S", &tm))
 		return false;
-	len = snprintf(message, sizeof(message), "<%d>%s nbd-attach[%d]: %s", LOG_DAEMON | priority, date, (int)getpid(), line);
+	len = snprintf(message, sizeof(message), "<%d>%s nbd-attach[%d]: %s", LOG_DAEMON | priority,
+		date, (int)getpid(), line);
 	memcpy(address.sun_path, log_socket, sizeof(address.sun_path));
-	return sendto(fd, message, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&address, sizeof(address)) == len;
+	return sendto(fd, message, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL,
+		       (struct sockaddr *)&address, sizeof(address)) == len;
 }
 
 /* What is writable takes so much at least: PIPE_BUF of a pipe, and more of a socket or a file. */
@@ -69,7 +76,8 @@ static bool to_stderr(const char *line)
 	char message[1300];
 	int len = snprintf(message, sizeof(message), "nbd-attach: %s\n", line);
 
-	return poll(&pfd, 1, 0) == 1 && pfd.revents & POLLOUT && write(STDERR_FILENO, message, (size_t)len) == len;
+	return poll(&pfd, 1, 0) == 1 && pfd.revents & POLLOUT &&
+		write(STDERR_FILENO, message, (size_t)len) == len;
 }
 
 static bool to_reader(int priority, const char *line)
@@ -89,7 +97,8 @@ void log_message(int priority, const char *fmt, ...)
 		to_kmsg(priority, line);
 		return;
 	}
-	snprintf(lost, sizeof(lost), "%lu lines before this one are lost: nobody read them", lost_count);
+	snprintf(lost, sizeof(lost), "%lu lines before this one are lost: nobody read them",
+		lost_count);
 	if (lost_count && to_reader(LOG_WARNING, lost))
 		lost_count = 0;
 	if (lost_count || !to_reader(priority, line))

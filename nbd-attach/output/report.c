@@ -43,7 +43,10 @@ void report_format_date(int64_t when, char *buf, size_t size)
 
 void report_format_duration(int64_t sec, char *buf, size_t size)
 {
-	static const struct { int64_t sec; const char *name; } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	static const struct {
+		int64_t sec;
+		const char *name;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
 	size_t unit = 0, last = sizeof(units) / sizeof(units[0]) - 1;
 	int64_t rest;
 
@@ -53,7 +56,8 @@ void report_format_duration(int64_t sec, char *buf, size_t size)
 		unit++;
 	rest = unit < last ? sec % units[unit].sec / units[unit + 1].sec : 0;
 	if (rest)
-		snprintf(buf, size, "%" PRId64 " %s %" PRId64 " %s", sec / units[unit].sec, units[unit].name, rest, units[unit + 1].name);
+		snprintf(buf, size, "%" PRId64 " %s %" PRId64 " %s", sec / units[unit].sec,
+			units[unit].name, rest, units[unit + 1].name);
 	else
 		snprintf(buf, size, "%" PRId64 " %s", sec / units[unit].sec, units[unit].name);
 }
@@ -84,14 +88,19 @@ json_object *report_export_json(const struct export_info *info)
 	add_string(object, "canonical_name", info->canonical_name);
 	add_string(object, "description", info->description);
 	if (info->has_size) {
-		json_object_object_add(object, "size_bytes", json_object_new_uint64(info->size_bytes));
-		json_object_object_add(object, "read_only", json_object_new_boolean(info->flags & NBD_TFLAG_READ_ONLY));
+		json_object_object_add(
+			object, "size_bytes", json_object_new_uint64(info->size_bytes));
+		json_object_object_add(object, "read_only",
+			json_object_new_boolean(info->flags & NBD_TFLAG_READ_ONLY));
 		json_object_object_add(object, "flags", report_flags_json(info->flags));
 	}
 	if (info->has_block_size) {
-		json_object_object_add(object, "block_size_minimum_bytes", json_object_new_uint64(info->block_min_bytes));
-		json_object_object_add(object, "block_size_preferred_bytes", json_object_new_uint64(info->block_preferred_bytes));
-		json_object_object_add(object, "block_size_maximum_bytes", json_object_new_uint64(info->block_max_bytes));
+		json_object_object_add(object, "block_size_minimum_bytes",
+			json_object_new_uint64(info->block_min_bytes));
+		json_object_object_add(object, "block_size_preferred_bytes",
+			json_object_new_uint64(info->block_preferred_bytes));
+		json_object_object_add(object, "block_size_maximum_bytes",
+			json_object_new_uint64(info->block_max_bytes));
 	}
 	return object;
 }
@@ -112,14 +121,17 @@ json_object *report_tls_json(const struct tls_info *tls)
 	add_string(object, "peer_name", tls->peer_name);
 	add_string(object, "peer_issuer", tls->peer_issuer);
 	if (tls->peer_not_after)
-		json_object_object_add(object, "peer_not_after_unix_sec", json_object_new_int64(tls->peer_not_after));
+		json_object_object_add(object, "peer_not_after_unix_sec",
+			json_object_new_int64(tls->peer_not_after));
 	add_string(object, "peer_pin", tls->peer_pin);
 	return object;
 }
 
 int report_print_json(json_object *object)
 {
-	puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+	puts(json_object_to_json_string_ext(object,
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(object);
 	return report_finish(0);
 }

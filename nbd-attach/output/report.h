@@ -15,7 +15,8 @@ int report_error(const struct error *err);
 void report_format_size(uint64_t bytes, char *buf, size_t size);
 /* "2026-11-21". */
 void report_format_date(int64_t when, char *buf, size_t size);
-/* "12 s", "3 min 5 s", "2 h 3 min", "4 d 2 h": the two largest units; a negative one (the clock was set) is "0 s". */
+/* "12 s", "3 min 5 s", "2 h 3 min", "4 d 2 h": the two largest units; a negative one (the clock was
+ * set) is "0 s". */
 void report_format_duration(int64_t sec, char *buf, size_t size);
 /* JSON, owned by the caller. */
 json_object *report_export_json(const struct export_info *info);
@@ -23,7 +24,8 @@ json_object *report_tls_json(const struct tls_info *tls);
 json_object *report_flags_json(uint16_t flags);
 /* Print and free. Returns 0, or 1 when standard output does not take it. */
 int report_print_json(json_object *object);
-/* Flush standard output and say so when that fails: "never a success that was not checked". Returns the exit status. */
+/* Flush standard output and say so when that fails: "never a success that was not checked". Returns
+ * the exit status. */
 int report_finish(int status);
 
 #endif

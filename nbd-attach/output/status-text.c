@@ -36,7 +36,8 @@ static void label(FILE *out, const char *name)
 
 static void print_head(FILE *out, json_object *status)
 {
-	struct text uri = json_get_text(status, "uri"), state = json_get_text(status, "state"), device = json_get_text(status, "device");
+	struct text uri = json_get_text(status, "uri"), state = json_get_text(status, "state"),
+		    device = json_get_text(status, "device");
 	int64_t size;
 
 	fprintf(out, "%s:", *device.s ? device.s : "a device");
@@ -44,7 +45,8 @@ static void print_head(FILE *out, json_object *status)
 		fprintf(out, " %s,", uri.s);
 	if (json_get_number(status, "size_bytes", &size))
 		fprintf(out, " %s,", size_text(size).s);
-	fprintf(out, " %s%s\n", *state.s ? state.s : "in an unknown state", json_get_true(status, "read_only") ? ", read-only" : "");
+	fprintf(out, " %s%s\n", *state.s ? state.s : "in an unknown state",
+		json_get_true(status, "read_only") ? ", read-only" : "");
 }
 
 static void print_since(FILE *out, json_object *status, int64_t now)
@@ -62,20 +64,24 @@ static void print_since(FILE *out, json_object *status, int64_t now)
 	label(out, "attached:");
 	fprintf(out, "%s, %s ago", date, duration_text(now - since).s);
 	if (json_get_number(status, "supervisor_pid", &pid))
-		fprintf(out, "; its supervisor is process %" PRId64 "%s", pid, json_get_true(status, "root") ? " and needs no disk" : "");
+		fprintf(out, "; its supervisor is process %" PRId64 "%s", pid,
+			json_get_true(status, "root") ? " and needs no disk" : "");
 	fputc('\n', out);
 }
 
 /* No line for what the first one says, nor for "alive" for as long as it is attached. */
 static void print_state(FILE *out, json_object *status, int64_t now)
 {
-	struct text state = json_get_text(status, "state"), reason = json_get_text(status, "reason");
+	struct text state = json_get_text(status, "state"),
+		    reason = json_get_text(status, "reason");
 	int64_t since = 0, attached;
 	bool has_since = json_get_number(status, "state_since_unix_sec", &since);
 
 	if (!has_since && !*reason.s)
 		return;
-	if (strcmp(state.s, "alive") == 0 && (!has_since || !json_get_number(status, "since_unix_sec", &attached) || since - attached < 2))
+	if (strcmp(state.s, "alive") == 0 &&
+		(!has_since || !json_get_number(status, "since_unix_sec", &attached) ||
+			since - attached < 2))
 		return;
 	label(out, "state:");
 	fputs(state.s, out);
@@ -95,7 +101,8 @@ static void print_attempts(FILE *out, json_object *status)
 	label(out, "attempts:");
 	fprintf(out, "%" PRId64 " failed", attempts);
 	if (planned && next_ms)
-		fprintf(out, ", the next in %s", duration_text(next_ms / 1000 + (next_ms % 1000 != 0)).s);
+		fprintf(out, ", the next in %s",
+			duration_text(next_ms / 1000 + (next_ms % 1000 != 0)).s);
 	else if (planned)
 		fputs(", the next now", out);
 	fputc('\n', out);
@@ -112,8 +119,10 @@ static void print_waiting(FILE *out, json_object *status, int64_t now)
 	label(out, "I/O:");
 	if (!json_get_number(status, "dead_timeout_sec", &timeout))
 		fputs("waits for the server, without end\n", out);
-	else if (json_get_number(status, "state_since_unix_sec", &since) && since <= now && now - since < timeout)
-		fprintf(out, "waits for the server, %s more at most; then it fails\n", duration_text(timeout - (now - since)).s);
+	else if (json_get_number(status, "state_since_unix_sec", &since) && since <= now &&
+		now - since < timeout)
+		fprintf(out, "waits for the server, %s more at most; then it fails\n",
+			duration_text(timeout - (now - since)).s);
 	else
 		fprintf(out, "waits for the server, for %s at most\n", duration_text(timeout).s);
 }
@@ -121,7 +130,8 @@ static void print_waiting(FILE *out, json_object *status, int64_t now)
 /* What to do about it: what somebody looks for who looks at all. */
 static void print_advice(FILE *out, json_object *status, int64_t now)
 {
-	struct text state = json_get_text(status, "state"), device = json_get_text(status, "device");
+	struct text state = json_get_text(status, "state"),
+		    device = json_get_text(status, "device");
 	int64_t next_ms;
 
 	if (strcmp(state.s, "reconnecting") == 0) {
@@ -140,7 +150,8 @@ static void print_advice(FILE *out, json_object *status, int64_t now)
 		if (json_get_number(status, "next_attempt_in_ms", &next_ms))
 			fputs("bring the server back, and the device serves again;\n", out);
 		else
-			fprintf(out, "unmount it, nbd-attach detach %s, and attach it again;\n", device.s);
+			fprintf(out, "unmount it, nbd-attach detach %s, and attach it again;\n",
+				device.s);
 		label(out, "");
 		fputs("then check (fsck) each file system on it before mounting it again\n", out);
 	}
@@ -148,8 +159,10 @@ static void print_advice(FILE *out, json_object *status, int64_t now)
 
 static void print_counts(FILE *out, json_object *status)
 {
-	static const struct { const char *key, *name; } counts[] = {
-		{"reconnects", "reconnects"}, {"renewals", "key renewals"}, {"error_replies", "error replies"}};
+	static const struct {
+		const char *key, *name;
+	} counts[] = {{"reconnects", "reconnects"}, {"renewals", "key renewals"},
+		{"error_replies", "error replies"}};
 	struct text last = json_get_text(status, "last_error_reply");
 	bool any = false;
 
@@ -175,13 +188,17 @@ static void print_records(FILE *out, json_object *link)
 {
 	int64_t sent, received, limit;
 
-	if (!json_get_number(link, "records_sent", &sent) || !json_get_number(link, "records_received", &received))
+	if (!json_get_number(link, "records_sent", &sent) ||
+		!json_get_number(link, "records_received", &received))
 		return;
 	label(out, "  records:");
 	fprintf(out, "%" PRId64 " sent, %" PRId64 " received", sent, received);
 	if (json_get_number(link, "record_limit", &limit) && limit)
-		fprintf(out, ", %.0f %% of the limit", 100.0 * (double)(sent > received ? sent : received) / (double)limit);
-	fprintf(out, "; %s\n", json_get_true(link, "encryption_proven") ? "encrypted by the kernel" : "no data yet");
+		fprintf(out, ", %.0f %% of the limit",
+			100.0 * (double)(sent > received ? sent : received) / (double)limit);
+	fprintf(out, "; %s\n",
+		json_get_true(link, "encryption_proven") ? "encrypted by the kernel" :
+							   "no data yet");
 }
 
 static void print_silence(FILE *out, json_object *link)
@@ -192,29 +209,37 @@ static void print_silence(FILE *out, json_object *link)
 	if (!*silence.s)
 		return;
 	label(out, "  waits:");
-	fprintf(out, "%s without an answer; %s\n", duration_text(number_at(link, "silent_for_ms") / 1000).s,
-		slow ? "the server answers a new connection, so a request takes long" : "the server is asked over a new connection");
+	fprintf(out, "%s without an answer; %s\n",
+		duration_text(number_at(link, "silent_for_ms") / 1000).s,
+		slow ? "the server answers a new connection, so a request takes long" :
+		       "the server is asked over a new connection");
 }
 
 static void print_link(FILE *out, json_object *link, size_t number, int64_t now)
 {
-	struct text address = json_get_text(link, "address"), state = json_get_text(link, "state"), peer;
+	struct text address = json_get_text(link, "address"), state = json_get_text(link, "state"),
+		    peer;
 	json_object *tls = json_get(link, "tls");
 	int64_t when;
 	char name[24], date[32];
 
 	snprintf(name, sizeof(name), "link %zu:", number);
 	label(out, name);
-	fprintf(out, "%s%s%s", address.s, *address.s ? ", " : "", *state.s ? state.s : "in an unknown state");
+	fprintf(out, "%s%s%s", address.s, *address.s ? ", " : "",
+		*state.s ? state.s : "in an unknown state");
 	if (json_get_number(link, "since_unix_sec", &when))
 		fprintf(out, ", %s old", duration_text(now - when).s);
 	if (tls)
-		fprintf(out, ", TLS %s %s %s\n", json_get_text(tls, "version").s, json_get_text(tls, "cipher").s, json_get_text(tls, "group").s);
+		fprintf(out, ", TLS %s %s %s\n", json_get_text(tls, "version").s,
+			json_get_text(tls, "cipher").s, json_get_text(tls, "group").s);
 	else /* told: null. A key that is not there says nothing */
-		fputs(json_object_object_get_ex(link, "tls", NULL) ? ", not encrypted\n" : "\n", out);
+		fputs(json_object_object_get_ex(link, "tls", NULL) ? ", not encrypted\n" : "\n",
+			out);
 	if (strcmp(state.s, "unwatched") == 0) {
 		label(out, "");
-		fputs("made by a former supervisor: watched by the kernel alone, until it is replaced\n", out);
+		fputs("made by a former supervisor: watched by the kernel alone, until it is "
+		      "replaced\n",
+			out);
 	}
 	print_silence(out, link);
 	if (!tls)
@@ -245,17 +270,20 @@ static void print_unwatched(FILE *out, json_object *status, bool is_root)
 		fputs("not known: supervisors answer root only\n", out);
 		return;
 	}
-	fputs("by nobody: whether the server is there is not known, and a lost link stays lost\n", out);
+	fputs("by nobody: whether the server is there is not known, and a lost link stays lost\n",
+		out);
 	label(out, "try:");
 	if (is_ours(json_get_text(status, "backend").s))
-		fputs("run the command again that attached it: it adopts the device as it is\n", out);
+		fputs("run the command again that attached it: it adopts the device as it is\n",
+			out);
 	else
 		fputs("another program attached it; it can say more\n", out);
 }
 
 void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, bool is_root)
 {
-	struct text state = json_get_text(status, "state"), device = json_get_text(status, "device");
+	struct text state = json_get_text(status, "state"),
+		    device = json_get_text(status, "device");
 	json_object *links = json_get(status, "links");
 	int64_t offered;
 
@@ -270,9 +298,12 @@ void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, boo
 	print_advice(out, status, now_unix_sec);
 	if (json_get_number(status, "offered_size_bytes", &offered)) {
 		label(out, "offered:");
-		fprintf(out, "the server offers %s: nbd-attach resize %s\n", size_text(offered).s, device.s);
+		fprintf(out, "the server offers %s: nbd-attach resize %s\n", size_text(offered).s,
+			device.s);
 	}
 	print_counts(out, status);
-	for (size_t i = 0; json_object_is_type(links, json_type_array) && i < json_object_array_length(links); i++)
+	for (size_t i = 0;
+		json_object_is_type(links, json_type_array) && i < json_object_array_length(links);
+		i++)
 		print_link(out, json_object_array_get_idx(links, i), i + 1, now_unix_sec);
 }

@@ -7,8 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Some lines about one device to OUT. Any key may be missing or of another type; text is sanitised here once more, since it comes
- * over a socket and goes to a terminal. NOW is what durations are reckoned from. IS_ROOT: the supervisors would have answered. */
+/* Some lines about one device to OUT. Any key may be missing or of another type; text is sanitised
+ * here once more, since it comes over a socket and goes to a terminal. NOW is what durations are
+ * reckoned from. IS_ROOT: the supervisors would have answered. */
 void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, bool is_root);
 
 #endif

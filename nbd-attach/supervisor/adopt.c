@@ -26,16 +26,22 @@ bool adopt_is_ours(const struct attachment *attachment, int index)
 {
 	char ours[BACKEND_ID_SIZE];
 
-	return index >= 0 && backend_id_format(&attachment->target, ours) == 0 && block_backend_is(index, ours);
+	return index >= 0 && backend_id_format(&attachment->target, ours) == 0 &&
+		block_backend_is(index, ours);
 }
 
-/* Reading what is below queue/ may wait, with a server that hangs, and only we could bring that back (kernel fact 55). */
+/* Reading what is below queue/ may wait, with a server that hangs, and only we could bring that
+ * back (kernel fact 55). */
 static int read_block_size(const void *argument, struct error *err)
 {
 	uint64_t size = 0;
 
 	(void)err;
-	return block_attr_read_u64(*(const int *)argument, "queue/logical_block_size", &size) == 0 && size <= INT_MAX ? -(int)size : 0;
+	return block_attr_read_u64(*(const int *)argument, "queue/logical_block_size", &size) ==
+				0 &&
+			size <= INT_MAX ?
+		-(int)size :
+		0;
 }
 
 struct io_timeout_question {
@@ -55,10 +61,14 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 {
 	uint64_t sectors = 0, read_only = 0;
 	char queue[32];
-	int block_size = attachment->block_size_bytes ? (int)attachment->block_size_bytes : -job_run(read_block_size, &index, QUEUE_READ_MS, NULL);
+	int block_size = attachment->block_size_bytes ?
+		(int)attachment->block_size_bytes :
+		-job_run(read_block_size, &index, QUEUE_READ_MS, NULL);
 
-	if (block_attr_read_u64(index, "size", &sectors) < 0 || block_size < 512 || block_attr_read_u64(index, "ro", &read_only) < 0)
-		return error_set(err, ERROR_KERNEL, EIO, "/sys/block/nbd%d does not tell the device's size", index);
+	if (block_attr_read_u64(index, "size", &sectors) < 0 || block_size < 512 ||
+		block_attr_read_u64(index, "ro", &read_only) < 0)
+		return error_set(err, ERROR_KERNEL, EIO,
+			"/sys/block/nbd%d does not tell the device's size", index);
 	/* The kernel's word goes before the file's. */
 	attachment->export.has_size = true;
 	attachment->export.size_bytes = sectors * 512;
@@ -93,7 +103,8 @@ static void take_link(struct attachment *attachment, const char *number, int fd)
 		link_close(link);
 }
 
-static int open_netlink(struct attachment *attachment, struct stored_fd *fds, size_t fd_count, struct error *err)
+static int open_netlink(
+	struct attachment *attachment, struct stored_fd *fds, size_t fd_count, struct error *err)
 {
 	for (size_t i = 0; i < fd_count; i++) {
 		if (strcmp(fds[i].name, "netlink") != 0)
@@ -115,14 +126,19 @@ static int tell_driver(struct attachment *attachment, struct error *err)
 		.set_dead_conn_timeout = true,
 		.dead_conn_timeout_sec = attachment_dead_conn_timeout_sec(attachment),
 	};
-	struct io_timeout_question question = {attachment->index, attachment_io_timeout_ms(attachment)};
+	struct io_timeout_question question = {
+		attachment->index, attachment_io_timeout_ms(attachment)};
 
-	/* Somebody who was to detach it may have been killed half way: it must not go with the next umount (kernel fact 30). */
+	/* Somebody who was to detach it may have been killed half way: it must not go with the next
+	 * umount (kernel fact 30). */
 	if (block_backend_is(attachment->index, attachment->backend))
-		(void)nbd_genl_disconnect_on_close(&attachment->genl, attachment->index, attachment->backend, false);
+		(void)nbd_genl_disconnect_on_close(
+			&attachment->genl, attachment->index, attachment->backend, false);
 	/* Setting it would wait for what is in flight (queue.h), and that may be waiting for us. */
 	if (job_run(compare_io_timeout, &question, QUEUE_READ_MS, NULL) == -EEXIST)
-		log_message(LOG_WARNING, "/dev/nbd%d keeps its former --io-timeout until it is detached", attachment->index);
+		log_message(LOG_WARNING,
+			"/dev/nbd%d keeps its former --io-timeout until it is detached",
+			attachment->index);
 	return nbd_genl_reconfigure(&attachment->genl, &params, err);
 }
 
@@ -132,18 +148,26 @@ static int compare_options(const struct attachment *attachment, struct error *er
 	const struct options *options = &attachment->options;
 
 	if (options->read_only && !(attachment->flags & NBD_TFLAG_READ_ONLY)) {
-		error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached for writing, and --read-only is asked for", attachment->index);
-		return error_hint(err, -EBUSY, "detach it first, or leave --read-only out to adopt it as it is");
+		error_set(err, ERROR_BUSY, EBUSY,
+			"/dev/nbd%d is attached for writing, and --read-only is asked for",
+			attachment->index);
+		return error_hint(err, -EBUSY,
+			"detach it first, or leave --read-only out to adopt it as it is");
 	}
 	if (options->connections != attachment->link_count && attachment->export_known)
-		log_message(LOG_WARNING, "/dev/nbd%d keeps its %zu connections until it is detached, not --connections %u", attachment->index,
-			attachment->link_count, options->connections);
+		log_message(LOG_WARNING,
+			"/dev/nbd%d keeps its %zu connections until it is detached, not "
+			"--connections %u",
+			attachment->index, attachment->link_count, options->connections);
 	if (options->block_size_bytes && options->block_size_bytes != attachment->block_size_bytes)
-		log_message(LOG_WARNING, "/dev/nbd%d keeps its block size of %u bytes until it is detached", attachment->index, attachment->block_size_bytes);
+		log_message(LOG_WARNING,
+			"/dev/nbd%d keeps its block size of %u bytes until it is detached",
+			attachment->index, attachment->block_size_bytes);
 	return 0;
 }
 
-/* Writes are lost, and whoever uses the device goes by that: it must not come back to life under him. */
+/* Writes are lost, and whoever uses the device goes by that: it must not come back to life under
+ * him. */
 static int refuse_failed(struct attachment *attachment, struct error *err)
 {
 	_cleanup_fd_ int peer_fd = -1;
@@ -152,11 +176,17 @@ static int refuse_failed(struct attachment *attachment, struct error *err)
 	/* Whoever marked it may not have come to this. */
 	if (attachment_fail_io(attachment, &peer_fd, err) == 0)
 		poll(NULL, 0, FAIL_LINGER_MS);
-	error_set(err, ERROR_BUSY, EIO, "/dev/nbd%d has failed for good: its server was away for longer than --dead-timeout, and I/O was lost", index);
-	return error_hint(err, -EIO, "unmount what is on it, then: nbd-attach detach /dev/nbd%d; and attach it anew", index);
+	error_set(err, ERROR_BUSY, EIO,
+		"/dev/nbd%d has failed for good: its server was away for longer than "
+		"--dead-timeout, and I/O was lost",
+		index);
+	return error_hint(err, -EIO,
+		"unmount what is on it, then: nbd-attach detach /dev/nbd%d; and attach it anew",
+		index);
 }
 
-/* The driver says so in its log when it begins to fail I/O by itself; what was marked before may be lost. */
+/* The driver says so in its log when it begins to fail I/O by itself; what was marked before may be
+ * lost. */
 static bool log_says_failed(int index)
 {
 	struct kernel_log log;
@@ -177,8 +207,8 @@ static bool is_any_link_alive(const struct attachment *attachment)
 	return false;
 }
 
-/* No link is known to live. Is one alive all the same (then a read is answered), is there an outage (it waits), or has the driver given up
- * already (it fails at once)? */
+/* No link is known to live. Is one alive all the same (then a read is answered), is there an outage
+ * (it waits), or has the driver given up already (it fails at once)? */
 static int ask_device(struct attachment *attachment, struct error *err)
 {
 	struct probe probe = attachment_probe(attachment);
@@ -191,12 +221,14 @@ static int ask_device(struct attachment *attachment, struct error *err)
 	rc = probe_run(&probe, PROBE_MS, NULL);
 	kmsg_read(&log);
 	kmsg_close(&log);
-	attachment->answers = rc == 0 || log.error_replies > 0; /* an error that the server sends is an answer, too */
+	/* an error that the server sends is an answer, too */
+	attachment->answers = rc == 0 || log.error_replies > 0;
 	return rc == -EIO && !attachment->answers ? refuse_failed(attachment, err) : 0;
 }
 
-/* A link in clear that is to be one with TLS (supervisor.c) is replaced, and shut if that fails: what it takes of the kernel is made sure
- * of before. Only then, since under a root whose server is away nothing can be loaded. */
+/* A link in clear that is to be one with TLS (supervisor.c) is replaced, and shut if that fails:
+ * what it takes of the kernel is made sure of before. Only then, since under a root whose server is
+ * away nothing can be loaded. */
 static int prepare_tls(const struct attachment *attachment, struct error *err)
 {
 	bool in_clear = false;
@@ -208,11 +240,13 @@ static int prepare_tls(const struct attachment *attachment, struct error *err)
 		return 0;
 	rc = attachment_load_modules(attachment, err);
 	if (rc)
-		error_prefix(err, "/dev/nbd%d is not adopted and goes on in clear", attachment->index);
+		error_prefix(
+			err, "/dev/nbd%d is not adopted and goes on in clear", attachment->index);
 	return rc;
 }
 
-int adopt_device(struct attachment *attachment, int index, struct stored_fd *fds, size_t fd_count, struct error *err)
+int adopt_device(struct attachment *attachment, int index, struct stored_fd *fds, size_t fd_count,
+	struct error *err)
 {
 	int rc = open_netlink(attachment, fds, fd_count, err);
 
@@ -226,7 +260,9 @@ int adopt_device(struct attachment *attachment, int index, struct stored_fd *fds
 		/* For when names cannot be resolved any more. */
 		for (size_t i = 0; i < attachment->link_count; i++)
 			attachment_remember_address(attachment, &attachment->links[i]);
-		rc = attachment->failed || log_says_failed(index) ? refuse_failed(attachment, err) : read_kernel(attachment, index, err);
+		rc = attachment->failed || log_says_failed(index) ?
+			refuse_failed(attachment, err) :
+			read_kernel(attachment, index, err);
 	}
 	if (!rc)
 		rc = compare_options(attachment, err);

@@ -21,20 +21,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Without NBD_INFO_BLOCK_SIZE a client must not send more than 32 MiB at once (NBD specification, "Block size constraints"). */
+/* Without NBD_INFO_BLOCK_SIZE a client must not send more than 32 MiB at once (NBD specification,
+ * "Block size constraints"). */
 #define DEFAULT_MAX_BYTES (32U << 20)
 
-/* The supervisor decides when to give up, since it can tell a device's users; the driver's own limit is for when none is there. */
+/* The supervisor decides when to give up, since it can tell a device's users; the driver's own
+ * limit is for when none is there. */
 #define RENEWAL_LOOK_MS 10
 #define GOING_TRIES 500
-#define INDEX_TRIED_MAX 32767 /* the driver's largest, with room for 31 partitions each (its default) */
+/* the driver's largest, with room for 31 partitions each (its default) */
+#define INDEX_TRIED_MAX 32767
 #define DRIVER_EXTRA_SEC 60
-#define DRIVER_INFINITE_SEC (sizeof(long) == 8 ? 10UL * 365 * 86400 : 24UL * 86400) /* it counts in jiffies, in a long */
+/* it counts in jiffies, in a long */
+#define DRIVER_INFINITE_SEC (sizeof(long) == 8 ? 10UL * 365 * 86400 : 24UL * 86400)
 #define IO_TIMEOUT_SINGLE_MS 1000
 #define IO_TIMEOUT_LATE_MS 250
 #define IO_TIMEOUT_SEVERAL_MS 180000
 
-struct negotiation_job attachment_job(const struct attachment *attachment, enum negotiation_kind kind, bool impatient)
+struct negotiation_job attachment_job(
+	const struct attachment *attachment, enum negotiation_kind kind, bool impatient)
 {
 	return (struct negotiation_job){
 		.kind = kind,
@@ -53,25 +58,31 @@ void attachment_remember_address(struct attachment *attachment, const struct lin
 	if (link->peer.ss_family == AF_UNSPEC || link->host_index >= TARGET_HOSTS_MAX)
 		return;
 	attachment->known[link->host_index].address = link->peer;
-	attachment->known[link->host_index].length = link->peer.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	attachment->known[link->host_index].length = link->peer.ss_family == AF_INET ?
+		sizeof(struct sockaddr_in) :
+		sizeof(struct sockaddr_in6);
 }
 
-void attachment_take_link(struct attachment *attachment, struct link *link, struct negotiation_result *result)
+void attachment_take_link(
+	struct attachment *attachment, struct link *link, struct negotiation_result *result)
 {
 	link_init(link, result);
 	attachment_remember_address(attachment, link);
 }
 
-static int negotiate_link(struct attachment *attachment, size_t at, size_t first_host, struct export_info *export, struct error *err)
+static int negotiate_link(struct attachment *attachment, size_t at, size_t first_host,
+	struct export_info *export, struct error *err)
 {
 	struct negotiation_job job = attachment_job(attachment, NEGOTIATION_ATTACH, false);
 	struct link *link = &attachment->links[at];
-	struct negotiation_result *result = calloc(1, sizeof(*result)); /* several export names: large */
+	/* several export names: large */
+	struct negotiation_result *result = calloc(1, sizeof(*result));
 	int rc;
 
 	job.first_host = first_host;
 	job.only_first_host = at > 0;
-	rc = result ? negotiation_run(&job, result, err) : error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	rc = result ? negotiation_run(&job, result, err) :
+		      error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	if (!rc) {
 		attachment_take_link(attachment, link, result);
 		*export = result->export;
@@ -80,7 +91,8 @@ static int negotiate_link(struct attachment *attachment, size_t at, size_t first
 	return rc;
 }
 
-/* Nothing at boot can look up what went wrong an hour ago: each new reason is said at once, a former one again after a while. */
+/* Nothing at boot can look up what went wrong an hour ago: each new reason is said at once, a
+ * former one again after a while. */
 #define BOOT_REASONS 4
 #define BOOT_REPEAT_MS 30000
 
@@ -100,11 +112,12 @@ static void name_server(const struct target *target, char *buf, size_t size)
 	if (!target->host_count)
 		snprintf(buf, size, "%s", target->socket_path);
 	else
-		snprintf(buf, size, strchr(host->name, ':') ? "[%s]:%u%s" : "%s:%u%s", host->name, host->port,
-			target->host_count > 1 ? " and others" : "");
+		snprintf(buf, size, strchr(host->name, ':') ? "[%s]:%u%s" : "%s:%u%s", host->name,
+			host->port, target->host_count > 1 ? " and others" : "");
 }
 
-static void say_waiting(struct waiting *waiting, const struct attachment *attachment, int index, const struct error *err)
+static void say_waiting(struct waiting *waiting, const struct attachment *attachment, int index,
+	const struct error *err)
 {
 	int64_t now_ms = monotonic_now_ms();
 	size_t i;
@@ -112,7 +125,9 @@ static void say_waiting(struct waiting *waiting, const struct attachment *attach
 	for (i = 0; i < BOOT_REASONS; i++)
 		if (strcmp(waiting->reasons[i].text, err->text) == 0)
 			break;
-	if (i < BOOT_REASONS && (!attachment->options.at_boot || now_ms - waiting->reasons[i].said_ms < BOOT_REPEAT_MS))
+	if (i < BOOT_REASONS &&
+		(!attachment->options.at_boot ||
+			now_ms - waiting->reasons[i].said_ms < BOOT_REPEAT_MS))
 		return;
 	if (i == BOOT_REASONS)
 		i = waiting->next++ % BOOT_REASONS;
@@ -121,15 +136,18 @@ static void say_waiting(struct waiting *waiting, const struct attachment *attach
 	if (!attachment->options.at_boot)
 		fprintf(stderr, "nbd-attach: waiting for the server: %s\n", err->text);
 	else
-		fprintf(stderr, "nbd-attach: nbd%d: waiting for %s: %s\n", index, waiting->server, err->text);
+		fprintf(stderr, "nbd-attach: nbd%d: waiting for %s: %s\n", index, waiting->server,
+			err->text);
 }
 
-/* May another attempt do better? At boot somebody may mend the server, its certificate or its clock meanwhile. */
+/* May another attempt do better? At boot somebody may mend the server, its certificate or its clock
+ * meanwhile. */
 static bool is_curable(const struct attachment *attachment, const struct error *err)
 {
 	if (!attachment->options.at_boot)
 		return err->retry;
-	return err->kind != ERROR_USAGE && err->kind != ERROR_KERNEL && err->kind != ERROR_PERMISSION;
+	return err->kind != ERROR_USAGE && err->kind != ERROR_KERNEL &&
+		err->kind != ERROR_PERMISSION;
 }
 
 /* Negotiate the first link, again and again for --wait while a later attempt may do better. */
@@ -146,7 +164,8 @@ static int negotiate_first(struct attachment *attachment, int index, struct erro
 		int64_t elapsed_ms;
 
 		rc = negotiate_link(attachment, 0, first, &attachment->export, err);
-		if (rc && first + 1 < host_count) { /* connected to and of no use: it is the next one's turn */
+		/* connected to and of no use: it is the next one's turn */
+		if (rc && first + 1 < host_count) {
 			fprintf(stderr, "nbd-attach: %s; trying the next host\n", err->text);
 			continue;
 		}
@@ -162,9 +181,12 @@ static int negotiate_first(struct attachment *attachment, int index, struct erro
 
 static int refuse_connections(struct attachment *attachment, struct error *err)
 {
-	error_set(err, ERROR_SERVER, EOPNOTSUPP, "--connections %u: the server does not allow several connections to this export (no NBD_FLAG_CAN_MULTI_CONN)",
+	error_set(err, ERROR_SERVER, EOPNOTSUPP,
+		"--connections %u: the server does not allow several connections to this export "
+		"(no NBD_FLAG_CAN_MULTI_CONN)",
 		attachment->options.connections);
-	return error_hint(err, -EOPNOTSUPP, "leave --connections out: one connection works with every server");
+	return error_hint(err, -EOPNOTSUPP,
+		"leave --connections out: one connection works with every server");
 }
 
 static int negotiate(struct attachment *attachment, int index, struct error *err)
@@ -176,16 +198,19 @@ static int negotiate(struct attachment *attachment, int index, struct error *err
 		return rc;
 	attachment->link_count = 1;
 	attachment->export_known = true;
-	if (attachment->options.connections > 1 && !(attachment->export.flags & NBD_TFLAG_CAN_MULTI_CONN))
+	if (attachment->options.connections > 1 &&
+		!(attachment->export.flags & NBD_TFLAG_CAN_MULTI_CONN))
 		return refuse_connections(attachment, err);
 	while (attachment->link_count < attachment->options.connections) {
-		rc = negotiate_link(attachment, attachment->link_count, attachment->links[0].host_index, &export, err);
+		rc = negotiate_link(attachment, attachment->link_count,
+			attachment->links[0].host_index, &export, err);
 		if (rc)
 			return rc;
 		attachment->link_count++;
 		rc = export_info_compare(&attachment->export, &export, err);
 		if (rc) {
-			error_prefix(err, "connection %zu got another offer than the first", attachment->link_count);
+			error_prefix(err, "connection %zu got another offer than the first",
+				attachment->link_count);
 			return rc;
 		}
 	}
@@ -194,20 +219,25 @@ static int negotiate(struct attachment *attachment, int index, struct error *err
 
 static int choose_geometry(struct attachment *attachment, struct error *err)
 {
-	int rc = export_info_choose_block_size(&attachment->export, attachment->options.block_size_bytes, &attachment->block_size_bytes, err);
+	int rc = export_info_choose_block_size(&attachment->export,
+		attachment->options.block_size_bytes, &attachment->block_size_bytes, err);
 
 	if (!rc)
-		rc = export_info_check_attachable(&attachment->export, attachment->block_size_bytes, err);
+		rc = export_info_check_attachable(
+			&attachment->export, attachment->block_size_bytes, err);
 	attachment->flags = attachment->export.flags;
 	if (attachment->options.read_only)
 		attachment->flags |= NBD_TFLAG_READ_ONLY;
 	return rc;
 }
 
-/* The driver knows nothing of the server's maximum, so the queue keeps it. A former attachment's limit may still stand there. */
+/* The driver knows nothing of the server's maximum, so the queue keeps it. A former attachment's
+ * limit may still stand there. */
 static int limit_requests(const struct attachment *attachment, int index, struct error *err)
 {
-	return queue_limit_requests(index, attachment->export.has_block_size ? attachment->export.block_max_bytes : DEFAULT_MAX_BYTES,
+	return queue_limit_requests(index,
+		attachment->export.has_block_size ? attachment->export.block_max_bytes :
+						    DEFAULT_MAX_BYTES,
 		attachment->options.connect_timeout_ms, err);
 }
 
@@ -215,12 +245,17 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 {
 	int64_t sec = attachment->options.dead_timeout_sec;
 
-	return sec == OPTION_INFINITE_SEC || (uint64_t)sec > DRIVER_INFINITE_SEC - DRIVER_EXTRA_SEC ? DRIVER_INFINITE_SEC : (uint64_t)sec + DRIVER_EXTRA_SEC;
+	return sec == OPTION_INFINITE_SEC ||
+			(uint64_t)sec > DRIVER_INFINITE_SEC - DRIVER_EXTRA_SEC ?
+		DRIVER_INFINITE_SEC :
+		(uint64_t)sec + DRIVER_EXTRA_SEC;
 }
 
-/* With one connection a timer that runs out is only a look: the driver sends the request again if its link has been replaced meanwhile.
- * With several it closes the link, so there it must not be short (kernel fact 6). The block layer's timers run out on whole seconds of its own
- * clock, so that one of exactly N seconds, begun in a look that was a little late, is N + 1: a bit less makes it N. */
+/* With one connection a timer that runs out is only a look: the driver sends the request again if
+ * its link has been replaced meanwhile. With several it closes the link, so there it must not be
+ * short (kernel fact 6). The block layer's timers run out on whole seconds of its own clock, so
+ * that one of exactly N seconds, begun in a look that was a little late, is N + 1: a bit less makes
+ * it N. */
 int attachment_io_timeout_ms(const struct attachment *attachment)
 {
 	int wish_ms = attachment->options.io_timeout_ms;
@@ -228,20 +263,23 @@ int attachment_io_timeout_ms(const struct attachment *attachment)
 	if (attachment->link_count > 1)
 		return wish_ms ? wish_ms : IO_TIMEOUT_SEVERAL_MS;
 	wish_ms = wish_ms ? wish_ms : IO_TIMEOUT_SINGLE_MS;
-	return wish_ms % 1000 ? wish_ms : wish_ms - IO_TIMEOUT_LATE_MS; /* a fraction was meant as it stands */
+	/* a fraction was meant as it stands */
+	return wish_ms % 1000 ? wish_ms : wish_ms - IO_TIMEOUT_LATE_MS;
 }
 
 /* What a new device needs before anybody may use it. */
 static int set_queue(const struct attachment *attachment, int index, struct error *err)
 {
-	int timeout_ms = attachment->options.connect_timeout_ms, rc = limit_requests(attachment, index, err);
+	int timeout_ms = attachment->options.connect_timeout_ms,
+	    rc = limit_requests(attachment, index, err);
 
 	if (!rc)
 		rc = queue_set_scheduler_none(index, timeout_ms, err);
 	return rc ? rc : queue_set_iostats(index, timeout_ms, err);
 }
 
-/* A limit that nothing can set any more (kernel fact 38) goes with the device itself: configured for nothing, and removed with that. */
+/* A limit that nothing can set any more (kernel fact 38) goes with the device itself: configured
+ * for nothing, and removed with that. */
 static int renew_device(struct attachment *attachment, int index, struct error *err)
 {
 	int fds[2], until_ms = attachment->options.connect_timeout_ms, rc;
@@ -265,7 +303,8 @@ static int renew_device(struct attachment *attachment, int index, struct error *
 	for (; !rc && block_exists(index) && until_ms > 0; until_ms -= RENEWAL_LOOK_MS)
 		poll(NULL, 0, RENEWAL_LOOK_MS);
 	if (!rc && block_exists(index)) /* somebody holds it open */
-		rc = queue_check_offer(index, attachment->flags, attachment->options.connect_timeout_ms, err);
+		rc = queue_check_offer(
+			index, attachment->flags, attachment->options.connect_timeout_ms, err);
 	return rc;
 }
 
@@ -314,7 +353,8 @@ static int configure(struct attachment *attachment, int index, struct error *err
 
 	if (renewed)
 		rc = renew_device(attachment, index, err);
-	if (!rc && block_exists(index)) /* before udev's first look at the device can send a large request */
+	/* before udev's first look at the device can send a large request */
+	if (!rc && block_exists(index))
 		rc = set_queue(attachment, index, err);
 	if (!rc)
 		rc = connect_single(attachment, index, renewed, err);
@@ -322,13 +362,15 @@ static int configure(struct attachment *attachment, int index, struct error *err
 		return rc;
 	attachment->configured = true;
 	attachment->since = time(NULL);
-	rc = queue_set_io_timeout(attachment->index, attachment_io_timeout_ms(attachment), timeout_ms, err);
+	rc = queue_set_io_timeout(
+		attachment->index, attachment_io_timeout_ms(attachment), timeout_ms, err);
 	if (!rc)
 		rc = set_queue(attachment, attachment->index, err);
 	return rc ? rc : queue_check_offer(attachment->index, attachment->flags, timeout_ms, err);
 }
 
-/* For "auto": the lowest device that nobody uses, and its lock first, so that no other supervisor takes it for its own. */
+/* For "auto": the lowest device that nobody uses, and its lock first, so that no other supervisor
+ * takes it for its own. */
 static int configure_any(struct attachment *attachment, struct control *control, struct error *err)
 {
 	for (int index = 0; index <= INDEX_TRIED_MAX; index++) {
@@ -341,7 +383,8 @@ static int configure_any(struct attachment *attachment, struct control *control,
 			continue;
 		if (!rc) {
 			control_close_on_signals(index);
-			run_file_remove(index, "state"); /* of a former attachment: udev's rules take it for this one's readiness */
+			/* of a former attachment: udev's rules take it for this one's readiness */
+			run_file_remove(index, "state");
 			rc = configure(attachment, index, err);
 		}
 		if (rc != -EBUSY || attachment->configured || attachment->duplicate)
@@ -351,7 +394,8 @@ static int configure_any(struct attachment *attachment, struct control *control,
 	return error_set(err, ERROR_BUSY, EBUSY, "every nbd device is in use");
 }
 
-/* Two that write to one disk destroy it: each keeps what it has read. One who reads beside a writer sees stale data, and nothing worse. */
+/* Two that write to one disk destroy it: each keeps what it has read. One who reads beside a writer
+ * sees stale data, and nothing worse. */
 int attachment_check_single(struct attachment *attachment, int index, struct error *err)
 {
 	bool writes = !(attachment->flags & NBD_TFLAG_READ_ONLY);
@@ -364,17 +408,26 @@ int attachment_check_single(struct attachment *attachment, int index, struct err
 		uint64_t read_only = 0;
 		char backend[128];
 
-		if (indices[i] == index || !block_is_configured(indices[i]) || block_attr_read(indices[i], "backend", backend, sizeof(backend)) < 0 ||
-			strcmp(backend, attachment->backend) != 0 || block_attr_read_u64(indices[i], "ro", &read_only) < 0)
+		if (indices[i] == index || !block_is_configured(indices[i]) ||
+			block_attr_read(indices[i], "backend", backend, sizeof(backend)) < 0 ||
+			strcmp(backend, attachment->backend) != 0 ||
+			block_attr_read_u64(indices[i], "ro", &read_only) < 0)
 			continue;
 		if (writes && !read_only) {
 			attachment->duplicate = true;
-			error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached to the same export, for writing: two writers destroy what is on it", indices[i]);
-			return error_hint(err, -EBUSY, "use /dev/nbd%d; or attach this one with --read-only; or with --shared, if what is on it is made for several writers",
+			error_set(err, ERROR_BUSY, EBUSY,
+				"/dev/nbd%d is attached to the same export, for writing: two "
+				"writers destroy what is on it",
+				indices[i]);
+			return error_hint(err, -EBUSY,
+				"use /dev/nbd%d; or attach this one with --read-only; or with "
+				"--shared, if what is on it is made for several writers",
 				indices[i]);
 		}
 		if (writes || !read_only)
-			fprintf(stderr, "nbd-attach: /dev/nbd%d is attached to the same export%s: whoever reads there what changes here may see stale data\n",
+			fprintf(stderr,
+				"nbd-attach: /dev/nbd%d is attached to the same export%s: whoever "
+				"reads there what changes here may see stale data\n",
 				indices[i], writes ? ", read-only" : ", for writing");
 	}
 	return 0;
@@ -382,7 +435,8 @@ int attachment_check_single(struct attachment *attachment, int index, struct err
 
 struct probe attachment_probe(const struct attachment *attachment)
 {
-	return (struct probe){attachment->index, attachment->block_size_bytes, attachment->link_count > 1};
+	return (struct probe){
+		attachment->index, attachment->block_size_bytes, attachment->link_count > 1};
 }
 
 /* The read also makes the kernel look for partitions, as any first opening of the device does. */
@@ -397,11 +451,14 @@ static int prove(struct attachment *attachment, struct error *err)
 		any = any || attachment->links[i].proven;
 	}
 	if (!rc && !any)
-		rc = error_set(err, ERROR_KERNEL, EPROTO, "a read through /dev/nbd%d moved no TLS record: encryption is not proven", attachment->index);
+		rc = error_set(err, ERROR_KERNEL, EPROTO,
+			"a read through /dev/nbd%d moved no TLS record: encryption is not proven",
+			attachment->index);
 	return rc;
 }
 
-int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer, bool *grown, struct error *err)
+int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer,
+	bool *grown, struct error *err)
 {
 	struct export_info *before = malloc(sizeof(*before)); /* several export names: large */
 	int rc;
@@ -426,14 +483,16 @@ int attachment_load_modules(const struct attachment *attachment, struct error *e
 
 	if (!rc && attachment->creds) {
 		rc = kernel_load_tls(err);
-		/* Which cipher it will be the handshake decides. One that is missing matters only if it is that one, and is named then. */
+		/* Which cipher it will be the handshake decides. One that is missing matters only
+		 * if it is that one, and is named then. */
 		for (size_t i = 0; !rc && ktls_cipher_at(i); i++)
 			kernel_load_cipher(ktls_cipher_at(i)->kernel_cipher, NULL);
 	}
 	return rc;
 }
 
-int attachment_open(struct attachment *attachment, int index, struct control *control, struct error *err)
+int attachment_open(
+	struct attachment *attachment, int index, struct control *control, struct error *err)
 {
 	struct error ignored;
 	int rc = attachment_load_modules(attachment, err);
@@ -441,9 +500,11 @@ int attachment_open(struct attachment *attachment, int index, struct control *co
 	attachment->index = -1;
 	if (!rc)
 		rc = nbd_genl_open(&attachment->genl, err);
-	if (!rc && index >= 0 && (control->lock_fd < 0 || block_is_configured(index))) { /* without the lock: it was so when we came */
+	/* without the lock: it was so when we came */
+	if (!rc && index >= 0 && (control->lock_fd < 0 || block_is_configured(index))) {
 		rc = error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached already", index);
-		error_hint(err, rc, "see to what: nbd-attach status; or let \"auto\" choose a free device");
+		error_hint(err, rc,
+			"see to what: nbd-attach status; or let \"auto\" choose a free device");
 	}
 	if (!rc)
 		rc = negotiate(attachment, index, err);
@@ -452,24 +513,29 @@ int attachment_open(struct attachment *attachment, int index, struct control *co
 	if (!rc && backend_id_format(&attachment->target, attachment->backend) < 0)
 		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
 	if (!rc)
-		rc = index < 0 ? configure_any(attachment, control, err) : configure(attachment, index, err);
+		rc = index < 0 ? configure_any(attachment, control, err) :
+				 configure(attachment, index, err);
 	if (!rc)
 		rc = prove(attachment, err);
 	if (rc) {
 		if (attachment->configured)
-			nbd_genl_disconnect_own(&attachment->genl, attachment->index, attachment->backend, &ignored);
+			nbd_genl_disconnect_own(&attachment->genl, attachment->index,
+				attachment->backend, &ignored);
 		attachment->configured = false; /* it may be somebody else's any moment */
 		attachment_close(attachment);
 	}
 	return rc;
 }
 
-/* What waits for a link is woken by this socket and sent over it, which fails since the other end is shut for reading; and there is no
- * time left to wait for another. The other end stays open: were it closed, the driver might hear that first, and what waits would not be
- * woken at all. What waits for its timer follows when that runs out (kernel fact 23). */
+/* What waits for a link is woken by this socket and sent over it, which fails since the other end
+ * is shut for reading; and there is no time left to wait for another. The other end stays open:
+ * were it closed, the driver might hear that first, and what waits would not be woken at all. What
+ * waits for its timer follows when that runs out (kernel fact 23). */
 int attachment_fail_io(struct attachment *attachment, int *peer_fd, struct error *err)
 {
-	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .set_dead_conn_timeout = true};
+	struct nbd_genl_reconfigure params = {.index = attachment->index,
+		.backend_identifier = attachment->backend,
+		.set_dead_conn_timeout = true};
 	int pair[2], rc;
 
 	*peer_fd = -1;
@@ -491,11 +557,13 @@ void attachment_describe(const struct attachment *attachment, char *buf, size_t 
 	report_format_size(attachment->export.size_bytes, size_text, sizeof(size_text));
 	target_format(&attachment->target, target, sizeof(target));
 	if (tls->version)
-		snprintf(how, sizeof(how), "TLS 1.%d %s by the kernel, server verified by %s", tls->version - 10, tls->cipher, tls->authentication);
+		snprintf(how, sizeof(how), "TLS 1.%d %s by the kernel, server verified by %s",
+			tls->version - 10, tls->cipher, tls->authentication);
 	else
 		snprintf(how, sizeof(how), "not encrypted");
-	snprintf(buf, size, "/dev/nbd%d %s %s: %s%s, %s", attachment->index, attachment->adopted ? "was adopted; it is attached to" : "is attached to", target, size_text,
-		attachment->flags & NBD_TFLAG_READ_ONLY ? " read-only" : "", how);
+	snprintf(buf, size, "/dev/nbd%d %s %s: %s%s, %s", attachment->index,
+		attachment->adopted ? "was adopted; it is attached to" : "is attached to", target,
+		size_text, attachment->flags & NBD_TFLAG_READ_ONLY ? " read-only" : "", how);
 }
 
 void attachment_close(struct attachment *attachment)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One device with its links: negotiated, configured in the kernel, proven; or adopted from a supervisor that is no more. Belongs to
- * its supervisor. */
+/* One device with its links: negotiated, configured in the kernel, proven; or adopted from a
+ * supervisor that is no more. Belongs to its supervisor. */
 #ifndef NBDA_SUPERVISOR_ATTACHMENT
 #define NBDA_SUPERVISOR_ATTACHMENT
 #include <stdbool.h>
@@ -17,19 +17,21 @@ struct attachment {
 	struct target target;
 	const struct tls_credentials *creds;
 	struct options options;
-	struct nbd_genl genl;     /* issued CONNECT: lives as long as the device (kernel fact 11) */
+	struct nbd_genl genl; /* issued CONNECT: lives as long as the device (kernel fact 11) */
 	int index;
 	bool configured;
 	bool adopted;
-	int64_t outage_since_ms;  /* monotonic; no link has served since; -1: one does */
-	bool answers;             /* adopted: a read through it was answered */
-	bool duplicate;           /* another device writes to the same export */
-	bool failed;              /* the dead-timeout is over and I/O was lost: for whoever would adopt it */
-	bool export_known;        /* false after an adoption that found no record of it: the next offer counts */
+	int64_t outage_since_ms; /* monotonic; no link has served since; -1: one does */
+	bool answers;            /* adopted: a read through it was answered */
+	bool duplicate;          /* another device writes to the same export */
+	/* the dead-timeout is over and I/O was lost: for whoever would adopt it */
+	bool failed;
+	/* false after an adoption that found no record of it: the next offer counts */
+	bool export_known;
 	struct export_info export;
 	uint64_t offered_size_bytes; /* when the server has grown the export since, else 0 */
 	uint32_t block_size_bytes;
-	uint16_t flags;           /* as given to the kernel: with READ_ONLY when wished */
+	uint16_t flags; /* as given to the kernel: with READ_ONLY when wished */
 	char backend[BACKEND_ID_SIZE];
 	struct link links[LINKS_MAX];
 	size_t link_count;
@@ -38,26 +40,36 @@ struct attachment {
 };
 
 /* A job for an attempt of KIND at the attachment's server; pointers into ATTACHMENT. */
-struct negotiation_job attachment_job(const struct attachment *attachment, enum negotiation_kind kind, bool impatient);
-/* What negotiating and arming the links takes of the kernel: the nbd driver, and with credentials kernel TLS and its ciphers. */
+struct negotiation_job attachment_job(
+	const struct attachment *attachment, enum negotiation_kind kind, bool impatient);
+/* What negotiating and arming the links takes of the kernel: the nbd driver, and with credentials
+ * kernel TLS and its ciphers. */
 int attachment_load_modules(const struct attachment *attachment, struct error *err);
 /* Where the host of LINK was last: for when its name cannot be resolved. */
 void attachment_remember_address(struct attachment *attachment, const struct link *link);
-/* Negotiate every link, CONNECT, read once through the device, and prove that what the driver sends is encrypted. On failure the
- * device is disconnected again. INDEX -1: any free device, which CONTROL is opened for before. */
-int attachment_open(struct attachment *attachment, int index, struct control *control, struct error *err);
-/* May the device INDEX be attached beside what is attached already? -EBUSY when another one writes to the same export, as this would. */
+/* Negotiate every link, CONNECT, read once through the device, and prove that what the driver sends
+ * is encrypted. On failure the device is disconnected again. INDEX -1: any free device, which
+ * CONTROL is opened for before. */
+int attachment_open(
+	struct attachment *attachment, int index, struct control *control, struct error *err);
+/* May the device INDEX be attached beside what is attached already? -EBUSY when another one writes
+ * to the same export, as this would. */
 int attachment_check_single(struct attachment *attachment, int index, struct error *err);
-/* The driver's look at requests that wait (kernel fact 6), and how long new ones wait for a link. */
+/* The driver's look at requests that wait (kernel fact 6), and how long new ones wait for a
+ * link. */
 int attachment_io_timeout_ms(const struct attachment *attachment);
 uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment);
 /* Take the connected socket of RESULT as LINK, and remember where its host was found. */
-void attachment_take_link(struct attachment *attachment, struct link *link, struct negotiation_result *result);
-/* Does the offer of another negotiation fit the device? 0, also when the server's export has only grown (then *GROWN), or -ESTALE. */
-int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer, bool *grown, struct error *err);
+void attachment_take_link(
+	struct attachment *attachment, struct link *link, struct negotiation_result *result);
+/* Does the offer of another negotiation fit the device? 0, also when the server's export has only
+ * grown (then *GROWN), or -ESTALE. */
+int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer,
+	bool *grown, struct error *err);
 /* A read that uses each link that can be used. */
 struct probe attachment_probe(const struct attachment *attachment);
-/* Make the driver fail what waits for a link, and what comes. *PEER_FD (-1: none) is to stay open for some time. */
+/* Make the driver fail what waits for a link, and what comes. *PEER_FD (-1: none) is to stay open
+ * for some time. */
 int attachment_fail_io(struct attachment *attachment, int *peer_fd, struct error *err);
 /* One line for people: "/dev/nbd0 is attached to ...". */
 void attachment_describe(const struct attachment *attachment, char *buf, size_t size);

@@ -16,7 +16,8 @@
 
 #define ANSWER_MAX_BYTES (128 << 10)
 #define LOOK_TRIES 2000 /* a ms each, and a look takes some us */
-#define ANSWER_PATIENCE_MS 5000 /* a supervisor never blocks, but a busy machine may make it wait for its turn */
+/* a supervisor never blocks, but a busy machine may make it wait for its turn */
+#define ANSWER_PATIENCE_MS 5000
 
 static struct sockaddr_un control_address(int index)
 {
@@ -43,8 +44,8 @@ void control_init(struct control *control)
 
 enum lock_outcome { LOCK_TAKEN, LOCK_HELD, LOCK_AGAIN };
 
-/* A supervisor's lock excludes all others, a look's (control_exists()) only those: whoever can share it has met a look alone, or the end of one
- * that removes its file. */
+/* A supervisor's lock excludes all others, a look's (control_exists()) only those: whoever can
+ * share it has met a look alone, or the end of one that removes its file. */
 static enum lock_outcome try_lock(int fd)
 {
 	struct stat st;
@@ -57,13 +58,16 @@ static enum lock_outcome try_lock(int fd)
 static int lock(struct control *control, int index, struct error *err)
 {
 	if (mkdir(RUN_DIRECTORY, 0755) < 0 && errno != EEXIST)
-		return error_set(err, ERROR_OTHER, errno, "cannot make " RUN_DIRECTORY ": %s", strerror(errno));
+		return error_set(err, ERROR_OTHER, errno, "cannot make " RUN_DIRECTORY ": %s",
+			strerror(errno));
 	for (int left = LOOK_TRIES; left > 0; left--) {
 		_cleanup_fd_ int fd = open_lock(index, O_RDWR | O_CREAT);
 		enum lock_outcome outcome;
 
 		if (fd < 0)
-			return error_set(err, ERROR_OTHER, errno, "cannot open " RUN_DIRECTORY "/nbd%d.lock: %s", index, strerror(errno));
+			return error_set(err, ERROR_OTHER, errno,
+				"cannot open " RUN_DIRECTORY "/nbd%d.lock: %s", index,
+				strerror(errno));
 		outcome = try_lock(fd);
 		if (outcome == LOCK_TAKEN) {
 			control->lock_fd = steal_fd(&fd);
@@ -72,7 +76,8 @@ static int lock(struct control *control, int index, struct error *err)
 		}
 		if (outcome == LOCK_HELD)
 			break;
-		close(steal_fd(&fd)); /* what we share would hold up others for as long as we wait */
+		/* what we share would hold up others for as long as we wait */
+		close(steal_fd(&fd));
 		poll(NULL, 0, 1);
 	}
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d has a supervisor already", index);
@@ -93,7 +98,8 @@ int control_open(struct control *control, int index, struct error *err)
 	rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof(address));
 	umask(mask);
 	if (rc < 0 || listen(fd, 16) < 0)
-		return error_set(err, ERROR_OTHER, errno, "cannot listen on %s: %s", address.sun_path, strerror(errno));
+		return error_set(err, ERROR_OTHER, errno, "cannot listen on %s: %s",
+			address.sun_path, strerror(errno));
 	control->fd = steal_fd(&fd);
 	return 0;
 }
@@ -161,7 +167,8 @@ void control_forget(int index)
 
 	control_init(&theirs);
 	theirs.index = index;
-	theirs.lock_fd = open_lock(index, O_RDWR | O_CREAT); /* a state file may be there without it */
+	/* a state file may be there without it */
+	theirs.lock_fd = open_lock(index, O_RDWR | O_CREAT);
 	if (theirs.lock_fd >= 0 && flock(theirs.lock_fd, LOCK_EX | LOCK_NB) < 0)
 		close(steal_fd(&theirs.lock_fd));
 	if (theirs.lock_fd < 0)
@@ -174,7 +181,8 @@ void control_forget(int index)
 
 void control_accept(struct control *control)
 {
-	int room = ANSWER_MAX_BYTES, client = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int room = ANSWER_MAX_BYTES,
+	    client = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	size_t at = 0;
 
 	if (client < 0)
@@ -228,7 +236,8 @@ json_object *control_command(int index, const char *word, int timeout_ms)
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	ssize_t n;
 
-	if (fd < 0 || !answer || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || send(fd, word, strlen(word), MSG_NOSIGNAL) < 0)
+	if (fd < 0 || !answer || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		send(fd, word, strlen(word), MSG_NOSIGNAL) < 0)
 		return NULL;
 	if (poll(&pfd, 1, timeout_ms) <= 0)
 		return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one word, gets one JSON text, and the connection ends.
- * nbdN.lock beside it is locked for as long as a supervisor lives, however it ends. */
+/* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one word, gets one JSON
+ * text, and the connection ends. nbdN.lock beside it is locked for as long as a supervisor lives,
+ * however it ends. */
 #ifndef NBDA_SUPERVISOR_CONTROL
 #define NBDA_SUPERVISOR_CONTROL
 #include <json.h>
@@ -13,27 +14,32 @@
 
 struct control {
 	int fd, lock_fd;
-	int index; /* whose lock it holds; -1: none */
+	int index;                        /* whose lock it holds; -1: none */
 	int clients[CONTROL_CLIENTS_MAX]; /* -1: free */
 };
 
-/* The supervisor's side. Nothing here blocks; control_open() may wait some ms for somebody who looks. */
+/* The supervisor's side. Nothing here blocks; control_open() may wait some ms for somebody who
+ * looks. */
 void control_init(struct control *control);
 /* Be the one supervisor of INDEX and listen: -EBUSY (ERROR_BUSY) when another one is. */
 int control_open(struct control *control, int index, struct error *err);
-/* Between looking at what all devices are attached to, and attaching one more: nobody else does that until the descriptor is closed, unless
- * it takes that one seconds. -1: there is no such folder. */
+/* Between looking at what all devices are attached to, and attaching one more: nobody else does
+ * that until the descriptor is closed, unless it takes that one seconds. -1: there is no such
+ * folder. */
 int control_lock_all(void);
-/* A process that ends by SIGTERM, SIGINT or SIGHUP before it handles them takes its files along: a lock without an owner would make udev's
- * rules take a disk for one that is not ready. For the control of INDEX, the last one that it is called for. */
+/* A process that ends by SIGTERM, SIGINT or SIGHUP before it handles them takes its files along: a
+ * lock without an owner would make udev's rules take a disk for one that is not ready. For the
+ * control of INDEX, the last one that it is called for. */
 void control_close_on_signals(int index);
 /* No longer; descriptors are closed and the files removed. */
 void control_close(struct control *control);
-/* The files of a supervisor that was killed, INDEX being detached without it; those of one that lives stay. */
+/* The files of a supervisor that was killed, INDEX being detached without it; those of one that
+ * lives stay. */
 void control_forget(int index);
 /* Accept whoever waits; too many are turned away. */
 void control_accept(struct control *control);
-/* What client AT asks for: true with WORD; false when there is nothing yet, or it has hung up (and is closed). */
+/* What client AT asks for: true with WORD; false when there is nothing yet, or it has hung up (and
+ * is closed). */
 bool control_receive(struct control *control, size_t at, char word[CONTROL_WORD_SIZE]);
 /* Answer and hang up. ANSWER is freed. */
 void control_reply(struct control *control, size_t at, json_object *answer);

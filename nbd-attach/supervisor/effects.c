@@ -20,10 +20,12 @@
 #define RETIRED_MS 5000
 #define LAST_ANSWERS_MS 20
 
-void supervisor_note(struct supervisor *self, int priority, const char *what, const struct error *err)
+void supervisor_note(
+	struct supervisor *self, int priority, const char *what, const struct error *err)
 {
 	if (strcmp(self->reason, err->text) != 0)
-		log_message(priority, "/dev/nbd%d: %s%s%s%s", self->attachment->index, what, err->text, *err->hint ? "; " : "", err->hint);
+		log_message(priority, "/dev/nbd%d: %s%s%s%s", self->attachment->index, what,
+			err->text, *err->hint ? "; " : "", err->hint);
 	memcpy(self->reason, err->text, sizeof(self->reason));
 }
 
@@ -41,7 +43,8 @@ static struct fsm_event make_event(enum fsm_event_type type, unsigned link)
 static void enqueue(struct supervisor *self, enum fsm_event_type type, unsigned link)
 {
 	if (self->event_count < EVENTS_MAX) /* each action leads to one event at most */
-		self->events[(self->event_first + self->event_count++) % EVENTS_MAX] = make_event(type, link);
+		self->events[(self->event_first + self->event_count++) % EVENTS_MAX] =
+			make_event(type, link);
 }
 
 /* What an action led to goes before what else has happened. */
@@ -72,9 +75,11 @@ static void close_oldest(struct supervisor *self)
 {
 	static const struct linger none = {0};
 
-	setsockopt(self->retired[0].fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* as link_close() */
+	/* as link_close() */
+	setsockopt(self->retired[0].fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 	close(self->retired[0].fd);
-	memmove(&self->retired[0], &self->retired[1], --self->retired_count * sizeof(self->retired[0]));
+	memmove(&self->retired[0], &self->retired[1],
+		--self->retired_count * sizeof(self->retired[0]));
 }
 
 void supervisor_close_retired(struct supervisor *self, bool forced)
@@ -83,14 +88,16 @@ void supervisor_close_retired(struct supervisor *self, bool forced)
 		close_oldest(self);
 }
 
-/* A receiver that is late has no reference of its own to the socket that it reads from: ours keeps that alive meanwhile. */
+/* A receiver that is late has no reference of its own to the socket that it reads from: ours keeps
+ * that alive meanwhile. */
 static void retire(struct supervisor *self, struct link *link)
 {
 	if (link->fd < 0)
 		return;
 	if (self->retired_count == RETIRED_MAX)
 		close_oldest(self);
-	self->retired[self->retired_count++] = (struct retired){link->fd, supervisor_now_ms() + RETIRED_MS};
+	self->retired[self->retired_count++] =
+		(struct retired){link->fd, supervisor_now_ms() + RETIRED_MS};
 	link->fd = -1;
 }
 
@@ -134,7 +141,8 @@ static void store_link(unsigned at, int fd)
 		notify_store_fd(name, fd);
 }
 
-/* While any link serves, another one must be to the same host: two hosts of which each holds a part of the writes are no disk. */
+/* While any link serves, another one must be to the same host: two hosts of which each holds a part
+ * of the writes are no disk. */
 static void choose_host(const struct supervisor *self, struct negotiation_job *job)
 {
 	job->first_host = self->fsm.attempts;
@@ -160,7 +168,8 @@ static void start_attempt(struct supervisor *self)
 		return;
 	}
 	if (self->lost_at_ms >= 0 && self->fsm.attempts == 0)
-		log_message(LOG_WARNING, "/dev/nbd%d: the connection to %s is lost; reconnecting", attachment->index, self->lost_address);
+		log_message(LOG_WARNING, "/dev/nbd%d: the connection to %s is lost; reconnecting",
+			attachment->index, self->lost_address);
 	job.verbose = false;
 	choose_host(self, &job);
 	if (negotiation_start(&self->attempt, &job, &err) == 0) {
@@ -171,7 +180,8 @@ static void start_attempt(struct supervisor *self)
 	enqueue_outcome(self, FSM_EV_ATTEMPT_FAILED, 0);
 }
 
-static void refuse_offer(struct supervisor *self, struct negotiation_result *result, const struct error *err)
+static void refuse_offer(
+	struct supervisor *self, struct negotiation_result *result, const struct error *err)
 {
 	close(result->fd);
 	supervisor_note(self, LOG_ERR, "", err);
@@ -188,9 +198,15 @@ static void accept_offer(struct supervisor *self, struct negotiation_result *res
 		attachment->export.size_bytes = size_bytes;
 		attachment->export_known = true;
 	}
-	if (grown && attachment->offered_size_bytes != result->export.size_bytes && self->resize.state == RESIZE_NONE)
-		log_message(LOG_NOTICE, "/dev/nbd%d: the export has grown from %llu to %llu bytes%s", attachment->index, (unsigned long long)size_bytes,
-			(unsigned long long)result->export.size_bytes, attachment->options.auto_resize ? "" : "; the device keeps its size until: nbd-attach resize");
+	if (grown && attachment->offered_size_bytes != result->export.size_bytes &&
+		self->resize.state == RESIZE_NONE)
+		log_message(LOG_NOTICE,
+			"/dev/nbd%d: the export has grown from %llu to %llu bytes%s",
+			attachment->index, (unsigned long long)size_bytes,
+			(unsigned long long)result->export.size_bytes,
+			attachment->options.auto_resize ?
+				"" :
+				"; the device keeps its size until: nbd-attach resize");
 	attachment->offered_size_bytes = grown ? result->export.size_bytes : 0;
 	attachment_take_link(attachment, &self->standby, result);
 	enqueue(self, FSM_EV_NEGOTIATED, 0);
@@ -198,7 +214,8 @@ static void accept_offer(struct supervisor *self, struct negotiation_result *res
 
 void supervisor_step_attempt(struct supervisor *self)
 {
-	struct negotiation_result *result = calloc(1, sizeof(*result)); /* several export names: large */
+	/* several export names: large */
+	struct negotiation_result *result = calloc(1, sizeof(*result));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	int rc = result ? negotiation_step(&self->attempt, result, &err) : -ENOMEM;
 	bool grown = false;
@@ -229,15 +246,21 @@ static void shut_link(struct supervisor *self, unsigned at)
 	int rc;
 
 	if (link->fd >= 0) {
-		/* What was sent since the look, or is in flight when it is done by force, is given some more time: its answer would be lost. */
-		for (int waited_ms = 0; self->fsm.links[at].renewing && waited_ms < LAST_ANSWERS_MS && block_in_flight(self->attachment->index); waited_ms++)
+		/* What was sent since the look, or is in flight when it is done by force, is given
+		 * some more time: its answer would be lost. */
+		for (int waited_ms = 0; self->fsm.links[at].renewing &&
+			waited_ms < LAST_ANSWERS_MS && block_in_flight(self->attachment->index);
+			waited_ms++)
 			poll(NULL, 0, 1);
 		link_shut(link);
 		return;
 	}
 	rc = sock_destroy(&link->local, &link->peer, &err);
 	if (rc && rc != -ENOENT) {
-		log_message(LOG_NOTICE, "/dev/nbd%d: a link of the former supervisor stays unwatched until it ends: %s", self->attachment->index, err.text);
+		log_message(LOG_NOTICE,
+			"/dev/nbd%d: a link of the former supervisor stays unwatched until it "
+			"ends: %s",
+			self->attachment->index, err.text);
 		enqueue_outcome(self, FSM_EV_CANNOT_SHUT, at);
 	}
 }
@@ -245,12 +268,15 @@ static void shut_link(struct supervisor *self, unsigned at)
 static void hand_over(struct supervisor *self, unsigned at)
 {
 	struct attachment *attachment = self->attachment;
-	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .fd = self->standby.fd};
+	struct nbd_genl_reconfigure params = {.index = attachment->index,
+		.backend_identifier = attachment->backend,
+		.fd = self->standby.fd};
 	struct error err;
 	int rc = link_prepare(&self->standby, &err);
 
 	kmsg_read(&self->log);
-	if (self->log.io_failed) { /* a new socket would make it serve again, over lost writes (kernel fact 51) */
+	/* a new socket would make it serve again, over lost writes (kernel fact 51) */
+	if (self->log.io_failed) {
 		link_close(&self->standby);
 		enqueue_outcome(self, FSM_EV_HAND_OVER_FAILED, at);
 		return; /* supervisor_check_failure() */
@@ -260,7 +286,8 @@ static void hand_over(struct supervisor *self, unsigned at)
 	if (rc) {
 		link_close(&self->standby);
 		if (rc == -ENOTCONN)
-			self->taken = block_is_configured(attachment->index) && !block_backend_is(attachment->index, attachment->backend);
+			self->taken = block_is_configured(attachment->index) &&
+				!block_backend_is(attachment->index, attachment->backend);
 		else
 			supervisor_note(self, LOG_ERR, "", &err);
 		enqueue_outcome(self, rc == -ENOTCONN ? FSM_EV_GONE : FSM_EV_HAND_OVER_FAILED, at);
@@ -276,7 +303,8 @@ static void hand_over(struct supervisor *self, unsigned at)
 	attachment->links[at] = self->standby;
 	self->standby.fd = -1;
 	sampling_forget(&self->sampling, at, supervisor_now_ms());
-	/* Now, and not when it is proven: a successor must not take the former link's addresses for the device's. On trial they may be that. */
+	/* Now, and not when it is proven: a successor must not take the former link's addresses for
+	 * the device's. On trial they may be that. */
 	if (!self->fsm.trial) {
 		store_link(at, attachment->links[at].fd);
 		state_save(attachment);
@@ -294,13 +322,16 @@ static void start_probe(struct supervisor *self)
 		supervisor_note(self, LOG_ERR, "cannot prove the new link: ", &err);
 }
 
-/* Was the new link dropped by the driver (kernel fact 4)? With one link the same socket can simply be offered again: where the slot is
- * taken, by it or by another, that does nothing. With several it might end up in two slots. */
+/* Was the new link dropped by the driver (kernel fact 4)? With one link the same socket can simply
+ * be offered again: where the slot is taken, by it or by another, that does nothing. With several
+ * it might end up in two slots. */
 static void recheck(struct supervisor *self, unsigned at)
 {
 	struct attachment *attachment = self->attachment;
 	struct link *link = &attachment->links[at];
-	struct nbd_genl_reconfigure params = {.index = attachment->index, .backend_identifier = attachment->backend, .fd = link->fd};
+	struct nbd_genl_reconfigure params = {.index = attachment->index,
+		.backend_identifier = attachment->backend,
+		.fd = link->fd};
 	struct link_sample now;
 
 	if (link_has_moved(link) && link_prove(link, NULL) == 0) {
@@ -309,7 +340,8 @@ static void recheck(struct supervisor *self, unsigned at)
 	}
 	if (isolate_is_entered())
 		start_probe(self);
-	if ((link->local.ss_family == AF_UNSPEC && attachment->link_count > 1) || (link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes))
+	if ((link->local.ss_family == AF_UNSPEC && attachment->link_count > 1) ||
+		(link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes))
 		return;
 	if (attachment->link_count > 1 && self->resize.drain.poll_fd >= 0)
 		return; /* the probe is held back, too */
@@ -319,20 +351,24 @@ static void recheck(struct supervisor *self, unsigned at)
 		enqueue_outcome(self, FSM_EV_GONE, at);
 }
 
-/* Something was sent, and it is not answered: the server may be about to. Nothing was: there is nothing to lose. */
+/* Something was sent, and it is not answered: the server may be about to. Nothing was: there is
+ * nothing to lose. */
 static void judge_overdue(struct supervisor *self, unsigned at)
 {
-	enqueue_outcome(self, link_was_used(&self->attachment->links[at]) ? FSM_EV_SILENT : FSM_EV_BROKEN, at);
+	enqueue_outcome(self,
+		link_was_used(&self->attachment->links[at]) ? FSM_EV_SILENT : FSM_EV_BROKEN, at);
 }
 
-/* Not under swap: starting a process may have to wait for memory that only this link can get back. */
+/* Not under swap: starting a process may have to wait for memory that only this link can get
+ * back. */
 static void start_renewal_drain(struct supervisor *self)
 {
 	struct error err;
 
 	if (self->renewal_drain.poll_fd >= 0)
 		return; /* its end will say so, too */
-	if (isolate_is_entered() || queue_drain_start(&self->renewal_drain, self->attachment->index, &err))
+	if (isolate_is_entered() ||
+		queue_drain_start(&self->renewal_drain, self->attachment->index, &err))
 		enqueue_outcome(self, FSM_EV_DRAINED, 0);
 }
 
@@ -342,8 +378,9 @@ void supervisor_step_renewal_drain(struct supervisor *self)
 		supervisor_event(self, FSM_EV_DRAINED, 0);
 }
 
-/* What waits will be sent again, and prove the link. Under swap, memory for another process may have to wait for just that: there the probe
- * is for when nothing has moved at the first look (recheck). */
+/* What waits will be sent again, and prove the link. Under swap, memory for another process may
+ * have to wait for just that: there the probe is for when nothing has moved at the first look
+ * (recheck). */
 static void prove(struct supervisor *self)
 {
 	if (!isolate_is_entered() || self->fsm.trial)
@@ -375,7 +412,8 @@ void supervisor_fail_device(struct supervisor *self)
 		snprintf(self->reason, sizeof(self->reason), "the server did not come back");
 	self->fail_again_at_ms = supervisor_now_ms() + FAIL_AGAIN_MS;
 	if (attachment_fail_io(attachment, &peer_fd, &err))
-		log_message(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s", attachment->index, err.text);
+		log_message(LOG_CRIT, "/dev/nbd%d: cannot end the wait of its I/O: %s",
+			attachment->index, err.text);
 	if (peer_fd < 0)
 		return;
 	if (self->fail_peer_fd >= 0)
@@ -386,18 +424,22 @@ void supervisor_fail_device(struct supervisor *self)
 static void carry_out(struct supervisor *self, const struct fsm_action *action)
 {
 	switch (action->type) {
-	case FSM_NEGOTIATE:    start_attempt(self); break;
-	case FSM_CANCEL:       if (self->attempting) negotiation_cancel(&self->attempt); self->attempting = false; break;
+	case FSM_NEGOTIATE: start_attempt(self); break;
+	case FSM_CANCEL:
+		if (self->attempting)
+			negotiation_cancel(&self->attempt);
+		self->attempting = false;
+		break;
 	case FSM_DROP_STANDBY: link_close(&self->standby); break;
-	case FSM_SHUT:         shut_link(self, action->link); break;
-	case FSM_HAND_OVER:    hand_over(self, action->link); break;
-	case FSM_PROVE:        prove(self); break;
-	case FSM_RECHECK:      recheck(self, action->link); break;
-	case FSM_OVERDUE:      judge_overdue(self, action->link); break;
-	case FSM_DRAIN:        start_renewal_drain(self); break;
-	case FSM_DROP_LINK:    drop_link(self, action->link); break;
-	case FSM_FAIL_DEVICE:  supervisor_fail_device(self); break;
-	case FSM_END:          self->done = true; break;
+	case FSM_SHUT: shut_link(self, action->link); break;
+	case FSM_HAND_OVER: hand_over(self, action->link); break;
+	case FSM_PROVE: prove(self); break;
+	case FSM_RECHECK: recheck(self, action->link); break;
+	case FSM_OVERDUE: judge_overdue(self, action->link); break;
+	case FSM_DRAIN: start_renewal_drain(self); break;
+	case FSM_DROP_LINK: drop_link(self, action->link); break;
+	case FSM_FAIL_DEVICE: supervisor_fail_device(self); break;
+	case FSM_END: self->done = true; break;
 	}
 }
 
@@ -407,10 +449,12 @@ static void on_proven(struct supervisor *self, unsigned at, bool renewal)
 	int64_t ms = self->lost_at_ms < 0 ? 0 : supervisor_now_ms() - self->lost_at_ms;
 
 	if (renewal)
-		log_message(LOG_INFO, "/dev/nbd%d: the link to %s was renewed", attachment->index, attachment->links[at].address);
+		log_message(LOG_INFO, "/dev/nbd%d: the link to %s was renewed", attachment->index,
+			attachment->links[at].address);
 	else
-		log_message(LOG_NOTICE, "/dev/nbd%d: reconnected to %s after %lld.%lld s", attachment->index, attachment->links[at].address,
-			(long long)(ms / 1000), (long long)(ms % 1000 / 100));
+		log_message(LOG_NOTICE, "/dev/nbd%d: reconnected to %s after %lld.%lld s",
+			attachment->index, attachment->links[at].address, (long long)(ms / 1000),
+			(long long)(ms % 1000 / 100));
 	self->lost_at_ms = -1;
 	for (unsigned i = 0; i < self->fsm.link_count; i++)
 		if (self->fsm.links[i].state != FSM_LINK_ALIVE)
@@ -430,7 +474,8 @@ static void note_loss(struct supervisor *self)
 		if (self->fsm.links[i].state == FSM_LINK_ALIVE || self->fsm.links[i].renewing)
 			continue;
 		self->lost_at_ms = supervisor_now_ms();
-		memcpy(self->lost_address, self->attachment->links[i].address, sizeof(self->lost_address));
+		memcpy(self->lost_address, self->attachment->links[i].address,
+			sizeof(self->lost_address));
 		kmsg_read(&self->log);
 	}
 }
@@ -513,10 +558,14 @@ static void judge_proof(struct supervisor *self, bool probed)
 	if (link_prove(link, &err) == -EPROTO) {
 		supervisor_note(self, LOG_CRIT, "", &err);
 		supervisor_event(self, FSM_EV_BROKEN, at);
-	} else if (link_has_moved(link) || (probed && link->local.ss_family == AF_UNSPEC && !self->fsm.trial)) {
+	} else if (link_has_moved(link) ||
+		(probed && link->local.ss_family == AF_UNSPEC && !self->fsm.trial)) {
 		supervisor_event(self, FSM_EV_PROVEN, at);
 	} else if (probed) {
-		supervisor_event(self, self->attachment->link_count == 1 || self->fsm.trial ? FSM_EV_NOT_TAKEN : FSM_EV_UNUSED, at);
+		supervisor_event(self,
+			self->attachment->link_count == 1 || self->fsm.trial ? FSM_EV_NOT_TAKEN :
+									       FSM_EV_UNUSED,
+			at);
 	}
 }
 
@@ -525,15 +574,18 @@ void supervisor_step_probe(struct supervisor *self)
 	int rc = job_step(&self->probe, NULL);
 	bool proving = self->fsm.work == FSM_WORK_PROVE;
 
-	if (rc == 0 && !proving && self->fsm.link_count == 1 && self->attachment->links[0].local.ss_family == AF_UNSPEC)
+	if (rc == 0 && !proving && self->fsm.link_count == 1 &&
+		self->attachment->links[0].local.ss_family == AF_UNSPEC)
 		supervisor_event(self, FSM_EV_PROVEN, 0); /* late, if at all */
 	if (rc == 1 || !proving)
 		return;
 	if (rc < 0)
-		log_message(LOG_WARNING, "/dev/nbd%d: a read of the first block fails: %s", self->attachment->index, strerror(-rc));
+		log_message(LOG_WARNING, "/dev/nbd%d: a read of the first block fails: %s",
+			self->attachment->index, strerror(-rc));
 	/* A failure that came from the server is an answer. Any other moved nothing. */
 	judge_proof(self, rc == 0);
 	/* Others' requests may be under way over it: then its time goes on (FSM_OVERDUE). */
-	if (rc < 0 && self->fsm.work == FSM_WORK_PROVE && !link_was_used(&self->attachment->links[self->fsm.work_link]))
+	if (rc < 0 && self->fsm.work == FSM_WORK_PROVE &&
+		!link_was_used(&self->attachment->links[self->fsm.work_link]))
 		supervisor_event(self, FSM_EV_BROKEN, self->fsm.work_link);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a supervisor ends. Told to, it takes the device along if nobody uses it, and otherwise leaves it to the kernel rather than pull a disk
- * from under a file system (a unit's restart does just that). And when the machine does, nobody may wait for ever for a server. */
+/* How a supervisor ends. Told to, it takes the device along if nobody uses it, and otherwise leaves
+ * it to the kernel rather than pull a disk from under a file system (a unit's restart does just
+ * that). And when the machine does, nobody may wait for ever for a server. */
 #include "isolate/isolate.h"
 #include "base/cleanup.h"
 #include "device/detach.h"
@@ -17,7 +18,8 @@
 #define DETACH_PATIENCE_MS 10000
 #define SHUTDOWN_PATIENCE_MS 60000
 #define SHUTDOWN_IO_TIMEOUT_SEC 30
-#define FAILED_LINGER_SEC 3 /* what comes in while the device begins to fail has to be failed once more */
+/* what comes in while the device begins to fail has to be failed once more */
+#define FAILED_LINGER_SEC 3
 
 int supervisor_end_open_signals(struct supervisor *self, struct error *err)
 {
@@ -30,12 +32,15 @@ int supervisor_end_open_signals(struct supervisor *self, struct error *err)
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	self->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return self->signal_fd < 0 ? error_set(err, ERROR_OTHER, errno, "signalfd: %s", strerror(errno)) : 0;
+	return self->signal_fd < 0 ?
+		error_set(err, ERROR_OTHER, errno, "signalfd: %s", strerror(errno)) :
+		0;
 }
 
 static void start_detacher(struct supervisor *self, enum detach_how how)
 {
-	struct device_detach what = {.index = self->attachment->index, .how = how, .backend = self->attachment->backend};
+	struct device_detach what = {
+		.index = self->attachment->index, .how = how, .backend = self->attachment->backend};
 	struct error err;
 
 	if (job_start(&self->detacher, device_detach_task, &what, &err))
@@ -43,7 +48,8 @@ static void start_detacher(struct supervisor *self, enum detach_how how)
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
 
-/* The machine shuts down. Whoever waits for a server that is away would hold that up for the whole dead-timeout. */
+/* The machine shuts down. Whoever waits for a server that is away would hold that up for the whole
+ * dead-timeout. */
 static void limit_outage(struct supervisor *self)
 {
 	struct fsm *fsm = &self->fsm;
@@ -56,12 +62,15 @@ static void limit_outage(struct supervisor *self)
 		limit_ms += supervisor_now_ms() - fsm->outage_since_ms;
 	if (fsm->config.dead_timeout_ms < 0 || limit_ms < fsm->config.dead_timeout_ms)
 		fsm->config.dead_timeout_ms = limit_ms;
-	log_message(LOG_NOTICE, "/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s for the server",
+	log_message(LOG_NOTICE,
+		"/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s "
+		"for the server",
 		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
 }
 
-/* What is below the root file system or swap must not fail while systemd needs it to come to an end. What is left in the end is the program that
- * unmounts, and that is in memory: systemd-shutdown, once it has locked all of itself, or the /shutdown of dracut's initramfs. */
+/* What is below the root file system or swap must not fail while systemd needs it to come to an
+ * end. What is left in the end is the program that unmounts, and that is in memory:
+ * systemd-shutdown, once it has locked all of itself, or the /shutdown of dracut's initramfs. */
 static bool is_last_program_running(void)
 {
 	_cleanup_fd_ int fd = open("/proc/1/status", O_RDONLY | O_CLOEXEC);
@@ -71,22 +80,26 @@ static bool is_last_program_running(void)
 		return false;
 	locked = strstr(status, "\nVmLck:");
 	return strncmp(status, "Name:\tshutdown\n", 15) == 0 ||
-		(strncmp(status, "Name:\tsystemd-shutdow\n", 22) == 0 && locked && strtoul(locked + 7, NULL, 10) > 0);
+		(strncmp(status, "Name:\tsystemd-shutdow\n", 22) == 0 && locked &&
+			strtoul(locked + 7, NULL, 10) > 0);
 }
 
 static void step_shutdown(struct supervisor *self)
 {
 	struct fsm_config *config = &self->fsm.config;
 
-	if (self->fsm.outage_since_ms >= 0 && !self->shutting_down && self->attachment->options.root && is_last_program_running())
+	if (self->fsm.outage_since_ms >= 0 && !self->shutting_down &&
+		self->attachment->options.root && is_last_program_running())
 		limit_outage(self);
 	/* Of another outage, nothing has been waited for yet. */
-	if (self->fsm.outage_since_ms < 0 && self->shutting_down && (config->dead_timeout_ms < 0 || config->dead_timeout_ms > SHUTDOWN_PATIENCE_MS))
+	if (self->fsm.outage_since_ms < 0 && self->shutting_down &&
+		(config->dead_timeout_ms < 0 || config->dead_timeout_ms > SHUTDOWN_PATIENCE_MS))
 		config->dead_timeout_ms = SHUTDOWN_PATIENCE_MS;
 }
 
-/* Somebody uses the device still. When the machine shuts down, the network goes next: what is in flight then would wait for ever, since the
- * driver by itself ends such a wait only where it has a timeout (kernel fact 6). */
+/* Somebody uses the device still. When the machine shuts down, the network goes next: what is in
+ * flight then would wait for ever, since the driver by itself ends such a wait only where it has a
+ * timeout (kernel fact 6). */
 static void leave(struct supervisor *self, const char *why)
 {
 	struct nbd_genl_reconfigure params = {
@@ -100,10 +113,12 @@ static void leave(struct supervisor *self, const char *why)
 	struct error err;
 
 	log_message(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, why);
-	if (self->detacher.poll_fd >= 0) { /* it may have come as far as an order that outlives it (kernel fact 30) */
+	/* it may have come as far as an order that outlives it (kernel fact 30) */
+	if (self->detacher.poll_fd >= 0) {
 		job_kill(&self->detacher);
 		if (supervisor_check_ours(self))
-			(void)nbd_genl_disconnect_on_close(&self->attachment->genl, self->attachment->index, self->attachment->backend, false);
+			(void)nbd_genl_disconnect_on_close(&self->attachment->genl,
+				self->attachment->index, self->attachment->backend, false);
 	}
 	if (self->shutting_down && nbd_genl_reconfigure(&self->attachment->genl, &params, &err))
 		log_message(LOG_WARNING, "%s", err.text);
@@ -115,13 +130,16 @@ static void end(struct supervisor *self)
 	self->end_after_outage = false;
 	if (fsm_is_serving(&self->fsm)) {
 		start_detacher(self, DETACH_IF_UNUSED);
-	} else if ((self->shutting_down || isolate_is_entered()) && self->fsm.phase == FSM_RUNNING) {
-		/* At shutdown somebody hangs in I/O, or the unmount would have come before this; only we can end that before the driver's time is
-		 * over. And whoever is to start a successor may have to read himself from this very disk first. */
+	} else if ((self->shutting_down || isolate_is_entered()) &&
+		self->fsm.phase == FSM_RUNNING) {
+		/* At shutdown somebody hangs in I/O, or the unmount would have come before this;
+		 * only we can end that before the driver's time is over. And whoever is to start a
+		 * successor may have to read himself from this very disk first. */
 		self->end_after_outage = true;
 		return;
 	} else if (self->shutting_down) {
-		/* It is of no use to anybody any more, but systemd would wait for its unit to disappear. */
+		/* It is of no use to anybody any more, but systemd would wait for its unit to
+		 * disappear. */
 		start_detacher(self, DETACH_FORCED);
 	} else {
 		leave(self, "its server is away, and what may not be written yet would be lost");
@@ -131,21 +149,25 @@ static void end(struct supervisor *self)
 
 static bool is_outage_over(const struct supervisor *self)
 {
-	return fsm_is_serving(&self->fsm) || (self->fsm.phase == FSM_FAILED && time(NULL) - self->state_since >= FAILED_LINGER_SEC);
+	return fsm_is_serving(&self->fsm) ||
+		(self->fsm.phase == FSM_FAILED &&
+			time(NULL) - self->state_since >= FAILED_LINGER_SEC);
 }
 
 void supervisor_end_on_signal(struct supervisor *self)
 {
 	struct signalfd_siginfo info;
 
-	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) || self->detacher.poll_fd >= 0)
+	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) ||
+		self->detacher.poll_fd >= 0)
 		return;
 	if (info.ssi_signo == SIGUSR1) {
 		if (!self->attachment->options.root) /* of nbd-attach-shutdown@.service */
 			limit_outage(self);
 		return;
 	}
-	log_message(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index, info.ssi_signo);
+	log_message(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index,
+		info.ssi_signo);
 	if (supervisor_check_ours(self))
 		end(self);
 }

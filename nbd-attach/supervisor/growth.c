@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Growing a device while it is in use. First each connection is renewed that was told the old size when it was made: nbdkit holds to it, and
- * answers with an error what lies beyond. Then the size is told to the driver in a message of its own, and only while nothing is in flight: since
- * Linux 6.9 the driver waits for what is in flight under its own lock, and were a link to die just then, nothing could be put right any more
- * (kernel fact 9). A device under load has hardly such a moment by itself; it is given one by a process that empties its queue. What cannot be seen
- * is a flush in flight (fact 25). */
+/* Growing a device while it is in use. First each connection is renewed that was told the old size
+ * when it was made: nbdkit holds to it, and answers with an error what lies beyond. Then the size
+ * is told to the driver in a message of its own, and only while nothing is in flight: since Linux
+ * 6.9 the driver waits for what is in flight under its own lock, and were a link to die just then,
+ * nothing could be put right any more (kernel fact 9). A device under load has hardly such a moment
+ * by itself; it is given one by a process that empties its queue. What cannot be seen is a flush in
+ * flight (fact 25). */
 #include "supervisor/internal.h"
 #include "isolate/isolate.h"
 #include "output/log.h"
@@ -70,7 +72,8 @@ static void succeed(struct supervisor *self, uint64_t former_bytes)
 		return;
 	object = json_object_new_object();
 	json_object_object_add(object, "ok", json_object_new_boolean(true));
-	json_object_object_add(object, "size_bytes", json_object_new_uint64(self->attachment->export.size_bytes));
+	json_object_object_add(
+		object, "size_bytes", json_object_new_uint64(self->attachment->export.size_bytes));
 	json_object_object_add(object, "former_size_bytes", json_object_new_uint64(former_bytes));
 	control_reply(&self->control, (size_t)client, object);
 }
@@ -96,21 +99,26 @@ static void grow(struct supervisor *self)
 	struct error err;
 	int rc = nbd_genl_reconfigure(&attachment->genl, &params, &err);
 
-	if (!rc && (block_attr_read_u64(attachment->index, "size", &sectors) < 0 || sectors * 512 != params.size_bytes))
-		rc = error_set(&err, ERROR_KERNEL, EIO, "the kernel took the new size and does not show it: it shows %llu bytes", (unsigned long long)sectors * 512);
+	if (!rc &&
+		(block_attr_read_u64(attachment->index, "size", &sectors) < 0 ||
+			sectors * 512 != params.size_bytes))
+		rc = error_set(&err, ERROR_KERNEL, EIO,
+			"the kernel took the new size and does not show it: it shows %llu bytes",
+			(unsigned long long)sectors * 512);
 	if (rc) {
 		fail(self, &err);
 		return;
 	}
 	attachment->export.size_bytes = params.size_bytes;
 	attachment->offered_size_bytes = 0;
-	log_message(LOG_NOTICE, "/dev/nbd%d has grown from %llu to %llu bytes", attachment->index, (unsigned long long)former_bytes,
-		(unsigned long long)params.size_bytes);
+	log_message(LOG_NOTICE, "/dev/nbd%d has grown from %llu to %llu bytes", attachment->index,
+		(unsigned long long)former_bytes, (unsigned long long)params.size_bytes);
 	state_save(attachment);
 	succeed(self, former_bytes);
 }
 
-/* Without a pause in what users do, a link is shut under requests that then wait for its timer, which is long with several (kernel fact 6). */
+/* Without a pause in what users do, a link is shut under requests that then wait for its timer,
+ * which is long with several (kernel fact 6). */
 static int patience_ms(const struct supervisor *self)
 {
 	return PAUSE_PATIENCE_MS + attachment_io_timeout_ms(self->attachment) + PATIENCE_MS;
@@ -142,7 +150,9 @@ static void judge_offer(struct supervisor *self, const struct export_info *offer
 	int rc = attachment_check_offer(attachment, offer, &grown, &err);
 
 	if (!rc && grown && offer->size_bytes % attachment->block_size_bytes)
-		rc = error_set(&err, ERROR_SERVER, EINVAL, "the server's new size of %llu bytes is not a multiple of the device's block size of %u",
+		rc = error_set(&err, ERROR_SERVER, EINVAL,
+			"the server's new size of %llu bytes is not a multiple of the device's "
+			"block size of %u",
 			(unsigned long long)offer->size_bytes, attachment->block_size_bytes);
 	if (rc)
 		fail(self, &err);
@@ -154,7 +164,8 @@ static void judge_offer(struct supervisor *self, const struct export_info *offer
 
 static void step_asking(struct supervisor *self)
 {
-	struct negotiation_result *result = calloc(1, sizeof(*result)); /* several export names: large */
+	/* several export names: large */
+	struct negotiation_result *result = calloc(1, sizeof(*result));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	int rc = result ? negotiation_step(&self->resize.attempt, result, &err) : -ENOMEM;
 
@@ -175,19 +186,26 @@ static bool knows_size(const struct supervisor *self, unsigned at)
 /* In a moment without requests in flight, as for a new key; by force if there is none. */
 static int renew_links(struct supervisor *self, struct error *err)
 {
-	bool by_force = self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms - patience_ms(self) + PAUSE_PATIENCE_MS;
+	bool by_force = self->resize.until_ms >= 0 &&
+		supervisor_now_ms() >=
+			self->resize.until_ms - patience_ms(self) + PAUSE_PATIENCE_MS;
 
 	for (unsigned i = 0; i < self->fsm.link_count; i++) {
 		const struct fsm_link *link = &self->fsm.links[i];
 
 		if (link->state == FSM_LINK_ALIVE && link->unshuttable && !knows_size(self, i)) {
-			error_set(err, ERROR_BUSY, EBUSY, "a connection of the former supervisor cannot be renewed, and its server may hold to the old size");
+			error_set(err, ERROR_BUSY, EBUSY,
+				"a connection of the former supervisor cannot be renewed, and its "
+				"server may hold to the old size");
 			return error_hint(err, -EBUSY, "detach the device and attach it again");
 		}
-		if (link->state != FSM_LINK_ALIVE || knows_size(self, i) || link->renew_now || (link->renew && !by_force))
+		if (link->state != FSM_LINK_ALIVE || knows_size(self, i) || link->renew_now ||
+			(link->renew && !by_force))
 			continue;
 		if (self->resize.renewal_asked[i] && !link->renew && !link->unwatched)
-			return error_set(err, ERROR_SERVER, EINVAL, "%s told a new connection the old size", self->attachment->links[i].address);
+			return error_set(err, ERROR_SERVER, EINVAL,
+				"%s told a new connection the old size",
+				self->attachment->links[i].address);
 		self->resize.renewal_asked[i] = true;
 		supervisor_event(self, by_force ? FSM_EV_RENEW_NOW : FSM_EV_RENEW, i);
 		self->next_sample_ms = supervisor_now_ms();
@@ -199,7 +217,8 @@ static int renew_links(struct supervisor *self, struct error *err)
 static bool links_are_ready(const struct supervisor *self)
 {
 	for (unsigned i = 0; i < self->fsm.link_count; i++)
-		if (self->fsm.links[i].state != FSM_LINK_ALIVE || !self->fsm.links[i].proven || !knows_size(self, i))
+		if (self->fsm.links[i].state != FSM_LINK_ALIVE || !self->fsm.links[i].proven ||
+			!knows_size(self, i))
 			return false;
 	return self->fsm.work != FSM_WORK_PROVE;
 }
@@ -209,11 +228,12 @@ static bool freezes_for_size(void)
 	struct utsname kernel;
 	unsigned major, minor;
 
-	return uname(&kernel) != 0 || sscanf(kernel.release, "%u.%u", &major, &minor) != 2 || major > 6 || (major == 6 && minor >= 9);
+	return uname(&kernel) != 0 || sscanf(kernel.release, "%u.%u", &major, &minor) != 2 ||
+		major > 6 || (major == 6 && minor >= 9);
 }
 
-/* Not under swap, where starting a process may have to wait for memory that only this one can get back. That it fails is no matter: the moment
- * may come without it. */
+/* Not under swap, where starting a process may have to wait for memory that only this one can get
+ * back. That it fails is no matter: the moment may come without it. */
 static void drain_if_due(struct supervisor *self)
 {
 	struct resize *resize = &self->resize;
@@ -224,7 +244,9 @@ static void drain_if_due(struct supervisor *self)
 	resize->drain_begun_ms = now_ms;
 	(void)queue_drain_start(&resize->drain, self->attachment->index, NULL);
 	resize->drain_at_ms = now_ms + resize->drain_pause_ms;
-	resize->drain_pause_ms = resize->drain_pause_ms * 2 < DRAIN_PAUSE_MAX_MS ? resize->drain_pause_ms * 2 : DRAIN_PAUSE_MAX_MS;
+	resize->drain_pause_ms = resize->drain_pause_ms * 2 < DRAIN_PAUSE_MAX_MS ?
+		resize->drain_pause_ms * 2 :
+		DRAIN_PAUSE_MAX_MS;
 }
 
 static bool is_anything_owed(const struct supervisor *self)
@@ -242,8 +264,9 @@ static void step_drain(struct supervisor *self)
 	int rc = job_step(&self->resize.drain, NULL);
 	int64_t now_ms = supervisor_now_ms();
 
-	/* Where requests take long, so would those that slip in between the look and the message; and were the link to die then, nothing
-	 * could be put right. A drain that cannot be done on this queue says nothing; then what is in flight has to be believed. */
+	/* Where requests take long, so would those that slip in between the look and the message;
+	 * and were the link to die then, nothing could be put right. A drain that cannot be done on
+	 * this queue says nothing; then what is in flight has to be believed. */
 	if ((rc == 0 && now_ms - self->resize.drain_begun_ms <= QUICK_DRAIN_MS) || rc == -ERANGE)
 		self->resize.drained_until_ms = now_ms + DRAINED_MS;
 }
@@ -254,17 +277,20 @@ static bool is_moment(struct supervisor *self)
 
 	if (!links_are_ready(self)) {
 		resize->ready_since_ms = -1;
-		if (self->fsm.link_count > 1) /* what is new need not wait with what a former link has lost (kernel fact 6) */
-			resize->drain_at_ms = supervisor_now_ms() + attachment_io_timeout_ms(self->attachment) + DRAIN_PAUSE_MAX_MS;
+		/* what is new need not wait with what a former link has lost (kernel fact 6) */
+		if (self->fsm.link_count > 1)
+			resize->drain_at_ms = supervisor_now_ms() +
+				attachment_io_timeout_ms(self->attachment) + DRAIN_PAUSE_MAX_MS;
 		return false;
 	}
 	if (resize->ready_since_ms < 0)
 		resize->ready_since_ms = supervisor_now_ms();
 	if (!freezes_for_size())
 		return true;
-	/* A flush in flight is told by TCP only as long as nothing that was sent later is answered (fact 25): so there must have been an empty
-	 * queue a moment ago. */
-	if (!block_in_flight(self->attachment->index) && !is_anything_owed(self) && !sampling_is_stuck(&self->sampling, supervisor_now_ms()) &&
+	/* A flush in flight is told by TCP only as long as nothing that was sent later is answered
+	 * (fact 25): so there must have been an empty queue a moment ago. */
+	if (!block_in_flight(self->attachment->index) && !is_anything_owed(self) &&
+		!sampling_is_stuck(&self->sampling, supervisor_now_ms()) &&
 		(isolate_is_entered() || supervisor_now_ms() < resize->drained_until_ms))
 		return true;
 	if (supervisor_now_ms() >= resize->drained_until_ms)
@@ -274,8 +300,12 @@ static bool is_moment(struct supervisor *self)
 
 static int give_up(struct supervisor *self, struct error *err)
 {
-	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d was not without requests in flight for a moment in %d s", self->attachment->index, patience_ms(self) / 1000);
-	return error_hint(err, -EBUSY, "the kernel can change the size only in such a moment: pause what uses it (fsfreeze, for a file system), and try again");
+	error_set(err, ERROR_BUSY, EBUSY,
+		"/dev/nbd%d was not without requests in flight for a moment in %d s",
+		self->attachment->index, patience_ms(self) / 1000);
+	return error_hint(err, -EBUSY,
+		"the kernel can change the size only in such a moment: pause what uses it "
+		"(fsfreeze, for a file system), and try again");
 }
 
 void supervisor_resize_step(struct supervisor *self)
@@ -289,7 +319,9 @@ void supervisor_resize_step(struct supervisor *self)
 		step_asking(self);
 	if (self->resize.state != RESIZE_AGREED || !supervisor_check_ours(self))
 		return;
-	rc = self->fsm.phase == FSM_FAILED ? error_set(&err, ERROR_UNREACHABLE, EIO, "its server is away, and I/O fails") : renew_links(self, &err);
+	rc = self->fsm.phase == FSM_FAILED ?
+		error_set(&err, ERROR_UNREACHABLE, EIO, "its server is away, and I/O fails") :
+		renew_links(self, &err);
 	if (!rc && is_moment(self))
 		grow(self);
 	else if (!rc && self->resize.until_ms >= 0 && supervisor_now_ms() >= self->resize.until_ms)
@@ -306,7 +338,11 @@ int64_t supervisor_resize_deadline_ms(const struct supervisor *self)
 		return resize->attempt.deadline_ms;
 	if (resize->state != RESIZE_AGREED)
 		return -1;
-	return supervisor_now_ms() + (resize->drain.poll_fd >= 0 || (resize->ready_since_ms >= 0 && resize->until_ms >= 0) ? 1 : LINKS_LOOK_MS);
+	return supervisor_now_ms() +
+		(resize->drain.poll_fd >= 0 ||
+					(resize->ready_since_ms >= 0 && resize->until_ms >= 0) ?
+				1 :
+				LINKS_LOOK_MS);
 }
 
 void supervisor_resize_ask(struct supervisor *self, size_t client)
@@ -316,9 +352,12 @@ void supervisor_resize_ask(struct supervisor *self, size_t client)
 
 	job.verbose = false;
 	if (self->resize.state == RESIZE_ASKING || self->resize.client >= 0) {
-		error_set(&err, ERROR_BUSY, EBUSY, "/dev/nbd%d is being resized already", self->attachment->index);
+		error_set(&err, ERROR_BUSY, EBUSY, "/dev/nbd%d is being resized already",
+			self->attachment->index);
 	} else if (!fsm_is_serving(&self->fsm)) {
-		error_set(&err, ERROR_UNREACHABLE, ENOTCONN, "/dev/nbd%d has no connection to its server just now", self->attachment->index);
+		error_set(&err, ERROR_UNREACHABLE, ENOTCONN,
+			"/dev/nbd%d has no connection to its server just now",
+			self->attachment->index);
 		error_hint(&err, 0, "see: nbd-attach status /dev/nbd%d", self->attachment->index);
 	} else if (negotiation_start(&self->resize.attempt, &job, &err) == 0) {
 		self->resize.state = RESIZE_ASKING;

@@ -12,14 +12,20 @@ void link_init(struct link *link, struct negotiation_result *result)
 {
 	socklen_t len = sizeof(link->local);
 
-	*link = (struct link){.fd = result->fd, .tls = result->tls, .proven = result->tls.version == 0, .since = time(NULL), .host_index = result->host_index,
+	*link = (struct link){.fd = result->fd,
+		.tls = result->tls,
+		.proven = result->tls.version == 0,
+		.since = time(NULL),
+		.host_index = result->host_index,
 		.size_bytes = result->export.size_bytes};
 	result->fd = -1;
 	memcpy(link->address, result->address, sizeof(link->address));
-	if (getsockname(link->fd, (struct sockaddr *)&link->local, &len) < 0 || (link->local.ss_family != AF_INET && link->local.ss_family != AF_INET6))
+	if (getsockname(link->fd, (struct sockaddr *)&link->local, &len) < 0 ||
+		(link->local.ss_family != AF_INET && link->local.ss_family != AF_INET6))
 		link->local.ss_family = AF_UNSPEC;
 	len = sizeof(link->peer);
-	if (link->local.ss_family == AF_UNSPEC || getpeername(link->fd, (struct sockaddr *)&link->peer, &len) < 0)
+	if (link->local.ss_family == AF_UNSPEC ||
+		getpeername(link->fd, (struct sockaddr *)&link->peer, &len) < 0)
 		link->peer.ss_family = AF_UNSPEC;
 }
 
@@ -36,7 +42,9 @@ int link_sample(const struct link *link, struct link_sample *sample)
 		sample->owed = !stats.answered;
 		sample->lost_ms = stats.lost_ms;
 	}
-	return link->tls.version ? ktls_record_numbers(link->fd, &sample->transmitted, &sample->received) : 0;
+	return link->tls.version ?
+		ktls_record_numbers(link->fd, &sample->transmitted, &sample->received) :
+		0;
 }
 
 int link_prepare(struct link *link, struct error *err)
@@ -48,7 +56,8 @@ int link_prepare(struct link *link, struct error *err)
 	if (flags < 0 || fcntl(link->fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
 		return error_set(err, ERROR_OTHER, errno, "fcntl: %s", strerror(errno));
 	if (link_sample(link, &sample) < 0)
-		return error_set(err, ERROR_KERNEL, EIO, "the kernel does not tell the link's record numbers");
+		return error_set(err, ERROR_KERNEL, EIO,
+			"the kernel does not tell the link's record numbers");
 	link->base_sent_bytes = sample.sent_bytes;
 	link->base_received_bytes = sample.received_bytes;
 	link->base_transmitted = sample.transmitted;
@@ -69,7 +78,8 @@ bool link_has_moved(const struct link *link)
 		return false;
 	if (link->tls.version)
 		return has_encrypted(link, &now);
-	return now.sent_bytes > link->base_sent_bytes && now.received_bytes > link->base_received_bytes;
+	return now.sent_bytes > link->base_sent_bytes &&
+		now.received_bytes > link->base_received_bytes;
 }
 
 int link_prove(struct link *link, struct error *err)
@@ -79,36 +89,46 @@ int link_prove(struct link *link, struct error *err)
 	if (link->proven || link->fd < 0)
 		return 0;
 	if (link_sample(link, &now) < 0)
-		return error_set(err, ERROR_KERNEL, EIO, "the kernel does not tell the link's record numbers");
+		return error_set(err, ERROR_KERNEL, EIO,
+			"the kernel does not tell the link's record numbers");
 	link->proven = has_encrypted(link, &now);
-	if (link->proven || now.sent_bytes <= link->base_sent_bytes || now.transmitted > link->base_transmitted)
+	if (link->proven || now.sent_bytes <= link->base_sent_bytes ||
+		now.transmitted > link->base_transmitted)
 		return 0;
 	link_shut(link);
-	error_set(err, ERROR_KERNEL, EPROTO, "the kernel sent data on a TLS link without encrypting it: the link to %s was shut", link->address);
-	return error_hint(err, -EPROTO, "do not use this kernel's nbd driver with TLS, and report this");
+	error_set(err, ERROR_KERNEL, EPROTO,
+		"the kernel sent data on a TLS link without encrypting it: the link to %s was shut",
+		link->address);
+	return error_hint(
+		err, -EPROTO, "do not use this kernel's nbd driver with TLS, and report this");
 }
 
 bool link_was_used(const struct link *link)
 {
 	struct link_sample now;
 
-	return link->local.ss_family == AF_UNSPEC || link_sample(link, &now) < 0 || now.sent_bytes > link->base_sent_bytes;
+	return link->local.ss_family == AF_UNSPEC || link_sample(link, &now) < 0 ||
+		now.sent_bytes > link->base_sent_bytes;
 }
 
 bool link_is_up(const struct link *link)
 {
 	struct pollfd pfd = {.fd = link->fd, .events = POLLRDHUP};
 
-	return link->fd >= 0 && poll(&pfd, 1, 0) >= 0 && !(pfd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
+	return link->fd >= 0 && poll(&pfd, 1, 0) >= 0 &&
+		!(pfd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
 uint64_t link_record_limit(const struct link *link, uint64_t wish)
 {
-	const struct ktls_cipher *cipher = link->tls.version ? ktls_cipher_find(link->tls.kernel_cipher) : NULL;
+	const struct ktls_cipher *cipher =
+		link->tls.version ? ktls_cipher_find(link->tls.kernel_cipher) : NULL;
 
 	if (!cipher)
 		return 0;
-	return wish && (!cipher->record_limit || wish < cipher->record_limit) ? wish : cipher->record_limit;
+	return wish && (!cipher->record_limit || wish < cipher->record_limit) ?
+		wish :
+		cipher->record_limit;
 }
 
 void link_shut(const struct link *link)
@@ -121,7 +141,8 @@ void link_close(struct link *link)
 	static const struct linger none = {0};
 
 	if (link->fd >= 0) {
-		/* Also one that a former supervisor left, or that the negotiator's process had its hands on. */
+		/* Also one that a former supervisor left, or that the negotiator's process had its
+		 * hands on. */
 		setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 		close(link->fd);
 	}

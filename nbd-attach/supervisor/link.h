@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One socket between the kernel's driver and a server, as its supervisor holds a duplicate of it. */
+/* One socket between the kernel's driver and a server, as its supervisor holds a duplicate of
+ * it. */
 #ifndef NBDA_SUPERVISOR_LINK
 #define NBDA_SUPERVISOR_LINK
 #include <stdbool.h>
@@ -8,15 +9,19 @@
 #include "child/negotiation.h"
 
 struct link {
-	int fd;                          /* our duplicate; -1: none (lost, or adopted without it) */
+	int fd; /* our duplicate; -1: none (lost, or adopted without it) */
 	char address[64];
-	uint32_t host_index;             /* of the target's hosts */
+	uint32_t host_index; /* of the target's hosts */
 	struct tls_info tls;
-	uint64_t size_bytes;             /* the export's, as this connection was told; 0: not known. Its server may hold to it to the end */
-	struct sockaddr_storage local, peer; /* by these another supervisor can find it; family 0: not TCP */
+	/* the export's, as this connection was told; 0: not known. Its server may hold to it to the
+	 * end */
+	uint64_t size_bytes;
+	/* by these another supervisor can find it; family 0: not TCP */
+	struct sockaddr_storage local, peer;
 	uint64_t base_sent_bytes, base_received_bytes; /* when the driver took over */
 	uint64_t base_transmitted, base_received;      /* record numbers then */
-	bool proven;                     /* seen to encrypt; always true without TLS: there is nothing to prove */
+	/* seen to encrypt; always true without TLS: there is nothing to prove */
+	bool proven;
 	time_t since;
 };
 
@@ -25,7 +30,9 @@ struct link_sample {
 	uint64_t sent_bytes, received_bytes;
 	uint64_t transmitted, received; /* record numbers */
 	int lost_ms;                    /* the peer's TCP acknowledges nothing: see tcp-stats.h */
-	bool owed;                      /* something was sent that is not answered: any request, flushes too; false where the socket does not tell */
+	/* something was sent that is not answered: any request, flushes too; false where the socket
+	 * does not tell */
+	bool owed;
 };
 
 /* Take over the socket of RESULT. */
@@ -37,13 +44,16 @@ int link_sample(const struct link *link, struct link_sample *sample);
 bool link_is_up(const struct link *link);
 /* Has data gone both ways since the driver took over? Unknown is false. */
 bool link_has_moved(const struct link *link);
-/* Has the data path been seen to encrypt? Shuts the link and says -EPROTO when payload went out and no record was made:
- * encryption is proven, not assumed (kernel facts 12 and 16). Sets link->proven. */
+/* Has the data path been seen to encrypt? Shuts the link and says -EPROTO when payload went out and
+ * no record was made: encryption is proven, not assumed (kernel facts 12 and 16). Sets
+ * link->proven. */
 int link_prove(struct link *link, struct error *err);
-/* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has none; 0: no wish. */
+/* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has
+ * none; 0: no wish. */
 uint64_t link_record_limit(const struct link *link, uint64_t wish);
-/* Both directions at once, and none first: a server that is told of the end while it can still answer may answer with errors, and those are
- * final (kernel fact 13c). What has come by now is still read; what comes from now on is refused (TCP: with a reset). */
+/* Both directions at once, and none first: a server that is told of the end while it can still
+ * answer may answer with errors, and those are final (kernel fact 13c). What has come by now is
+ * still read; what comes from now on is refused (TCP: with a reset). */
 void link_shut(const struct link *link);
 void link_close(struct link *link);
 /* Has anything been sent over it since the driver took over? Unknown is true. */

@@ -12,7 +12,9 @@
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
 #define FDS_MAX 256
 #define STATUS_MAX 1000
-#define WAITING_MAX 160 /* for each of 64 links, and for netlink, that it is to be forgotten and that it is to be kept; and that we are ready */
+/* for each of 64 links, and for netlink, that it is to be forgotten and that it is to be kept; and
+ * that we are ready */
+#define WAITING_MAX 160
 
 static socklen_t manager_address(struct sockaddr_un *address)
 {
@@ -32,17 +34,21 @@ static socklen_t manager_address(struct sockaddr_un *address)
 static struct waiting {
 	char *message;
 	char name[STORED_FD_NAME_SIZE]; /* of the descriptor that it is about; empty: none */
-	int fd; /* -1: none */
+	int fd;                         /* -1: none */
 } waiting[WAITING_MAX];
 static size_t waiting_count;
 
 /* A manager that hangs must not hang us: we may be what its own disk depends on. */
 static int send_now(const char *message, int attached_fd)
 {
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(__alignof__(struct cmsghdr)))) = {0};
+	char control[CMSG_SPACE(sizeof(int))]
+		__attribute__((aligned(__alignof__(struct cmsghdr)))) = {0};
 	struct iovec iov = {(char *)message, strlen(message)};
 	struct sockaddr_un address;
-	struct msghdr msg = {.msg_name = &address, .msg_namelen = manager_address(&address), .msg_iov = &iov, .msg_iovlen = 1};
+	struct msghdr msg = {.msg_name = &address,
+		.msg_namelen = manager_address(&address),
+		.msg_iov = &iov,
+		.msg_iovlen = 1};
 	_cleanup_fd_ int fd = -1;
 
 	if (!msg.msg_namelen)
@@ -53,7 +59,9 @@ static int send_now(const char *message, int attached_fd)
 	if (attached_fd >= 0) {
 		struct cmsghdr *cmsg = (struct cmsghdr *)control;
 
-		*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+		*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(sizeof(int))};
 		memcpy(CMSG_DATA(cmsg), &attached_fd, sizeof(int));
 		msg.msg_control = control;
 		msg.msg_controllen = sizeof(control);
@@ -63,7 +71,8 @@ static int send_now(const char *message, int attached_fd)
 
 static bool is_for_later(int rc)
 {
-	return rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM || rc == -ETOOMANYREFS || rc == -EMFILE || rc == -ENFILE;
+	return rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM || rc == -ETOOMANYREFS ||
+		rc == -EMFILE || rc == -ENFILE;
 }
 
 static void drop(struct waiting *message)
@@ -91,7 +100,8 @@ size_t notify_flush(void)
 {
 	size_t sent = 0;
 
-	while (sent < waiting_count && !is_for_later(send_now(waiting[sent].message, waiting[sent].fd)))
+	while (sent < waiting_count &&
+		!is_for_later(send_now(waiting[sent].message, waiting[sent].fd)))
 		drop(&waiting[sent++]);
 	memmove(waiting, waiting + sent, (waiting_count - sent) * sizeof(*waiting));
 	waiting_count -= sent;
@@ -101,7 +111,8 @@ size_t notify_flush(void)
 static int send_message(const char *message, const char *name, int attached_fd)
 {
 	struct waiting later = {.fd = -1};
-	int rc = notify_flush() ? -EAGAIN : send_now(message, attached_fd); /* none overtakes another */
+	/* none overtakes another */
+	int rc = notify_flush() ? -EAGAIN : send_now(message, attached_fd);
 
 	if (!is_for_later(rc))
 		return rc;
@@ -132,7 +143,8 @@ void notify_ready(const char *status)
 {
 	char message[STATUS_MAX + 64];
 
-	snprintf(message, sizeof(message), "READY=1\nMAINPID=%d\nSTATUS=%.*s\n", (int)getpid(), line_length(status), status);
+	snprintf(message, sizeof(message), "READY=1\nMAINPID=%d\nSTATUS=%.*s\n", (int)getpid(),
+		line_length(status), status);
 	send_message(message, "", -1);
 }
 
@@ -149,7 +161,8 @@ static bool is_name(const char *name, size_t len)
 	if (len < 1 || len >= STORED_FD_NAME_SIZE)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) && name[i] != '-')
+		if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) &&
+			name[i] != '-')
 			return false;
 	return true;
 }
@@ -169,7 +182,8 @@ int notify_store_fd(const char *name, int fd)
 		return -EINVAL;
 	if (fd < 0)
 		return -EBADF;
-	/* FDPOLL=0: or a link would be dropped when its server hangs up, while the driver still has it. */
+	/* FDPOLL=0: or a link would be dropped when its server hangs up, while the driver still has
+	 * it. */
 	snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0\n", name);
 	return send_message(message, name, fd);
 }
@@ -204,7 +218,8 @@ int64_t notify_watchdog_ms(void)
 	long usec = environment_number("WATCHDOG_USEC", LONG_MAX);
 
 	/* Set for a parent of ours, it is not for us. */
-	if (getenv("WATCHDOG_PID") && environment_number("WATCHDOG_PID", INT32_MAX) != (long)getpid())
+	if (getenv("WATCHDOG_PID") &&
+		environment_number("WATCHDOG_PID", INT32_MAX) != (long)getpid())
 		return 0;
 	return usec && usec < 2000 ? 1 : usec / 2000;
 }
@@ -216,7 +231,8 @@ void notify_watchdog(void)
 
 size_t notify_take_fds(struct stored_fd *fds, size_t max)
 {
-	/* Another process's: a parent's manager passed them, and the parent left the environment as it was. */
+	/* Another process's: a parent's manager passed them, and the parent left the environment as
+	 * it was. */
 	bool ours = environment_number("LISTEN_PID", INT32_MAX) == (long)getpid();
 	long count = ours ? environment_number("LISTEN_FDS", FDS_MAX) : 0;
 	const char *name = getenv("LISTEN_FDNAMES");
@@ -228,7 +244,8 @@ size_t notify_take_fds(struct stored_fd *fds, size_t max)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0) {
 			if (taken < max && is_name(name, len)) {
 				fds[taken].fd = fd;
-				snprintf(fds[taken++].name, STORED_FD_NAME_SIZE, "%.*s", (int)len, name);
+				snprintf(fds[taken++].name, STORED_FD_NAME_SIZE, "%.*s", (int)len,
+					name);
 			} else {
 				close(fd);
 			}

@@ -8,7 +8,7 @@
 struct supervisor_report {
 	int rc; /* 0: ready */
 	struct error error;
-	char line[1024];       /* for people */
+	char line[1024];      /* for people */
 	char json[128 << 10]; /* the same for machines */
 };
 

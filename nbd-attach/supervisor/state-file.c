@@ -19,7 +19,9 @@
 #define FORMAT_VERSION 1
 #define STATE_MAX_BYTES (256 << 10)
 #define MODE_FAILED S_ISVTX
-#define MODE_OUTAGE S_IXUSR /* since the time of its last change, by the clock that starts with the machine and goes on while it sleeps */
+/* since the time of its last change, by the clock that starts with the machine and goes on while it
+ * sleeps */
+#define MODE_OUTAGE S_IXUSR
 
 static json_object *address_json(const struct sockaddr_storage *address)
 {
@@ -29,11 +31,15 @@ static json_object *address_json(const struct sockaddr_storage *address)
 	json_object *object;
 	char text[INET6_ADDRSTRLEN];
 
-	if (address->ss_family == AF_UNSPEC || !inet_ntop(address->ss_family, is_in6 ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr, text, sizeof(text)))
+	if (address->ss_family == AF_UNSPEC ||
+		!inet_ntop(address->ss_family,
+			is_in6 ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr, text,
+			sizeof(text)))
 		return NULL;
 	object = json_object_new_object();
 	json_object_object_add(object, "address", json_object_new_string(text));
-	json_object_object_add(object, "port", json_object_new_int(ntohs(is_in6 ? in6->sin6_port : in->sin_port)));
+	json_object_object_add(
+		object, "port", json_object_new_int(ntohs(is_in6 ? in6->sin6_port : in->sin_port)));
 	if (is_in6)
 		json_object_object_add(object, "scope", json_object_new_int64(in6->sin6_scope_id));
 	return object;
@@ -61,9 +67,12 @@ static json_object *export_json(const struct export_info *export)
 	json_object_object_add(object, "size", json_object_new_uint64(export->size_bytes));
 	json_object_object_add(object, "flags", json_object_new_int(export->flags));
 	if (export->has_block_size) {
-		json_object_object_add(object, "block_min", json_object_new_int64(export->block_min_bytes));
-		json_object_object_add(object, "block_preferred", json_object_new_int64(export->block_preferred_bytes));
-		json_object_object_add(object, "block_max", json_object_new_int64(export->block_max_bytes));
+		json_object_object_add(
+			object, "block_min", json_object_new_int64(export->block_min_bytes));
+		json_object_object_add(object, "block_preferred",
+			json_object_new_int64(export->block_preferred_bytes));
+		json_object_object_add(
+			object, "block_max", json_object_new_int64(export->block_max_bytes));
 	}
 	return object;
 }
@@ -75,8 +84,10 @@ static json_object *state_json(const struct attachment *attachment)
 	json_object_object_add(object, "version", json_object_new_int(FORMAT_VERSION));
 	json_object_object_add(object, "backend", json_object_new_string(attachment->backend));
 	json_object_object_add(object, "since", json_object_new_int64(attachment->since));
-	json_object_object_add(object, "export", attachment->export_known ? export_json(&attachment->export) : NULL);
-	json_object_object_add(object, "block_size", json_object_new_int64(attachment->block_size_bytes));
+	json_object_object_add(object, "export",
+		attachment->export_known ? export_json(&attachment->export) : NULL);
+	json_object_object_add(
+		object, "block_size", json_object_new_int64(attachment->block_size_bytes));
 	json_object_object_add(object, "flags", json_object_new_int(attachment->flags));
 	for (size_t i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_json(&attachment->links[i]));
@@ -94,16 +105,19 @@ static int64_t boottime_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* What must not be lost is said by the file's mode and time: that takes no room, so where /run is full it is said of the former content. */
+/* What must not be lost is said by the file's mode and time: that takes no room, so where /run is
+ * full it is said of the former content. */
 static void note_life(const struct attachment *attachment, const char *path)
 {
 	bool outage = attachment->outage_since_ms >= 0;
 	int64_t since_ms = boottime_ms() - (monotonic_now_ms() - attachment->outage_since_ms);
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = since_ms / 1000, .tv_nsec = since_ms % 1000 * 1000000}};
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+		{.tv_sec = since_ms / 1000, .tv_nsec = since_ms % 1000 * 1000000}};
 
 	if (outage && utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	(void)!chmod(path, 0600 | (outage ? MODE_OUTAGE : 0) | (attachment->failed ? MODE_FAILED : 0));
+	(void)!chmod(
+		path, 0600 | (outage ? MODE_OUTAGE : 0) | (attachment->failed ? MODE_FAILED : 0));
 }
 
 void state_save(const struct attachment *attachment)
@@ -174,7 +188,9 @@ static int load_tls(json_object *object, struct tls_info *tls)
 	if (!object)
 		return 0;
 	string(object, "version", version, sizeof(version));
-	tls->version = strcmp(version, "1.3") == 0 ? TLS_VERSION_1_3 : strcmp(version, "1.2") == 0 ? TLS_VERSION_1_2 : 0;
+	tls->version = strcmp(version, "1.3") == 0 ? TLS_VERSION_1_3 :
+		strcmp(version, "1.2") == 0        ? TLS_VERSION_1_2 :
+						     0;
 	string(object, "cipher", tls->cipher, sizeof(tls->cipher));
 	for (size_t i = 0; ktls_cipher_at(i); i++)
 		if (strcmp(ktls_cipher_at(i)->name, tls->cipher) == 0)
@@ -190,7 +206,8 @@ static int load_tls(json_object *object, struct tls_info *tls)
 
 static int load_links(struct attachment *attachment, json_object *array)
 {
-	size_t count = json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+	size_t count =
+		json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
 	int rc = count >= 1 && count <= LINKS_MAX ? 0 : -EINVAL;
 
 	for (size_t i = 0; !rc && i < count; i++) {
@@ -241,7 +258,8 @@ static json_object *read_file(int index, struct stat *st)
 
 	run_file_path(path, index, "state");
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (!text || fd < 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode) || st->st_uid != geteuid())
+	if (!text || fd < 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode) ||
+		st->st_uid != geteuid())
 		return NULL;
 	n = read(fd, text, STATE_MAX_BYTES - 1);
 	if (n <= 0)
@@ -252,11 +270,13 @@ static json_object *read_file(int index, struct stat *st)
 
 static void load_life(struct attachment *attachment, const struct stat *st, json_object *failed)
 {
-	int64_t age_ms = boottime_ms() - (st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
+	int64_t age_ms =
+		boottime_ms() - (st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
 
 	attachment->failed = st->st_mode & MODE_FAILED || json_object_get_boolean(failed);
 	if (st->st_mode & MODE_OUTAGE && age_ms >= 0)
-		attachment->outage_since_ms = age_ms < monotonic_now_ms() ? monotonic_now_ms() - age_ms : 0;
+		attachment->outage_since_ms =
+			age_ms < monotonic_now_ms() ? monotonic_now_ms() - age_ms : 0;
 }
 
 int state_load(struct attachment *attachment, int index, const char *backend)

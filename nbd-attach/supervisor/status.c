@@ -51,14 +51,19 @@ static json_object *link_status(const struct supervisor *self, unsigned at)
 	struct link_sample now;
 
 	json_object_object_add(object, "address", json_object_new_string(link->address));
-	json_object_object_add(object, "state", json_object_new_string(link_state(&self->fsm.links[at])));
+	json_object_object_add(
+		object, "state", json_object_new_string(link_state(&self->fsm.links[at])));
 	json_object_object_add(object, "tls", report_tls_json(&link->tls));
 	add_text(object, "silence", silence(&self->fsm.links[at]));
 	json_object_object_add(object, "silent_for_ms",
-		*silence(&self->fsm.links[at]) ? json_object_new_int64(sampling_silent_ms(&self->sampling, at, supervisor_now_ms())) : NULL);
+		*silence(&self->fsm.links[at]) ?
+			json_object_new_int64(
+				sampling_silent_ms(&self->sampling, at, supervisor_now_ms())) :
+			NULL);
 	json_object_object_add(object, "since_unix_sec", json_object_new_int64(link->since));
 	if (link->tls.version)
-		json_object_object_add(object, "encryption_proven", json_object_new_boolean(link->proven));
+		json_object_object_add(
+			object, "encryption_proven", json_object_new_boolean(link->proven));
 	if (self->fsm.links[at].state == FSM_LINK_ALIVE && link_sample(link, &now) == 0) {
 		if (link->local.ss_family != AF_UNSPEC) {
 			add_number(object, "sent_bytes", now.sent_bytes);
@@ -78,26 +83,33 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 {
 	const struct attachment *attachment = self->attachment;
 	const struct fsm *fsm = &self->fsm;
-	int64_t left_ms = fsm->work_until_ms - supervisor_now_ms(), dead_sec = attachment->options.dead_timeout_sec;
+	int64_t left_ms = fsm->work_until_ms - supervisor_now_ms(),
+		dead_sec = attachment->options.dead_timeout_sec;
 	int64_t request_sec = attachment->options.request_timeout_sec;
 	const char *error = fsm->phase == FSM_FAILED || !fsm_is_serving(fsm) ? self->reason : "";
 	bool log_readable = self->log.fd >= 0;
 
-	json_object_object_add(object, "state_since_unix_sec", json_object_new_int64(self->state_since));
+	json_object_object_add(
+		object, "state_since_unix_sec", json_object_new_int64(self->state_since));
 	add_text(object, "reason", error);
-	json_object_object_add(object, "dead_timeout_sec", dead_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(dead_sec));
+	json_object_object_add(object, "dead_timeout_sec",
+		dead_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(dead_sec));
 	json_object_object_add(object, "request_timeout_sec",
 		request_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(request_sec));
 	json_object_object_add(object, "kernel_log", json_object_new_boolean(log_readable));
 	add_number(object, "attempts", fsm->attempts);
 	json_object_object_add(object, "next_attempt_in_ms",
-		fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_PAUSE ? json_object_new_int64(left_ms > 0 ? left_ms : 0) : NULL);
+		fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_PAUSE ?
+			json_object_new_int64(left_ms > 0 ? left_ms : 0) :
+			NULL);
 	add_text(object, "last_error", self->reason);
 	add_number(object, "reconnects", fsm->reconnects);
 	add_number(object, "renewals", fsm->renewals);
-	json_object_object_add(object, "error_replies", log_readable ? json_object_new_uint64(self->log.error_replies) : NULL);
+	json_object_object_add(object, "error_replies",
+		log_readable ? json_object_new_uint64(self->log.error_replies) : NULL);
 	add_number(object, "longest_round_ms", (uint64_t)self->longest_round_ms);
-	add_text(object, "last_error_reply", self->log.error_replies ? strerror(self->log.last_error) : "");
+	add_text(object, "last_error_reply",
+		self->log.error_replies ? strerror(self->log.last_error) : "");
 }
 
 json_object *supervisor_status(struct supervisor *self)
@@ -115,9 +127,12 @@ json_object *supervisor_status(struct supervisor *self)
 	json_object_object_add(object, "export", report_export_json(&attachment->export));
 	add_number(object, "size_bytes", attachment->export.size_bytes);
 	json_object_object_add(object, "offered_size_bytes",
-		attachment->offered_size_bytes ? json_object_new_uint64(attachment->offered_size_bytes) : NULL);
+		attachment->offered_size_bytes ?
+			json_object_new_uint64(attachment->offered_size_bytes) :
+			NULL);
 	add_number(object, "block_size_bytes", attachment->block_size_bytes);
-	json_object_object_add(object, "read_only", json_object_new_boolean(attachment->flags & NBD_TFLAG_READ_ONLY));
+	json_object_object_add(object, "read_only",
+		json_object_new_boolean(attachment->flags & NBD_TFLAG_READ_ONLY));
 	json_object_object_add(object, "backend", json_object_new_string(attachment->backend));
 	json_object_object_add(object, "supervisor_pid", json_object_new_int64(getpid()));
 	json_object_object_add(object, "since_unix_sec", json_object_new_int64(attachment->since));
@@ -133,11 +148,16 @@ json_object *supervisor_status(struct supervisor *self)
 static void tell_failed(const struct supervisor *self)
 {
 	if (self->shutting_down)
-		log_message(LOG_CRIT, "/dev/nbd%d: the machine shuts down and the server is away: I/O fails from now on, and what was not written is lost (%s)",
+		log_message(LOG_CRIT,
+			"/dev/nbd%d: the machine shuts down and the server is away: I/O fails from "
+			"now on, and what was not written is lost (%s)",
 			self->attachment->index, self->reason);
 	else
-		log_message(LOG_CRIT, "/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: I/O fails from now on, and what was not written is lost (%s)",
-			self->attachment->index, (long long)self->attachment->options.dead_timeout_sec, self->reason);
+		log_message(LOG_CRIT,
+			"/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: "
+			"I/O fails from now on, and what was not written is lost (%s)",
+			self->attachment->index,
+			(long long)self->attachment->options.dead_timeout_sec, self->reason);
 }
 
 void supervisor_tell_state(struct supervisor *self)
@@ -154,6 +174,7 @@ void supervisor_tell_state(struct supervisor *self)
 	if (strcmp(state, "alive") == 0)
 		attachment_describe(self->attachment, line, sizeof(line));
 	else
-		snprintf(line, sizeof(line), "/dev/nbd%d: %s%s%s", self->attachment->index, state, *self->reason ? ": " : "", self->reason);
+		snprintf(line, sizeof(line), "/dev/nbd%d: %s%s%s", self->attachment->index, state,
+			*self->reason ? ": " : "", self->reason);
 	notify_status(line);
 }

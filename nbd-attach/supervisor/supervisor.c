@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Process model: one supervisor a device. It is the only process that holds privilege for long, and it reads nothing from the
- * network: a negotiator (negotiation.h) does, and hands over one validated struct and the armed socket. Here is one poll loop over
- *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it (not in an initrd: isolate.h); USR1 says that the
+/* Process model: one supervisor a device. It is the only process that holds privilege for long, and
+ * it reads nothing from the network: a negotiator (negotiation.h) does, and hands over one
+ * validated struct and the armed socket. Here is one poll loop over - signals (signalfd): TERM, INT
+ * and HUP end us, and detach the device if nobody uses it (not in an initrd: isolate.h); USR1 says
+ * that the
  *    machine shuts down;
- *  - the control socket: status, resize;
- *  - the driver's notices of dead links (netlink multicast);
- *  - a duplicate of each link, for its hang-up only: the driver reads the data;
- *  - the children: a negotiator, a read that proves a new link, the one that detaches. None of them is waited for.
- * What to do is decided in core/machine.c and done in effects.c; how it ends is in ending.c. Nothing
- * here opens the device or waits for its I/O: it may be us on whom that I/O waits. */
+ * - the control socket: status, resize; - the driver's notices of dead links (netlink multicast); -
+ * a duplicate of each link, for its hang-up only: the driver reads the data; - the children: a
+ * negotiator, a read that proves a new link, the one that detaches. None of them is waited for.
+ * What to do is decided in core/machine.c and done in effects.c; how it ends is in ending.c.
+ * Nothing here opens the device or waits for its I/O: it may be us on whom that I/O waits. */
 #include "supervisor/supervisor.h"
 #include "base/run-files.h"
 #include "base/clock.h"
@@ -95,7 +96,8 @@ static void leave_nothing(const struct attachment *attachment)
 	}
 }
 
-/* The device is configured: from here on a failure takes it down again, unless it was there before us. */
+/* The device is configured: from here on a failure takes it down again, unless it was there before
+ * us. */
 static void give_up(struct supervisor *self)
 {
 	struct attachment *attachment = self->attachment;
@@ -103,7 +105,8 @@ static void give_up(struct supervisor *self)
 
 	if (!attachment->configured || attachment->adopted)
 		return;
-	nbd_genl_disconnect_own(&attachment->genl, attachment->index, attachment->backend, &ignored);
+	nbd_genl_disconnect_own(
+		&attachment->genl, attachment->index, attachment->backend, &ignored);
 	if (self->control.lock_fd >= 0)
 		leave_nothing(attachment);
 }
@@ -115,7 +118,9 @@ static void build_report(struct supervisor *self)
 
 	attachment_describe(self->attachment, report->line, sizeof(report->line));
 	snprintf(report->json, sizeof(report->json), "%s",
-		json_object_to_json_string_ext(status, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE));
+		json_object_to_json_string_ext(status,
+			JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+				JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(status);
 }
 
@@ -140,7 +145,8 @@ static void deliver(struct supervisor *self)
 	if (self->attachment->options.root)
 		isolate_leave_terminal();
 	if (self->rc) {
-		if (!self->done && !report->rc) /* or it is not ours any more, or given up already */
+		/* or it is not ours any more, or given up already */
+		if (!self->done && !report->rc)
 			give_up(self);
 		self->done = true;
 	} else {
@@ -151,8 +157,9 @@ static void deliver(struct supervisor *self)
 	self->report = NULL;
 }
 
-/* It is told as soon as udev has noted the device, or its time is over; or we are told to end, or are at an end. The device has been
- * supervised all the while: whoever looks at it for udev may be the first to wait for its server. */
+/* It is told as soon as udev has noted the device, or its time is over; or we are told to end, or
+ * are at an end. The device has been supervised all the while: whoever looks at it for udev may be
+ * the first to wait for its server. */
 static void deliver_if_due(struct supervisor *self, bool told_to_end)
 {
 	bool noted;
@@ -161,11 +168,13 @@ static void deliver_if_due(struct supervisor *self, bool told_to_end)
 		return;
 	noted = udev_has_noted(&self->udev);
 	if (self->done)
-		self->report->rc = error_set(&self->report->error, ERROR_OTHER, ENODEV, "/dev/nbd%d was detached before it was ready", self->attachment->index);
+		self->report->rc = error_set(&self->report->error, ERROR_OTHER, ENODEV,
+			"/dev/nbd%d was detached before it was ready", self->attachment->index);
 	else if (!noted && !told_to_end && supervisor_now_ms() < self->udev_until_ms)
 		return;
 	else if (!noted && !told_to_end)
-		log_message(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s", self->attachment->index, UDEV_PATIENCE_MS / 1000);
+		log_message(LOG_WARNING, "/dev/nbd%d: udev has not noted it within %d s",
+			self->attachment->index, UDEV_PATIENCE_MS / 1000);
 	deliver(self);
 }
 
@@ -212,7 +221,8 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 		fds[SLOT_CLIENTS + i].fd = self->control.clients[i];
 	for (unsigned i = 0; i < self->attachment->link_count; i++)
 		if (self->fsm.links[i].state == FSM_LINK_ALIVE)
-			fds[SLOT_LINKS + i] = (struct pollfd){.fd = self->attachment->links[i].fd, .events = POLLRDHUP};
+			fds[SLOT_LINKS + i] = (struct pollfd){
+				.fd = self->attachment->links[i].fd, .events = POLLRDHUP};
 }
 
 static int poll_timeout_ms(const struct supervisor *self)
@@ -255,7 +265,8 @@ static int count_vanished(const struct supervisor *self)
 	for (unsigned i = 0; i < self->attachment->link_count; i++) {
 		const struct link *link = &self->attachment->links[i];
 
-		if (self->fsm.links[i].unwatched && link->fd < 0 && sock_find(&link->local, &link->peer) == -ENOENT)
+		if (self->fsm.links[i].unwatched && link->fd < 0 &&
+			sock_find(&link->local, &link->peer) == -ENOENT)
 			count++;
 	}
 	return count;
@@ -267,7 +278,8 @@ static void on_links(struct supervisor *self, const struct pollfd *fds)
 
 	/* Hang-ups first: a notice does not say of which link it is. */
 	for (unsigned i = 0; i < self->attachment->link_count; i++)
-		if (fds[SLOT_LINKS + i].revents & HUNG_UP && fds[SLOT_LINKS + i].fd == self->attachment->links[i].fd)
+		if (fds[SLOT_LINKS + i].revents & HUNG_UP &&
+			fds[SLOT_LINKS + i].fd == self->attachment->links[i].fd)
 			supervisor_event(self, FSM_EV_HANGUP, i);
 	if (fds[SLOT_NOTICES].revents)
 		notices = nbd_genl_read_notices(&self->listener, self->attachment->index);
@@ -283,7 +295,8 @@ static void on_links(struct supervisor *self, const struct pollfd *fds)
 
 static void on_children(struct supervisor *self, const struct pollfd *fds)
 {
-	if (self->attempting && (fds[SLOT_ATTEMPT].revents || supervisor_now_ms() >= self->attempt.deadline_ms))
+	if (self->attempting &&
+		(fds[SLOT_ATTEMPT].revents || supervisor_now_ms() >= self->attempt.deadline_ms))
 		supervisor_step_attempt(self);
 	if (fds[SLOT_PROBE].revents && self->probe.poll_fd >= 0)
 		supervisor_step_probe(self);
@@ -305,26 +318,33 @@ static void feed_watchdog(struct supervisor *self)
 	self->watchdog_at_ms = supervisor_now_ms() + self->watchdog_ms;
 }
 
-/* Until it knows of our descriptors, a successor will find our links unwatched, as after a start by hand: that is worth a line. */
+/* Until it knows of our descriptors, a successor will find our links unwatched, as after a start by
+ * hand: that is worth a line. */
 static void tell_manager(struct supervisor *self)
 {
 	int64_t now_ms = supervisor_now_ms();
 
 	if (!notify_flush()) {
 		if (self->manager_waits_told)
-			log_message(LOG_NOTICE, "/dev/nbd%d: the service manager reads again what it is told", self->attachment->index);
+			log_message(LOG_NOTICE,
+				"/dev/nbd%d: the service manager reads again what it is told",
+				self->attachment->index);
 		self->manager_waits_since_ms = -1;
 		self->manager_waits_told = false;
 	} else if (self->manager_waits_since_ms < 0) {
 		self->manager_waits_since_ms = now_ms;
-	} else if (!self->manager_waits_told && now_ms - self->manager_waits_since_ms >= MANAGER_PATIENCE_MS) {
+	} else if (!self->manager_waits_told &&
+		now_ms - self->manager_waits_since_ms >= MANAGER_PATIENCE_MS) {
 		self->manager_waits_told = true;
-		log_message(LOG_WARNING, "/dev/nbd%d: the service manager does not read: until it does, it keeps nothing new for the next supervisor",
+		log_message(LOG_WARNING,
+			"/dev/nbd%d: the service manager does not read: until it does, it keeps "
+			"nothing new for the next supervisor",
 			self->attachment->index);
 	}
 }
 
-/* What has happened, in this order: hang-ups before notices, outcomes before what time alone brings. */
+/* What has happened, in this order: hang-ups before notices, outcomes before what time alone
+ * brings. */
 static void one_round(struct supervisor *self, const struct pollfd *fds)
 {
 	if (fds[SLOT_KERNEL_LOG].revents || supervisor_now_ms() >= self->next_sample_ms)
@@ -376,15 +396,20 @@ static void loop(struct supervisor *self)
 
 static void init(struct supervisor *self, struct attachment *attachment)
 {
-	*self = (struct supervisor){.attachment = attachment, .signal_fd = -1, .lost_at_ms = -1, .manager_waits_since_ms = -1};
+	*self = (struct supervisor){.attachment = attachment,
+		.signal_fd = -1,
+		.lost_at_ms = -1,
+		.manager_waits_since_ms = -1};
 	self->renewal_drain.poll_fd = self->queue_check.poll_fd = -1;
-	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd = self->log.fd = self->fail_peer_fd = -1;
+	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd =
+		self->log.fd = self->fail_peer_fd = -1;
 	self->watchdog_ms = notify_watchdog_ms();
 	control_init(&self->control);
 	supervisor_resize_init(self);
 }
 
-/* A link of an attachment that is new, or that was adopted: then it may have died while nobody was looking. */
+/* A link of an attachment that is new, or that was adopted: then it may have died while nobody was
+ * looking. */
 static void enter_link(struct supervisor *self, unsigned at)
 {
 	const struct link *link = &self->attachment->links[at];
@@ -431,24 +456,34 @@ static int enter(struct supervisor *self, struct error *err)
 		const struct link *link = &attachment->links[i];
 
 		enter_link(self, (unsigned)i);
-		/* TLS asked for is TLS: the former supervisor may not have been asked. If that fails, the link is shut. */
-		if (attachment->creds && !link->tls.version && (link->fd >= 0 || link->local.ss_family != AF_UNSPEC)) {
-			log_message(LOG_WARNING, "/dev/nbd%d was attached without TLS: its connection is replaced by one with it", attachment->index);
+		/* TLS asked for is TLS: the former supervisor may not have been asked. If that
+		 * fails, the link is shut. */
+		if (attachment->creds && !link->tls.version &&
+			(link->fd >= 0 || link->local.ss_family != AF_UNSPEC)) {
+			log_message(LOG_WARNING,
+				"/dev/nbd%d was attached without TLS: its connection is replaced "
+				"by one with it",
+				attachment->index);
 			self->fsm.links[i].renew_now = true;
 		}
 	}
 	if (attachment->outage_since_ms >= 0)
 		fsm_set_outage(&self->fsm, attachment->outage_since_ms);
 	attachment->outage_since_ms = self->fsm.outage_since_ms;
-	sampling_init(&self->sampling, options->liveness_timeout_ms, options->request_timeout_sec == OPTION_INFINITE_SEC ? -1 :
-		options->request_timeout_sec * 1000, (unsigned)attachment->link_count, supervisor_now_ms());
+	sampling_init(&self->sampling, options->liveness_timeout_ms,
+		options->request_timeout_sec == OPTION_INFINITE_SEC ?
+			-1 :
+			options->request_timeout_sec * 1000,
+		(unsigned)attachment->link_count, supervisor_now_ms());
 	self->next_sample_ms = supervisor_now_ms();
 	if (attachment->adopted)
 		kmsg_open_past(&self->log, attachment->index);
 	else
 		kmsg_open(&self->log, attachment->index);
 	if (self->log.fd < 0)
-		log_message(LOG_NOTICE, "/dev/nbd%d: the kernel's log cannot be read: error replies are not seen, and the end of a link is waited for longer",
+		log_message(LOG_NOTICE,
+			"/dev/nbd%d: the kernel's log cannot be read: error replies are not seen, "
+			"and the end of a link is waited for longer",
 			attachment->index);
 	self->state = supervisor_state(self);
 	self->state_since = time(NULL);
@@ -463,7 +498,9 @@ static int begin(struct supervisor *self, int index, struct error *err)
 	struct stored_fd fds[ADOPT_FDS_MAX];
 	size_t fd_count = notify_take_fds(fds, ADOPT_FDS_MAX);
 	bool adopt = adopt_is_ours(attachment, index);
-	int rc = index >= 0 && (adopt || !block_is_configured(index)) ? control_open(&self->control, index, err) : 0;
+	int rc = index >= 0 && (adopt || !block_is_configured(index)) ?
+		control_open(&self->control, index, err) :
+		0;
 
 	if (!rc && self->control.fd >= 0)
 		control_close_on_signals(index);
@@ -473,7 +510,8 @@ static int begin(struct supervisor *self, int index, struct error *err)
 		for (size_t i = 0; i < fd_count; i++)
 			close(fds[i].fd);
 		if (!rc && self->control.fd >= 0)
-			run_file_remove(index, "state"); /* of a former attachment: udev's rules take it for this one's readiness */
+			/* of a former attachment: udev's rules take it for this one's readiness */
+			run_file_remove(index, "state");
 		if (!rc)
 			rc = attachment_open(attachment, index, &self->control, err);
 	}
@@ -521,8 +559,8 @@ static void keep_for_a_successor(const struct supervisor *self)
 	}
 }
 
-/* From here on the device counts as ready. With an adopted one mostly nothing is new, and to look at it now would only hang udev if its server
- * is away. */
+/* From here on the device counts as ready. With an adopted one mostly nothing is new, and to look
+ * at it now would only hang udev if its server is away. */
 static void tell_udev(struct supervisor *self)
 {
 	const struct attachment *attachment = self->attachment;
@@ -542,7 +580,8 @@ static int keep_aloof(struct supervisor *self, struct error *err)
 	return rc;
 }
 
-int supervisor_run(struct attachment *attachment, int index, supervisor_report_function *report, void *data, bool foreground)
+int supervisor_run(struct attachment *attachment, int index, supervisor_report_function *report,
+	void *data, bool foreground)
 {
 	_cleanup_free_ struct supervisor *self = calloc(1, sizeof(*self));
 	struct supervisor_report *message = calloc(1, sizeof(*message));
@@ -572,7 +611,9 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 		supervisor_event(self, FSM_EV_TICK, 0);
 		loop(self);
 		if (self->taken)
-			log_message(LOG_ERR, "/dev/nbd%d is somebody else's now, and is left alone: its backend identifier is not the one that was set",
+			log_message(LOG_ERR,
+				"/dev/nbd%d is somebody else's now, and is left alone: its backend "
+				"identifier is not the one that was set",
 				attachment->index);
 		else if (self->fsm.phase == FSM_ENDED)
 			log_message(LOG_NOTICE, "/dev/nbd%d is detached", attachment->index);

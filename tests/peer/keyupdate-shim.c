@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* LD_PRELOAD for a server that uses GnuTLS: a TLS 1.3 KeyUpdate after every KEYUPDATE_RECORDS records that it sends, instead of
- * after 2^24. The kernel's NBD driver takes each of them for a dead link (kernel fact 17), which a test wants to see in
- * seconds, not after 256 GiB. Tells on stderr of each one.
+/* LD_PRELOAD for a server that uses GnuTLS: a TLS 1.3 KeyUpdate after every KEYUPDATE_RECORDS
+ * records that it sends, instead of after 2^24. The kernel's NBD driver takes each of them for a
+ * dead link (kernel fact 17), which a test wants to see in seconds, not after 256 GiB. Tells on
+ * stderr of each one.
  *
- * A KeyUpdate is a record that is sent, so it has to be made by the thread that sends, when it is done: a server may receive in
- * another thread at the same time, and what it has corked must not be cut in two. Thus it hangs on the end of a send, and on
- * uncork, and not on receive. The count is GnuTLS's own, of this session and key: it begins anew with each key, and there is
- * nothing to keep here. */
+ * A KeyUpdate is a record that is sent, so it has to be made by the thread that sends, when it is
+ * done: a server may receive in another thread at the same time, and what it has corked must not be
+ * cut in two. Thus it hangs on the end of a send, and on uncork, and not on receive. The count is
+ * GnuTLS's own, of this session and key: it begins anew with each key, and there is nothing to keep
+ * here. */
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,7 +43,8 @@ static void update_key_when_due(gnutls_session_t session)
 	do
 		rc = gnutls_session_key_update(session, 0);
 	while (rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED);
-	fprintf(stderr, "keyupdate-shim: after %llu records: %s\n", (unsigned long long)sent, rc < 0 ? gnutls_strerror(rc) : "sent");
+	fprintf(stderr, "keyupdate-shim: after %llu records: %s\n", (unsigned long long)sent,
+		rc < 0 ? gnutls_strerror(rc) : "sent");
 }
 
 #define RECORD_BYTES 16384
@@ -53,13 +56,15 @@ static ssize_t send_padded(gnutls_session_t session, const void *data, size_t si
 	const char *wish = getenv("TLS_PADDING");
 	size_t padding = wish ? strtoul(wish, NULL, 10) : 0;
 
-	if (!padding || gnutls_protocol_get_version(session) != GNUTLS_TLS1_3 || gnutls_record_check_corked(session) > 0)
+	if (!padding || gnutls_protocol_get_version(session) != GNUTLS_TLS1_3 ||
+		gnutls_record_check_corked(session) > 0)
 		return GNUTLS_E_UNIMPLEMENTED_FEATURE;
 	if (!said)
 		fprintf(stderr, "keyupdate-shim: padded by %zu bytes\n", padding);
 	said = true;
 	if (size + padding > RECORD_BYTES)
-		size = RECORD_BYTES - padding; /* the caller sends the rest; GnuTLS would make a record that is too large */
+		/* the caller sends the rest; GnuTLS would make a record that is too large */
+		size = RECORD_BYTES - padding;
 	return gnutls_record_send2(session, data, size, padding, 0);
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* bothered DEVICE OFFSET_MIB PROCESSES MIB SECONDS SIGNAL_US: so many processes, each with a piece of its own of the device, write it in one direct
- * request of MIB, read it back and compare, round after round, each round with a pattern of its own; and a timer interrupts each of them all
- * SIGNAL_US (0: never) by a signal that it handles. After SECONDS, or at the first error of each, says on stdout
- * "rounds N wrong N errors N longest_ms N". Exit status: 0, 1 for wrong data, 2 for errors alone, 3 when it cannot begin. */
+/* bothered DEVICE OFFSET_MIB PROCESSES MIB SECONDS SIGNAL_US: so many processes, each with a piece
+ * of its own of the device, write it in one direct request of MIB, read it back and compare, round
+ * after round, each round with a pattern of its own; and a timer interrupts each of them all
+ * SIGNAL_US (0: never) by a signal that it handles. After SECONDS, or at the first error of each,
+ * says on stdout "rounds N wrong N errors N longest_ms N". Exit status: 0, 1 for wrong data, 2 for
+ * errors alone, 3 when it cannot begin. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -58,13 +60,15 @@ static bool transfer(const struct piece *piece, bool writes)
 	for (size_t done = 0; done < piece->bytes;) {
 		char *at = (char *)piece->buffer + done;
 		off_t where = piece->offset + (off_t)done;
-		ssize_t n = writes ? pwrite(piece->fd, at, piece->bytes - done, where) : pread(piece->fd, at, piece->bytes - done, where);
+		ssize_t n = writes ? pwrite(piece->fd, at, piece->bytes - done, where) :
+				     pread(piece->fd, at, piece->bytes - done, where);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			printf("process %d, round %llu: %s: %s\n", piece->number, (unsigned long long)piece->result->rounds, writes ? "write" : "read",
-				n ? strerror(errno) : "nothing");
+			printf("process %d, round %llu: %s: %s\n", piece->number,
+				(unsigned long long)piece->result->rounds,
+				writes ? "write" : "read", n ? strerror(errno) : "nothing");
 			piece->result->errors++;
 			return false;
 		}
@@ -81,7 +85,8 @@ static bool is_right(const struct piece *piece, uint64_t round)
 	for (size_t at = 0; at < piece->bytes / sizeof(uint64_t); at++) {
 		if (piece->buffer[at] == word_of(piece, round, at))
 			continue;
-		printf("process %d, round %llu: byte %zu of its piece is wrong\n", piece->number, (unsigned long long)round, at * sizeof(uint64_t));
+		printf("process %d, round %llu: byte %zu of its piece is wrong\n", piece->number,
+			(unsigned long long)round, at * sizeof(uint64_t));
 		piece->result->wrong++;
 		return false;
 	}
@@ -119,7 +124,8 @@ static int sum_up(const struct result *results, int count)
 		if (results[i].longest_ms > all.longest_ms)
 			all.longest_ms = results[i].longest_ms;
 	}
-	printf("rounds %llu wrong %llu errors %llu longest_ms %llu\n", (unsigned long long)all.rounds, (unsigned long long)all.wrong,
+	printf("rounds %llu wrong %llu errors %llu longest_ms %llu\n",
+		(unsigned long long)all.rounds, (unsigned long long)all.wrong,
 		(unsigned long long)all.errors, (unsigned long long)all.longest_ms);
 	return all.wrong ? 1 : all.errors ? 2 : 0;
 }
@@ -128,8 +134,11 @@ int main(int argc, char **argv)
 {
 	int count = argc == 7 ? atoi(argv[3]) : 0;
 	size_t bytes = argc == 7 ? strtoul(argv[4], NULL, 10) * MIB_BYTES : 0;
-	int fd = count > 0 && count <= MAX_PROCESSES ? open(argv[1], O_RDWR | O_DIRECT | O_CLOEXEC) : -1;
-	struct result *results = mmap(NULL, sizeof(*results) * MAX_PROCESSES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fd = count > 0 && count <= MAX_PROCESSES ?
+		open(argv[1], O_RDWR | O_DIRECT | O_CLOEXEC) :
+		-1;
+	struct result *results = mmap(NULL, sizeof(*results) * MAX_PROCESSES,
+		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t until_ms;
 
 	if (fd < 0 || !bytes || results == MAP_FAILED)
@@ -138,7 +147,8 @@ int main(int argc, char **argv)
 	until_ms = now_ms() + strtoul(argv[5], NULL, 10) * 1000;
 	for (int i = 0; i < count; i++) {
 		off_t offset = (off_t)(strtoul(argv[2], NULL, 10) * MIB_BYTES + (size_t)i * bytes);
-		void *buffer = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		void *buffer = mmap(
+			NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		struct piece piece = {fd, i, bytes, offset, buffer, &results[i]};
 
 		if (buffer == MAP_FAILED)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* dead-conn-timeout INDEX BACKEND SEC: tells the driver how long requests of that device wait for a link. For tests that cannot wait for as long
- * as the supervisor lets the driver do so. */
+/* dead-conn-timeout INDEX BACKEND SEC: tells the driver how long requests of that device wait for a
+ * link. For tests that cannot wait for as long as the supervisor lets the driver do so. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "kernel/nbd-genl.h"

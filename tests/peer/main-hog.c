@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* hog MIB SEED [ROUNDS]: fills so much memory with a pattern that no two pages share, then reads each page and checks it; in ROUNDS (1)
- * rounds, each with a pattern of its own. Says on stdout "filled N" and "checked N" for each round. Exits 1 at the first word that is
- * not what was written there, and says where. */
+/* hog MIB SEED [ROUNDS]: fills so much memory with a pattern that no two pages share, then reads
+ * each page and checks it; in ROUNDS (1) rounds, each with a pattern of its own. Says on stdout
+ * "filled N" and "checked N" for each round. Exits 1 at the first word that is not what was written
+ * there, and says where. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,19 +23,23 @@ static void fill(uint64_t *memory, uint64_t pages, uint64_t seed)
 {
 	for (uint64_t page = 0; page < pages; page++)
 		for (uint64_t word = 0; word < PAGE_WORDS; word++)
-			memory[page * PAGE_WORDS + word] = mix(seed ^ mix(page * PAGE_WORDS + word));
+			memory[page * PAGE_WORDS + word] =
+				mix(seed ^ mix(page * PAGE_WORDS + word));
 }
 
 static int check(const uint64_t *memory, uint64_t pages, uint64_t seed)
 {
 	for (uint64_t page = 0; page < pages; page++)
 		for (uint64_t word = 0; word < PAGE_WORDS; word++) {
-			uint64_t want = mix(seed ^ mix(page * PAGE_WORDS + word)), got = memory[page * PAGE_WORDS + word];
+			uint64_t want = mix(seed ^ mix(page * PAGE_WORDS + word)),
+				 got = memory[page * PAGE_WORDS + word];
 
 			if (got == want)
 				continue;
-			printf("page %llu of %llu, word %llu: %016llx and not %016llx\n", (unsigned long long)page, (unsigned long long)pages,
-				(unsigned long long)word, (unsigned long long)got, (unsigned long long)want);
+			printf("page %llu of %llu, word %llu: %016llx and not %016llx\n",
+				(unsigned long long)page, (unsigned long long)pages,
+				(unsigned long long)word, (unsigned long long)got,
+				(unsigned long long)want);
 			return 1;
 		}
 	return 0;
@@ -42,9 +47,12 @@ static int check(const uint64_t *memory, uint64_t pages, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	uint64_t pages = argc > 2 ? strtoull(argv[1], NULL, 10) << 8 : 0, seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
+	uint64_t pages = argc > 2 ? strtoull(argv[1], NULL, 10) << 8 : 0,
+		 seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
 	int rounds = argc > 3 ? atoi(argv[3]) : 1;
-	uint64_t *memory = pages ? mmap(NULL, pages << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
+	uint64_t *memory = pages ? mmap(NULL, pages << 12, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) :
+				   MAP_FAILED;
 
 	if (memory == MAP_FAILED)
 		return 2;

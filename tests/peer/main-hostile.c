@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* hostile CERTIFICATES sweeps | replies | memory | mitm [PORT:NAME...] | sweep LAYER FAULT OFFSET MASK: the real negotiator against scripted
- * peers. Prints TAP lines; the last form repeats one offset and shows what came of it. PORT is a real server's, behind the man in
- * the middle. */
+/* hostile CERTIFICATES sweeps | replies | memory | mitm [PORT:NAME...] | sweep LAYER FAULT OFFSET
+ * MASK: the real negotiator against scripted peers. Prints TAP lines; the last form repeats one
+ * offset and shows what came of it. PORT is a real server's, behind the man in the middle. */
 #include "scenarios.h"
 #include "base/cleanup.h"
 #include "nbd/nbd-protocol.h"
@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <signal.h>
 
-#define WORKERS 4          /* most attempts only compute */
-#define STALL_WORKERS 24   /* and these only wait */
+#define WORKERS 4        /* most attempts only compute */
+#define STALL_WORKERS 24 /* and these only wait */
 #define BUSY_RETRIES 3
 #define OFFSETS_MAX 16384
 #define DATA_STRIDE 32 /* the block that the first read brings has no structure: a sample of it */
@@ -29,11 +29,21 @@ static gnutls_certificate_credentials_t server_credentials;
 static struct tls_credentials *client_credentials;
 static int failures;
 
-enum sweep_layer { SWEEP_PLAIN, SWEEP_LIST, SWEEP_EXPORT_NAME, SWEEP_BEFORE_TLS, SWEEP_IN_TLS, SWEEP_TLS_RECORDS };
-static const char *const layer_names[] = {"the plain handshake", "a plain list", "an OPT_EXPORT_NAME handshake",
-	"the plaintext before TLS", "the handshake inside TLS", "the TLS records"};
-static const char *const layer_words[] = {"plain", "list", "export-name", "before-tls", "in-tls", "records"};
-static const char *const fault_names[] = {[FAULT_CUT] = "cut", [FAULT_STALL] = "stall", [FAULT_GARBLE] = "garble"};
+enum sweep_layer {
+	SWEEP_PLAIN,
+	SWEEP_LIST,
+	SWEEP_EXPORT_NAME,
+	SWEEP_BEFORE_TLS,
+	SWEEP_IN_TLS,
+	SWEEP_TLS_RECORDS
+};
+static const char *const layer_names[] = {"the plain handshake", "a plain list",
+	"an OPT_EXPORT_NAME handshake", "the plaintext before TLS", "the handshake inside TLS",
+	"the TLS records"};
+static const char *const layer_words[] = {
+	"plain", "list", "export-name", "before-tls", "in-tls", "records"};
+static const char *const fault_names[] = {
+	[FAULT_CUT] = "cut", [FAULT_STALL] = "stall", [FAULT_GARBLE] = "garble"};
 
 struct sweep {
 	enum sweep_layer layer;
@@ -86,9 +96,15 @@ static void add_offsets(struct sweep *sweep)
 {
 	const struct peer_shared *map = &sweep->map;
 	bool wire = sweep->layer == SWEEP_TLS_RECORDS;
-	uint64_t start = sweep->layer == SWEEP_IN_TLS ? map->tls_start_nbd : wire ? map->tls_start_wire : 0;
-	uint64_t end = sweep->layer == SWEEP_BEFORE_TLS ? map->tls_start_nbd : wire ? map->sent_wire : map->sent_nbd;
-	uint64_t data = sweep->layer == SWEEP_LIST ? 0 : wire ? map->data_start_wire : map->data_start_nbd;
+	uint64_t start = sweep->layer == SWEEP_IN_TLS ? map->tls_start_nbd :
+		wire                                  ? map->tls_start_wire :
+							0;
+	uint64_t end = sweep->layer == SWEEP_BEFORE_TLS ? map->tls_start_nbd :
+		wire                                    ? map->sent_wire :
+							  map->sent_nbd;
+	uint64_t data = sweep->layer == SWEEP_LIST ? 0 :
+		wire                               ? map->data_start_wire :
+						     map->data_start_nbd;
 
 	if (map->abort_start_nbd) /* nobody waits for the answer to OPT_ABORT */
 		end = map->abort_start_nbd;
@@ -97,9 +113,9 @@ static void add_offsets(struct sweep *sweep)
 			sweep->offsets[sweep->count++] = at;
 }
 
-/* What a record's header tells twice: "legacy_record_version MUST be ignored for all purposes" (RFC 8446, 5.1), and GnuTLS takes an
- * encrypted record of outer type handshake for what its authenticated inner type says. Everything else in a record is
- * authenticated. */
+/* What a record's header tells twice: "legacy_record_version MUST be ignored for all purposes" (RFC
+ * 8446, 5.1), and GnuTLS takes an encrypted record of outer type handshake for what its
+ * authenticated inner type says. Everything else in a record is authenticated. */
 static bool is_told_twice(const struct peer_shared *shared, uint64_t at)
 {
 	uint64_t record = shared->tls_start_wire;
@@ -114,9 +130,10 @@ static bool is_told_twice(const struct peer_shared *shared, uint64_t at)
 	return false;
 }
 
-/* May a client be content although this byte was garbled? Under TLS, no byte on the wire means nothing. Inside TLS and without
- * it, the sender may say what he likes where any value is legal: sizes, flags, text, the block's data, the type of an
- * information that the client can do without; and an export of a list may be one that INFO is refused for. */
+/* May a client be content although this byte was garbled? Under TLS, no byte on the wire means
+ * nothing. Inside TLS and without it, the sender may say what he likes where any value is legal:
+ * sizes, flags, text, the block's data, the type of an information that the client can do without;
+ * and an export of a list may be one that INFO is refused for. */
 static bool is_tolerable(const struct sweep *sweep, const struct peer_shared *shared, uint64_t at)
 {
 	enum byte_tag tag = at < PEER_MAP_BYTES ? (enum byte_tag)sweep->map.tags[at] : TAG_STRICT;
@@ -125,20 +142,25 @@ static bool is_tolerable(const struct sweep *sweep, const struct peer_shared *sh
 		return false;
 	if (sweep->layer == SWEEP_TLS_RECORDS)
 		return is_told_twice(shared, at);
-	return tag == TAG_INFO_REFUSAL ? sweep->mask & 0x80 && sweep->layer == SWEEP_LIST : tag != TAG_STRICT;
+	return tag == TAG_INFO_REFUSAL ? sweep->mask & 0x80 && sweep->layer == SWEEP_LIST :
+					 tag != TAG_STRICT;
 }
 
-static const char *judge(const struct sweep *sweep, const struct trial *trial, const struct peer_shared *shared,
-	const struct outcome *outcome, uint64_t at)
+static const char *judge(const struct sweep *sweep, const struct trial *trial,
+	const struct peer_shared *shared, const struct outcome *outcome, uint64_t at)
 {
 	const char *fault = trial_fault(trial, outcome);
 
 	if (fault)
 		return fault;
 	if (!shared->fired) /* an ECDSA signature is a byte or two shorter at times */
-		return outcome->rc && sweep->layer != SWEEP_TLS_RECORDS ? "failed although the byte was never sent" : NULL;
+		return outcome->rc && sweep->layer != SWEEP_TLS_RECORDS ?
+			"failed although the byte was never sent" :
+			NULL;
 	if (outcome->rc == 0)
-		return is_tolerable(sweep, shared, at) ? NULL : "success although the handshake was broken";
+		return is_tolerable(sweep, shared, at) ?
+			NULL :
+			"success although the handshake was broken";
 	if (sweep->fault == FAULT_STALL && !trial_matches("timed out", &outcome->err))
 		return "a stall that is not called a timeout";
 	if (sweep->fault == FAULT_STALL && outcome->elapsed_ms < trial->timeout_ms - 100)
@@ -146,16 +168,20 @@ static const char *judge(const struct sweep *sweep, const struct trial *trial, c
 	return NULL;
 }
 
-static void describe(char *buf, size_t size, const char *what, uint64_t at, const struct trial *trial, const struct outcome *outcome)
+static void describe(char *buf, size_t size, const char *what, uint64_t at,
+	const struct trial *trial, const struct outcome *outcome)
 {
-	snprintf(buf, size, "offset %llu: %s; rc %d kind %d after %lld of %d ms, status 0x%x, %ld KiB: %s | %s", (unsigned long long)at, what,
-		outcome->rc, (int)outcome->err.kind, (long long)outcome->elapsed_ms, trial->timeout_ms, (unsigned)outcome->child_status,
+	snprintf(buf, size,
+		"offset %llu: %s; rc %d kind %d after %lld of %d ms, status 0x%x, %ld KiB: %s | %s",
+		(unsigned long long)at, what, outcome->rc, (int)outcome->err.kind,
+		(long long)outcome->elapsed_ms, trial->timeout_ms, (unsigned)outcome->child_status,
 		outcome->child_maxrss_kib, outcome->err.text, outcome->err.hint);
 }
 
-/* A machine that is busy with something else can make any attempt late. A negotiator that ignores its deadline is late again. */
-static const char *sweep_one(const struct sweep *sweep, uint64_t at, struct peer_shared *shared, struct trial *trial,
-	struct outcome *outcome)
+/* A machine that is busy with something else can make any attempt late. A negotiator that ignores
+ * its deadline is late again. */
+static const char *sweep_one(const struct sweep *sweep, uint64_t at, struct peer_shared *shared,
+	struct trial *trial, struct outcome *outcome)
 {
 	const char *what = NULL;
 
@@ -194,7 +220,8 @@ static void sweep_worker(const struct sweep *sweep, struct tally *tally)
 		}
 		i = atomic_fetch_add(&tally->failed, 1);
 		if (i < 4)
-			describe(tally->first_failures[i], sizeof(tally->first_failures[i]), what, trial.peer.fault.at, &trial, &outcome);
+			describe(tally->first_failures[i], sizeof(tally->first_failures[i]), what,
+				trial.peer.fault.at, &trial, &outcome);
 	}
 }
 
@@ -216,7 +243,8 @@ static void run_workers(const struct sweep *sweep, struct tally *tally)
 
 		wait4(pids[i], &status, 0, NULL);
 		if (status) {
-			snprintf(tally->first_failures[0], sizeof(tally->first_failures[0]), "a worker ended with status 0x%x", (unsigned)status);
+			snprintf(tally->first_failures[0], sizeof(tally->first_failures[0]),
+				"a worker ended with status 0x%x", (unsigned)status);
 			atomic_fetch_add(&tally->failed, 1);
 		}
 	}
@@ -245,7 +273,8 @@ static bool sweep_prepare(struct sweep *sweep)
 
 static void sweep_run(enum sweep_layer layer, enum fault_kind fault, uint8_t mask)
 {
-	struct tally *tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tally *tally = mmap(
+		NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	_cleanup_free_ struct sweep *sweep = calloc(1, sizeof(*sweep));
 	char how[32] = "";
 
@@ -258,9 +287,10 @@ static void sweep_run(enum sweep_layer layer, enum fault_kind fault, uint8_t mas
 		run_workers(sweep, tally);
 	for (int i = 0; i < 4 && *tally->first_failures[i]; i++)
 		printf("# %s\n", tally->first_failures[i]);
-	report(sweep->count && !tally->failed, "%s%s at every byte of %s (%u offsets)", fault_names[fault], how, layer_names[layer],
-		sweep->count);
-	printf("# %u refused, %u without harm, %u failed; at most %ld KiB\n", tally->refused, tally->tolerated, tally->failed, tally->maxrss_kib);
+	report(sweep->count && !tally->failed, "%s%s at every byte of %s (%u offsets)",
+		fault_names[fault], how, layer_names[layer], sweep->count);
+	printf("# %u refused, %u without harm, %u failed; at most %ld KiB\n", tally->refused,
+		tally->tolerated, tally->failed, tally->maxrss_kib);
 	munmap(tally, sizeof(*tally));
 }
 
@@ -293,13 +323,15 @@ static int repeat_one(char **words)
 	if (!sweep_prepare(sweep))
 		return 1;
 	what = sweep_one(sweep, strtoull(words[2], NULL, 0), shared, &trial, &outcome);
-	describe(text, sizeof(text), what ? what : "as it should be", trial.peer.fault.at, &trial, &outcome);
+	describe(text, sizeof(text), what ? what : "as it should be", trial.peer.fault.at, &trial,
+		&outcome);
 	puts(text);
 	return what != NULL;
 }
 
 /* What is wrong with how a scenario ended, or NULL. */
-static const char *check_ending(const struct outcome *outcome, unsigned endings, const char *pattern)
+static const char *check_ending(
+	const struct outcome *outcome, unsigned endings, const char *pattern)
 {
 	unsigned kind = outcome->rc ? (unsigned)outcome->err.kind : ERROR_NONE;
 
@@ -312,7 +344,9 @@ static const char *check_ending(const struct outcome *outcome, unsigned endings,
 
 static const char *check_description(const struct scenario *scenario, const struct outcome *outcome)
 {
-	const struct export_info *info = scenario->kind == NEGOTIATION_LIST ? &outcome->last_listed : &outcome->result.export;
+	const struct export_info *info = scenario->kind == NEGOTIATION_LIST ?
+		&outcome->last_listed :
+		&outcome->result.export;
 	struct error said = {0};
 	char pattern[256];
 
@@ -320,11 +354,14 @@ static const char *check_description(const struct scenario *scenario, const stru
 		return NULL;
 	snprintf(said.text, sizeof(said.text), "%.600s", info->description);
 	/* trial_matches() puts " | " behind the text. */
-	snprintf(pattern, sizeof(pattern), "%.*s \\| $", (int)strlen(scenario->pattern) - 1, scenario->pattern);
-	return trial_matches(pattern, &said) ? NULL : "the description is not what it should be shown as";
+	snprintf(pattern, sizeof(pattern), "%.*s \\| $", (int)strlen(scenario->pattern) - 1,
+		scenario->pattern);
+	return trial_matches(pattern, &said) ? NULL :
+					       "the description is not what it should be shown as";
 }
 
-static void run_scenario(const struct scenario *scenario, const char *prefix, bool tls, struct peer_shared *shared)
+static void run_scenario(
+	const struct scenario *scenario, const char *prefix, bool tls, struct peer_shared *shared)
 {
 	struct outcome outcome;
 	struct trial trial = {
@@ -347,21 +384,27 @@ static void run_scenario(const struct scenario *scenario, const char *prefix, bo
 			break;
 	}
 	if (!what)
-		what = check_ending(&outcome, scenario->endings | (scenario->only_if_sent && !shared->extra_sent ? SUCCEEDS : 0), scenario->pattern);
+		what = check_ending(&outcome,
+			scenario->endings |
+				(scenario->only_if_sent && !shared->extra_sent ? SUCCEEDS : 0),
+			scenario->pattern);
 	if (!what && outcome.rc == 0)
 		what = check_description(scenario, &outcome);
 	if (what) {
 		describe(text, sizeof(text), what, shared->sent_wire, &trial, &outcome);
 		printf("# %s\n", text);
 	}
-	report(!what, "%s%s%s", prefix, scenario->name, scenario->layers == BOTH ? tls ? " (TLS)" : " (plain)" : "");
+	report(!what, "%s%s%s", prefix, scenario->name,
+		scenario->layers == BOTH ? tls ? " (TLS)" : " (plain)" : "");
 }
 
 static void tls12_hello_request(struct peer_shared *shared)
 {
 	static const struct scenario scenario = {
 		"TLS 1.2 HelloRequest before the first read's reply", NULL, TLS, NEGOTIATION_ATTACH,
-		{.extra = EXTRA_HELLO_REQUEST, .extra_when = EXTRA_BEFORE_READ_REPLY, .priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2"},
+		{.extra = EXTRA_HELLO_REQUEST,
+			.extra_when = EXTRA_BEFORE_READ_REPLY,
+			.priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2"},
 		SUCCEEDS | FAILS_TLS | FAILS_SERVER, "renegotiat|rehandshake|TLS|unexpected"};
 	struct scenario behind = scenario;
 
@@ -414,7 +457,8 @@ static void all_replies(const char *dir)
 	munmap(shared, sizeof(*shared));
 }
 
-static void run_mitm(const struct mitm_scenario *scenario, const char *server, uint16_t port, struct peer_shared *shared)
+static void run_mitm(const struct mitm_scenario *scenario, const char *server, uint16_t port,
+	struct peer_shared *shared)
 {
 	struct outcome outcome;
 	struct trial trial = {
@@ -457,7 +501,8 @@ static void name_can_be_heard(struct peer_shared *shared)
 	trial.peer.export_name = TRIAL_EXPORT;
 	trial.peer.description = TRIAL_DESCRIPTION;
 	trial_run(&trial, shared, &outcome);
-	report(outcome.rc == 0 && outcome.name_in_clear, "man in the middle hears the export's name when TLS is not asked for");
+	report(outcome.rc == 0 && outcome.name_in_clear,
+		"man in the middle hears the export's name when TLS is not asked for");
 }
 
 static void all_mitm(char **servers)
@@ -468,11 +513,14 @@ static void all_mitm(char **servers)
 	for (size_t i = 0; i < mitm_scenario_count; i++) {
 		const struct mitm_scenario *scenario = &mitm_scenarios[i];
 
-		run_mitm(scenario, scenario->keeps_state ? "server that keeps state" : "honest server", 0, shared);
+		run_mitm(scenario,
+			scenario->keeps_state ? "server that keeps state" : "honest server", 0,
+			shared);
 		for (char **server = servers; *server && !scenario->keeps_state; server++) {
 			const char *colon = strchr(*server, ':');
 
-			run_mitm(scenario, colon ? colon + 1 : *server, (uint16_t)strtoul(*server, NULL, 10), shared);
+			run_mitm(scenario, colon ? colon + 1 : *server,
+				(uint16_t)strtoul(*server, NULL, 10), shared);
 		}
 	}
 	munmap(shared, sizeof(*shared));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* manager [--watchdog MS] COMMAND [ARGUMENT...]: stands in for a service manager where none runs. It has a NOTIFY_SOCKET, keeps the descriptors that
- * the command gives it, and when the command dies by a signal starts it again with them, as systemd does under Restart=on-abnormal
- * and FileDescriptorStoreMax=. Says on stdout "started PID", "ready", "status: TEXT", "stored NAME", "forgot NAME",
- * "watchdog". Ends when the
- * command exits by itself, with its status; SIGTERM is passed on, and then nothing is started again. */
+/* manager [--watchdog MS] COMMAND [ARGUMENT...]: stands in for a service manager where none runs.
+ * It has a NOTIFY_SOCKET, keeps the descriptors that the command gives it, and when the command
+ * dies by a signal starts it again with them, as systemd does under Restart=on-abnormal and
+ * FileDescriptorStoreMax=. Says on stdout "started PID", "ready", "status: TEXT", "stored NAME",
+ * "forgot NAME", "watchdog". Ends when the command exits by itself, with its status; SIGTERM is
+ * passed on, and then nothing is started again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -32,7 +33,8 @@ static struct stored store[STORE_MAX];
 static size_t stored_count;
 static char notify_path[64];
 static sigset_t handled;
-static const char *watchdog_ms; /* how often the command is to say that it is alive; it is only listened to */
+/* how often the command is to say that it is alive; it is only listened to */
+static const char *watchdog_ms;
 
 static int open_notify_socket(void)
 {
@@ -41,7 +43,10 @@ static int open_notify_socket(void)
 
 	snprintf(notify_path, sizeof(notify_path), "@nbd-attach-manager-%d", (int)getpid());
 	memcpy(address.sun_path + 1, notify_path + 1, strlen(notify_path) - 1);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(notify_path))) < 0)
+	if (fd < 0 ||
+		bind(fd, (struct sockaddr *)&address,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(notify_path))) <
+			0)
 		return -1;
 	return fd;
 }
@@ -50,7 +55,8 @@ static bool is_same_file(int a, int b)
 {
 	struct stat sa, sb;
 
-	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+		sa.st_ino == sb.st_ino;
 }
 
 static void keep(const char *name, int fd)
@@ -85,7 +91,8 @@ static void obey(char *message, const int *fds, size_t fd_count)
 	const char *name = "";
 	char *rest = NULL;
 
-	for (char *line = strtok_r(message, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+	for (char *line = strtok_r(message, "\n", &rest); line;
+		line = strtok_r(NULL, "\n", &rest)) {
 		storing |= strcmp(line, "FDSTORE=1") == 0;
 		forgetting |= strcmp(line, "FDSTOREREMOVE=1") == 0;
 		if (strncmp(line, "FDNAME=", 7) == 0)
@@ -105,18 +112,24 @@ static void obey(char *message, const int *fds, size_t fd_count)
 
 static void read_notices(int notify_fd)
 {
-	char message[4096], control[CMSG_SPACE(STORE_MAX * sizeof(int))] __attribute__((aligned(__alignof__(struct cmsghdr))));
+	char message[4096],
+		control[CMSG_SPACE(STORE_MAX * sizeof(int))]
+		__attribute__((aligned(__alignof__(struct cmsghdr))));
 
 	for (;;) {
 		struct iovec iov = {message, sizeof(message) - 1};
-		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+		struct msghdr msg = {.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control)};
 		ssize_t n = recvmsg(notify_fd, &msg, MSG_CMSG_CLOEXEC);
 		struct cmsghdr *cmsg = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
 		if (n < 0)
 			return;
 		message[n] = 0;
-		obey(message, cmsg ? (int *)CMSG_DATA(cmsg) : NULL, cmsg ? (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0);
+		obey(message, cmsg ? (int *)CMSG_DATA(cmsg) : NULL,
+			cmsg ? (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0);
 	}
 }
 
@@ -130,7 +143,8 @@ static void pass_store(void)
 		store[i].fd = fcntl(store[i].fd, F_DUPFD_CLOEXEC, 3 + STORE_MAX);
 	for (size_t i = 0; i < stored_count; i++) {
 		dup2(store[i].fd, 3 + (int)i);
-		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ":" : "", store[i].name);
+		len += (size_t)snprintf(
+			names + len, sizeof(names) - len, "%s%s", i ? ":" : "", store[i].name);
 	}
 	snprintf(number, sizeof(number), "%d", (int)getpid());
 	setenv("LISTEN_PID", number, 1);
@@ -166,7 +180,8 @@ static pid_t start(char **argv)
 
 static int manage(char **argv, int notify_fd, int signal_fd)
 {
-	struct pollfd fds[] = {{.fd = notify_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+	struct pollfd fds[] = {
+		{.fd = notify_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
 	struct signalfd_siginfo info;
 	bool stopping = false;
 	pid_t pid = start(argv);

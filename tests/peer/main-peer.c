@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* peer [--certs DIR] [--priority STRING] [--scenario WORD] [--export NAME] [--description TEXT] [--tls-required]: the scripted server for tests
- * of the command line. Prints its port (127.0.0.1) and serves until it is killed, one process a connection. */
+/* peer [--certs DIR] [--priority STRING] [--scenario WORD] [--export NAME] [--description TEXT]
+ * [--tls-required]: the scripted server for tests of the command line. Prints its port (127.0.0.1)
+ * and serves until it is killed, one process a connection. */
 #include "scenarios.h"
 #include <getopt.h>
 #include <signal.h>
@@ -33,9 +34,7 @@ static bool parse(int argc, char **argv, struct peer_config *config)
 			if (!config->credentials)
 				return false;
 			break;
-		case 'p':
-			config->priority = optarg;
-			break;
+		case 'p': config->priority = optarg; break;
 		case 's':
 			scenario = scenario_find(optarg);
 			if (!scenario) {
@@ -44,17 +43,10 @@ static bool parse(int argc, char **argv, struct peer_config *config)
 			}
 			*config = scenario->peer;
 			break;
-		case 'e':
-			config->export_name = optarg;
-			break;
-		case 'd':
-			config->description = optarg;
-			break;
-		case 'r':
-			required = true;
-			break;
-		default:
-			return false;
+		case 'e': config->export_name = optarg; break;
+		case 'd': config->description = optarg; break;
+		case 'r': required = true; break;
+		default: return false;
 		}
 	}
 	config->tls_required |= required;

@@ -61,8 +61,10 @@ static bool greeting(struct mitm *mitm)
 	if (mitm->config->oldstyle)
 		wire_put_u64(bytes + 8, NBD_OLD_MAGIC);
 	server_flags = wire_get_u16(bytes + 16);
-	wire_put_u16(bytes + 16, (server_flags & ~mitm->config->clear_flags) | mitm->config->set_flags);
-	if (!send_all(mitm->client_fd, bytes, sizeof(bytes)) || !receive(mitm, mitm->client_fd, flags, sizeof(flags)))
+	wire_put_u16(
+		bytes + 16, (server_flags & ~mitm->config->clear_flags) | mitm->config->set_flags);
+	if (!send_all(mitm->client_fd, bytes, sizeof(bytes)) ||
+		!receive(mitm, mitm->client_fd, flags, sizeof(flags)))
 		return false;
 	return send_all(mitm->server_fd, flags, sizeof(flags));
 }
@@ -108,7 +110,8 @@ static bool answer_starttls(struct mitm *mitm, uint8_t *part, size_t size)
 
 	if (config->answer.type) {
 		wire_put_u64(part, NBD_OPTION_REPLY_MAGIC);
-		wire_put_u32(part + 8, config->answer.option ? config->answer.option : NBD_OPT_STARTTLS);
+		wire_put_u32(
+			part + 8, config->answer.option ? config->answer.option : NBD_OPT_STARTTLS);
 		wire_put_u32(part + 12, config->answer.type);
 		wire_put_u32(part + 16, config->answer.size);
 		if (config->answer.size)
@@ -135,7 +138,8 @@ static bool starttls(struct mitm *mitm, uint8_t *part, size_t size)
 		peer_stall();
 	if (config->swallow_starttls)
 		return answer_starttls(mitm, part, 0);
-	if (!send_all(mitm->server_fd, part, size) || (config->glue_to_server && !inject(mitm, false)))
+	if (!send_all(mitm->server_fd, part, size) ||
+		(config->glue_to_server && !inject(mitm, false)))
 		return false;
 	size = read_part(mitm, mitm->server_fd, 20, part);
 	return size > 0 && answer_starttls(mitm, part, size);
@@ -173,7 +177,8 @@ static bool relay_one(struct mitm *mitm, int from, int to)
 
 static void relay(struct mitm *mitm)
 {
-	struct pollfd fds[2] = {{.fd = mitm->client_fd, .events = POLLIN}, {.fd = mitm->server_fd, .events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = mitm->client_fd, .events = POLLIN},
+		{.fd = mitm->server_fd, .events = POLLIN}};
 
 	while (poll(fds, 2, -1) > 0) {
 		if (fds[0].revents && !relay_one(mitm, mitm->client_fd, mitm->server_fd))
@@ -183,7 +188,8 @@ static void relay(struct mitm *mitm)
 	}
 }
 
-void mitm_run(int client_fd, int server_fd, const struct mitm_config *config, struct peer_shared *shared)
+void mitm_run(
+	int client_fd, int server_fd, const struct mitm_config *config, struct peer_shared *shared)
 {
 	struct mitm mitm = {client_fd, server_fd, config, shared};
 

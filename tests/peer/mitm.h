@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Somebody on the path, who can read and change everything until TLS begins and nothing after it. */
+/* Somebody on the path, who can read and change everything until TLS begins and nothing after
+ * it. */
 #ifndef MITM_H
 #define MITM_H
 #include "peer.h"
@@ -7,18 +8,22 @@
 struct mitm_config {
 	uint16_t clear_flags, set_flags; /* handshake flags of the server's greeting */
 	bool oldstyle;                   /* its second magic replaced */
-	uint32_t inject_option;          /* sent to the server in the client's name before its first option; replies dropped */
+	/* sent to the server in the client's name before its first option; replies dropped */
+	uint32_t inject_option;
 	const void *inject_data;
 	uint32_t inject_size;
-	bool glue_to_server;             /* the same, but glued behind the client's STARTTLS */
-	bool swallow_starttls;           /* the server never sees it; ANSWER goes back, or silence */
-	struct scripted_reply answer;    /* in place of the server's reply to STARTTLS; type 0: the server's own */
-	const void *glue;                /* sent behind that reply */
+	bool glue_to_server; /* the same, but glued behind the client's STARTTLS */
+	/* the server never sees it; ANSWER goes back, or silence */
+	bool swallow_starttls;
+	/* in place of the server's reply to STARTTLS; type 0: the server's own */
+	struct scripted_reply answer;
+	const void *glue; /* sent behind that reply */
 	size_t glue_size;
-	int glue_delay_ms;               /* 0: in one segment with it */
+	int glue_delay_ms; /* 0: in one segment with it */
 };
 
 /* Between two connected sockets until one of them closes. SHARED->heard is what the client said. */
-void mitm_run(int client_fd, int server_fd, const struct mitm_config *config, struct peer_shared *shared);
+void mitm_run(
+	int client_fd, int server_fd, const struct mitm_config *config, struct peer_shared *shared);
 
 #endif

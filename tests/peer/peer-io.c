@@ -51,13 +51,15 @@ static bool to_socket(struct peer *peer, const uint8_t *bytes, size_t size)
 	return send_all(peer->fd, bytes, size);
 }
 
-/* Is the fault's byte among the next SIZE ones of this layer, of which SENT went before? Its index then, else SIZE. */
-static size_t fault_index(const struct peer *peer, enum fault_layer layer, uint64_t sent, size_t size)
+/* Is the fault's byte among the next SIZE ones of this layer, of which SENT went before? Its index
+ * then, else SIZE. */
+static size_t fault_index(
+	const struct peer *peer, enum fault_layer layer, uint64_t sent, size_t size)
 {
 	const struct fault *fault = &peer->config->fault;
 
-	if (fault->kind == FAULT_NONE || fault->kind == FAULT_DRIP || fault->layer != layer || fault->at < sent ||
-		fault->at - sent >= size)
+	if (fault->kind == FAULT_NONE || fault->kind == FAULT_DRIP || fault->layer != layer ||
+		fault->at < sent || fault->at - sent >= size)
 		return size;
 	return (size_t)(fault->at - sent);
 }
@@ -163,7 +165,8 @@ bool peer_receive(struct peer *peer, void *buf, size_t size)
 	uint8_t *at = buf;
 
 	while (size > 0) {
-		ssize_t n = peer->tls ? gnutls_record_recv(peer->tls, at, size) : peer_wire_receive(peer, at, size);
+		ssize_t n = peer->tls ? gnutls_record_recv(peer->tls, at, size) :
+					peer_wire_receive(peer, at, size);
 
 		if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
 			continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The server's side of the NBD handshake and of one kind of request, as the protocol wants it except where the script or
- * the modes of the configuration say otherwise. */
+/* The server's side of the NBD handshake and of one kind of request, as the protocol wants it
+ * except where the script or the modes of the configuration say otherwise. */
 #include "peer.h"
 #include "nbd/nbd-protocol.h"
 #include "base/wire.h"
@@ -10,7 +10,8 @@
 #define BLOCK_BYTES 512
 #define OPTION_MAX_BYTES 65536
 
-static bool reply_header(struct peer *peer, uint64_t magic, uint32_t option, uint32_t type, uint32_t size)
+static bool reply_header(
+	struct peer *peer, uint64_t magic, uint32_t option, uint32_t type, uint32_t size)
 {
 	uint8_t header[20];
 
@@ -25,7 +26,8 @@ static bool reply_header(struct peer *peer, uint64_t magic, uint32_t option, uin
 	return true;
 }
 
-bool peer_option_reply(struct peer *peer, uint32_t option, uint32_t type, const void *data, uint32_t size)
+bool peer_option_reply(
+	struct peer *peer, uint32_t option, uint32_t type, const void *data, uint32_t size)
 {
 	return reply_header(peer, NBD_OPTION_REPLY_MAGIC, option, type, size) &&
 		(size == 0 || peer_send(peer, data, size, TAG_STRICT));
@@ -33,8 +35,9 @@ bool peer_option_reply(struct peer *peer, uint32_t option, uint32_t type, const 
 
 static bool scripted_reply(struct peer *peer, uint32_t option, const struct scripted_reply *reply)
 {
-	return reply_header(peer, reply->magic ? reply->magic : NBD_OPTION_REPLY_MAGIC, reply->option ? reply->option : option,
-			reply->type, reply->lie ? reply->claimed_size : reply->size) &&
+	return reply_header(peer, reply->magic ? reply->magic : NBD_OPTION_REPLY_MAGIC,
+		       reply->option ? reply->option : option, reply->type,
+		       reply->lie ? reply->claimed_size : reply->size) &&
 		(reply->size == 0 || peer_send(peer, reply->data, reply->size, TAG_STRICT));
 }
 
@@ -56,7 +59,8 @@ static bool run_script(struct peer *peer, const struct script *script)
 
 static bool is_our_export(const struct peer *peer, const char *name, uint32_t size)
 {
-	return size == strlen(peer->config->export_name) && memcmp(name, peer->config->export_name, size) == 0;
+	return size == strlen(peer->config->export_name) &&
+		memcmp(name, peer->config->export_name, size) == 0;
 }
 
 static uint64_t export_size(const struct peer *peer)
@@ -75,7 +79,8 @@ static bool info_header(struct peer *peer, uint32_t option, uint16_t type, uint3
 
 static bool info_text(struct peer *peer, uint32_t option, uint16_t type, const char *text)
 {
-	return info_header(peer, option, type, (uint32_t)strlen(text)) && peer_send(peer, text, strlen(text), TAG_TEXT);
+	return info_header(peer, option, type, (uint32_t)strlen(text)) &&
+		peer_send(peer, text, strlen(text), TAG_TEXT);
 }
 
 static bool export_size_and_flags(struct peer *peer)
@@ -95,7 +100,8 @@ static bool info_replies(struct peer *peer, uint32_t option)
 	wire_put_u32(bytes + 4, BLOCK_BYTES);
 	wire_put_u32(bytes + 8, 32 << 20);
 	return info_header(peer, option, NBD_INFO_EXPORT, 10) && export_size_and_flags(peer) &&
-		info_header(peer, option, NBD_INFO_BLOCK_SIZE, 12) && peer_send(peer, bytes, 12, TAG_VALUE) &&
+		info_header(peer, option, NBD_INFO_BLOCK_SIZE, 12) &&
+		peer_send(peer, bytes, 12, TAG_VALUE) &&
 		info_text(peer, option, NBD_INFO_NAME, peer->config->export_name) &&
 		info_text(peer, option, NBD_INFO_DESCRIPTION, peer->config->description) &&
 		peer_option_reply(peer, option, NBD_REP_ACK, NULL, 0);
@@ -103,12 +109,15 @@ static bool info_replies(struct peer *peer, uint32_t option)
 
 static bool option_list(struct peer *peer)
 {
-	uint32_t name_size = (uint32_t)strlen(peer->config->export_name), text_size = (uint32_t)strlen(peer->config->description);
+	uint32_t name_size = (uint32_t)strlen(peer->config->export_name),
+		 text_size = (uint32_t)strlen(peer->config->description);
 	uint8_t number[4];
 
 	wire_put_u32(number, name_size);
-	return reply_header(peer, NBD_OPTION_REPLY_MAGIC, NBD_OPT_LIST, NBD_REP_SERVER, 4 + name_size + text_size) &&
-		peer_send(peer, number, 4, TAG_VALUE) && /* a longer name and a shorter text are as legal */
+	return reply_header(peer, NBD_OPTION_REPLY_MAGIC, NBD_OPT_LIST, NBD_REP_SERVER,
+		       4 + name_size + text_size) &&
+		/* a longer name and a shorter text are as legal */
+		peer_send(peer, number, 4, TAG_VALUE) &&
 		peer_send(peer, peer->config->export_name, name_size, TAG_TEXT) &&
 		peer_send(peer, peer->config->description, text_size, TAG_TEXT) &&
 		peer_option_reply(peer, NBD_OPT_LIST, NBD_REP_ACK, NULL, 0);
@@ -118,7 +127,8 @@ static bool option_list(struct peer *peer)
 static bool read_reply(struct peer *peer, const uint8_t *request)
 {
 	enum read_mode mode = peer->structured ? READ_STRUCTURED : peer->config->read_mode;
-	uint32_t length = wire_get_u32(request + 24), chunk = mode == READ_STRUCTURED ? 8 + length : length;
+	uint32_t length = wire_get_u32(request + 24),
+		 chunk = mode == READ_STRUCTURED ? 8 + length : length;
 	uint8_t header[32] = {0}, *block = calloc(1, (size_t)length + 16);
 	size_t header_size = 16, size = length;
 	bool ok;
@@ -126,7 +136,9 @@ static bool read_reply(struct peer *peer, const uint8_t *request)
 	wire_put_u32(header, mode == READ_WRONG_MAGIC ? 0x12345678 : NBD_SIMPLE_REPLY_MAGIC);
 	memcpy(header + 8, request + 8, 8);
 	if (mode == READ_STRUCTURED || mode == READ_EXTENDED) {
-		wire_put_u32(header, mode == READ_STRUCTURED ? NBD_STRUCTURED_REPLY_MAGIC : NBD_EXTENDED_REPLY_MAGIC);
+		wire_put_u32(header,
+			mode == READ_STRUCTURED ? NBD_STRUCTURED_REPLY_MAGIC :
+						  NBD_EXTENDED_REPLY_MAGIC);
 		wire_put_u16(header + 4, 1); /* done */
 		wire_put_u16(header + 6, 1); /* offset and data */
 		wire_put_u32(header + 16, chunk);
@@ -135,7 +147,10 @@ static bool read_reply(struct peer *peer, const uint8_t *request)
 	if (mode == READ_WRONG_HANDLE)
 		header[15] ^= 1;
 	if (mode == READ_EIO || mode == READ_SHUTDOWN || mode == READ_UNKNOWN_ERROR) {
-		wire_put_u32(header + 4, mode == READ_EIO ? NBD_EIO : mode == READ_SHUTDOWN ? NBD_ESHUTDOWN : 0xfffffff5);
+		wire_put_u32(header + 4,
+			mode == READ_EIO              ? NBD_EIO :
+				mode == READ_SHUTDOWN ? NBD_ESHUTDOWN :
+							0xfffffff5);
 		size = 0;
 	}
 	if (mode == READ_EXTRA_BYTES)
@@ -163,7 +178,8 @@ static void transmission(struct peer *peer)
 	uint8_t request[28];
 
 	while (peer_receive(peer, request, sizeof(request))) {
-		if (wire_get_u32(request) != NBD_REQUEST_MAGIC_ || wire_get_u16(request + 6) != NBD_COMMAND_READ ||
+		if (wire_get_u32(request) != NBD_REQUEST_MAGIC_ ||
+			wire_get_u16(request + 6) != NBD_COMMAND_READ ||
 			wire_get_u32(request + 24) > 1 << 20)
 			return;
 		peer->shared->reached_read = true;
@@ -174,14 +190,16 @@ static void transmission(struct peer *peer)
 	}
 }
 
-static bool option_info_or_go(struct peer *peer, uint32_t option, const uint8_t *data, uint32_t size)
+static bool option_info_or_go(
+	struct peer *peer, uint32_t option, const uint8_t *data, uint32_t size)
 {
 	uint32_t name_size = size >= 6 ? wire_get_u32(data) : UINT32_MAX;
 
 	if (name_size > size - 6 || size < 6)
 		return peer_option_reply(peer, option, NBD_REP_ERR_INVALID, NULL, 0);
 	if (!is_our_export(peer, (const char *)data + 4, name_size))
-		return peer_option_reply(peer, option, NBD_REP_ERR_UNKNOWN, "no such disk here", 17);
+		return peer_option_reply(
+			peer, option, NBD_REP_ERR_UNKNOWN, "no such disk here", 17);
 	if (!info_replies(peer, option))
 		return false;
 	if (option != NBD_OPT_GO)
@@ -194,7 +212,8 @@ static bool option_starttls(struct peer *peer)
 {
 	if (!peer->config->credentials || peer->tls)
 		return peer_option_reply(peer, NBD_OPT_STARTTLS, NBD_REP_ERR_POLICY, NULL, 0);
-	if (!peer_option_reply(peer, NBD_OPT_STARTTLS, NBD_REP_ACK, NULL, 0) || !peer_handshake(peer))
+	if (!peer_option_reply(peer, NBD_OPT_STARTTLS, NBD_REP_ACK, NULL, 0) ||
+		!peer_handshake(peer))
 		return false;
 	if (!peer->config->keeps_state)
 		peer->structured = false;
@@ -205,13 +224,12 @@ static bool honest_option(struct peer *peer, uint32_t option, const uint8_t *dat
 {
 	static const uint8_t zeroes[124];
 
-	if (option != NBD_OPT_STARTTLS && option != NBD_OPT_ABORT && peer->config->tls_required && !peer->tls)
+	if (option != NBD_OPT_STARTTLS && option != NBD_OPT_ABORT && peer->config->tls_required &&
+		!peer->tls)
 		return peer_option_reply(peer, option, NBD_REP_ERR_TLS_REQD, NULL, 0);
 	switch (option) {
-	case NBD_OPT_STARTTLS:
-		return option_starttls(peer);
-	case NBD_OPT_LIST:
-		return option_list(peer);
+	case NBD_OPT_STARTTLS: return option_starttls(peer);
+	case NBD_OPT_LIST: return option_list(peer);
 	case NBD_OPT_ABORT:
 		peer->shared->abort_start_nbd = peer->shared->sent_nbd;
 		peer_option_reply(peer, option, NBD_REP_ACK, NULL, 0);
@@ -223,14 +241,16 @@ static bool honest_option(struct peer *peer, uint32_t option, const uint8_t *dat
 		break;
 	case NBD_OPT_EXPORT_NAME:
 		if (is_our_export(peer, (const char *)data, size) && export_size_and_flags(peer) &&
-			((peer->client_flags & NBD_HANDSHAKE_NO_ZEROES) || peer_send(peer, zeroes, sizeof(zeroes), TAG_TEXT)))
+			((peer->client_flags & NBD_HANDSHAKE_NO_ZEROES) ||
+				peer_send(peer, zeroes, sizeof(zeroes), TAG_TEXT)))
 			transmission(peer);
 		return false;
 	case OPT_STRUCTURED_REPLY:
 		peer->structured = true;
 		return peer_option_reply(peer, option, NBD_REP_ACK, NULL, 0);
 	case OPT_SET_META_CONTEXT:
-		return peer_option_reply(peer, option, REP_META_CONTEXT, "\0\0\0\1base:allocation", 19) &&
+		return peer_option_reply(
+			       peer, option, REP_META_CONTEXT, "\0\0\0\1base:allocation", 19) &&
 			peer_option_reply(peer, option, NBD_REP_ACK, NULL, 0);
 	}
 	return peer_option_reply(peer, option, NBD_REP_ERR_UNSUP, NULL, 0);
@@ -245,17 +265,11 @@ static bool handle_option(struct peer *peer, uint32_t option, const uint8_t *dat
 	if (!run_script(peer, script))
 		return false;
 	switch (script->then) {
-	case THEN_NEXT:
-		return true;
-	case THEN_HONEST:
-		return honest_option(peer, option, data, size);
-	case THEN_TRANSMISSION:
-		transmission(peer);
-		return false;
-	case THEN_STALL:
-		peer_stall();
-	case THEN_CLOSE:
-		return false;
+	case THEN_NEXT: return true;
+	case THEN_HONEST: return honest_option(peer, option, data, size);
+	case THEN_TRANSMISSION: transmission(peer); return false;
+	case THEN_STALL: peer_stall();
+	case THEN_CLOSE: return false;
 	}
 	return false;
 }
@@ -272,8 +286,10 @@ static bool greet(struct peer *peer)
 	wire_put_u64(greeting, NBD_MAGIC);
 	wire_put_u64(greeting + 8, NBD_OPTION_MAGIC);
 	wire_put_u16(greeting + 16,
-		config->handshake_flags ? config->handshake_flags : NBD_HANDSHAKE_FIXED_NEWSTYLE | NBD_HANDSHAKE_NO_ZEROES);
-	if (!peer_send(peer, greeting, 16, TAG_STRICT) || !peer_send(peer, greeting + 16, 2, TAG_FLAG) ||
+		config->handshake_flags ? config->handshake_flags :
+					  NBD_HANDSHAKE_FIXED_NEWSTYLE | NBD_HANDSHAKE_NO_ZEROES);
+	if (!peer_send(peer, greeting, 16, TAG_STRICT) ||
+		!peer_send(peer, greeting + 16, 2, TAG_FLAG) ||
 		!peer_receive(peer, answer, sizeof(answer)))
 		return false;
 	peer->client_flags = wire_get_u32(answer);
@@ -292,7 +308,8 @@ void peer_serve(int fd, const struct peer_config *config, struct peer_shared *sh
 	while (going) {
 		uint32_t size;
 
-		if (!peer_receive(&peer, header, sizeof(header)) || wire_get_u64(header) != NBD_OPTION_MAGIC)
+		if (!peer_receive(&peer, header, sizeof(header)) ||
+			wire_get_u64(header) != NBD_OPTION_MAGIC)
 			break;
 		size = wire_get_u32(header + 12);
 		if (size > sizeof(data) || !peer_receive(&peer, data, size))

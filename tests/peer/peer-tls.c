@@ -46,7 +46,8 @@ static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned ms)
 
 bool peer_handshake(struct peer *peer)
 {
-	const char *priority = peer->config->priority ? peer->config->priority : "NORMAL:-VERS-ALL:+VERS-TLS1.3";
+	const char *priority =
+		peer->config->priority ? peer->config->priority : "NORMAL:-VERS-ALL:+VERS-TLS1.3";
 	gnutls_session_t session;
 	gnutls_datum_t ticket_key;
 	int rc;
@@ -57,8 +58,10 @@ bool peer_handshake(struct peer *peer)
 		return false;
 	rc = gnutls_priority_set_direct(session, priority, NULL);
 	if (rc >= 0)
-		rc = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, peer->config->credentials);
-	if (rc >= 0 && peer->config->extra == EXTRA_TICKET && gnutls_session_ticket_key_generate(&ticket_key) >= 0)
+		rc = gnutls_credentials_set(
+			session, GNUTLS_CRD_CERTIFICATE, peer->config->credentials);
+	if (rc >= 0 && peer->config->extra == EXTRA_TICKET &&
+		gnutls_session_ticket_key_generate(&ticket_key) >= 0)
 		rc = gnutls_session_ticket_enable_server(session, &ticket_key);
 	if (rc < 0) {
 		fprintf(stderr, "peer: TLS: %s\n", gnutls_strerror(rc));
@@ -83,20 +86,11 @@ bool peer_tls_extra(struct peer *peer)
 	int rc = 0;
 
 	switch (peer->config->extra) {
-	case EXTRA_NONE:
-		return true;
-	case EXTRA_TICKET:
-		rc = gnutls_session_ticket_send(peer->tls, 1, 0);
-		break;
-	case EXTRA_KEY_UPDATE:
-		rc = gnutls_session_key_update(peer->tls, 0);
-		break;
-	case EXTRA_CLOSE_NOTIFY:
-		rc = gnutls_bye(peer->tls, GNUTLS_SHUT_WR);
-		break;
-	case EXTRA_HELLO_REQUEST:
-		rc = gnutls_rehandshake(peer->tls);
-		break;
+	case EXTRA_NONE: return true;
+	case EXTRA_TICKET: rc = gnutls_session_ticket_send(peer->tls, 1, 0); break;
+	case EXTRA_KEY_UPDATE: rc = gnutls_session_key_update(peer->tls, 0); break;
+	case EXTRA_CLOSE_NOTIFY: rc = gnutls_bye(peer->tls, GNUTLS_SHUT_WR); break;
+	case EXTRA_HELLO_REQUEST: rc = gnutls_rehandshake(peer->tls); break;
 	case EXTRA_WARNING_ALERT:
 		rc = gnutls_alert_send(peer->tls, GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED);
 		break;

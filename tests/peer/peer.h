@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A scripted NBD server for tests: honest unless its configuration says otherwise. It serves one connection in a process of
- * its own, blocking; whoever forked it kills it. What it saw and did is in memory shared with the test. */
+/* A scripted NBD server for tests: honest unless its configuration says otherwise. It serves one
+ * connection in a process of its own, blocking; whoever forked it kills it. What it saw and did is
+ * in memory shared with the test. */
 #ifndef PEER_H
 #define PEER_H
 #include <gnutls/gnutls.h>
@@ -14,10 +15,12 @@
 #define REP_META_CONTEXT 4
 
 enum fault_kind { FAULT_NONE, FAULT_CUT, FAULT_STALL, FAULT_GARBLE, FAULT_DRIP };
-/* The wire is what goes over TCP, TLS records included; NBD is what goes in when TLS is there, and the same when not. */
+/* The wire is what goes over TCP, TLS records included; NBD is what goes in when TLS is there, and
+ * the same when not. */
 enum fault_layer { LAYER_WIRE, LAYER_NBD };
 
-/* At byte number AT (from 0) that the server sends. DRIP sends one byte each 50 ms from there on. */
+/* At byte number AT (from 0) that the server sends. DRIP sends one byte each 50 ms from there
+ * on. */
 struct fault {
 	enum fault_kind kind;
 	enum fault_layer layer;
@@ -27,23 +30,24 @@ struct fault {
 
 /* What a byte means, which decides whether a client may get over its garbling without TLS. */
 enum byte_tag {
-	TAG_STRICT,     /* magic, length, type, handle: must be noticed */
-	TAG_FLAG,       /* an advertised flag */
-	TAG_VALUE,      /* a size: some other value can be as legal */
-	TAG_TEXT,       /* a name or description for people */
-	TAG_INFO_TYPE,  /* of an optional information: unknown ones are ignored */
-	TAG_INFO_REFUSAL, /* top byte of the type of a reply to INFO: its first bit makes it a refusal */
+	TAG_STRICT,    /* magic, length, type, handle: must be noticed */
+	TAG_FLAG,      /* an advertised flag */
+	TAG_VALUE,     /* a size: some other value can be as legal */
+	TAG_TEXT,      /* a name or description for people */
+	TAG_INFO_TYPE, /* of an optional information: unknown ones are ignored */
+	/* top byte of the type of a reply to INFO: its first bit makes it a refusal */
+	TAG_INFO_REFUSAL,
 };
 
 struct scripted_reply {
-	uint32_t type;       /* 0 ends the list */
+	uint32_t type; /* 0 ends the list */
 	const void *data;
 	uint32_t size;
-	bool lie;            /* claim claimed_size instead of size */
+	bool lie; /* claim claimed_size instead of size */
 	uint32_t claimed_size;
-	uint32_t option;     /* 0: the one asked for */
-	uint64_t magic;      /* 0: the right one */
-	uint32_t repeat;     /* 0: once; UINT32_MAX: without end */
+	uint32_t option; /* 0: the one asked for */
+	uint64_t magic;  /* 0: the right one */
+	uint32_t repeat; /* 0: once; UINT32_MAX: without end */
 };
 
 enum script_then { THEN_NEXT, THEN_HONEST, THEN_TRANSMISSION, THEN_STALL, THEN_CLOSE };
@@ -73,20 +77,27 @@ enum read_mode {
 };
 
 /* A TLS message that is not data, and when it is sent. */
-enum tls_extra { EXTRA_NONE, EXTRA_TICKET, EXTRA_KEY_UPDATE, EXTRA_CLOSE_NOTIFY, EXTRA_HELLO_REQUEST, EXTRA_WARNING_ALERT };
+enum tls_extra {
+	EXTRA_NONE,
+	EXTRA_TICKET,
+	EXTRA_KEY_UPDATE,
+	EXTRA_CLOSE_NOTIFY,
+	EXTRA_HELLO_REQUEST,
+	EXTRA_WARNING_ALERT
+};
 enum tls_extra_when { EXTRA_AFTER_HANDSHAKE, EXTRA_BEFORE_READ_REPLY, EXTRA_BEHIND_READ_REPLY };
 
 struct peer_config {
 	gnutls_certificate_credentials_t credentials; /* NULL: no TLS */
 	const char *priority;                         /* NULL: TLS 1.3 */
 	bool tls_required;
-	bool keeps_state;      /* options agreed on before STARTTLS stay (CVE-2021-3716) */
-	bool no_go;            /* knows neither INFO nor GO */
-	const void *greeting;  /* sent instead of the greeting, then silence */
+	bool keeps_state;     /* options agreed on before STARTTLS stay (CVE-2021-3716) */
+	bool no_go;           /* knows neither INFO nor GO */
+	const void *greeting; /* sent instead of the greeting, then silence */
 	size_t greeting_size;
 	uint16_t handshake_flags; /* 0: FIXED_NEWSTYLE and NO_ZEROES */
 	const char *export_name, *description;
-	uint64_t size_bytes;   /* 0: 1 MiB */
+	uint64_t size_bytes; /* 0: 1 MiB */
 	struct script script;
 	enum read_mode read_mode;
 	enum tls_extra extra;
@@ -97,18 +108,18 @@ struct peer_config {
 #define PEER_MAP_BYTES 16384
 
 struct peer_shared {
-	bool fired;            /* the fault's byte was reached */
+	bool fired; /* the fault's byte was reached */
 	bool extra_sent;
-	bool reached_read;     /* the client began its first read: it accepted everything before */
+	bool reached_read; /* the client began its first read: it accepted everything before */
 	uint64_t sent_wire, sent_nbd;
 	uint64_t tls_start_wire, tls_start_nbd; /* counters when TLS began; 0: it did not */
 	uint64_t data_start_nbd;                /* first byte of the block that was read */
 	uint64_t data_start_wire;
-	uint64_t abort_start_nbd;               /* first byte of the answer to OPT_ABORT; 0: none */
+	uint64_t abort_start_nbd; /* first byte of the answer to OPT_ABORT; 0: none */
 	uint8_t tags[PEER_MAP_BYTES];
-	uint8_t wire[PEER_MAP_BYTES];           /* as sent */
+	uint8_t wire[PEER_MAP_BYTES]; /* as sent */
 	size_t heard_size;
-	uint8_t heard[PEER_MAP_BYTES];          /* raw bytes from the client */
+	uint8_t heard[PEER_MAP_BYTES]; /* raw bytes from the client */
 };
 
 struct peer {
@@ -118,7 +129,7 @@ struct peer {
 	gnutls_session_t tls;
 	bool structured;
 	uint32_t client_flags;
-	bool hold;            /* gather what goes to the wire, so that it leaves in one segment */
+	bool hold; /* gather what goes to the wire, so that it leaves in one segment */
 	size_t held_size;
 	uint8_t held[PEER_MAP_BYTES];
 };
@@ -137,7 +148,8 @@ bool peer_handshake(struct peer *peer);
 bool peer_tls_extra(struct peer *peer);
 
 /* peer-server.c */
-bool peer_option_reply(struct peer *peer, uint32_t option, uint32_t type, const void *data, uint32_t size);
+bool peer_option_reply(
+	struct peer *peer, uint32_t option, uint32_t type, const void *data, uint32_t size);
 void peer_serve(int fd, const struct peer_config *config, struct peer_shared *shared);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What hostile or broken servers and people on the path do, and what the client has to make of it. */
+/* What hostile or broken servers and people on the path do, and what the client has to make of
+ * it. */
 #ifndef SCENARIOS_H
 #define SCENARIOS_H
 #include "trial.h"
@@ -14,20 +15,25 @@ enum layers { PLAIN = 1, TLS = 2, BOTH = 3 };
 
 struct scenario {
 	const char *name;
-	const char *word;    /* for `peer --scenario`; NULL when no test of the command line needs it */
+	/* for `peer --scenario`; NULL when no test of the command line needs it */
+	const char *word;
 	enum layers layers;
 	enum negotiation_kind kind;
 	struct peer_config peer;
 	unsigned endings;
-	const char *pattern; /* extended regular expression, in text or hint of a failure; or in the export's description */
-	bool only_if_sent;   /* success is fine when the peer could not send its extra message */
-	int timeout_ms;      /* 0: 5 s */
+	/* extended regular expression, in text or hint of a failure; or in the export's
+	 * description */
+	const char *pattern;
+	bool only_if_sent; /* success is fine when the peer could not send its extra message */
+	int timeout_ms;    /* 0: 5 s */
 };
 
 struct mitm_scenario {
 	const char *name;
 	struct mitm_config mitm;
-	bool keeps_state; /* against the server that keeps what was agreed on before TLS; else against all honest ones */
+	/* against the server that keeps what was agreed on before TLS; else against all honest
+	 * ones */
+	bool keeps_state;
 	unsigned endings;
 	const char *pattern;
 	int timeout_ms;

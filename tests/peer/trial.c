@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Process model: the test forks the peer (and the man in the middle), then runs negotiation_run(), which forks the negotiator. All
- * processes but the test have one thread and die with their parent. */
+/* Process model: the test forks the peer (and the man in the middle), then runs negotiation_run(),
+ * which forks the negotiator. All processes but the test have one thread and die with their
+ * parent. */
 #include "trial.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
@@ -17,8 +18,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-/* How the last child that somebody else waited for ended: negotiation_run() reaps the negotiator and does not tell what it cost.
- * Our definition comes before the C library's for the whole program. */
+/* How the last child that somebody else waited for ended: negotiation_run() reaps the negotiator
+ * and does not tell what it cost. Our definition comes before the C library's for the whole
+ * program. */
 static int last_status;
 static long last_maxrss_kib;
 
@@ -39,7 +41,8 @@ pid_t waitpid(pid_t pid, int *status, int options)
 
 struct peer_shared *trial_shared_new(void)
 {
-	void *shared = mmap(NULL, sizeof(struct peer_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *shared = mmap(NULL, sizeof(struct peer_shared), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return shared == MAP_FAILED ? NULL : shared;
 }
@@ -59,7 +62,9 @@ int trial_listen(uint16_t *port)
 
 static int connect_to(uint16_t port)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(port)};
 	_cleanup_fd_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0)
@@ -67,8 +72,10 @@ static int connect_to(uint16_t port)
 	return steal_fd(&fd);
 }
 
-/* Fork a process that accepts one connection after the other. BACKEND_PORT is for the man in the middle. */
-static pid_t start_acceptor(int listen_fd, const struct trial *trial, uint16_t backend_port, struct peer_shared *shared)
+/* Fork a process that accepts one connection after the other. BACKEND_PORT is for the man in the
+ * middle. */
+static pid_t start_acceptor(
+	int listen_fd, const struct trial *trial, uint16_t backend_port, struct peer_shared *shared)
 {
 	pid_t parent = getpid(), pid = fork();
 	int on = 1;
@@ -119,7 +126,10 @@ static void count_export(const struct export_info *info, void *data)
 
 static void attempt(const struct trial *trial, uint16_t port, struct outcome *outcome)
 {
-	struct target target = {.hosts = {{"127.0.0.1", port}}, .host_count = 1, .export_name = TRIAL_EXPORT, .tls = trial->tls};
+	struct target target = {.hosts = {{"127.0.0.1", port}},
+		.host_count = 1,
+		.export_name = TRIAL_EXPORT,
+		.tls = trial->tls};
 	struct negotiation_job job = {
 		.kind = trial->kind,
 		.target = &target,
@@ -144,7 +154,8 @@ static void attempt(const struct trial *trial, uint16_t port, struct outcome *ou
 
 void trial_run(const struct trial *trial, struct peer_shared *shared, struct outcome *outcome)
 {
-	/* The server behind a man in the middle hears what he says too; what counts is what the client said. */
+	/* The server behind a man in the middle hears what he says too; what counts is what the
+	 * client said. */
 	static struct peer_shared behind;
 	_cleanup_fd_ int server_fd = -1, mitm_fd = -1;
 	pid_t server = -1, mitm = -1;
@@ -165,7 +176,8 @@ void trial_run(const struct trial *trial, struct peer_shared *shared, struct out
 	attempt(trial, port, outcome);
 	outcome->peer_crashed = stop(mitm);
 	outcome->peer_crashed |= stop(server);
-	outcome->name_in_clear = memmem(shared->heard, shared->heard_size, TRIAL_EXPORT, strlen(TRIAL_EXPORT)) != NULL;
+	outcome->name_in_clear = memmem(shared->heard, shared->heard_size, TRIAL_EXPORT,
+					 strlen(TRIAL_EXPORT)) != NULL;
 }
 
 static bool is_clean(const char *text)
@@ -189,10 +201,13 @@ const char *trial_fault(const struct trial *trial, const struct outcome *outcome
 	if (outcome->child_maxrss_kib > TRIAL_MEMORY_KIB)
 		return "the negotiator used too much memory";
 	if (outcome->rc == 0)
-		return outcome->result.fd < 0 && trial->kind == NEGOTIATION_ATTACH ? "success without a socket" : NULL;
+		return outcome->result.fd < 0 && trial->kind == NEGOTIATION_ATTACH ?
+			"success without a socket" :
+			NULL;
 	if (outcome->rc > 0)
 		return "attempt_run() returned a positive number";
-	if (outcome->err.kind != ERROR_TLS && outcome->err.kind != ERROR_UNREACHABLE && outcome->err.kind != ERROR_SERVER)
+	if (outcome->err.kind != ERROR_TLS && outcome->err.kind != ERROR_UNREACHABLE &&
+		outcome->err.kind != ERROR_SERVER)
 		return "a kind of error that no server can cause";
 	if (!*outcome->err.text)
 		return "a failure without a sentence";

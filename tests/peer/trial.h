@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One attempt of the real negotiator against a peer in a process of its own, and what came of it. */
+/* One attempt of the real negotiator against a peer in a process of its own, and what came of
+ * it. */
 #ifndef TRIAL_H
 #define TRIAL_H
 #include "child/negotiation.h"
@@ -8,9 +9,11 @@
 
 #define TRIAL_EXPORT "confidential-export"
 #define TRIAL_DESCRIPTION "a disk"
-/* On a machine with other work to do, what a deadline may be late by; a negotiator that ignores it is late by much more. */
+/* On a machine with other work to do, what a deadline may be late by; a negotiator that ignores it
+ * is late by much more. */
 #define TRIAL_MARGIN_MS 2500
-/* No reply may cost a negotiator more memory than this (an honest handshake takes 12 MiB). A sanitizer has its own needs. */
+/* No reply may cost a negotiator more memory than this (an honest handshake takes 12 MiB). A
+ * sanitizer has its own needs. */
 #ifdef __SANITIZE_ADDRESS__
 #define TRIAL_MEMORY_KIB (512 << 10)
 #else
@@ -32,18 +35,18 @@ struct outcome {
 	struct error err;
 	struct negotiation_result result;
 	int64_t elapsed_ms;
-	int child_status;      /* of the negotiator, as from wait() */
+	int child_status; /* of the negotiator, as from wait() */
 	long child_maxrss_kib;
 	unsigned listed;
 	struct export_info last_listed;
-	bool name_in_clear;    /* the export's name went over the wire readable */
+	bool name_in_clear; /* the export's name went over the wire readable */
 	bool peer_crashed;
 };
 
 struct peer_shared *trial_shared_new(void);
 void trial_run(const struct trial *trial, struct peer_shared *shared, struct outcome *outcome);
-/* What is wrong with the outcome whatever the trial was: a crash, a deadline missed, memory, a kind of error that no server can
- * cause, text that a terminal would act on. NULL when nothing is. */
+/* What is wrong with the outcome whatever the trial was: a crash, a deadline missed, memory, a kind
+ * of error that no server can cause, text that a terminal would act on. NULL when nothing is. */
 const char *trial_fault(const struct trial *trial, const struct outcome *outcome);
 /* A socket that listens on an ephemeral port of 127.0.0.1. */
 int trial_listen(uint16_t *port);

@@ -21,10 +21,22 @@ static struct attachment *attachment;
 
 static void the_driver_looks_within_whole_seconds(void **state)
 {
-	static const struct { size_t links; int wish_ms, want_ms; } table[] = {
-		{1, 0, 750}, {1, 1000, 750}, {1, 2000, 1750}, {1, 60000, 59750},
-		{1, 1, 1}, {1, 200, 200}, {1, 750, 750}, {1, 1500, 1500}, /* a fraction, as it stands */
-		{2, 0, 180000}, {2, 1000, 1000}, {4, 200, 200},
+	static const struct {
+		size_t links;
+		int wish_ms, want_ms;
+	} table[] = {
+		{1, 0, 750},
+		{1, 1000, 750},
+		{1, 2000, 1750},
+		{1, 60000, 59750},
+		/* a fraction, as it stands */
+		{1, 1, 1},
+		{1, 200, 200},
+		{1, 750, 750},
+		{1, 1500, 1500},
+		{2, 0, 180000},
+		{2, 1000, 1000},
+		{4, 200, 200},
 	};
 
 	(void)state;
@@ -46,7 +58,8 @@ static void the_driver_waits_longer_than_the_supervisor(void **state)
 		assert_true(attachment_dead_conn_timeout_sec(attachment) > (uint64_t)waits_sec[i]);
 	}
 	attachment->options.dead_timeout_sec = OPTION_INFINITE_SEC;
-	assert_true(attachment_dead_conn_timeout_sec(attachment) > 10000000 && attachment_dead_conn_timeout_sec(attachment) < A_CENTURY_SEC);
+	assert_true(attachment_dead_conn_timeout_sec(attachment) > 10000000 &&
+		attachment_dead_conn_timeout_sec(attachment) < A_CENTURY_SEC);
 }
 
 static void only_a_larger_disk_fits_instead(void **state)
@@ -110,7 +123,8 @@ static void two_writers_are_one_too_many(void **state)
 	put(4, "ro", "0\n");
 	put(7, "ro", "0\n");
 	put(7, "pid", "1\n"); /* a client that sets none */
-	assert_int_equal(attachment_check_single(attachment, 1, &err), 0); /* the last of them is not attached */
+	/* the last of them is not attached */
+	assert_int_equal(attachment_check_single(attachment, 1, &err), 0);
 	put(4, "pid", "1\n");
 	assert_int_equal(attachment_check_single(attachment, 4, &err), 0);
 	assert_int_equal(attachment_check_single(attachment, 1, &err), -EBUSY);
@@ -158,7 +172,8 @@ int main(void)
 		cmocka_unit_test(the_driver_looks_within_whole_seconds),
 		cmocka_unit_test(the_driver_waits_longer_than_the_supervisor),
 		cmocka_unit_test(only_a_larger_disk_fits_instead),
-		cmocka_unit_test_setup_teardown(two_writers_are_one_too_many, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(
+			two_writers_are_one_too_many, make_root, remove_root),
 	};
 	int failed;
 

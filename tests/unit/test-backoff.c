@@ -45,7 +45,8 @@ static void a_long_outage_has_bounded_pauses(void **state)
 	for (size_t i = 0; i < sizeof(elapsed_ms) / sizeof(elapsed_ms[0]); i++) {
 		assert_int_equal(backoff_delay_ms(elapsed_ms[i], 0), BACKOFF_MAX_MS * 3 / 4);
 		assert_int_equal(backoff_delay_ms(elapsed_ms[i], MIDDLE), BACKOFF_MAX_MS);
-		assert_in_range(backoff_delay_ms(elapsed_ms[i], UINT32_MAX), BACKOFF_MAX_MS * 5 / 4 - 1, BACKOFF_MAX_MS * 5 / 4);
+		assert_in_range(backoff_delay_ms(elapsed_ms[i], UINT32_MAX),
+			BACKOFF_MAX_MS * 5 / 4 - 1, BACKOFF_MAX_MS * 5 / 4);
 	}
 }
 

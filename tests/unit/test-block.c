@@ -61,7 +61,9 @@ static int setup(void **state)
 	put("/sys/block/nbd2/dev", "43:64\n");
 	put("/sys/block/sda/size", "100\n");
 	put("/proc/self/mountinfo", "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n");
-	put("/proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sda2                               partition\t975868\t0\t-2\n");
+	put("/proc/swaps",
+		"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sda2                       "
+		"        partition\t975868\t0\t-2\n");
 	return 0;
 }
 
@@ -77,16 +79,31 @@ static int teardown(void **state)
 
 static void test_parse_device(void **state)
 {
-	static const struct { const char *word; int index; } good[] = { { "/dev/nbd0", 0 }, { "nbd7", 7 }, { "nbd1048575", 1048575 },
-		{ "auto", -1 } };
-	static const struct { const char *word, *sentence, *hint; } bad[] = {
-		{ "", "'' is not an NBD device", "/dev/nbdN" }, { "nbd", "is not an NBD device", "auto" },
-		{ "/dev/sda", "'/dev/sda' is not an NBD device", "/dev/nbdN" }, { "nbd-1", "is not", "" }, { "nbd01", "is not", "" },
-		{ "nbd0x", "is not", "" }, { "nbd0p", "is not", "" }, { "nbd0p1x", "is not", "" }, { "nbd1048576", "is not", "" },
-		{ "nbd99999999999999999999", "is not", "" }, { "/dev/dev/nbd0", "is not", "" }, { "/sys/block/nbd0", "is not", "" },
-		{ "nbd0p1", "'nbd0p1' is a partition", "use /dev/nbd0" }, { "/dev/nbd12p3", "is a partition", "use /dev/nbd12" },
-		{ "nbd0 ", "is not", "" }, { "nbd0/../sda", "is not", "" }, { "\033[2Jnbd0", "'?[2Jnbd0' is not", "" },
-		{ "AUTO", "is not", "" },
+	static const struct {
+		const char *word;
+		int index;
+	} good[] = {{"/dev/nbd0", 0}, {"nbd7", 7}, {"nbd1048575", 1048575}, {"auto", -1}};
+	static const struct {
+		const char *word, *sentence, *hint;
+	} bad[] = {
+		{"", "'' is not an NBD device", "/dev/nbdN"},
+		{"nbd", "is not an NBD device", "auto"},
+		{"/dev/sda", "'/dev/sda' is not an NBD device", "/dev/nbdN"},
+		{"nbd-1", "is not", ""},
+		{"nbd01", "is not", ""},
+		{"nbd0x", "is not", ""},
+		{"nbd0p", "is not", ""},
+		{"nbd0p1x", "is not", ""},
+		{"nbd1048576", "is not", ""},
+		{"nbd99999999999999999999", "is not", ""},
+		{"/dev/dev/nbd0", "is not", ""},
+		{"/sys/block/nbd0", "is not", ""},
+		{"nbd0p1", "'nbd0p1' is a partition", "use /dev/nbd0"},
+		{"/dev/nbd12p3", "is a partition", "use /dev/nbd12"},
+		{"nbd0 ", "is not", ""},
+		{"nbd0/../sda", "is not", ""},
+		{"\033[2Jnbd0", "'?[2Jnbd0' is not", ""},
+		{"AUTO", "is not", ""},
 	};
 	size_t i;
 	int index;
@@ -108,7 +125,8 @@ static void test_completed(void **state)
 {
 	(void)state;
 	assert_int_equal(block_completed_count(0), 0);
-	put("/sys/block/nbd0/stat", "     100  2 3 4   200 6 7 8  9 10 11  300 13 14 15   400 17\n");
+	put("/sys/block/nbd0/stat",
+		"     100  2 3 4   200 6 7 8  9 10 11  300 13 14 15   400 17\n");
 	assert_int_equal(block_completed_count(0), 1000);
 	put("/sys/block/nbd0/stat", "     100        2        3        4      200\n");
 	assert_int_equal(block_completed_count(0), 300);
@@ -207,20 +225,26 @@ static void test_unused(void **state)
 	assert_int_equal(block_check_unused(2, &err), 0);
 	assert_int_equal(block_check_unused(55, &err), 0);
 	/* Names that only begin alike. */
-	put("/proc/self/mountinfo", "22 1 43:160 / /x rw - ext4 /dev/nbd10 rw\n23 1 43:17 / /y rw - ext4 /dev/nbd0x rw\n");
-	put("/proc/swaps", "Filename Type\n/dev/nbd10p1 partition 1 0 -2\n/swap/dev/nbd0 file 1 0 -2\n");
+	put("/proc/self/mountinfo",
+		"22 1 43:160 / /x rw - ext4 /dev/nbd10 rw\n23 1 43:17 / /y rw - ext4 /dev/nbd0x "
+		"rw\n");
+	put("/proc/swaps",
+		"Filename Type\n/dev/nbd10p1 partition 1 0 -2\n/swap/dev/nbd0 file 1 0 -2\n");
 	assert_int_equal(block_check_unused(0, &err), 0);
 }
 
 static void test_mounted(void **state)
 {
 	(void)state;
-	put("/proc/self/mountinfo", "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n30 22 43:1 / /mnt rw,relatime shared:5 master:1 - ext4 "
+	put("/proc/self/mountinfo",
+		"22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n30 22 43:1 / /mnt rw,relatime "
+		"shared:5 master:1 - ext4 "
 		"/dev/nbd0p1 rw\n");
 	busy(0, "/dev/nbd0p1 is mounted on /mnt");
 	assert_string_equal(err.hint, "unmount it first: umount /mnt");
 	assert_int_equal(block_check_unused(2, &err), 0);
-	put("/proc/self/mountinfo", "30 22 43:0 / /my\\040disk\\012x rw - ext4 /dev/mapper/alias rw\n");
+	put("/proc/self/mountinfo",
+		"30 22 43:0 / /my\\040disk\\012x rw - ext4 /dev/mapper/alias rw\n");
 	busy(0, "/dev/nbd0 is mounted on /my disk?x");
 	/* btrfs: an anonymous number, the device only in the source. */
 	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - btrfs /dev/nbd0 rw\n");
@@ -230,7 +254,8 @@ static void test_mounted(void **state)
 static void test_hostile_mountinfo(void **state)
 {
 	(void)state;
-	put("/proc/self/mountinfo", "\n - \n1 2\n1 2 43:0\n1 2 43:0 / \n1 2 43:0 / - \nx y z / /m - a /dev/nbd0\n");
+	put("/proc/self/mountinfo",
+		"\n - \n1 2\n1 2 43:0\n1 2 43:0 / \n1 2 43:0 / - \nx y z / /m - a /dev/nbd0\n");
 	block_check_unused(0, &err);
 	put("/proc/self/mountinfo", "30 22 43:0 / /m\\9\\0 rw - ext4\n");
 	busy(0, "/dev/nbd0 is mounted on /m\\9\\0");
@@ -302,7 +327,8 @@ static void test_other_names(void **state)
 	put("/proc/swaps", "Filename\tType\n/dev/disk/by-id/nbd-x-part1 partition\t1\t0\t-2\n");
 	busy(0, "/dev/nbd0p1 is used as swap");
 	put("/proc/swaps", "");
-	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - btrfs /dev/disk/by-id/nbd-x-part1 rw\n");
+	put("/proc/self/mountinfo",
+		"30 22 0:45 / /data rw - btrfs /dev/disk/by-id/nbd-x-part1 rw\n");
 	busy(0, "/dev/nbd0p1 is mounted on /data");
 	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - nfs server:/dev/nbd0 rw\n");
 	assert_int_equal(block_check_unused(0, &err), 0);
@@ -339,18 +365,24 @@ static void test_targets(void **state)
 	assert_int_equal(block_check_unused(0, &err), 0);
 	put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "1\n");
 	busy(0, "/dev/nbd0 is used by the SCSI target (LIO) as its backstore disk1");
-	assert_string_equal(err.hint, "take it away first: targetcli /backstores/block delete disk1");
+	assert_string_equal(
+		err.hint, "take it away first: targetcli /backstores/block delete disk1");
 	put("/sys/kernel/config/target/core/iblock_0/disk1/udev_path", "");
-	put("/sys/kernel/config/target/core/iblock_0/disk1/info", "Status: ACTIVATED\n        iBlock device: nbd0  UDEV PATH: /dev/nbd0  readonly: 0\n");
+	put("/sys/kernel/config/target/core/iblock_0/disk1/info",
+		"Status: ACTIVATED\n        iBlock device: nbd0  UDEV PATH: /dev/nbd0  readonly: "
+		"0\n");
 	busy(0, "/dev/nbd0 is used by the SCSI target (LIO) as its backstore disk1");
 	put("/sys/kernel/config/target/core/iblock_0/disk1/info", "UDEV PATH: ");
-	put("/sys/kernel/config/target/core/fileio_1/f/info", "TCM FILEIO ID: 0        File: /dev/nbd0p1  Size: 1 Mode: O_DSYNC\n");
+	put("/sys/kernel/config/target/core/fileio_1/f/info",
+		"TCM FILEIO ID: 0        File: /dev/nbd0p1  Size: 1 Mode: O_DSYNC\n");
 	busy(0, "/dev/nbd0p1 is used by the SCSI target (LIO) as its backstore f");
 	assert_string_equal(err.hint, "take it away first: targetcli /backstores/fileio delete f");
 	put("/sys/kernel/config/target/core/fileio_1/f/info", "\n");
 	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "1\n");
 	busy(0, "/dev/nbd0 is used by the NVMe target nqn.x as its namespace 1");
-	assert_string_equal(err.hint, "take it away first: echo 0 >/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable");
+	assert_string_equal(err.hint,
+		"take it away first: echo 0 "
+		">/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable");
 }
 
 static void test_other_openers(void **state)
@@ -361,7 +393,9 @@ static void test_other_openers(void **state)
 	put("/sys/bus/xen-backend/devices/vbd-1-51712/physical_device", "2b:40\n");
 	put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file", "/dev/nbd0\n");
 	busy(0, "/dev/nbd0 is used by the USB gadget g");
-	assert_string_equal(err.hint, "take it away first: echo >/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file");
+	assert_string_equal(err.hint,
+		"take it away first: echo "
+		">/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file");
 	put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file", "");
 	put("/sys/block/zram0/backing_dev", "/dev/nbd0\n");
 	busy(0, "/dev/nbd0 is used by /dev/zram0, which writes back to it");
@@ -370,7 +404,8 @@ static void test_other_openers(void **state)
 	busy(0, "/dev/nbd0 is used by a mounted btrfs (uuid)");
 	put("/sys/block/nbd0/nbd0p1/bcache/set/x", "");
 	busy(0, "/dev/nbd0p1 is registered with bcache");
-	assert_string_equal(err.hint, "unregister it first: echo 1 >/sys/block/nbd0/nbd0p1/bcache/set/unregister");
+	assert_string_equal(err.hint,
+		"unregister it first: echo 1 >/sys/block/nbd0/nbd0p1/bcache/set/unregister");
 }
 
 static void test_numbers(void **state)
@@ -419,10 +454,24 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(a_device_is_whose_backend_it_shows),
-		CASE(test_parse_device), CASE(test_completed), CASE(test_read_write), CASE(test_list_and_state), CASE(test_list_without_module),
-		CASE(test_unused), CASE(test_mounted), CASE(test_hostile_mountinfo), CASE(test_swap), CASE(test_held),
-		CASE(test_partition_held), CASE(test_loop), CASE(test_other_names), CASE(test_number), CASE(test_targets),
-		CASE(test_other_openers), CASE(test_numbers), CASE(test_missing_proc),
+		CASE(test_parse_device),
+		CASE(test_completed),
+		CASE(test_read_write),
+		CASE(test_list_and_state),
+		CASE(test_list_without_module),
+		CASE(test_unused),
+		CASE(test_mounted),
+		CASE(test_hostile_mountinfo),
+		CASE(test_swap),
+		CASE(test_held),
+		CASE(test_partition_held),
+		CASE(test_loop),
+		CASE(test_other_names),
+		CASE(test_number),
+		CASE(test_targets),
+		CASE(test_other_openers),
+		CASE(test_numbers),
+		CASE(test_missing_proc),
 	};
 
 	return cmocka_run_group_tests_name("sysfs", tests, NULL, NULL);

@@ -25,9 +25,13 @@ static void write_file(const char *path, const char *text)
 
 static const char *dhcp_server, *dhcp_root_path;
 
-static void make_jobs(struct boot_plan *jobs, const char *tab, const char *cmdline, const struct options *defaults)
+static void make_jobs(struct boot_plan *jobs, const char *tab, const char *cmdline,
+	const struct options *defaults)
 {
-	struct kcmdline_input input = {.cmdline = cmdline, .size = strlen(cmdline), .dhcp_server = dhcp_server, .dhcp_root_path = dhcp_root_path};
+	struct kcmdline_input input = {.cmdline = cmdline,
+		.size = strlen(cmdline),
+		.dhcp_server = dhcp_server,
+		.dhcp_root_path = dhcp_root_path};
 	struct options none;
 	struct error err = {0};
 
@@ -49,11 +53,16 @@ static const char *render(const struct boot_plan *jobs)
 	buf[0] = 0;
 	for (size_t i = 0; i < jobs->count; i++) {
 		const struct boot_plan_entry *job = &jobs->jobs[i];
-		const char *ca = job->options.tls_config.ca_file, *psk = job->options.tls_config.psk_file;
+		const char *ca = job->options.tls_config.ca_file,
+			   *psk = job->options.tls_config.psk_file;
 
 		target_format(&job->target, uri, sizeof(uri));
-		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%snbd%d %s%s%s%s%s", i ? "; " : "", job->index, uri, ca ? " ca=" : "", ca ? ca : "",
-			psk ? " psk=" : *job->target.tls_psk_file ? " uri-psk=" : "", psk ? psk : job->target.tls_psk_file);
+		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%snbd%d %s%s%s%s%s",
+			i ? "; " : "", job->index, uri, ca ? " ca=" : "", ca ? ca : "",
+			psk                               ? " psk=" :
+				*job->target.tls_psk_file ? " uri-psk=" :
+							    "",
+			psk ? psk : job->target.tls_psk_file);
 		assert_true(job->options.root && job->options.at_boot);
 	}
 	return buf;
@@ -71,7 +80,8 @@ static void check_together(const struct together *table, size_t count)
 
 		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
 		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
-			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline, table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
+			fail_msg("%s with %s\n  gave   %s%s\n  wanted %s", table[i].cmdline,
+				table[i].tab ? table[i].tab : "no nbdtab", render(&jobs),
 				jobs.refused ? " (refused)" : "", table[i].expect);
 		assert_true(jobs.refused || !jobs.plan->needs_dhcp);
 		boot_plan_free(&jobs);
@@ -84,42 +94,61 @@ static void command_line_and_nbdtab(void **state)
 		{NULL, "quiet", "", false},
 		{NULL, "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
 		/* root lines, and only these */
-		{"nbd0 srv exp root\nnbd1 srv two\nnbd2 srv three swap\n", "root=UUID=1", "nbd0 nbd://srv/exp", false},
-		{"nbd0 srv exp root\nnbd1 srv two _root,cacertfile=/ca\n", "", "nbd0 nbd://srv/exp; nbd1 nbds://srv/two ca=/ca", false},
+		{"nbd0 srv exp root\nnbd1 srv two\nnbd2 srv three swap\n", "root=UUID=1",
+			"nbd0 nbd://srv/exp", false},
+		{"nbd0 srv exp root\nnbd1 srv two _root,cacertfile=/ca\n", "",
+			"nbd0 nbd://srv/exp; nbd1 nbds://srv/two ca=/ca", false},
 		/* same device, host and export; same host and export; neither */
-		{"nbd1 srv exp cacertfile=/one\nnbd0 srv exp cacertfile=/zero\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/zero", false},
-		{"nbd1 srv exp cacertfile=/one\nnbd2 srv exp cacertfile=/two\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd1 srv exp cacertfile=/one\nnbd0 srv exp cacertfile=/zero\n",
+			"nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/zero", false},
+		{"nbd1 srv exp cacertfile=/one\nnbd2 srv exp cacertfile=/two\n",
+			"nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
 		{"nbd0 other exp\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
 		/* another server in the place of one that nbdtab wants verified */
 		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "", true},
 		{"nbd0 other exp cacertfile=/one,tlls\n", "nbdroot=srv,exp,nbd0", "", true},
-		{"nbd0 other exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
-		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd1", "nbd1 nbd://srv/exp", false},
-		{"nbd0 SRV exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
-		{"nbd0 srv exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp ca=/one", false},
-		{"nbd0 nbds://srv/exp?tls-psk-file=/psk\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp uri-psk=/psk", false},
+		{"nbd0 other exp cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp",
+			false},
+		{"nbd0 other exp cacertfile=/one\n", "nbdroot=srv,exp,nbd1", "nbd1 nbd://srv/exp",
+			false},
+		{"nbd0 SRV exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0",
+			"nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd0 srv exp cacertfile=/one\n", "root=nbds://srv/exp",
+			"nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd0 nbds://srv/exp?tls-psk-file=/psk\n", "nbdroot=srv,exp,nbd0",
+			"nbd0 nbds://srv/exp uri-psk=/psk", false},
 		/* a host that is known by TLS is never spoken to without */
-		{"nbd5 srv other cacertfile=/one,bs=4096\n", "nbdroot=srv,exp,nbd0", "nbd0 nbds://srv/exp ca=/one", false},
+		{"nbd5 srv other cacertfile=/one,bs=4096\n", "nbdroot=srv,exp,nbd0",
+			"nbd0 nbds://srv/exp ca=/one", false},
 		{"nbd5 srv:10810 other tls\n", "root=nbd://srv/exp", "nbd0 nbds://srv/exp", false},
-		{"nbd5 a,srv other tls\n", "rd.nbd.attach=nbd3=nbd://srv/exp", "nbd3 nbds://srv/exp", false},
-		{"nbd5 srv other tls\nnbd0 srv exp\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false}, /* nbdtab says so of this very disk */
+		{"nbd5 a,srv other tls\n", "rd.nbd.attach=nbd3=nbd://srv/exp",
+			"nbd3 nbds://srv/exp", false},
+		/* nbdtab says so of this very disk */
+		{"nbd5 srv other tls\nnbd0 srv exp\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp",
+			false},
 		/* but another disk's authority does not go before the system's */
-		{"nbd5 srv other cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
+		{"nbd5 srv other cacertfile=/one\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp",
+			false},
 		/* a line that cannot be read may be the one that asks for TLS */
 		{"nbd5 srv other tlls\n", "root=nbd://srv/exp", "", true},
 		{"nbd5 srv other bs=1\n", "root=nbds://srv/exp", "nbd0 nbds://srv/exp", false},
 		{"nbd5 elsewhere other tlls\n", "root=nbd://srv/exp", "nbd0 nbd://srv/exp", false},
 		{"ndb0 srv exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "", true},
-		{"ndb0 elsewhere exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
+		{"ndb0 elsewhere exp cacertfile=/one\n", "nbdroot=srv,exp,nbd0",
+			"nbd0 nbd://srv/exp", false},
 		/* a port that the command line does not tell is the line's */
-		{"nbd0 srv exp port=10810\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv:10810/exp", false},
-		{"nbd0 srv exp port=10810,tls\n", "nbdroot=srv:10811/exp root=/dev/nbd0", "nbd0 nbds://srv:10811/exp", false},
+		{"nbd0 srv exp port=10810\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv:10810/exp",
+			false},
+		{"nbd0 srv exp port=10810,tls\n", "nbdroot=srv:10811/exp root=/dev/nbd0",
+			"nbd0 nbds://srv:10811/exp", false},
 		{"nbd0 srv exp port=10810\n", "root=nbd://srv/exp", "nbd0 nbd://srv/exp", false},
-		/* the command line goes before the line of its device, and a disk is attached once */
+		/* the command line goes before the line of its device, and a disk is attached
+		 * once */
 		{"nbd0 other x root\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
 		{"nbd1 srv exp root\n", "nbdroot=srv,exp,nbd0", "nbd0 nbd://srv/exp", false},
 		/* root=/dev/nbd0 and no word of the server */
-		{"nbd0 srv exp cacertfile=/ca\nnbd1 srv two\n", "root=/dev/nbd0p1", "nbd0 nbds://srv/exp ca=/ca", false},
+		{"nbd0 srv exp cacertfile=/ca\nnbd1 srv two\n", "root=/dev/nbd0p1",
+			"nbd0 nbds://srv/exp ca=/ca", false},
 		{"nbd0 srv exp root\n", "nbdroot=dhcp root=/dev/nbd0", "nbd0 nbd://srv/exp", false},
 		/* bad lines that were to be attached */
 		{"nbd0 srv exp root,bs=1\n", "", "", true},
@@ -128,8 +157,10 @@ static void command_line_and_nbdtab(void **state)
 		/* a word that is not understood is none for nbdtab to fill */
 		{"nbd0 srv exp\n", "nbdroot=srv:0/x root=/dev/nbd0", "", true},
 		/* dracut's NBDOPTS */
-		{NULL, "root=nbd:srv:exp:::cacertfile=/ca,-persist,-swap,nonsense", "nbd0 nbds://srv/exp ca=/ca", false},
-		{"nbd0 srv exp cacertfile=/line\n", "root=nbd:srv:exp:::cacertfile=/ca", "nbd0 nbds://srv/exp ca=/ca", false},
+		{NULL, "root=nbd:srv:exp:::cacertfile=/ca,-persist,-swap,nonsense",
+			"nbd0 nbds://srv/exp ca=/ca", false},
+		{"nbd0 srv exp cacertfile=/line\n", "root=nbd:srv:exp:::cacertfile=/ca",
+			"nbd0 nbds://srv/exp ca=/ca", false},
 		{NULL, "root=nbd:srv:exp:::tlsca=/ca", "", true},
 		{"nbd0 x y\n", "root=nbd:srv:exp:::bs=1", "", true},
 	};
@@ -142,12 +173,14 @@ static void command_line_and_nbdtab(void **state)
 static void nbdtab_before_dhcp(void **state)
 {
 	static const struct together table[] = {
-		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0", "nbd0 nbds://srv/exp ca=/ca", false},
+		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0", "nbd0 nbds://srv/exp ca=/ca",
+			false},
 		{"nbd0 srv exp\n", "root=/dev/nbd0p1 ip=dhcp", "nbd0 nbd://srv/exp", false},
 		{"nbd1 srv exp\n", "root=/dev/nbd0", "nbd0 nbd://192.0.2.1/other", false},
 		{NULL, "root=/dev/nbd0", "nbd0 nbd://192.0.2.1/other", false},
 		/* unless DHCP is what was asked for */
-		{"nbd0 srv exp\n", "root=/dev/nbd0 nbdroot=dhcp", "nbd0 nbd://192.0.2.1/other", false},
+		{"nbd0 srv exp\n", "root=/dev/nbd0 nbdroot=dhcp", "nbd0 nbd://192.0.2.1/other",
+			false},
 		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0 nbdroot=dhcp", "", true},
 	};
 
@@ -213,13 +246,23 @@ static void plan_is_told_to_shells(void **state)
 	char out[4096];
 
 	(void)state;
-	assert_int_equal(run_boot("nbd3 x y root\n", "root=nbd:srv:exp:ext4:ro,noatime", true, out, sizeof(out)), 0);
-	assert_string_equal(out, "NBD_DEVICES='nbd0 nbd3'\nNBD_ROOT='/dev/nbd0'\nNBD_FSTYPE='ext4'\nNBD_MOUNTOPTS='ro,noatime'\nNBD_NEEDS_DHCP=''\n");
+	assert_int_equal(run_boot("nbd3 x y root\n", "root=nbd:srv:exp:ext4:ro,noatime", true, out,
+				 sizeof(out)),
+		0);
+	assert_string_equal(out,
+		"NBD_DEVICES='nbd0 "
+		"nbd3'\nNBD_ROOT='/dev/"
+		"nbd0'\nNBD_FSTYPE='ext4'\nNBD_MOUNTOPTS='ro,noatime'\nNBD_NEEDS_DHCP=''\n");
 	assert_int_equal(run_boot("", "nbdroot=dhcp root=/dev/nbd2p1", true, out, sizeof(out)), 0);
-	assert_string_equal(out, "NBD_DEVICES='nbd2'\nNBD_ROOT='/dev/nbd2p1'\nNBD_FSTYPE=''\nNBD_MOUNTOPTS=''\nNBD_NEEDS_DHCP='yes'\n");
+	assert_string_equal(out,
+		"NBD_DEVICES='nbd2'\nNBD_ROOT='/dev/"
+		"nbd2p1'\nNBD_FSTYPE=''\nNBD_MOUNTOPTS=''\nNBD_NEEDS_DHCP='yes'\n");
 	assert_int_equal(run_boot("", "quiet", true, out, sizeof(out)), 0);
-	assert_string_equal(out, "NBD_DEVICES=''\nNBD_ROOT=''\nNBD_FSTYPE=''\nNBD_MOUNTOPTS=''\nNBD_NEEDS_DHCP=''\n");
-	assert_int_equal(run_boot("", "rd.nbd.attach=nonsense nbdroot=a,b,nbd1", true, out, sizeof(out)), 2);
+	assert_string_equal(out,
+		"NBD_DEVICES=''\nNBD_ROOT=''\nNBD_FSTYPE=''\nNBD_MOUNTOPTS=''\nNBD_NEEDS_DHCP=''"
+		"\n");
+	assert_int_equal(
+		run_boot("", "rd.nbd.attach=nonsense nbdroot=a,b,nbd1", true, out, sizeof(out)), 2);
 	assert_non_null(strstr(out, "NBD_DEVICES='nbd1'\n"));
 }
 
@@ -256,7 +299,9 @@ static void plan_is_safe_to_evaluate(void **state)
 		snprintf(cmdline, sizeof(cmdline), "root=\"nbd:srv:exp:ext4:%s\"", value);
 		assert_int_equal(run_boot("", cmdline, true, out, sizeof(out)), 2);
 		write_file(output_path, out);
-		snprintf(script, sizeof(script), "eval \"$(cat %s)\"; printf '%%s|%%s' \"$NBD_FSTYPE\" \"$NBD_MOUNTOPTS\"", output_path);
+		snprintf(script, sizeof(script),
+			"eval \"$(cat %s)\"; printf '%%s|%%s' \"$NBD_FSTYPE\" \"$NBD_MOUNTOPTS\"",
+			output_path);
 		write_file(cmdline_path, script);
 		snprintf(script, sizeof(script), "sh %s", cmdline_path);
 		shell = popen(script, "r");
@@ -275,24 +320,35 @@ static void files_for_an_initramfs(void **state)
 	(void)state;
 	snprintf(tab, sizeof(tab), "%s/pki", folder);
 	mkdir(tab, 0700);
-	for (const char *const *name = (const char *const[]){"pki/ca-cert.pem", "pki/client-key.pem", "pki/other.pem", "ca.pem", "key.pem", "psk", NULL}; *name; name++) {
+	for (const char *const *name = (const char *const[]){"pki/ca-cert.pem",
+		     "pki/client-key.pem", "pki/other.pem", "ca.pem", "key.pem", "psk", NULL};
+		*name; name++) {
 		snprintf(tab, sizeof(tab), "%s/%s", folder, *name);
 		write_file(tab, "x");
 	}
-	snprintf(tab, sizeof(tab), "nbd0 a b root,cacertfile=%s/ca.pem,keyfile=%s/key.pem\nnbd1 a c root,certificates=%s/pki\nnbd2 a d psk-file=%s/psk\n"
-		"nbd3 nbds://a/e?tls-psk-file=%s/psk root\nnbd4 h f root\n", folder, folder, folder, folder, folder);
-	snprintf(expect, sizeof(expect), "%s\n%s/ca.pem\n%s/key.pem\n%s/pki/ca-cert.pem\n%s/pki/client-key.pem\n%s/psk\n", tab_path, folder, folder, folder, folder, folder);
+	snprintf(tab, sizeof(tab),
+		"nbd0 a b root,cacertfile=%s/ca.pem,keyfile=%s/key.pem\nnbd1 a c "
+		"root,certificates=%s/pki\nnbd2 a d psk-file=%s/psk\n"
+		"nbd3 nbds://a/e?tls-psk-file=%s/psk root\nnbd4 h f root\n",
+		folder, folder, folder, folder, folder);
+	snprintf(expect, sizeof(expect),
+		"%s\n%s/ca.pem\n%s/key.pem\n%s/pki/ca-cert.pem\n%s/pki/client-key.pem\n%s/psk\n",
+		tab_path, folder, folder, folder, folder, folder);
 	assert_int_equal(run_boot(tab, "", false, out, sizeof(out)), 0);
 	assert_string_equal(out, expect);
 	/* what is missing is told */
-	assert_int_equal(run_boot("nbd0 a b root,cacertfile=/nonexistent/ca.pem\n", "", false, out, sizeof(out)), 2);
+	assert_int_equal(run_boot("nbd0 a b root,cacertfile=/nonexistent/ca.pem\n", "", false, out,
+				 sizeof(out)),
+		2);
 	snprintf(expect, sizeof(expect), "%s\n", tab_path);
 	assert_string_equal(out, expect);
 	/* the system's authorities, where none is named */
 	if (access("/etc/ssl/certs/ca-certificates.crt", F_OK) == 0) {
 		assert_int_equal(run_boot("nbd0 a b root,tls\n", "", false, out, sizeof(out)), 0);
 		assert_non_null(strstr(out, "\n/etc/ssl/certs/ca-certificates.crt\n"));
-		assert_int_equal(run_boot("nbd0 a b root,tls-pin=sha256:00\n", "", false, out, sizeof(out)), 0);
+		assert_int_equal(
+			run_boot("nbd0 a b root,tls-pin=sha256:00\n", "", false, out, sizeof(out)),
+			0);
 		assert_null(strstr(out, "ca-certificates.crt"));
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The control socket: one supervisor a device, and clients that do what they like. The folder is the real one, in /run: the device
- * numbers are such as no kernel has. */
+/* The control socket: one supervisor a device, and clients that do what they like. The folder is
+ * the real one, in /run: the device numbers are such as no kernel has. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,7 +84,8 @@ static int connect_client(void)
 	return fd;
 }
 
-/* The client's command, in a process of its own: what it got, or NULL, is told by its exit status. */
+/* The client's command, in a process of its own: what it got, or NULL, is told by its exit
+ * status. */
 static pid_t start_command(const char *word, int timeout_ms, bool (*is_right)(json_object *answer))
 {
 	pid_t pid = fork();
@@ -311,7 +312,8 @@ static bool is_fine(json_object *answer)
 {
 	json_object *value;
 
-	return answer && json_object_object_get_ex(answer, "state", &value) && strcmp(json_object_get_string(value), "fine") == 0;
+	return answer && json_object_object_get_ex(answer, "state", &value) &&
+		strcmp(json_object_get_string(value), "fine") == 0;
 }
 
 static void a_word_is_answered(void **state)
@@ -333,7 +335,8 @@ static bool is_big(json_object *answer)
 {
 	json_object *value;
 
-	return answer && json_object_object_get_ex(answer, "text", &value) && json_object_get_string_len(value) == 100 << 10;
+	return answer && json_object_object_get_ex(answer, "text", &value) &&
+		json_object_get_string_len(value) == 100 << 10;
 }
 
 static void a_big_answer_arrives_whole(void **state)
@@ -510,26 +513,41 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_device_has_one_supervisor, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_refused_supervisor_leaves_other_devices_alone_too, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_refused_supervisor_leaves_other_devices_alone_too, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_there_before_and_after, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_killed_supervisor_is_followed_by_another, setup, teardown),
-		cmocka_unit_test_setup_teardown(whoever_looks_does_not_refuse_a_supervisor, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_killed_supervisor_is_followed_by_another, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			whoever_looks_does_not_refuse_a_supervisor, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_hundred_looks_refuse_none, setup, teardown),
-		cmocka_unit_test_setup_teardown(nobody_but_root_may_talk_to_it, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			nobody_but_root_may_talk_to_it, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_that_is_a_link_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_a_killed_supervisor_left_is_removed, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_a_killed_supervisor_left_is_removed, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_word_is_answered, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_big_answer_arrives_whole, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_supervisor_that_hangs_costs_its_client_the_timeout, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(an_answer_that_is_cut_is_none, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_client_that_says_nothing_holds_nobody_up, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_client_that_hangs_up_is_forgotten, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_client_that_does_not_wait_for_its_answer_does_no_harm, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(an_answer_for_a_client_that_is_gone_is_freed, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_supervisor_that_hangs_costs_its_client_the_timeout, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_answer_that_is_cut_is_none, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_client_that_says_nothing_holds_nobody_up, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_client_that_hangs_up_is_forgotten, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_client_that_does_not_wait_for_its_answer_does_no_harm, setup_open,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			an_answer_for_a_client_that_is_gone_is_freed, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(nobody_waiting_is_no_client, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_word_that_is_too_long_is_cut, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_client_too_many_is_turned_away, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(clients_are_hung_up_on_at_the_end, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_word_that_is_too_long_is_cut, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_client_too_many_is_turned_away, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(
+			clients_are_hung_up_on_at_the_end, setup_open, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

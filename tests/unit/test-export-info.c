@@ -14,8 +14,13 @@ static struct error err;
 
 static struct export_info offer(uint64_t size, uint32_t min, uint32_t preferred, uint32_t max)
 {
-	struct export_info info = { .has_size = true, .size_bytes = size, .flags = 1, .has_block_size = min || preferred || max,
-		.block_min_bytes = min, .block_preferred_bytes = preferred, .block_max_bytes = max };
+	struct export_info info = {.has_size = true,
+		.size_bytes = size,
+		.flags = 1,
+		.has_block_size = min || preferred || max,
+		.block_min_bytes = min,
+		.block_preferred_bytes = preferred,
+		.block_max_bytes = max};
 
 	return info;
 }
@@ -26,7 +31,8 @@ static void says(const char *sentence)
 		fail_msg("'%s' lacks '%s'", err.text, sentence);
 }
 
-/* The machine's pages are as large as a test wants them. Our definition comes before the C library's for the whole program. */
+/* The machine's pages are as large as a test wants them. Our definition comes before the C
+ * library's for the whole program. */
 static long page_bytes = 4096;
 
 long __sysconf(int name); /* glibc's own name for it */
@@ -59,48 +65,66 @@ static void larger_pages_allow_larger_blocks(void **state)
 
 static void test_block_size_chosen(void **state)
 {
-	static const struct { uint32_t min, preferred, wish, expect; } table[] = {
-		{ 0, 0, 0, 512 }, { 1, 4096, 0, 512 }, { 512, 4096, 0, 512 }, { 1024, 4096, 0, 1024 }, { 4096, 65536, 0, 4096 },
-		{ 1, 512, 4096, 4096 }, { 1024, 4096, 1024, 1024 }, { 0, 0, 2048, 2048 }, { 512, 512, 512, 512 },
+	static const struct {
+		uint32_t min, preferred, wish, expect;
+	} table[] = {
+		{0, 0, 0, 512},
+		{1, 4096, 0, 512},
+		{512, 4096, 0, 512},
+		{1024, 4096, 0, 1024},
+		{4096, 65536, 0, 4096},
+		{1, 512, 4096, 4096},
+		{1024, 4096, 1024, 1024},
+		{0, 0, 2048, 2048},
+		{512, 512, 512, 512},
 	};
 	uint32_t size;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct export_info info = offer(1 << 20, table[i].min, table[i].preferred, table[i].min ? 1U << 25 : 0);
+		struct export_info info = offer(
+			1 << 20, table[i].min, table[i].preferred, table[i].min ? 1U << 25 : 0);
 
-		assert_int_equal(export_info_choose_block_size(&info, table[i].wish, &size, &err), 0);
+		assert_int_equal(
+			export_info_choose_block_size(&info, table[i].wish, &size, &err), 0);
 		assert_int_equal(size, table[i].expect);
 	}
 }
 
 static void test_block_size_refused(void **state)
 {
-	static const struct { uint32_t min, preferred, max, wish; const char *sentence; enum error_kind kind; } table[] = {
-		{ 65536, 65536, 1 << 25, 0, "above what the kernel's nbd driver can do", ERROR_SERVER },
-		{ 4096, 4096, 1 << 25, 512, "at least 4096 bytes", ERROR_SERVER },
-		{ 0, 0, 0, 256, "powers of two from 512", ERROR_USAGE },
-		{ 0, 0, 0, 1000, "powers of two from 512", ERROR_USAGE },
-		{ 0, 0, 0, 1U << 31, "powers of two from 512", ERROR_USAGE },
-		{ 0, 0, 0, UINT32_MAX, "powers of two from 512", ERROR_USAGE },
-		{ 3, 4096, 4096, 0, "minimum block size of 3 bytes is not a power", ERROR_SERVER },
-		{ 131072, 131072, 1 << 25, 0, "minimum block size of 131072", ERROR_SERVER },
-		{ 512, 0, 1 << 25, 0, "preferred block size of 0", ERROR_SERVER },
-		{ 512, 256, 1 << 25, 0, "preferred block size of 256", ERROR_SERVER },
-		{ 4096, 512, 1 << 25, 0, "preferred block size of 512", ERROR_SERVER },
-		{ 512, 5000, 1 << 25, 0, "preferred block size of 5000", ERROR_SERVER },
-		{ 512, 512, 1000, 0, "maximum block size of 1000", ERROR_SERVER },
-		{ 512, 4096, 512, 0, "maximum block size of 512 bytes is below its preferred", ERROR_SERVER },
-		{ 512, 4096, 0, 0, "maximum block size of 0", ERROR_SERVER },
-		{ 0, 4096, 1 << 25, 0, "minimum block size of 0", ERROR_SERVER },
+	static const struct {
+		uint32_t min, preferred, max, wish;
+		const char *sentence;
+		enum error_kind kind;
+	} table[] = {
+		{65536, 65536, 1 << 25, 0, "above what the kernel's nbd driver can do",
+			ERROR_SERVER},
+		{4096, 4096, 1 << 25, 512, "at least 4096 bytes", ERROR_SERVER},
+		{0, 0, 0, 256, "powers of two from 512", ERROR_USAGE},
+		{0, 0, 0, 1000, "powers of two from 512", ERROR_USAGE},
+		{0, 0, 0, 1U << 31, "powers of two from 512", ERROR_USAGE},
+		{0, 0, 0, UINT32_MAX, "powers of two from 512", ERROR_USAGE},
+		{3, 4096, 4096, 0, "minimum block size of 3 bytes is not a power", ERROR_SERVER},
+		{131072, 131072, 1 << 25, 0, "minimum block size of 131072", ERROR_SERVER},
+		{512, 0, 1 << 25, 0, "preferred block size of 0", ERROR_SERVER},
+		{512, 256, 1 << 25, 0, "preferred block size of 256", ERROR_SERVER},
+		{4096, 512, 1 << 25, 0, "preferred block size of 512", ERROR_SERVER},
+		{512, 5000, 1 << 25, 0, "preferred block size of 5000", ERROR_SERVER},
+		{512, 512, 1000, 0, "maximum block size of 1000", ERROR_SERVER},
+		{512, 4096, 512, 0, "maximum block size of 512 bytes is below its preferred",
+			ERROR_SERVER},
+		{512, 4096, 0, 0, "maximum block size of 0", ERROR_SERVER},
+		{0, 4096, 1 << 25, 0, "minimum block size of 0", ERROR_SERVER},
 	};
 	uint32_t size = 7;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct export_info info = offer(1 << 20, table[i].min, table[i].preferred, table[i].max);
+		struct export_info info =
+			offer(1 << 20, table[i].min, table[i].preferred, table[i].max);
 
 		memset(&err, 0, sizeof(err));
 		if (export_info_choose_block_size(&info, table[i].wish, &size, &err) != -EINVAL)
@@ -119,7 +143,8 @@ static void test_attachable(void **state)
 	assert_int_equal(export_info_check_attachable(&info, 512, &err), 0);
 	info = offer(1 << 20, 0, 0, 0);
 	assert_int_equal(export_info_check_attachable(&info, 4096, &err), 0);
-	info = offer(512, 1, 4096, 512); /* smaller than what it prefers: allowed, the maximum is the size */
+	/* smaller than what it prefers: allowed, the maximum is the size */
+	info = offer(512, 1, 4096, 512);
 	assert_int_equal(export_info_check_attachable(&info, 512, &err), 0);
 	info = offer(INT64_MAX - 511, 0, 0, 0);
 	assert_int_equal(export_info_check_attachable(&info, 512, &err), 0);
@@ -127,15 +152,19 @@ static void test_attachable(void **state)
 
 static void test_not_attachable(void **state)
 {
-	static const struct { uint64_t size; uint32_t block; const char *sentence; } table[] = {
-		{ 0, 512, "size of 0 bytes" },
-		{ 1ULL << 63, 512, "above what a block device can have" },
-		{ UINT64_MAX, 512, "above what a block device can have" },
-		{ 1000, 512, "not a multiple of the device's block size of 512" },
-		{ 512 * 3, 1024, "not a multiple of the device's block size of 1024" },
-		{ 1, 512, "not a multiple" },
-		{ 4096, 0, "not a power of two" },
-		{ 4096, 768, "not a power of two" },
+	static const struct {
+		uint64_t size;
+		uint32_t block;
+		const char *sentence;
+	} table[] = {
+		{0, 512, "size of 0 bytes"},
+		{1ULL << 63, 512, "above what a block device can have"},
+		{UINT64_MAX, 512, "above what a block device can have"},
+		{1000, 512, "not a multiple of the device's block size of 512"},
+		{512 * 3, 1024, "not a multiple of the device's block size of 1024"},
+		{1, 512, "not a multiple"},
+		{4096, 0, "not a power of two"},
+		{4096, 768, "not a power of two"},
 	};
 	struct export_info info;
 	size_t i;
@@ -143,7 +172,8 @@ static void test_not_attachable(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		info = offer(table[i].size, 0, 0, 0);
-		assert_int_equal(export_info_check_attachable(&info, table[i].block, &err), -EINVAL);
+		assert_int_equal(
+			export_info_check_attachable(&info, table[i].block, &err), -EINVAL);
 		says(table[i].sentence);
 	}
 	info = offer(512 * 3, 0, 0, 0);

@@ -89,7 +89,8 @@ static void devices_and_partitions_pull_the_unit_in(void **state)
 	assert_true(there("dev-nbd0p1.device.requires/nbd-attach@nbd0.service"));
 	assert_true(there("dev-nbd0p15.device.requires/nbd-attach@nbd0.service"));
 	assert_false(there("dev-nbd0p16.device.requires/nbd-attach@nbd0.service"));
-	/* A partition's blockdev@ is there with whatever needs the partition, and so is the order when the disk is stopped. */
+	/* A partition's blockdev@ is there with whatever needs the partition, and so is the order
+	 * when the disk is stopped. */
 	assert_true(there("dev-nbd0p1.device.wants/blockdev@dev-nbd0p1.target"));
 	assert_int_equal(count_files(), 32);
 	snprintf(path, sizeof(path), "%s/remote-fs.target.wants/nbd-attach@nbd0.service", normal);
@@ -133,27 +134,36 @@ static void bad_lines_are_told_and_skipped(void **state)
 static void fstab_is_warned_about(void **state)
 {
 	static const char tab[] = "nbd0 srv a\nnbd1 srv b root\n";
-	static const struct { const char *fstab, *says; } table[] = {
-		{"/dev/nbd0 /mnt ext4 defaults 0 2\n", "fstab:1: /dev/nbd0 is a disk on the network: add _netdev"},
-		{"# x\n\n/dev/nbd0p3\t/mnt ext4 noatime,nofail\n", "fstab:3: /dev/nbd0p3 is a disk"},
+	static const struct {
+		const char *fstab, *says;
+	} table[] = {
+		{"/dev/nbd0 /mnt ext4 defaults 0 2\n",
+			"fstab:1: /dev/nbd0 is a disk on the network: add _netdev"},
+		{"# x\n\n/dev/nbd0p3\t/mnt ext4 noatime,nofail\n",
+			"fstab:3: /dev/nbd0p3 is a disk"},
 		{"/dev/nbd0 none swap sw 0 0\n", "add _netdev"},
 		{"/dev/nbd0 /mnt\n", "add _netdev"},
 		{"/dev/nbd0 /mnt ext4 x_netdev,_netdevx 0 2\n", "add _netdev"},
-		{"UUID=1 /mnt ext4 _netdev,x-systemd.requires=nbd-attach@nbd0.service 0 2\n", "fstab:1: leave x-systemd.requires=nbd-attach@... out"},
+		{"UUID=1 /mnt ext4 _netdev,x-systemd.requires=nbd-attach@nbd0.service 0 2\n",
+			"fstab:1: leave x-systemd.requires=nbd-attach@... out"},
 		{"/dev/nbd0 /mnt ext4 _netdev 0 2\n", NULL},
 		{"/dev/nbd0 /mnt ext4 noatime,_netdev,nofail 0 2\n", NULL},
 		{"/dev/nbd0 / ext4 defaults 0 1\n", NULL},
 		{"/dev/nbd1p1 /usr ext4 defaults 0 1\n", NULL},
 		{"/dev/nbd7 /mnt ext4 defaults 0 2\n", NULL},
-		{"/dev/nbd0x /mnt ext4 defaults 0 2\n/dev/nbd /mnt ext4 defaults\n/dev/sda1 /x ext4 defaults\nUUID=1 /y ext4\n", NULL},
+		{"/dev/nbd0x /mnt ext4 defaults 0 2\n/dev/nbd /mnt ext4 defaults\n/dev/sda1 /x "
+		 "ext4 defaults\nUUID=1 /y ext4\n",
+			NULL},
 		{"#/dev/nbd0 /mnt ext4 defaults 0 2\n", NULL},
-		{"/dev/disk/by-id/nbd-srv_a-part1 /mnt ext4 defaults 0 2\n", NULL}, /* it could be the root's */
+		/* it could be the root's */
+		{"/dev/disk/by-id/nbd-srv_a-part1 /mnt ext4 defaults 0 2\n", NULL},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		generate(tab, table[i].fstab);
-		if (said_lines != (table[i].says != NULL) || (table[i].says && !strstr(said, table[i].says)))
+		if (said_lines != (table[i].says != NULL) ||
+			(table[i].says && !strstr(said, table[i].says)))
 			fail_msg("%s said \"%s\"", table[i].fstab, said);
 	}
 }
@@ -161,8 +171,11 @@ static void fstab_is_warned_about(void **state)
 static void crypttab_is_warned_about(void **state)
 {
 	static const char tab[] = "nbd0 srv a\nnbd1 srv b\n", root_tab[] = "nbd0 srv a root\n";
-	static const struct { const char *tab, *crypttab, *says; } table[] = {
-		{tab, "secret /dev/nbd0 none luks\n", "crypttab:1: /dev/nbd0 is a disk on the network: add _netdev"},
+	static const struct {
+		const char *tab, *crypttab, *says;
+	} table[] = {
+		{tab, "secret /dev/nbd0 none luks\n",
+			"crypttab:1: /dev/nbd0 is a disk on the network: add _netdev"},
 		{tab, "# x\nsecret /dev/nbd1p2\n", "crypttab:2: /dev/nbd1p2 is a disk"},
 		{tab, "secret /dev/disk/by-id/nbd-srv_a none luks,discard\n", "add _netdev"},
 		{tab, "secret /dev/nbd0 /key luks,_netdev\n", NULL},
@@ -177,12 +190,14 @@ static void crypttab_is_warned_about(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		write_bytes(crypttab_path, table[i].crypttab, strlen(table[i].crypttab));
 		generate(table[i].tab, "");
-		if (said_lines != (table[i].says != NULL) || (table[i].says && !strstr(said, table[i].says)))
+		if (said_lines != (table[i].says != NULL) ||
+			(table[i].says && !strstr(said, table[i].says)))
 			fail_msg("%s said \"%s\"", table[i].crypttab, said);
 	}
 	unlink(crypttab_path);
 	generate(tab, "/dev/disk/by-id/nbd-srv_a-part1 /mnt ext4 defaults 0 2\n");
-	assert_non_null(strstr(said, "fstab:1: /dev/disk/by-id/nbd-srv_a-part1 is a disk on the network"));
+	assert_non_null(
+		strstr(said, "fstab:1: /dev/disk/by-id/nbd-srv_a-part1 is a disk on the network"));
 }
 
 static void what_cannot_be_read_or_written(void **state)
@@ -258,8 +273,10 @@ static uint32_t random_below(uint32_t limit)
 /* No crash, no hang, and nothing is written but what has our names. */
 static void random_files(void **state)
 {
-	static const char *const words[] = {"nbd0 ", "nbd1 ", "/dev/nbd0", "h", " e ", "\n", "\n", "noauto", "root", "../../x", "/", "@", "%i", "\\x2d", ",", "_netdev", "=", "\t",
-		"nofail", "swap", "x-systemd.requires=nbd-attach@", "nbd4294967296 ", "nbd-1 ", "#"};
+	static const char *const words[] = {"nbd0 ", "nbd1 ", "/dev/nbd0", "h", " e ", "\n", "\n",
+		"noauto", "root", "../../x", "/", "@", "%i", "\\x2d", ",", "_netdev", "=", "\t",
+		"nofail", "swap", "x-systemd.requires=nbd-attach@", "nbd4294967296 ", "nbd-1 ",
+		"#"};
 	static char text[2][2048];
 	size_t used[2];
 	char command[400];
@@ -275,7 +292,10 @@ static void random_files(void **state)
 				if (random_below(30) == 0)
 					text[which][used[which]++] = (char)random_below(256);
 				else
-					used[which] += (size_t)sprintf(text[which] + used[which], "%s", words[random_below(sizeof(words) / sizeof(words[0]))]);
+					used[which] +=
+						(size_t)sprintf(text[which] + used[which], "%s",
+							words[random_below(
+								sizeof(words) / sizeof(words[0]))]);
 			}
 		}
 		said[0] = 0;
@@ -286,22 +306,31 @@ static void random_files(void **state)
 		generator_write(normal, remember, NULL);
 		assert_true(said_lines <= 50 && time(NULL) - started < 5);
 	}
-	snprintf(command, sizeof(command), "find %s -type l | grep -vE '/(remote-fs.target.wants|dev-nbd[0-9]+(p[0-9]+)?.device.(wants|requires))/nbd-attach@nbd[0-9]+.service$'"
-		" | grep -vE '/(dev-nbd[0-9]+p[0-9]+).device.wants/blockdev@\\1.target$|/nbd-attach@nbd[0-9]+.service.d/swap.conf$|/dev-nbd[0-9]+(p[0-9]+)?.swap.d/nbd-attach.conf$'", normal);
+	snprintf(command, sizeof(command),
+		"find %s -type l | grep -vE "
+		"'/(remote-fs.target.wants|dev-nbd[0-9]+(p[0-9]+)?.device.(wants|requires))/"
+		"nbd-attach@nbd[0-9]+.service$'"
+		" | grep -vE "
+		"'/(dev-nbd[0-9]+p[0-9]+).device.wants/blockdev@\\1.target$|/"
+		"nbd-attach@nbd[0-9]+.service.d/swap.conf$|/dev-nbd[0-9]+(p[0-9]+)?.swap.d/"
+		"nbd-attach.conf$'",
+		normal);
 	assert_int_not_equal(system(command), 0);
 }
 
 static void ends_with_0_whatever_it_is_given(void **state)
 {
 	static char *const few[] = {(char *)"nbd-attach-generator", NULL};
-	static char *many[] = {(char *)"nbd-attach-generator", (char *)"/nonexistent", (char *)"/nonexistent", (char *)"/nonexistent", NULL};
+	static char *many[] = {(char *)"nbd-attach-generator", (char *)"/nonexistent",
+		(char *)"/nonexistent", (char *)"/nonexistent", NULL};
 
 	(void)state;
 	unlink(tab_path);
 	unlink(fstab_path);
 	assert_int_equal(generator_main(1, (char **)few), 0);
 	assert_int_equal(generator_main(4, many), 0);
-	/* Neither an initramfs nor a container is its place: it would warn about a folder that is not there. */
+	/* Neither an initramfs nor a container is its place: it would warn about a folder that is
+	 * not there. */
 	write_bytes(tab_path, "nbd0 srv a\n", 11);
 	many[1] = normal;
 	clear_normal();

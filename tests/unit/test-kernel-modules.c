@@ -17,7 +17,8 @@
 #include "base/system-root.h"
 #include "modules/kernel-checks.h"
 
-/* A fake kernel. Its module "nbdx" is an object file good enough for depmod, under a name that no running kernel has loaded. */
+/* A fake kernel. Its module "nbdx" is an object file good enough for depmod, under a name that no
+ * running kernel has loaded. */
 static char root[] = "/tmp/test-kmod.XXXXXX";
 static struct error err;
 static bool has_tools;
@@ -44,9 +45,13 @@ static void make_modules(const char *release)
 	char command[1024];
 
 	snprintf(command, sizeof(command),
-		"m=%s/lib/modules/%s; mkdir -p $m/kernel && : >$m/modules.order && echo kernel/builtx.ko >$m/modules.builtin &&"
-		" printf '__attribute__((section(\".modinfo\"))) char a[] = \"alias=crypto-fakealg\";' |"
-		" gcc -x c -c -o $m/kernel/nbdx.ko - && PATH=$PATH:/sbin:/usr/sbin depmod -b %s %s 2>/dev/null", root, release, root, release);
+		"m=%s/lib/modules/%s; mkdir -p $m/kernel && : >$m/modules.order && echo "
+		"kernel/builtx.ko >$m/modules.builtin &&"
+		" printf '__attribute__((section(\".modinfo\"))) char a[] = "
+		"\"alias=crypto-fakealg\";' |"
+		" gcc -x c -c -o $m/kernel/nbdx.ko - && PATH=$PATH:/sbin:/usr/sbin depmod -b %s %s "
+		"2>/dev/null",
+		root, release, root, release);
 	has_tools = system(command) == 0;
 }
 
@@ -61,7 +66,9 @@ static int setup(void **state)
 	system_root_set(root);
 	uname(&kernel);
 	put("/etc/modprobe.d/none.conf", "");
-	put("/proc/crypto", "name         : sha256\ndriver       : sha256-generic\n\nname         : gcm(aes)\n");
+	put("/proc/crypto",
+		"name         : sha256\ndriver       : sha256-generic\n\nname         : "
+		"gcm(aes)\n");
 	put("/proc/sys/kernel/modules_disabled", "0\n");
 	make_modules(kernel.release);
 	return 0;
@@ -86,8 +93,10 @@ static void test_states(void **state)
 		skip();
 	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
 	assert_string_equal(why, "the module nbdx is not loaded");
-	assert_int_equal(kernel_module_probe("crypto-fakealg", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
-	assert_int_equal(kernel_module_probe("crypto-fakealg(aes)", NULL, 0), KERNEL_MODULE_LOADABLE);
+	assert_int_equal(
+		kernel_module_probe("crypto-fakealg", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
+	assert_int_equal(
+		kernel_module_probe("crypto-fakealg(aes)", NULL, 0), KERNEL_MODULE_LOADABLE);
 	assert_int_equal(kernel_module_probe("builtx", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
 	assert_string_equal(why, "");
 	assert_int_equal(kernel_module_probe("nonesuch", why, sizeof(why)), KERNEL_MODULE_MISSING);
@@ -164,11 +173,14 @@ static void test_ciphers(void **state)
 	char why[256];
 
 	(void)state;
-	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_AES_GCM_128, why, sizeof(why)), KERNEL_MODULE_LIVE);
-	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_AES_GCM_256, why, sizeof(why)), KERNEL_MODULE_LIVE);
+	assert_int_equal(
+		kernel_cipher_probe(TLS_CIPHER_AES_GCM_128, why, sizeof(why)), KERNEL_MODULE_LIVE);
+	assert_int_equal(
+		kernel_cipher_probe(TLS_CIPHER_AES_GCM_256, why, sizeof(why)), KERNEL_MODULE_LIVE);
 	assert_int_equal(kernel_load_cipher(TLS_CIPHER_AES_GCM_128, &err), 0);
 	assert_int_equal(kernel_load_cipher(0, &err), 0);
-	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_CHACHA20_POLY1305, why, sizeof(why)), KERNEL_MODULE_MISSING);
+	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_CHACHA20_POLY1305, why, sizeof(why)),
+		KERNEL_MODULE_MISSING);
 	assert_true(*why);
 	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), -ENODEV);
 	assert_non_null(strstr(err.text, "ChaCha20-Poly1305: "));
@@ -261,8 +273,14 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(test_states), CASE(test_blocked), CASE(test_missing_module), CASE(test_load_fails_with_a_reason),
-		CASE(test_without_modules_directory), CASE(test_ciphers), CASE(test_probe), CASE(test_probe_of_this_machine),
+		CASE(test_states),
+		CASE(test_blocked),
+		CASE(test_missing_module),
+		CASE(test_load_fails_with_a_reason),
+		CASE(test_without_modules_directory),
+		CASE(test_ciphers),
+		CASE(test_probe),
+		CASE(test_probe_of_this_machine),
 	};
 
 	return cmocka_run_group_tests_name("kernel-modules", tests, NULL, NULL);

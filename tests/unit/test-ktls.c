@@ -14,7 +14,8 @@
 
 static void records_that_a_server_does_not_take_are_not_sent(void **state)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* as a kernel that cannot be told */
+	/* as a kernel that cannot be told */
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct error err = {0};
 
 	(void)state;

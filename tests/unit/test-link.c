@@ -18,7 +18,8 @@ static int server;
 
 static int connect_to_ourselves(void **state)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -124,7 +125,8 @@ static void what_is_sent_and_not_answered_is_owed(void **state)
 	assert_false(link_is_up(&ours));
 }
 
-/* The peer's TCP acknowledges all, also the probes of its closed window: its program hangs, and the path is whole. */
+/* The peer's TCP acknowledges all, also the probes of its closed window: its program hangs, and the
+ * path is whole. */
 static void a_program_that_does_not_read_is_no_dead_path(void **state)
 {
 	static const char data[1 << 16];
@@ -146,11 +148,16 @@ static void a_program_that_does_not_read_is_no_dead_path(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(no_answer_comes_in_once_a_link_is_shut, connect_to_ourselves, disconnect),
-		cmocka_unit_test_setup_teardown(an_answer_that_was_there_is_read, connect_to_ourselves, disconnect),
-		cmocka_unit_test_setup_teardown(what_is_sent_and_not_answered_is_owed, connect_to_ourselves, disconnect),
-		cmocka_unit_test_setup_teardown(a_program_that_does_not_read_is_no_dead_path, connect_to_ourselves, disconnect),
-		cmocka_unit_test_setup_teardown(nothing_goes_out_over_a_link_that_is_shut, connect_to_ourselves, disconnect),
+		cmocka_unit_test_setup_teardown(
+			no_answer_comes_in_once_a_link_is_shut, connect_to_ourselves, disconnect),
+		cmocka_unit_test_setup_teardown(
+			an_answer_that_was_there_is_read, connect_to_ourselves, disconnect),
+		cmocka_unit_test_setup_teardown(
+			what_is_sent_and_not_answered_is_owed, connect_to_ourselves, disconnect),
+		cmocka_unit_test_setup_teardown(a_program_that_does_not_read_is_no_dead_path,
+			connect_to_ourselves, disconnect),
+		cmocka_unit_test_setup_teardown(nothing_goes_out_over_a_link_that_is_shut,
+			connect_to_ourselves, disconnect),
 	};
 
 	return cmocka_run_group_tests_name("link", tests, NULL, NULL);

@@ -40,7 +40,8 @@ static void a_log_daemon_that_does_not_read_is_not_waited_for(void **state)
 	ssize_t n;
 
 	(void)state;
-	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-supervisor-log.%d", (int)getpid());
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/test-supervisor-log.%d",
+		(int)getpid());
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	log_set_socket(address.sun_path);
 	log_open(false, false);

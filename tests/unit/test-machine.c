@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the supervisor decides. First each rule as a script of events and the actions that must follow; then millions of random events
- * against a model of the driver, the server and the supervisor's loop, with what must hold after each of them. */
+/* What the supervisor decides. First each rule as a script of events and the actions that must
+ * follow; then millions of random events against a model of the driver, the server and the
+ * supervisor's loop, with what must hold after each of them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,12 +30,13 @@ static const struct fsm_config usual = {
 	.slow_ms = SLOW_MS,
 };
 
-static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut", "hand-over", "prove", "recheck", "overdue", "drain",
-	"drop-link", "fail-device", "end"};
+static const char *const action_names[] = {"negotiate", "cancel", "drop-standby", "shut",
+	"hand-over", "prove", "recheck", "overdue", "drain", "drop-link", "fail-device", "end"};
 
 static bool names_link(enum fsm_action_type type)
 {
-	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE || type == FSM_RECHECK || type == FSM_OVERDUE || type == FSM_DROP_LINK;
+	return type == FSM_SHUT || type == FSM_HAND_OVER || type == FSM_PROVE ||
+		type == FSM_RECHECK || type == FSM_OVERDUE || type == FSM_DROP_LINK;
 }
 
 /* "shut 1, cancel" */
@@ -46,7 +48,8 @@ static void format_actions(const struct fsm_actions *actions, char *text, size_t
 	for (unsigned i = 0; i < actions->count && len < size; i++) {
 		const struct fsm_action *action = &actions->list[i];
 
-		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "", action_names[action->type]);
+		len += (size_t)snprintf(
+			text + len, size - len, "%s%s", i ? ", " : "", action_names[action->type]);
 		if (names_link(action->type) && len < size)
 			len += (size_t)snprintf(text + len, size - len, " %u", action->link);
 	}
@@ -68,9 +71,13 @@ static struct script begin(unsigned link_count)
 }
 
 /* AFTER_MS later comes an event, and these ACTIONS follow. */
-static void expect_(struct script *script, int64_t after_ms, enum fsm_event_type type, unsigned link, const char *actions, int line)
+static void expect_(struct script *script, int64_t after_ms, enum fsm_event_type type,
+	unsigned link, const char *actions, int line)
 {
-	struct fsm_event event = {.type = type, .link = link, .now_ms = script->now_ms += after_ms, .random = 0x80000000};
+	struct fsm_event event = {.type = type,
+		.link = link,
+		.now_ms = script->now_ms += after_ms,
+		.random = 0x80000000};
 	struct fsm_actions done;
 	char text[2048];
 
@@ -80,13 +87,14 @@ static void expect_(struct script *script, int64_t after_ms, enum fsm_event_type
 		fail_msg("line %d: expected \"%s\", but it was \"%s\"", line, actions, text);
 }
 
-#define expect(script, after_ms, type, link, actions) expect_(script, after_ms, FSM_EV_##type, link, actions, __LINE__)
+#define expect(script, after_ms, type, link, actions)                                              \
+	expect_(script, after_ms, FSM_EV_##type, link, actions, __LINE__)
 /* The deadline comes, so long after the last event. */
-#define expect_deadline(script, after_ms, actions) \
-	do { \
-		assert_int_equal(fsm_deadline_ms(&(script)->fsm), (script)->now_ms + (after_ms)); \
-		expect(script, (after_ms) - 1, TICK, 0, ""); \
-		expect(script, 1, TICK, 0, actions); \
+#define expect_deadline(script, after_ms, actions)                                                 \
+	do {                                                                                       \
+		assert_int_equal(fsm_deadline_ms(&(script)->fsm), (script)->now_ms + (after_ms));  \
+		expect(script, (after_ms)-1, TICK, 0, "");                                         \
+		expect(script, 1, TICK, 0, actions);                                               \
 	} while (0)
 
 static void expect_reconnect(struct script *script, unsigned link)
@@ -272,7 +280,8 @@ static void a_proof_makes_the_pauses_short_again(void **state)
 	expect(&script, 40000, ATTEMPT_FAILED, 0, "");
 	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
 	expect(&script, 40000, ATTEMPT_FAILED, 0, "");
-	expect_deadline(&script, BACKOFF_MAX_MS, "negotiate"); /* an eighth of 40.1 s, within its limit */
+	/* an eighth of 40.1 s, within its limit */
+	expect_deadline(&script, BACKOFF_MAX_MS, "negotiate");
 	expect_reconnect(&script, 0);
 	assert_int_equal(script.fsm.attempts, 0);
 	expect(&script, 60000, HANGUP, 0, "");
@@ -331,7 +340,8 @@ static void a_refusal_counts_until_the_next_answer_only(void **state)
 
 static void links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace(void **state)
 {
-	static const int64_t pauses_ms[] = {0, BACKOFF_MIN_MS, 2 * BACKOFF_MIN_MS, 4 * BACKOFF_MIN_MS, 8 * BACKOFF_MIN_MS, 8 * BACKOFF_MIN_MS};
+	static const int64_t pauses_ms[] = {0, BACKOFF_MIN_MS, 2 * BACKOFF_MIN_MS,
+		4 * BACKOFF_MIN_MS, 8 * BACKOFF_MIN_MS, 8 * BACKOFF_MIN_MS};
 	struct script script = begin(1);
 
 	(void)state;
@@ -353,7 +363,8 @@ static void links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace
 	expect(&script, 0, SLOT_FREED, 0, "negotiate");
 }
 
-/* A server that lives for no longer than the first requests of a link, and never for both links at once. */
+/* A server that lives for no longer than the first requests of a link, and never for both links at
+ * once. */
 static void several_links_do_not_make_short_lives_faster(void **state)
 {
 	struct script script = begin(2);
@@ -361,7 +372,8 @@ static void several_links_do_not_make_short_lives_faster(void **state)
 	unsigned attempts = 0;
 
 	(void)state;
-	for (struct fsm_event event = {.type = FSM_EV_HANGUP, .now_ms = script.now_ms}; event.now_ms < end_ms;) {
+	for (struct fsm_event event = {.type = FSM_EV_HANGUP, .now_ms = script.now_ms};
+		event.now_ms < end_ms;) {
 		struct fsm_actions actions;
 
 		fsm_step(&script.fsm, &event, &actions);
@@ -372,9 +384,12 @@ static void several_links_do_not_make_short_lives_faster(void **state)
 			event.type = FSM_EV_HANDED_OVER;
 		else if (script.fsm.work == FSM_WORK_PROVE)
 			event.type = FSM_EV_PROVEN;
-		else if (script.fsm.links[0].state == FSM_LINK_ALIVE || script.fsm.links[1].state == FSM_LINK_ALIVE)
-			event = (struct fsm_event){FSM_EV_HANGUP, script.fsm.links[0].state != FSM_LINK_ALIVE, event.now_ms, 0};
-		else if (script.fsm.links[0].state == FSM_LINK_LOST || script.fsm.links[1].state == FSM_LINK_LOST)
+		else if (script.fsm.links[0].state == FSM_LINK_ALIVE ||
+			script.fsm.links[1].state == FSM_LINK_ALIVE)
+			event = (struct fsm_event){FSM_EV_HANGUP,
+				script.fsm.links[0].state != FSM_LINK_ALIVE, event.now_ms, 0};
+		else if (script.fsm.links[0].state == FSM_LINK_LOST ||
+			script.fsm.links[1].state == FSM_LINK_LOST)
 			event.type = FSM_EV_SLOT_FREED;
 		else if (script.fsm.work == FSM_WORK_NEGOTIATE)
 			event.type = FSM_EV_NEGOTIATED;
@@ -651,7 +666,8 @@ static void a_socket_that_the_driver_did_not_take_is_dropped(void **state)
 	assert_true(fsm_is_serving(&script.fsm)); /* I/O was done */
 	assert_true(script.fsm.links[0].unwatched);
 	assert_int_equal(script.fsm.reconnects, 0);
-	/* Were it tried again at once, a device whose slot nobody can free would keep its server busy for ever. */
+	/* Were it tried again at once, a device whose slot nobody can free would keep its server
+	 * busy for ever. */
 	expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "");
 	expect(&script, 5, QUIET, 0, "shut 0");
@@ -689,7 +705,8 @@ static void a_hand_over_before_the_driver_let_go_is_done_again(void **state)
 	struct script script = begin_without_notice(1);
 
 	(void)state;
-	expect(&script, 50, SLOT_FREED, 0, "shut 0"); /* so the new socket is in no slot: why wait for its proof? */
+	/* so the new socket is in no slot: why wait for its proof? */
+	expect(&script, 50, SLOT_FREED, 0, "shut 0");
 	expect(&script, BACKOFF_MIN_MS, TICK, 0, "");
 	expect_deadline(&script, SETTLE_MS - BACKOFF_MIN_MS, "negotiate");
 	expect_reconnect(&script, 0);
@@ -963,8 +980,10 @@ static void an_outage_may_be_older_than_the_supervisor(void **state)
 
 static void answers_that_nobody_waits_for_are_no_news(void **state)
 {
-	static const enum fsm_event_type types[] = {FSM_EV_NEGOTIATED, FSM_EV_REFUSED, FSM_EV_ATTEMPT_FAILED, FSM_EV_STANDBY_LOST, FSM_EV_HANDED_OVER,
-		FSM_EV_HAND_OVER_FAILED, FSM_EV_PROVEN, FSM_EV_NOT_TAKEN, FSM_EV_UNUSED, FSM_EV_NOT_SENT, FSM_EV_QUIET, FSM_EV_CANNOT_SHUT};
+	static const enum fsm_event_type types[] = {FSM_EV_NEGOTIATED, FSM_EV_REFUSED,
+		FSM_EV_ATTEMPT_FAILED, FSM_EV_STANDBY_LOST, FSM_EV_HANDED_OVER,
+		FSM_EV_HAND_OVER_FAILED, FSM_EV_PROVEN, FSM_EV_NOT_TAKEN, FSM_EV_UNUSED,
+		FSM_EV_NOT_SENT, FSM_EV_QUIET, FSM_EV_CANNOT_SHUT};
 	struct script script = begin(1);
 
 	(void)state;
@@ -976,8 +995,9 @@ static void answers_that_nobody_waits_for_are_no_news(void **state)
 
 static void a_link_that_does_not_exist_is_left_alone(void **state)
 {
-	static const enum fsm_event_type types[] = {FSM_EV_HANGUP, FSM_EV_PROVEN, FSM_EV_RENEW, FSM_EV_RENEW_NOW, FSM_EV_SILENT, FSM_EV_ANSWERED,
-		FSM_EV_BROKEN, FSM_EV_RECEIVER_ENDED, FSM_EV_CANNOT_SHUT};
+	static const enum fsm_event_type types[] = {FSM_EV_HANGUP, FSM_EV_PROVEN, FSM_EV_RENEW,
+		FSM_EV_RENEW_NOW, FSM_EV_SILENT, FSM_EV_ANSWERED, FSM_EV_BROKEN,
+		FSM_EV_RECEIVER_ENDED, FSM_EV_CANNOT_SHUT};
 	static const unsigned links[] = {1, LINKS_MAX, UINT32_MAX};
 	struct script script = begin(1);
 
@@ -996,7 +1016,8 @@ static struct script begin_unwatched(void)
 
 	script.fsm.links[0].unwatched = true;
 	expect(&script, 0, TICK, 0, "negotiate");
-	expect(&script, 30, NEGOTIATED, 0, "hand-over 0"); /* nothing is lost by it: the driver drops it unless the slot is free */
+	/* nothing is lost by it: the driver drops it unless the slot is free */
+	expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
 	expect(&script, 0, HANDED_OVER, 0, "prove 0");
 	assert_true(fsm_is_serving(&script.fsm));
 	return script;
@@ -1263,8 +1284,10 @@ static void two_notices_are_for_two_lost_links(void **state)
 	expect(&script, 0, HANGUP, 2, "");
 	expect(&script, 10, SLOT_FREED, 0, "");
 	expect(&script, 2, SLOT_FREED, 0, "");
-	assert_true(script.fsm.links[0].noticed && script.fsm.links[2].noticed && !script.fsm.links[1].noticed);
-	expect(&script, 1, SLOT_FREED, 0, ""); /* of a third one, whose hang-up nobody saw: it puts nothing off */
+	assert_true(script.fsm.links[0].noticed && script.fsm.links[2].noticed &&
+		!script.fsm.links[1].noticed);
+	/* of a third one, whose hang-up nobody saw: it puts nothing off */
+	expect(&script, 1, SLOT_FREED, 0, "");
 	expect_deadline(&script, NOTICE_MS - 3, "negotiate");
 	assert_int_equal(script.fsm.links[0].state, FSM_LINK_FREE);
 	assert_int_equal(script.fsm.links[2].state, FSM_LINK_LOST);
@@ -1454,12 +1477,14 @@ static void a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace(void
 		expect(&script, 0, NOT_SENT, 0, "drop-link 0");
 		began_ms = script.now_ms;
 		while (script.fsm.work != FSM_WORK_NEGOTIATE) {
-			struct fsm_event event = {.type = FSM_EV_TICK, .now_ms = script.now_ms = fsm_deadline_ms(&script.fsm)};
+			struct fsm_event event = {.type = FSM_EV_TICK,
+				.now_ms = script.now_ms = fsm_deadline_ms(&script.fsm)};
 			struct fsm_actions actions;
 
 			fsm_step(&script.fsm, &event, &actions);
 		}
-		assert_in_range(script.now_ms - began_ms, last_ms > SETTLE_MS ? last_ms : SETTLE_MS, PAUSE_LIMIT_MS);
+		assert_in_range(script.now_ms - began_ms, last_ms > SETTLE_MS ? last_ms : SETTLE_MS,
+			PAUSE_LIMIT_MS);
 		last_ms = script.now_ms - began_ms;
 		expect(&script, 30, NEGOTIATED, 0, "hand-over 0");
 		expect(&script, 0, HANDED_OVER, 0, "prove 0");
@@ -1470,7 +1495,8 @@ static void a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace(void
 
 static void an_answer_to_a_look_that_nobody_made_is_no_news(void **state)
 {
-	static void (*const moments[])(struct script *script) = {stay, go_to_lost, go_to_negotiate, go_to_pause, go_to_standby};
+	static void (*const moments[])(struct script * script) = {
+		stay, go_to_lost, go_to_negotiate, go_to_pause, go_to_standby};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
@@ -1600,7 +1626,8 @@ static void a_link_under_proof_is_shut_at_the_dead_timeout(void **state)
 	expect(&script, 0, HANDED_OVER, 0, "prove 0");
 	expect_deadline(&script, 1000, "shut 0");
 	assert_int_equal(script.fsm.phase, FSM_FAILED);
-	expect_deadline(&script, SETTLE_MS, "fail-device"); /* as soon as there is a slot to put the end into */
+	/* as soon as there is a slot to put the end into */
+	expect_deadline(&script, SETTLE_MS, "fail-device");
 	assert_given_up(&script);
 }
 
@@ -1655,15 +1682,17 @@ static void an_infinite_dead_timeout_never_comes(void **state)
 #define ATTEMPT_MS 30000
 #define HAND_OVER_MS 4 /* what netlink may take */
 #define NEGOTIATION_MS 20
-#define DRIVER_MS 400 /* it may be slower than the settling time */
+#define DRIVER_MS 400     /* it may be slower than the settling time */
 #define LETTING_GO_MS 800 /* from its notice until the slot is free; NOTICE_MS as a rule */
-/* With a server that answers and a driver that has let go of the last slot, the device serves after no more than this: a look comes at a
- * socket that was dropped, and where there are several links, another one is negotiated once that one's slot has settled. */
+/* With a server that answers and a driver that has let go of the last slot, the device serves after
+ * no more than this: a look comes at a socket that was dropped, and where there are several links,
+ * another one is negotiated once that one's slot has settled. */
 #define SERVES_AGAIN_MS (SETTLE_MS + NOTICE_MS + RECHECK_MS + 2 * NEGOTIATION_MS)
 #define NONE (-1)
 
-/* The driver, the server, and what the supervisor's loop holds. Sockets are numbers; a link of the state function and a slot of the driver
- * have nothing to do with one another but for the sockets in them, as in the kernel. */
+/* The driver, the server, and what the supervisor's loop holds. Sockets are numbers; a link of the
+ * state function and a slot of the driver have nothing to do with one another but for the sockets
+ * in them, as in the kernel. */
 struct model {
 	struct fsm fsm;
 	int64_t now_ms;
@@ -1673,14 +1702,15 @@ struct model {
 	int socket_count;
 	/* the driver */
 	int slot[LINKS_MAX];
-	bool slot_ended[LINKS_MAX];        /* its notice is queued */
+	bool slot_ended[LINKS_MAX];         /* its notice is queued */
 	int64_t slot_free_at_ms[LINKS_MAX]; /* and from then on it takes another socket */
-	int64_t ends_at_ms[LINKS_MAX];     /* at rest: when the driver sees the hang-up */
+	int64_t ends_at_ms[LINKS_MAX];      /* at rest: when the driver sees the hang-up */
 	unsigned notices, slow_percent;
 	bool loses_notices;
 	/* the loop */
-	int ours[LINKS_MAX];    /* NONE: unwatched, or closed */
-	int address[LINKS_MAX]; /* of the socket that is thought to be in the driver; NONE: not known */
+	int ours[LINKS_MAX]; /* NONE: unwatched, or closed */
+	/* of the socket that is thought to be in the driver; NONE: not known */
+	int address[LINKS_MAX];
 	int trial_address, standby;
 	bool negotiating, probing, draining;
 	int64_t attempt_until_ms;
@@ -1697,7 +1727,8 @@ struct model {
 };
 
 static struct {
-	uint64_t episodes, negotiations, cancels, dropped, shut, handed, not_taken, unused, renewals, reconnects, failed, ended, rests;
+	uint64_t episodes, negotiations, cancels, dropped, shut, handed, not_taken, unused,
+		renewals, reconnects, failed, ended, rests;
 	uint64_t overdue, drained, answered;
 	uint64_t in_vain, looks, taken_at_a_look, not_sent, hang_ups;
 	int64_t slowest_ms;
@@ -1734,10 +1765,17 @@ static void fail_model(const struct model *model, const char *what, int line)
 	for (uint64_t i = model->events > TRACE ? model->events - TRACE : 0; i < model->events; i++)
 		print_message("# %s\n", model->trace[i % TRACE]);
 	for (unsigned i = 0; i < fsm->link_count; i++)
-		print_message("# link %u: state %d, proven %d, unwatched %d, tried %d, unshuttable %d; socket %d; slot: socket %d%s\n", i, fsm->links[i].state,
-			fsm->links[i].proven, fsm->links[i].unwatched, fsm->links[i].tried, fsm->links[i].unshuttable, model->ours[i], model->slot[i],
-			is_slot_dead(model, i) ? " dead" : model->slot_ended[i] ? " ended" : model->hung[model->slot[i]] ? " hung" : "");
-	print_message("# FSM_SEED=%llu FSM_EVENTS=%llu, event %llu, time %lld\n", (unsigned long long)model->seed, (unsigned long long)model->limit,
+		print_message("# link %u: state %d, proven %d, unwatched %d, tried %d, unshuttable "
+			      "%d; socket %d; slot: socket %d%s\n",
+			i, fsm->links[i].state, fsm->links[i].proven, fsm->links[i].unwatched,
+			fsm->links[i].tried, fsm->links[i].unshuttable, model->ours[i],
+			model->slot[i],
+			is_slot_dead(model, i)              ? " dead" :
+				model->slot_ended[i]        ? " ended" :
+				model->hung[model->slot[i]] ? " hung" :
+							      "");
+	print_message("# FSM_SEED=%llu FSM_EVENTS=%llu, event %llu, time %lld\n",
+		(unsigned long long)model->seed, (unsigned long long)model->limit,
 		(unsigned long long)model->events, (long long)model->now_ms);
 	fail_msg("line %d: %s", line, what);
 }
@@ -1751,7 +1789,8 @@ static void push(struct model *model, enum fsm_event_type type, unsigned link, b
 
 	check(model, model->queue_count < size);
 	model->queue_first = first ? (model->queue_first + size - 1) % size : model->queue_first;
-	model->queue[first ? model->queue_first : (model->queue_first + model->queue_count) % size] = event;
+	model->queue[first ? model->queue_first :
+			     (model->queue_first + model->queue_count) % size] = event;
 	model->queue_count++;
 }
 
@@ -1769,7 +1808,8 @@ static bool driver_takes(struct model *model, int fd)
 		if (is_slot_dead(model, i)) {
 			model->slot[i] = fd;
 			model->slot_ended[i] = false;
-			model->sent[fd] = model->benign || chance(model, 70); /* I/O waits for it, or may come later */
+			/* I/O waits for it, or may come later */
+			model->sent[fd] = model->benign || chance(model, 70);
 			return true;
 		}
 	return false;
@@ -1798,7 +1838,8 @@ static void act_shut(struct model *model, unsigned at)
 	if (model->address[at] == NONE)
 		push(model, FSM_EV_CANNOT_SHUT, at, true);
 	else
-		model->hung[model->address[at]] = true; /* and if it was another one, nobody notices */
+		/* and if it was another one, nobody notices */
+		model->hung[model->address[at]] = true;
 }
 
 static void act_hand_over(struct model *model, unsigned at)
@@ -1809,12 +1850,15 @@ static void act_hand_over(struct model *model, unsigned at)
 	check(model, fd != NONE);
 	check(model, model->fsm.work_link == at);
 	check(model, !model->fsm.links[at].receiving || model->fsm.trial);
-	check(model, model->fsm.links[at].state == FSM_LINK_FREE || (model->fsm.trial && model->fsm.links[at].unwatched));
+	check(model,
+		model->fsm.links[at].state == FSM_LINK_FREE ||
+			(model->fsm.trial && model->fsm.links[at].unwatched));
 	counts.handed++;
 	if (!model->benign && chance(model, 2)) {
 		if (chance(model, 98))
 			model->standby = NONE;
-		push(model, model->standby == NONE ? FSM_EV_HAND_OVER_FAILED : FSM_EV_GONE, at, true);
+		push(model, model->standby == NONE ? FSM_EV_HAND_OVER_FAILED : FSM_EV_GONE, at,
+			true);
 		return;
 	}
 	if (model->fsm.trial)
@@ -1841,7 +1885,8 @@ static void act_recheck(struct model *model, unsigned at)
 	} else if (!model->benign && below(model, 1000) == 0) {
 		push(model, FSM_EV_GONE, at, true);
 	} else {
-		counts.taken_at_a_look += driver_takes(model, fd); /* even if it has hung up meanwhile: it looks at it afterwards */
+		/* even if it has hung up meanwhile: it looks at it afterwards */
+		counts.taken_at_a_look += driver_takes(model, fd);
 	}
 }
 
@@ -1879,50 +1924,61 @@ static void carry_out(struct model *model, const struct fsm_action *action)
 		counts.dropped++;
 		model->standby = NONE;
 		break;
-	case FSM_SHUT:      act_shut(model, action->link); break;
+	case FSM_SHUT: act_shut(model, action->link); break;
 	case FSM_HAND_OVER: act_hand_over(model, action->link); break;
 	case FSM_PROVE:
 		check(model, model->ours[action->link] != NONE);
 		model->probing = true;
 		break;
-	case FSM_RECHECK:     act_recheck(model, action->link); break;
-	case FSM_OVERDUE:     act_overdue(model, action->link); break;
+	case FSM_RECHECK: act_recheck(model, action->link); break;
+	case FSM_OVERDUE: act_overdue(model, action->link); break;
 	case FSM_DRAIN:
 		check(model, model->fsm.config.drains);
 		model->draining = true;
 		break;
-	case FSM_DROP_LINK:   act_drop_link(model, action->link); break;
+	case FSM_DROP_LINK: act_drop_link(model, action->link); break;
 	case FSM_FAIL_DEVICE: model->failures_told++; break;
-	case FSM_END:         model->ends++; break;
+	case FSM_END: model->ends++; break;
 	}
 }
 
-static void trace(struct model *model, const struct fsm_event *event, const struct fsm_actions *actions)
+static void trace(
+	struct model *model, const struct fsm_event *event, const struct fsm_actions *actions)
 {
-	static const char *const events[] = {"tick", "hang-up", "slot freed", "negotiated", "refused", "attempt failed", "standby lost", "handed over",
-		"hand-over failed", "proven", "not taken", "unused", "not sent", "quiet", "renew", "renew now", "silent", "answered", "broken",
-		"receiver ended", "drained", "I/O failed", "cannot shut", "gone"};
+	static const char *const events[] = {"tick", "hang-up", "slot freed", "negotiated",
+		"refused", "attempt failed", "standby lost", "handed over", "hand-over failed",
+		"proven", "not taken", "unused", "not sent", "quiet", "renew", "renew now",
+		"silent", "answered", "broken", "receiver ended", "drained", "I/O failed",
+		"cannot shut", "gone"};
 	char *line = model->trace[model->events % TRACE];
 	char text[96];
 
 	format_actions(actions, text, sizeof(text));
-	snprintf(line, sizeof(model->trace[0]), "%lld %s %u: %s; work %d of %u, deadline %lld", (long long)event->now_ms,
-		event->type < FSM_EV_COUNT ? events[event->type] : "?", event->link, text, model->fsm.work, model->fsm.work_link,
+	snprintf(line, sizeof(model->trace[0]), "%lld %s %u: %s; work %d of %u, deadline %lld",
+		(long long)event->now_ms, event->type < FSM_EV_COUNT ? events[event->type] : "?",
+		event->link, text, model->fsm.work, model->fsm.work_link,
 		(long long)fsm_deadline_ms(&model->fsm));
 }
 
-/* No link is shut on suspicion: not one that is silent, and under a drain not for its renewal before what takes long is answered. */
-static void check_shut(struct model *model, const struct fsm *before, enum fsm_event_type type, unsigned at)
+/* No link is shut on suspicion: not one that is silent, and under a drain not for its renewal
+ * before what takes long is answered. */
+static void check_shut(
+	struct model *model, const struct fsm *before, enum fsm_event_type type, unsigned at)
 {
 	const struct fsm_link *link = &before->links[at];
-	bool asked_for = type == FSM_EV_BROKEN || type == FSM_EV_SLOT_FREED || model->fsm.phase == FSM_FAILED;
+	bool asked_for = type == FSM_EV_BROKEN || type == FSM_EV_SLOT_FREED ||
+		model->fsm.phase == FSM_FAILED;
 
 	check(model, link->silence == FSM_ANSWERING || type == FSM_EV_ANSWERED || asked_for);
-	check(model, !model->fsm.config.drains || link->drained || type == FSM_EV_DRAINED || type == FSM_EV_QUIET || asked_for);
+	check(model,
+		!model->fsm.config.drains || link->drained || type == FSM_EV_DRAINED ||
+			type == FSM_EV_QUIET || asked_for);
 }
 
-/* What must hold of the actions of one step, whatever the event was. ALIVE: the links that were when it came. */
-static void check_actions(struct model *model, const struct fsm_actions *actions, uint64_t alive, enum fsm_phase phase)
+/* What must hold of the actions of one step, whatever the event was. ALIVE: the links that were
+ * when it came. */
+static void check_actions(struct model *model, const struct fsm_actions *actions, uint64_t alive,
+	enum fsm_phase phase)
 {
 	check(model, actions->count < FSM_ACTIONS_MAX);
 	check(model, phase != FSM_ENDED || actions->count == 0);
@@ -1975,38 +2031,57 @@ static void check_state(struct model *model)
 {
 	const struct fsm *fsm = &model->fsm;
 	int64_t deadline_ms = fsm_deadline_ms(fsm);
-	bool serving = false, dead = false, handing_over = fsm->work == FSM_WORK_STANDBY && find_free(fsm) != NONE;
+	bool serving = false, dead = false,
+	     handing_over = fsm->work == FSM_WORK_STANDBY && find_free(fsm) != NONE;
 
 	for (unsigned i = 0; i < fsm->link_count; i++) {
 		check(model, fsm->links[i].state <= FSM_LINK_FREE);
-		serving = serving || (fsm->links[i].state == FSM_LINK_ALIVE &&
-			(fsm->links[i].silence == FSM_SLOW || (fsm->links[i].proven && fsm->links[i].silence != FSM_UNREACHABLE)));
-		check(model, fsm->links[i].silence == FSM_ANSWERING || fsm->links[i].state == FSM_LINK_ALIVE);
+		serving = serving ||
+			(fsm->links[i].state == FSM_LINK_ALIVE &&
+				(fsm->links[i].silence == FSM_SLOW ||
+					(fsm->links[i].proven &&
+						fsm->links[i].silence != FSM_UNREACHABLE)));
+		check(model,
+			fsm->links[i].silence == FSM_ANSWERING ||
+				fsm->links[i].state == FSM_LINK_ALIVE);
 		dead = dead || fsm->links[i].state != FSM_LINK_ALIVE;
 	}
 	check(model, fsm->work_link < fsm->link_count);
 	check(model, fsm->work <= FSM_WORK_PROVE);
 	check(model, fsm_is_serving(fsm) == serving);
-	check(model, fsm->phase == FSM_RUNNING || fsm->work == FSM_WORK_NONE || fsm->work == FSM_WORK_PAUSE);
+	check(model,
+		fsm->phase == FSM_RUNNING || fsm->work == FSM_WORK_NONE ||
+			fsm->work == FSM_WORK_PAUSE);
 	if (fsm->phase == FSM_ENDED) {
 		check(model, deadline_ms == -1);
 		return;
 	}
-	check(model, deadline_ms == -1 || deadline_ms > model->now_ms); /* or the loop would be busy */
+	/* or the loop would be busy */
+	check(model, deadline_ms == -1 || deadline_ms > model->now_ms);
 	check(model, (fsm->outage_since_ms < 0) == serving);
 	if (fsm->phase != FSM_RUNNING)
 		return;
 	/* A look comes in time, a notice's moment is short. */
 	if (fsm->work == FSM_WORK_PROVE && !fsm->trial && fsm->config.recheck_ms > 0)
-		check(model, deadline_ms >= 0 && deadline_ms - model->now_ms <= fsm->config.recheck_ms);
+		check(model,
+			deadline_ms >= 0 && deadline_ms - model->now_ms <= fsm->config.recheck_ms);
 	for (unsigned i = 0; i < fsm->link_count; i++)
 		if (fsm->links[i].state == FSM_LINK_LOST)
-			check(model, deadline_ms >= 0 && deadline_ms - model->now_ms <= (fsm->links[i].noticed ? fsm->config.notice_ms : fsm->config.settle_ms));
+			check(model,
+				deadline_ms >= 0 &&
+					deadline_ms - model->now_ms <=
+						(fsm->links[i].noticed ? fsm->config.notice_ms :
+									 fsm->config.settle_ms));
 	/* Every wait has an end. */
 	check(model, !dead || deadline_ms >= 0 || fsm->work == FSM_WORK_NEGOTIATE || handing_over);
-	check(model, serving || fsm->config.dead_timeout_ms < 0 || model->now_ms - fsm->outage_since_ms < fsm->config.dead_timeout_ms);
+	check(model,
+		serving || fsm->config.dead_timeout_ms < 0 ||
+			model->now_ms - fsm->outage_since_ms < fsm->config.dead_timeout_ms);
 	if (fsm->work == FSM_WORK_PAUSE)
-		check(model, fsm->work_until_ms - model->now_ms <= (PAUSE_LIMIT_MS > RENEW_PAUSE_MS ? PAUSE_LIMIT_MS : RENEW_PAUSE_MS));
+		check(model,
+			fsm->work_until_ms - model->now_ms <= (PAUSE_LIMIT_MS > RENEW_PAUSE_MS ?
+									      PAUSE_LIMIT_MS :
+									      RENEW_PAUSE_MS));
 }
 
 /* What must hold when the state function has been told of everything that its actions led to. */
@@ -2017,7 +2092,9 @@ static void check_model(struct model *model)
 	check_state(model);
 	check(model, model->negotiating == (fsm->work == FSM_WORK_NEGOTIATE));
 	check(model, (model->standby != NONE) == (fsm->work == FSM_WORK_STANDBY));
-	check(model, model->standby == NONE || find_free(fsm) == NONE || fsm->links[find_free(fsm)].receiving);
+	check(model,
+		model->standby == NONE || find_free(fsm) == NONE ||
+			fsm->links[find_free(fsm)].receiving);
 	check(model, model->failures_told <= (fsm->phase != FSM_RUNNING));
 	check(model, model->ends == (fsm->phase == FSM_ENDED));
 	if (fsm->phase == FSM_FAILED && model->failed_at_ms < 0) {
@@ -2039,7 +2116,8 @@ static void drain(struct model *model)
 
 		model->queue_first = (model->queue_first + 1) % size;
 		model->queue_count--;
-		if (event.type == FSM_EV_NEGOTIATED || event.type == FSM_EV_REFUSED || event.type == FSM_EV_ATTEMPT_FAILED)
+		if (event.type == FSM_EV_NEGOTIATED || event.type == FSM_EV_REFUSED ||
+			event.type == FSM_EV_ATTEMPT_FAILED)
 			model->negotiating = false;
 		fsm_step(&model->fsm, &event, &actions);
 		trace(model, &event, &actions);
@@ -2094,7 +2172,11 @@ static void end_attempt(struct model *model, bool answered)
 		return;
 	if (answered)
 		model->standby = new_socket(model);
-	tell(model, answered ? FSM_EV_NEGOTIATED : chance(model, 20) ? FSM_EV_REFUSED : FSM_EV_ATTEMPT_FAILED, 0);
+	tell(model,
+		answered                  ? FSM_EV_NEGOTIATED :
+			chance(model, 20) ? FSM_EV_REFUSED :
+					    FSM_EV_ATTEMPT_FAILED,
+		0);
 }
 
 /* The driver's receivers read what has come, and end. */
@@ -2123,7 +2205,8 @@ static void answer_all(struct model *model)
 	for (unsigned i = 0; i < model->fsm.link_count; i++) {
 		const struct fsm_link *link = &model->fsm.links[i];
 
-		if (link->state != FSM_LINK_ALIVE || link->silence == FSM_ANSWERING || model->ours[i] == NONE || model->hung[model->ours[i]])
+		if (link->state != FSM_LINK_ALIVE || link->silence == FSM_ANSWERING ||
+			model->ours[i] == NONE || model->hung[model->ours[i]])
 			continue;
 		counts.answered++;
 		tell(model, FSM_EV_ANSWERED, i);
@@ -2135,7 +2218,8 @@ static void answer_all(struct model *model)
 static void see_hangups(struct model *model)
 {
 	for (unsigned i = 0; i < model->fsm.link_count; i++)
-		if (model->fsm.links[i].state == FSM_LINK_ALIVE && model->ours[i] != NONE && model->hung[model->ours[i]])
+		if (model->fsm.links[i].state == FSM_LINK_ALIVE && model->ours[i] != NONE &&
+			model->hung[model->ours[i]])
 			tell(model, FSM_EV_HANGUP, i);
 	if (model->standby != NONE && model->hung[model->standby]) {
 		model->standby = NONE;
@@ -2151,15 +2235,17 @@ static bool is_any_unwatched(const struct fsm *fsm)
 	return false;
 }
 
-/* The driver sees the end of the socket in slot AT. It says so first, and lets go of the slot then. In good weather no notice is lost that
- * alone tells of a link. */
+/* The driver sees the end of the socket in slot AT. It says so first, and lets go of the slot then.
+ * In good weather no notice is lost that alone tells of a link. */
 static void driver_sees(struct model *model, unsigned at)
 {
 	if (model->slot_ended[at] || !model->hung[model->slot[at]])
 		return;
 	model->slot_ended[at] = true;
-	model->slot_free_at_ms[at] = model->now_ms + below(model, chance(model, model->slow_percent) ? LETTING_GO_MS : NOTICE_MS);
-	model->notices += !model->loses_notices || (model->benign && is_any_unwatched(&model->fsm)) || chance(model, 90);
+	model->slot_free_at_ms[at] = model->now_ms +
+		below(model, chance(model, model->slow_percent) ? LETTING_GO_MS : NOTICE_MS);
+	model->notices += !model->loses_notices ||
+		(model->benign && is_any_unwatched(&model->fsm)) || chance(model, 90);
 }
 
 static void see_notices(struct model *model)
@@ -2182,7 +2268,8 @@ static void driver_sees_all(struct model *model)
 /* A read through the device: over any slot whose socket lives, or it hangs. */
 static void end_probe(struct model *model)
 {
-	unsigned count = model->fsm.link_count, at = model->fsm.work_link, first = below(model, count);
+	unsigned count = model->fsm.link_count, at = model->fsm.work_link,
+		 first = below(model, count);
 	int used = NONE;
 
 	if (!model->probing)
@@ -2221,7 +2308,9 @@ static void random_turn(struct model *model)
 	bool watched = model->fsm.links[at].state == FSM_LINK_ALIVE && model->ours[at] != NONE;
 
 	switch (below(model, 16)) {
-	case 0: case 1: case 2: end_attempt(model, chance(model, model->server_percent)); break;
+	case 0:
+	case 1:
+	case 2: end_attempt(model, chance(model, model->server_percent)); break;
 	case 3:
 		if (chance(model, model->storm_percent))
 			peer_hangs_up(model);
@@ -2230,8 +2319,10 @@ static void random_turn(struct model *model)
 	case 5: end_receivers(model); break;
 	case 6: see_hangups(model); break;
 	case 7: end_drain(model); break;
-	case 8: case 9: see_notices(model); break;
-	case 10: case 11: end_probe(model); break;
+	case 8:
+	case 9: see_notices(model); break;
+	case 10:
+	case 11: end_probe(model); break;
 	case 12:
 		if (fsm_awaits_quiet(&model->fsm) && chance(model, 30))
 			tell(model, FSM_EV_QUIET, 0);
@@ -2243,7 +2334,8 @@ static void random_turn(struct model *model)
 	case 14:
 		if (watched && chance(model, 3))
 			tell(model, FSM_EV_BROKEN, at);
-		else if (watched && chance(model, 30) && !model->hung[model->ours[at]] && model->sent[model->ours[at]])
+		else if (watched && chance(model, 30) && !model->hung[model->ours[at]] &&
+			model->sent[model->ours[at]])
 			tell(model, FSM_EV_SILENT, at);
 		else if (chance(model, 30))
 			answer_all(model);
@@ -2318,7 +2410,8 @@ static int64_t punctual_turn(struct model *model, int64_t *let_go_ms)
 	}
 	see_notices(model);
 	end_receivers(model);
-	if (model->negotiating && model->now_ms >= model->attempt_until_ms - ATTEMPT_MS + NEGOTIATION_MS)
+	if (model->negotiating &&
+		model->now_ms >= model->attempt_until_ms - ATTEMPT_MS + NEGOTIATION_MS)
 		end_attempt(model, true);
 	end_probe(model);
 	if (model->negotiating)
@@ -2342,10 +2435,12 @@ static void hang_up_at_rest(struct model *model)
 	for (unsigned i = 0; i < model->fsm.link_count; i++) {
 		if (all || chance(model, 50))
 			model->hung[model->slot[i]] = true;
-		model->ends_at_ms[i] = model->now_ms + (chance(model, 50) ? 0 : below(model, DRIVER_MS));
+		model->ends_at_ms[i] =
+			model->now_ms + (chance(model, 50) ? 0 : below(model, DRIVER_MS));
 	}
 	see_hangups(model);
-	for (; turns < 50 + 20 * model->fsm.link_count && model->fsm.phase == FSM_RUNNING; turns++) {
+	for (; turns < 50 + 20 * model->fsm.link_count && model->fsm.phase == FSM_RUNNING;
+		turns++) {
 		int64_t next_ms = punctual_turn(model, &let_go_ms);
 
 		if (device_serves(model) && !serves) {
@@ -2357,15 +2452,20 @@ static void hang_up_at_rest(struct model *model)
 			break;
 		if (next_ms >= 0)
 			pass_time(model, next_ms - model->now_ms);
-		check(model, serves || model->fsm.phase == FSM_FAILED || model->now_ms <= let_go_ms + bound_ms);
+		check(model,
+			serves || model->fsm.phase == FSM_FAILED ||
+				model->now_ms <= let_go_ms + bound_ms);
 	}
 	if (model->fsm.phase == FSM_FAILED) {
-		check(model, model->fsm.config.dead_timeout_ms <= DRIVER_MS + LETTING_GO_MS + bound_ms);
+		check(model,
+			model->fsm.config.dead_timeout_ms <= DRIVER_MS + LETTING_GO_MS + bound_ms);
 		return;
 	}
 	check(model, serves);
 	check(model, all_links_serve(&model->fsm));
-	check(model, model->now_ms <= let_go_ms + bound_ms + (NEGOTIATION_MS + HAND_OVER_MS) * model->fsm.link_count);
+	check(model,
+		model->now_ms <= let_go_ms + bound_ms +
+				(NEGOTIATION_MS + HAND_OVER_MS) * model->fsm.link_count);
 	counts.hang_ups++;
 }
 
@@ -2374,11 +2474,14 @@ static void end_in_good_weather(struct model *model)
 {
 	int64_t began_ms = model->now_ms, left_ms = model->fsm.config.dead_timeout_ms;
 	unsigned turns = 0, limit = 20 + 4 * model->fsm.link_count;
-	/* A pause that was begun in bad weather, and what comes after it: a proof has all its time if nobody looks. */
-	int64_t bound_ms = PAUSE_LIMIT_MS + LETTING_GO_MS + (model->looks ? 2 * SERVES_AGAIN_MS : PAUSE_LIMIT_MS + PROVE_MS + SETTLE_MS);
+	/* A pause that was begun in bad weather, and what comes after it: a proof has all its time
+	 * if nobody looks. */
+	int64_t bound_ms = PAUSE_LIMIT_MS + LETTING_GO_MS +
+		(model->looks ? 2 * SERVES_AGAIN_MS : PAUSE_LIMIT_MS + PROVE_MS + SETTLE_MS);
 
 	if (model->outage_since_ms >= 0)
-		left_ms = model->outage_since_ms + model->fsm.config.dead_timeout_ms - model->now_ms;
+		left_ms =
+			model->outage_since_ms + model->fsm.config.dead_timeout_ms - model->now_ms;
 	model->benign = true;
 	for (; turns < limit && model->fsm.phase == FSM_RUNNING; turns++) {
 		int64_t deadline_ms;
@@ -2397,11 +2500,13 @@ static void end_in_good_weather(struct model *model)
 		return;
 	}
 	check(model, turns < limit);
-	/* And what it believes is so. Of several links one may be wrongly believed in until its first use. */
+	/* And what it believes is so. Of several links one may be wrongly believed in until its
+	 * first use. */
 	check(model, model->fsm.link_count > 1 || !model->slot_ended[0]);
 	check(model, model->now_ms - began_ms <= bound_ms + 1000 * model->fsm.link_count);
 	counts.rests++;
-	for (unsigned rounds = model->looks ? 1 + below(model, 8) : 0; rounds && model->fsm.phase == FSM_RUNNING; rounds--)
+	for (unsigned rounds = model->looks ? 1 + below(model, 8) : 0;
+		rounds && model->fsm.phase == FSM_RUNNING; rounds--)
 		hang_up_at_rest(model);
 }
 
@@ -2425,8 +2530,11 @@ static void end_in_silence(struct model *model)
 	if (model->fsm.phase == FSM_RUNNING) {
 		/* Of an unwatched link whose notice was lost before nothing is known. */
 		for (unsigned i = 0; i < model->fsm.link_count; i++)
-			check(model, model->fsm.config.dead_timeout_ms < 0 || model->fsm.links[i].state != FSM_LINK_ALIVE || !model->fsm.links[i].proven ||
-				model->fsm.links[i].unwatched);
+			check(model,
+				model->fsm.config.dead_timeout_ms < 0 ||
+					model->fsm.links[i].state != FSM_LINK_ALIVE ||
+					!model->fsm.links[i].proven ||
+					model->fsm.links[i].unwatched);
 		return;
 	}
 }
@@ -2434,7 +2542,9 @@ static void end_in_silence(struct model *model)
 static void check_failed(struct model *model)
 {
 	counts.failed++;
-	check(model, model->failed_at_ms - model->outage_since_ms - model->fsm.config.dead_timeout_ms < HAND_OVER_MS);
+	check(model,
+		model->failed_at_ms - model->outage_since_ms - model->fsm.config.dead_timeout_ms <
+			HAND_OVER_MS);
 	while (fsm_deadline_ms(&model->fsm) >= 0)
 		pass_time(model, fsm_deadline_ms(&model->fsm) - model->now_ms);
 	end_receivers(model);
@@ -2450,7 +2560,8 @@ static void check_ended(struct model *model)
 	counts.ended++;
 	check(model, model->standby == NONE && !model->negotiating);
 	for (unsigned i = 0; i < 20; i++)
-		tell(model, (enum fsm_event_type)below(model, FSM_EV_COUNT), below(model, model->fsm.link_count));
+		tell(model, (enum fsm_event_type)below(model, FSM_EV_COUNT),
+			below(model, model->fsm.link_count));
 }
 
 static uint64_t number_from(const char *variable, uint64_t otherwise)
@@ -2465,14 +2576,18 @@ static void begin_episode(struct model *model)
 	static const unsigned link_counts[] = {1, 1, 1, 1, 2, 2, 3, 4, 8};
 	static const int64_t dead_timeouts_ms[] = {-1, 1000, 1500, 5000, 60000, 600000, 600000};
 	struct fsm_config config = usual;
-	unsigned count = below(model, 200) ? link_counts[below(model, sizeof(link_counts) / sizeof(link_counts[0]))] : LINKS_MAX;
+	unsigned count = below(model, 200) ?
+		link_counts[below(model, sizeof(link_counts) / sizeof(link_counts[0]))] :
+		LINKS_MAX;
 	bool adopted = chance(model, 30);
 
-	config.dead_timeout_ms = dead_timeouts_ms[below(model, sizeof(dead_timeouts_ms) / sizeof(dead_timeouts_ms[0]))];
+	config.dead_timeout_ms = dead_timeouts_ms[below(
+		model, sizeof(dead_timeouts_ms) / sizeof(dead_timeouts_ms[0]))];
 	model->looks = chance(model, 50);
 	if (model->looks) {
 		config.notice_ms = NOTICE_MS;
-		config.recheck_ms = (int64_t)number_from("FSM_RECHECK_MS", RECHECK_MS); /* with 0 this test must fail */
+		/* with 0 this test must fail */
+		config.recheck_ms = (int64_t)number_from("FSM_RECHECK_MS", RECHECK_MS);
 	}
 	config.awaits_receivers = chance(model, 70);
 	config.drains = chance(model, 70);
@@ -2544,28 +2659,42 @@ static void nothing_that_can_happen_leads_to_a_standstill(void **state)
 		unsigned turns;
 
 		begin_episode(model);
-		for (turns = 10 + below(model, 1500); turns && model->fsm.phase == FSM_RUNNING && model->socket_count < SOCKETS_MAX / 2; turns--)
+		for (turns = 10 + below(model, 1500); turns && model->fsm.phase == FSM_RUNNING &&
+			model->socket_count < SOCKETS_MAX / 2;
+			turns--)
 			random_turn(model);
 		end_episode(model);
 	}
 	/* Each part of it must have been seen. */
 	if (model->limit >= 100000)
-		check(model, counts.cancels && counts.dropped && counts.not_taken && counts.renewals && counts.reconnects && counts.failed && counts.ended && counts.rests &&
-			counts.taken_at_a_look && counts.not_sent && counts.hang_ups && counts.overdue && counts.drained && counts.answered);
+		check(model,
+			counts.cancels && counts.dropped && counts.not_taken && counts.renewals &&
+				counts.reconnects && counts.failed && counts.ended &&
+				counts.rests && counts.taken_at_a_look && counts.not_sent &&
+				counts.hang_ups && counts.overdue && counts.drained &&
+				counts.answered);
 	if (getenv("FSM_EVENTS"))
-		print_message("# %llu events, %llu episodes: %llu negotiations, %llu cancelled; %llu handed over, %llu dropped before, %llu after; %llu reconnects, "
-			      "%llu renewals; %llu failed, %llu ended, %llu at rest\n"
-			      "# %llu handed over in vain, %llu looks, %llu taken at one, %llu not sent; %llu hang-ups at rest, at most %lld ms after the last slot was free\n",
-			(unsigned long long)model->events, (unsigned long long)counts.episodes, (unsigned long long)counts.negotiations,
-			(unsigned long long)counts.cancels, (unsigned long long)counts.handed, (unsigned long long)counts.dropped,
-			(unsigned long long)counts.not_taken, (unsigned long long)counts.reconnects, (unsigned long long)counts.renewals,
-			(unsigned long long)counts.failed, (unsigned long long)counts.ended, (unsigned long long)counts.rests,
-			(unsigned long long)counts.in_vain, (unsigned long long)counts.looks, (unsigned long long)counts.taken_at_a_look,
-			(unsigned long long)counts.not_sent, (unsigned long long)counts.hang_ups, (long long)counts.slowest_ms);
+		print_message(
+			"# %llu events, %llu episodes: %llu negotiations, %llu cancelled; %llu "
+			"handed over, %llu dropped before, %llu after; %llu reconnects, "
+			"%llu renewals; %llu failed, %llu ended, %llu at rest\n"
+			"# %llu handed over in vain, %llu looks, %llu taken at one, %llu not sent; "
+			"%llu hang-ups at rest, at most %lld ms after the last slot was free\n",
+			(unsigned long long)model->events, (unsigned long long)counts.episodes,
+			(unsigned long long)counts.negotiations, (unsigned long long)counts.cancels,
+			(unsigned long long)counts.handed, (unsigned long long)counts.dropped,
+			(unsigned long long)counts.not_taken, (unsigned long long)counts.reconnects,
+			(unsigned long long)counts.renewals, (unsigned long long)counts.failed,
+			(unsigned long long)counts.ended, (unsigned long long)counts.rests,
+			(unsigned long long)counts.in_vain, (unsigned long long)counts.looks,
+			(unsigned long long)counts.taken_at_a_look,
+			(unsigned long long)counts.not_sent, (unsigned long long)counts.hang_ups,
+			(long long)counts.slowest_ms);
 	free(model);
 }
 
-/* Events that make no sense, of links that do not exist: it may do foolish things then, but not these. */
+/* Events that make no sense, of links that do not exist: it may do foolish things then, but not
+ * these. */
 static void no_event_breaks_it(void **state)
 {
 	struct model *model = new_model(1);
@@ -2573,7 +2702,8 @@ static void no_event_breaks_it(void **state)
 
 	(void)state;
 	for (; model->events < model->limit; model->events++) {
-		struct fsm_event event = {(enum fsm_event_type)below(model, FSM_EV_COUNT + 2), below(model, model->fsm.link_count + 3), 0, (uint32_t)draw(model)};
+		struct fsm_event event = {(enum fsm_event_type)below(model, FSM_EV_COUNT + 2),
+			below(model, model->fsm.link_count + 3), 0, (uint32_t)draw(model)};
 		struct fsm_actions actions;
 		uint64_t alive;
 		enum fsm_phase phase;
@@ -2587,23 +2717,34 @@ static void no_event_breaks_it(void **state)
 		if (below(model, 10) == 0)
 			event.link = (unsigned)draw(model);
 		event.now_ms = model->now_ms += below(model, 1 << below(model, 16));
-		negotiating = negotiating && event.type != FSM_EV_NEGOTIATED && event.type != FSM_EV_REFUSED && event.type != FSM_EV_ATTEMPT_FAILED;
-		standby = standby ? event.type != FSM_EV_STANDBY_LOST && event.type != FSM_EV_HANDED_OVER && event.type != FSM_EV_HAND_OVER_FAILED
-				  : event.type == FSM_EV_NEGOTIATED && model->fsm.work == FSM_WORK_NEGOTIATE;
+		negotiating = negotiating && event.type != FSM_EV_NEGOTIATED &&
+			event.type != FSM_EV_REFUSED && event.type != FSM_EV_ATTEMPT_FAILED;
+		standby = standby ?
+			event.type != FSM_EV_STANDBY_LOST && event.type != FSM_EV_HANDED_OVER &&
+				event.type != FSM_EV_HAND_OVER_FAILED :
+			event.type == FSM_EV_NEGOTIATED && model->fsm.work == FSM_WORK_NEGOTIATE;
 		alive = alive_links(&model->fsm);
 		phase = model->fsm.phase;
 		fsm_step(&model->fsm, &event, &actions);
 		trace(model, &event, &actions);
 		for (unsigned i = 0; i < actions.count; i++) {
-			check(model, actions.list[i].type != FSM_NEGOTIATE || (!negotiating && !standby));
+			check(model,
+				actions.list[i].type != FSM_NEGOTIATE ||
+					(!negotiating && !standby));
 			check(model, actions.list[i].type != FSM_CANCEL || negotiating);
-			check(model, (actions.list[i].type != FSM_DROP_STANDBY && actions.list[i].type != FSM_HAND_OVER) || standby);
-			negotiating = actions.list[i].type == FSM_NEGOTIATE || (negotiating && actions.list[i].type != FSM_CANCEL);
+			check(model,
+				(actions.list[i].type != FSM_DROP_STANDBY &&
+					actions.list[i].type != FSM_HAND_OVER) ||
+					standby);
+			negotiating = actions.list[i].type == FSM_NEGOTIATE ||
+				(negotiating && actions.list[i].type != FSM_CANCEL);
 			standby = standby && actions.list[i].type != FSM_DROP_STANDBY;
 		}
 		check_actions(model, &actions, alive, phase);
 		check_state(model);
-		check(model, negotiating == (model->fsm.work == FSM_WORK_NEGOTIATE) && standby == (model->fsm.work == FSM_WORK_STANDBY));
+		check(model,
+			negotiating == (model->fsm.work == FSM_WORK_NEGOTIATE) &&
+				standby == (model->fsm.work == FSM_WORK_STANDBY));
 	}
 	free(model);
 }
@@ -2621,7 +2762,8 @@ int main(void)
 		cmocka_unit_test(an_outage_has_nothing_to_do_with_renewals_that_failed_before),
 		cmocka_unit_test(an_offer_that_is_refused_is_asked_for_again_after_a_long_pause),
 		cmocka_unit_test(a_refusal_counts_until_the_next_answer_only),
-		cmocka_unit_test(links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace),
+		cmocka_unit_test(
+			links_that_die_right_after_their_proof_are_replaced_at_a_slower_pace),
 		cmocka_unit_test(several_links_do_not_make_short_lives_faster),
 		cmocka_unit_test(a_renewal_waits_for_a_quiet_moment),
 		cmocka_unit_test(a_renewal_that_is_urgent_waits_for_nothing),
@@ -2637,20 +2779,25 @@ int main(void)
 		cmocka_unit_test(a_renewed_link_that_dies_before_its_proof_is_reconnected),
 		cmocka_unit_test(a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile),
 		cmocka_unit_test(a_standby_socket_that_is_lost_is_negotiated_anew),
-		cmocka_unit_test(a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy),
+		cmocka_unit_test(
+			a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy),
 		cmocka_unit_test(a_hand_over_that_fails_is_tried_again),
 		cmocka_unit_test(a_proof_that_runs_out_of_time_costs_the_link),
 		cmocka_unit_test(a_link_that_dies_before_its_proof_is_no_proof),
 		cmocka_unit_test(a_socket_that_the_driver_did_not_take_is_dropped),
 		cmocka_unit_test(a_late_notice_ends_the_wait_of_a_socket_that_was_not_taken),
 		cmocka_unit_test(a_hand_over_before_the_driver_let_go_is_done_again),
-		cmocka_unit_test(a_hand_over_before_the_driver_let_go_is_noticed_after_an_empty_proof_too),
-		cmocka_unit_test(a_late_notice_of_a_slot_that_is_tried_already_is_taken_for_its_own),
+		cmocka_unit_test(
+			a_hand_over_before_the_driver_let_go_is_noticed_after_an_empty_proof_too),
+		cmocka_unit_test(
+			a_late_notice_of_a_slot_that_is_tried_already_is_taken_for_its_own),
 		cmocka_unit_test(a_link_that_nothing_was_sent_over_counts_until_its_first_use),
 		cmocka_unit_test(a_link_that_does_not_answer_is_shut_and_replaced),
-		cmocka_unit_test(a_silent_link_is_kept_and_its_server_asked_over_another_connection),
+		cmocka_unit_test(
+			a_silent_link_is_kept_and_its_server_asked_over_another_connection),
 		cmocka_unit_test(a_silent_link_is_kept_while_its_server_answers_nothing),
-		cmocka_unit_test(a_server_that_answers_nothing_for_the_dead_timeout_fails_the_device),
+		cmocka_unit_test(
+			a_server_that_answers_nothing_for_the_dead_timeout_fails_the_device),
 		cmocka_unit_test(a_silent_link_that_hangs_up_gets_the_connection_that_was_to_ask),
 		cmocka_unit_test(a_silent_link_is_not_shut_for_its_renewal),
 		cmocka_unit_test(a_new_link_whose_first_request_takes_long_is_kept),
@@ -2678,7 +2825,8 @@ int main(void)
 		cmocka_unit_test(a_successor_that_stands_by_waits_for_that_moment),
 		cmocka_unit_test(two_notices_are_for_two_lost_links),
 		cmocka_unit_test(one_notice_is_for_one_of_two_lost_links),
-		cmocka_unit_test(a_slot_that_was_taken_to_be_free_is_so_a_moment_after_its_late_notice),
+		cmocka_unit_test(
+			a_slot_that_was_taken_to_be_free_is_so_a_moment_after_its_late_notice),
 		cmocka_unit_test(an_unwatched_link_is_free_a_moment_after_its_notice),
 		cmocka_unit_test(a_link_under_proof_is_looked_at_now_and_then),
 		cmocka_unit_test(a_look_that_is_late_is_made_once),

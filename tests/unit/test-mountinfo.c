@@ -21,15 +21,15 @@ static int read_text(struct mountinfo *table, const char *text)
 	return rc;
 }
 
-/* An initramfs with a root disk mounted already, and with the new root moved on top: its /proc is not the old one. */
-static const char initrd[] =
-	"1 1 0:2 / / rw - rootfs rootfs rw\n"
-	"21 1 0:21 / /proc rw,nosuid shared:5 - proc proc rw\n"
-	"22 1 0:22 / /run rw shared:6 master:1 - tmpfs tmpfs rw,size=10%\n"
-	"30 1 259:1 / /sysroot rw - ext4 /dev/nbd0p1 rw\n"
-	"31 30 0:40 / /sysroot/my\\040disk\\134 rw - xfs /dev/sdb rw\n"
-	"50 1 0:50 / / rw unbindable - ramfs nbd-attach rw\n"
-	"51 50 0:21 / /proc rw - proc proc rw\n";
+/* An initramfs with a root disk mounted already, and with the new root moved on top: its /proc is
+ * not the old one. */
+static const char initrd[] = "1 1 0:2 / / rw - rootfs rootfs rw\n"
+			     "21 1 0:21 / /proc rw,nosuid shared:5 - proc proc rw\n"
+			     "22 1 0:22 / /run rw shared:6 master:1 - tmpfs tmpfs rw,size=10%\n"
+			     "30 1 259:1 / /sysroot rw - ext4 /dev/nbd0p1 rw\n"
+			     "31 30 0:40 / /sysroot/my\\040disk\\134 rw - xfs /dev/sdb rw\n"
+			     "50 1 0:50 / / rw unbindable - ramfs nbd-attach rw\n"
+			     "51 50 0:21 / /proc rw - proc proc rw\n";
 
 static void lines_are_read(void **state)
 {
@@ -54,19 +54,24 @@ static void lines_are_read(void **state)
 
 static void whatever_hangs_below_a_mount_is_within_it(void **state)
 {
-	static const bool within_new[] = {false, false, false, false, false, true, true}, within_disk[] = {false, false, false, true, true, false, false};
+	static const bool within_new[] = {false, false, false, false, false, true, true},
+			  within_disk[] = {false, false, false, true, true, false, false};
 	struct mountinfo table;
 
 	(void)state;
 	assert_int_equal(read_text(&table, initrd), 0);
 	for (size_t i = 0; i < table.count; i++) {
 		assert_int_equal(mountinfo_is_within(&table, &table.entries[i], 50), within_new[i]);
-		assert_int_equal(mountinfo_is_within(&table, &table.entries[i], 30), within_disk[i]);
+		assert_int_equal(
+			mountinfo_is_within(&table, &table.entries[i], 30), within_disk[i]);
 		assert_true(mountinfo_is_within(&table, &table.entries[i], 1));
 	}
 	mountinfo_free(&table);
 	/* In circles, and below one that is not shown. */
-	assert_int_equal(read_text(&table, "2 3 0:1 / /a rw - tmpfs a rw\n3 2 0:1 / /b rw - tmpfs b rw\n4 99 0:1 / /c rw - tmpfs c rw\n"), 0);
+	assert_int_equal(read_text(&table,
+				 "2 3 0:1 / /a rw - tmpfs a rw\n3 2 0:1 / /b rw - tmpfs b rw\n4 99 "
+				 "0:1 / /c rw - tmpfs c rw\n"),
+		0);
 	for (size_t i = 0; i < table.count; i++)
 		assert_false(mountinfo_is_within(&table, &table.entries[i], 50));
 	mountinfo_free(&table);
@@ -75,7 +80,12 @@ static void whatever_hangs_below_a_mount_is_within_it(void **state)
 static void other_lines_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"x", "1 1 0:2 / / rw", "1 1 0:2 / / rw -\n", "1 1 0:2 / / rw - \n", "1 x 0:2 / / rw - ext4 x rw\n", "1 1 0:2 / relative rw - ext4 x rw\n",
+		"x",
+		"1 1 0:2 / / rw",
+		"1 1 0:2 / / rw -\n",
+		"1 1 0:2 / / rw - \n",
+		"1 x 0:2 / / rw - ext4 x rw\n",
+		"1 1 0:2 / relative rw - ext4 x rw\n",
 		"1 1 0:2 - ext4 x rw\n",
 	};
 	struct mountinfo table;
@@ -93,7 +103,10 @@ static void a_long_type_is_no_type_that_is_known(void **state)
 	struct mountinfo table;
 
 	(void)state;
-	assert_int_equal(read_text(&table, "1 1 0:2 / / rw - fuse.a-type-of-more-than-thirty-two-letters x rw\n2 1 0:3 / /a rw - tmpfs x rw\n"), 0);
+	assert_int_equal(read_text(&table,
+				 "1 1 0:2 / / rw - fuse.a-type-of-more-than-thirty-two-letters x "
+				 "rw\n2 1 0:3 / /a rw - tmpfs x rw\n"),
+		0);
 	assert_int_equal(table.count, 2);
 	assert_false(mountinfo_type_is_diskless(table.entries[0].type));
 	assert_true(mountinfo_type_is_diskless(table.entries[1].type));
@@ -102,8 +115,10 @@ static void a_long_type_is_no_type_that_is_known(void **state)
 
 static void what_is_not_known_may_be_a_disk(void **state)
 {
-	static const char *const memory[] = {"rootfs", "ramfs", "tmpfs", "proc", "sysfs", "devtmpfs", "cgroup2"};
-	static const char *const others[] = {"ext4", "btrfs", "xfs", "nfs", "nfs4", "overlay", "squashfs", "fuse", "fuse.sshfs", "autofs", "zfs", "9p", "", "tmpf", "tmpfs2"};
+	static const char *const memory[] = {
+		"rootfs", "ramfs", "tmpfs", "proc", "sysfs", "devtmpfs", "cgroup2"};
+	static const char *const others[] = {"ext4", "btrfs", "xfs", "nfs", "nfs4", "overlay",
+		"squashfs", "fuse", "fuse.sshfs", "autofs", "zfs", "9p", "", "tmpf", "tmpfs2"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(memory) / sizeof(*memory); i++)

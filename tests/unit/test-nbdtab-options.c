@@ -30,7 +30,8 @@ static void load(struct nbdtab_options *tab, const char *text)
 }
 
 /* The options and the target of nbd0's line. */
-static void apply(struct nbdtab_options *tab, const char *text, struct options *options, struct target *target)
+static void apply(struct nbdtab_options *tab, const char *text, struct options *options,
+	struct target *target)
 {
 	load(tab, text);
 	assert_int_equal(tab->nbdtab.note_count, 0);
@@ -46,8 +47,12 @@ static void names_of_nbd_client(void **state)
 	struct nbdtab_options tab;
 
 	(void)state;
-	apply(&tab, "nbd0 srv exp bs=4096,cacertfile=/ca,certfile=/cert,keyfile=/key,conns=4,persist,port=10810,priority=NORMAL,"
-		"timeout=7,tlshostname=name,dead-timeout=99\n", &options, &target);
+	apply(&tab,
+		"nbd0 srv exp "
+		"bs=4096,cacertfile=/ca,certfile=/cert,keyfile=/"
+		"key,conns=4,persist,port=10810,priority=NORMAL,"
+		"timeout=7,tlshostname=name,dead-timeout=99\n",
+		&options, &target);
 	assert_int_equal(options.block_size_bytes, 4096);
 	assert_string_equal(options.tls_config.ca_file, "/ca");
 	assert_string_equal(options.tls_config.cert_file, "/cert");
@@ -91,9 +96,18 @@ static void swap_and_root_mean_root(void **state)
 static void our_names_with_and_without_underscore(void **state)
 {
 	static const char *const lines[] = {
-		"nbd0 srv exp psk-file=/psk,psk-identity=alice,tls-min=1.2,dead-timeout=infinity,wait=60,readonly,connections=2,export=a%2Cb%20c\n",
-		"nbd0 srv exp _psk-file=/psk,_psk-identity=alice,_tls-min=1.2,_dead-timeout=infinity,_wait=60,_readonly,_connections=2,_export=a%2Cb%20c\n",
-		"nbd0 srv exp tls-psk=/psk,tls-username=alice,_tls-min=1.2,dead-timeout=infinity,wait=60,read-only,conns=2,_export=a%2cb%20c\n",
+		"nbd0 srv exp "
+		"psk-file=/"
+		"psk,psk-identity=alice,tls-min=1.2,dead-timeout=infinity,wait=60,readonly,"
+		"connections=2,export=a%2Cb%20c\n",
+		"nbd0 srv exp "
+		"_psk-file=/"
+		"psk,_psk-identity=alice,_tls-min=1.2,_dead-timeout=infinity,_wait=60,_readonly,_"
+		"connections=2,_export=a%2Cb%20c\n",
+		"nbd0 srv exp "
+		"tls-psk=/"
+		"psk,tls-username=alice,_tls-min=1.2,dead-timeout=infinity,wait=60,read-only,conns="
+		"2,_export=a%2cb%20c\n",
 	};
 	struct options options;
 	struct target target;
@@ -129,7 +143,9 @@ static void zero_is_nbd_clients_word_for_none(void **state)
 
 static void targets(void **state)
 {
-	static const struct { const char *line, *uri; } table[] = {
+	static const struct {
+		const char *line, *uri;
+	} table[] = {
 		{"nbd0 srv exp\n", "nbd://srv/exp"},
 		{"nbd0 srv -\n", "nbd://srv/-"},
 		{"nbd0 srv exp export=\n", "nbd://srv/"},
@@ -220,7 +236,8 @@ static void notes(void **state)
 		if (tab.nbdtab.note_count != (table[i].says != NULL))
 			fail_msg("%s: %zu notes", table[i].line, tab.nbdtab.note_count);
 		if (table[i].says && !strstr(tab.nbdtab.notes[0].text, table[i].says))
-			fail_msg("%s: \"%s\" lacks \"%s\"", table[i].line, tab.nbdtab.notes[0].text, table[i].says);
+			fail_msg("%s: \"%s\" lacks \"%s\"", table[i].line, tab.nbdtab.notes[0].text,
+				table[i].says);
 		if (table[i].says && tab.nbdtab.notes[0].column != table[i].column)
 			fail_msg("%s: column %u", table[i].line, tab.nbdtab.notes[0].column);
 		assert_int_equal(tab.nbdtab.entries[0].bad, table[i].bad);
@@ -264,7 +281,8 @@ static void lookups_that_fail_say_why(void **state)
 	assert_non_null(strstr(err.hint, "/dev/nbd1, /dev/nbd7"));
 	nbdtab_options_free(&tab);
 	assert_true(nbdtab_options_lookup(&tab, 3, &options, &target, &err) < 0);
-	assert_non_null(strstr(err.text, ":3:6: the line of /dev/nbd3 cannot be used: the export is missing"));
+	assert_non_null(strstr(
+		err.text, ":3:6: the line of /dev/nbd3 cannot be used: the export is missing"));
 	nbdtab_options_free(&tab);
 	unlink(path);
 	err = (struct error){0};
@@ -306,8 +324,10 @@ static uint32_t random_below(uint32_t limit)
 /* A line that is not bad has a target that can be attached to, and its options can be applied. */
 static void random_lines(void **state)
 {
-	static const char *const words[] = {"nbd0 ", "nbd1 ", "h", ",", ",", "=", " ", " e ", "tls", "bs=512", "keyfile=/k", "unix", "/run/s", "nbds://h/e", "export=", "%41", "%",
-		"_", "port=7", "port=", "infinity", "wait=", "swap", "root", "noauto", "\n", "\n", "psk-file=/p", "#", "[::1]:7", "wat", "certificates=x"};
+	static const char *const words[] = {"nbd0 ", "nbd1 ", "h", ",", ",", "=", " ", " e ", "tls",
+		"bs=512", "keyfile=/k", "unix", "/run/s", "nbds://h/e", "export=", "%41", "%", "_",
+		"port=7", "port=", "infinity", "wait=", "swap", "root", "noauto", "\n", "\n",
+		"psk-file=/p", "#", "[::1]:7", "wat", "certificates=x"};
 	static char text[2048];
 
 	(void)state;
@@ -318,7 +338,8 @@ static void random_lines(void **state)
 
 		text[0] = 0;
 		while (used + 40 < sizeof(text) && random_below(50))
-			used += (size_t)sprintf(text + used, "%s", words[random_below(sizeof(words) / sizeof(words[0]))]);
+			used += (size_t)sprintf(text + used, "%s",
+				words[random_below(sizeof(words) / sizeof(words[0]))]);
 		load(&tab, text);
 		for (size_t i = 0; i < tab.nbdtab.entry_count; i++) {
 			const struct target *target = &tab.lines[i].target;

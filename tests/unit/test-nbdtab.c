@@ -36,10 +36,12 @@ static const char *render(const struct nbdtab *tab)
 	for (size_t i = 0; i < tab->entry_count; i++) {
 		const struct nbdtab_entry *entry = &tab->entries[i];
 
-		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%s%d %s %s", entry->bad ? "!" : "", entry->index, entry->host ? entry->host : "()",
+		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%s%d %s %s",
+			entry->bad ? "!" : "", entry->index, entry->host ? entry->host : "()",
 			entry->export_name ? entry->export_name : "()");
 		for (size_t j = 0; !entry->bad && j < entry->option_count; j++)
-			used += (size_t)snprintf(buf + used, sizeof(buf) - used, " %s%s%s", entry->options[j].name, entry->options[j].value ? "=" : "",
+			used += (size_t)snprintf(buf + used, sizeof(buf) - used, " %s%s%s",
+				entry->options[j].name, entry->options[j].value ? "=" : "",
 				entry->options[j].value ? entry->options[j].value : "");
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "\n");
 	}
@@ -63,8 +65,10 @@ static void good_lines(void **state)
 		{"nbd0 h e\r\nnbd1 h f bs=512\r\n", "0 h e\n1 h f bs=512\n"},
 		{"nbd0 h e # why\nnbd1 h f swap # why not\n", "0 h e\n1 h f swap\n"},
 		{"nbd0 h e#1 a#b\n", "0 h e#1 a#b\n"},
-		{"nbd0 h e swap,persist,bs=4096,_local=x\n", "0 h e swap persist bs=4096 _local=x\n"},
-		{"nbd0 h e export=,keyfile=pkcs11:object=k\n", "0 h e export= keyfile=pkcs11:object=k\n"},
+		{"nbd0 h e swap,persist,bs=4096,_local=x\n",
+			"0 h e swap persist bs=4096 _local=x\n"},
+		{"nbd0 h e export=,keyfile=pkcs11:object=k\n",
+			"0 h e export= keyfile=pkcs11:object=k\n"},
 		{"nbd0 a,b:10810,[::1]:7 e\n", "0 a,b:10810,[::1]:7 e\n"},
 		{"nbd0 nbds://h/e\n", "0 nbds://h/e ()\n"},
 		{"nbd0 nbds://h/e swap\n", "0 nbds://h/e () swap\n"},
@@ -74,9 +78,12 @@ static void good_lines(void **state)
 		{"\xef\xbb\xbfnbd0 h e\n", "0 h e\n"},
 		{"# caf\xe9 \x01\nnbd0 h e # \x02\n", "0 h e\n"},
 		/* what nbdtab(5) of nbd-client shows */
-		{"# swap space, called \"swapexport\" on the server\n# optimize for swap, and try to reconnect upon disconnect.\n"
-		 "nbd0 nbdserver.example.com swapexport swap,persist\n# other export, called \"data\" on the server.\nnbd1 nbdserver.example.com data\n",
-		 "0 nbdserver.example.com swapexport swap persist\n1 nbdserver.example.com data\n"},
+		{"# swap space, called \"swapexport\" on the server\n# optimize for swap, and try "
+		 "to reconnect upon disconnect.\n"
+		 "nbd0 nbdserver.example.com swapexport swap,persist\n# other export, called "
+		 "\"data\" on the server.\nnbd1 nbdserver.example.com data\n",
+			"0 nbdserver.example.com swapexport swap persist\n1 nbdserver.example.com "
+			"data\n"},
 	};
 
 	(void)state;
@@ -107,12 +114,15 @@ static void bad_lines_cost_only_themselves(void **state)
 		{"nbd0\nnbd1 h e\n", 1, 1, "the host is missing", "!0 () ()\n1 h e\n"},
 		{"nbd0 h\nnbd1 h e\n", 1, 6, "the export is missing", "!0 h ()\n1 h e\n"},
 		{"nbd0 h e a b\nnbd1 h e\n", 1, 12, "a field too many", "!0 h e\n1 h e\n"},
-		{"nbd0 nbd://h/e a b\nnbd1 h e\n", 1, 18, "a field too many", "!0 nbd://h/e ()\n1 h e\n"},
+		{"nbd0 nbd://h/e a b\nnbd1 h e\n", 1, 18, "a field too many",
+			"!0 nbd://h/e ()\n1 h e\n"},
 		{"nbd0 h e a,,b\nnbd1 h e\n", 1, 12, "without a name", "!0 h e\n1 h e\n"},
 		{"nbd0 h e a,\nnbd1 h e\n", 1, 12, "a comma too many", "!0 h e\n1 h e\n"},
 		{"nbd0 h e =x\nnbd1 h e\n", 1, 10, "without a name", "!0 h e\n1 h e\n"},
-		{"nbd0 h e a\x01\nnbd1 h e\n", 1, 11, "control character (byte 0x01)", "!0 h ()\n1 h e\n"},
-		{"nbd0 h e a\x7f\nnbd1 h e\n", 1, 11, "control character (byte 0x7f)", "!0 h ()\n1 h e\n"},
+		{"nbd0 h e a\x01\nnbd1 h e\n", 1, 11, "control character (byte 0x01)",
+			"!0 h ()\n1 h e\n"},
+		{"nbd0 h e a\x7f\nnbd1 h e\n", 1, 11, "control character (byte 0x7f)",
+			"!0 h ()\n1 h e\n"},
 		{"nbd0 h\x0b e\nnbd1 h e\n", 1, 7, "control character", "!0 () ()\n1 h e\n"},
 		{"nbd0 h e\rnbd1 h e\n", 1, 9, "control character (byte 0x0d)", "!0 h ()\n"},
 	};
@@ -230,8 +240,10 @@ static uint32_t random_below(uint32_t limit)
 
 static size_t random_text(char *text, size_t max)
 {
-	static const char *const words[] = {"nbd0", "nbd1", "/dev/nbd2", " ", "\t", "\n", "\r\n", "#", ",", "=", "host", "[::1]:7", "nbds://h/e", "nbd://", "export",
-		"tls", "bs=512", "_x", "-", "%41", "\xef\xbb\xbf", "\x01", "p1", "nbd99999999999", "unix", "/run/x", "auto"};
+	static const char *const words[] = {"nbd0", "nbd1", "/dev/nbd2", " ", "\t", "\n", "\r\n",
+		"#", ",", "=", "host", "[::1]:7", "nbds://h/e", "nbd://", "export", "tls", "bs=512",
+		"_x", "-", "%41", "\xef\xbb\xbf", "\x01", "p1", "nbd99999999999", "unix", "/run/x",
+		"auto"};
 	size_t used = 0, len;
 
 	while (used + 20 < max && random_below(60)) {
@@ -248,7 +260,8 @@ static size_t random_text(char *text, size_t max)
 	return used;
 }
 
-/* Whatever the bytes are: each line is an entry, a note, or empty; what an entry points at has no control character. */
+/* Whatever the bytes are: each line is an entry, a note, or empty; what an entry points at has no
+ * control character. */
 static void random_bytes(void **state)
 {
 	char text[2048];
@@ -266,16 +279,19 @@ static void random_bytes(void **state)
 			const struct nbdtab_entry *entry = &tab.entries[i];
 
 			assert_int_equal(entry->bad, nbdtab_reason(&tab, entry) != NULL);
-			assert_true(entry->line >= 1 && entry->line <= lines && (entry->index >= 0 || (entry->bad && entry->host)));
+			assert_true(entry->line >= 1 && entry->line <= lines &&
+				(entry->index >= 0 || (entry->bad && entry->host)));
 			if (entry->bad)
 				continue;
 			for (const char *p = entry->host; *p; p++)
 				assert_true((unsigned char)*p > ' ' && *p != 0x7f);
 			for (size_t j = 0; j < entry->option_count; j++)
-				assert_true(*entry->options[j].name && !strpbrk(entry->options[j].name, ",= \t"));
+				assert_true(*entry->options[j].name &&
+					!strpbrk(entry->options[j].name, ",= \t"));
 		}
 		for (size_t i = 0; i < tab.note_count; i++)
-			assert_true(tab.notes[i].line >= 1 && tab.notes[i].line <= lines && tab.notes[i].column >= 1 && *tab.notes[i].text);
+			assert_true(tab.notes[i].line >= 1 && tab.notes[i].line <= lines &&
+				tab.notes[i].column >= 1 && *tab.notes[i].text);
 		nbdtab_free(&tab);
 	}
 }

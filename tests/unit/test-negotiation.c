@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The wall between the supervisor and what reads the network: the child has nothing, the deadline is the parent's, and no message is
- * believed. */
+/* The wall between the supervisor and what reads the network: the child has nothing, the deadline
+ * is the parent's, and no message is believed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,8 @@
 /* A server that accepts (the kernel does) and says nothing. */
 static int silent_server(struct target *target)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -44,10 +45,12 @@ static int silent_server(struct target *target)
 
 static struct negotiation_job job_for(const struct target *target, int timeout_ms)
 {
-	return (struct negotiation_job){.kind = NEGOTIATION_INFO, .target = target, .timeout_ms = timeout_ms};
+	return (struct negotiation_job){
+		.kind = NEGOTIATION_INFO, .target = target, .timeout_ms = timeout_ms};
 }
 
-/* Step until the child is at work, so that what is asked of it afterwards is asked of the negotiator and not of our own fork. */
+/* Step until the child is at work, so that what is asked of it afterwards is asked of the
+ * negotiator and not of our own fork. */
 static void wait_until_waiting(struct negotiation *attempt)
 {
 	struct negotiation_result *result = calloc(1, sizeof(*result));
@@ -106,7 +109,8 @@ static void the_negotiator_has_no_privilege(void **state)
 	close(fd);
 }
 
-/* After how many idle seconds TCP asks the peer of the connection that the negotiator holds whether it lives; -1 without one. */
+/* After how many idle seconds TCP asks the peer of the connection that the negotiator holds whether
+ * it lives; -1 without one. */
 static int keep_idle_of(pid_t pid)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), idle_sec = -1;
@@ -185,7 +189,8 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 	while ((rc = negotiation_step(&attempt, result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_in_range(monotonic_now_ms() - began_ms, 990, 3000);
-	assert_non_null(strstr(err.text, "timed out after 1 s while waiting for the server's greeting"));
+	assert_non_null(
+		strstr(err.text, "timed out after 1 s while waiting for the server's greeting"));
 	free(result);
 	close(fd);
 }
@@ -311,7 +316,8 @@ static void a_result_without_the_tls_that_was_asked_for_is_refused(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->attempt.job.tls = (const struct tls_credentials *)fake; /* only whether there is one matters here */
+	/* only whether there is one matters here */
+	fake->attempt.job.tls = (const struct tls_credentials *)fake;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
@@ -372,7 +378,10 @@ static void a_socket_said_to_have_ktls_is_looked_at(void **state)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct iovec iov = {&fake->message, sizeof(fake->message)};
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
 	cmsg->cmsg_level = SOL_SOCKET;
@@ -390,7 +399,8 @@ static void a_socket_said_to_have_ktls_is_looked_at(void **state)
 	close(fd);
 }
 
-/* And now one that is a process, too. For so long it does what it can to keep its parent; no step of that one may take but a small part. */
+/* And now one that is a process, too. For so long it does what it can to keep its parent; no step
+ * of that one may take but a small part. */
 #define HANG_MS 10000
 #define STEP_MAX_MS 1000
 
@@ -407,7 +417,9 @@ static void say(int channel, uint32_t type, const int *fds, size_t fd_count)
 
 		msg.msg_control = control;
 		msg.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-		*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(fd_count * sizeof(int))};
+		*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(fd_count * sizeof(int))};
 		memcpy(CMSG_DATA(cmsg), fds, fd_count * sizeof(int));
 	}
 	if (sendmsg(channel, &msg, MSG_NOSIGNAL) < 0)
@@ -425,7 +437,8 @@ static int lingering(void)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	static const char data[65536];
 
-	if (getsockname(listener, (struct sockaddr *)&address, &len) || connect(fd, (struct sockaddr *)&address, len))
+	if (getsockname(listener, (struct sockaddr *)&address, &len) ||
+		connect(fd, (struct sockaddr *)&address, len))
 		_exit(1);
 	while (send(fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		;
@@ -444,17 +457,51 @@ static void say_lingering(int channel, uint32_t type, size_t count)
 		close(fds[1]);
 }
 
-static void says_its_last_word(int channel) { say(channel, NEGOTIATION_MESSAGE_RESULT, NULL, 0); }
-static void says_an_error(int channel) { say(channel, NEGOTIATION_MESSAGE_ERROR, NULL, 0); }
-static void closes(int channel) { close(channel); }
-static void half_closes(int channel) { shutdown(channel, SHUT_WR); }
-static void closes_for_reading(int channel) { shutdown(channel, SHUT_RD); }
-static void says_nothing_at_length(int channel) { send(channel, "", 0, 0); }
-static void stops(int channel) { (void)channel; raise(SIGSTOP); }
-static void lingers_in_a_stage(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_STAGE, 1); }
-static void lingers_in_an_error(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_ERROR, 1); }
-static void lingers_in_the_result(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_RESULT, 1); }
-static void gives_two(int channel) { say_lingering(channel, NEGOTIATION_MESSAGE_RESULT, 2); }
+static void says_its_last_word(int channel)
+{
+	say(channel, NEGOTIATION_MESSAGE_RESULT, NULL, 0);
+}
+static void says_an_error(int channel)
+{
+	say(channel, NEGOTIATION_MESSAGE_ERROR, NULL, 0);
+}
+static void closes(int channel)
+{
+	close(channel);
+}
+static void half_closes(int channel)
+{
+	shutdown(channel, SHUT_WR);
+}
+static void closes_for_reading(int channel)
+{
+	shutdown(channel, SHUT_RD);
+}
+static void says_nothing_at_length(int channel)
+{
+	send(channel, "", 0, 0);
+}
+static void stops(int channel)
+{
+	(void)channel;
+	raise(SIGSTOP);
+}
+static void lingers_in_a_stage(int channel)
+{
+	say_lingering(channel, NEGOTIATION_MESSAGE_STAGE, 1);
+}
+static void lingers_in_an_error(int channel)
+{
+	say_lingering(channel, NEGOTIATION_MESSAGE_ERROR, 1);
+}
+static void lingers_in_the_result(int channel)
+{
+	say_lingering(channel, NEGOTIATION_MESSAGE_RESULT, 1);
+}
+static void gives_two(int channel)
+{
+	say_lingering(channel, NEGOTIATION_MESSAGE_RESULT, 2);
+}
 
 static void lingers_behind_its_last_word(int channel)
 {
@@ -469,7 +516,9 @@ static void lingers_behind_nothing(int channel)
 	struct msghdr msg = {.msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *cmsg = (struct cmsghdr *)control;
 
-	*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+	*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(int))};
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
 	says_an_error(channel);
 	send(channel, "", 0, 0);
@@ -499,19 +548,27 @@ static const struct hostile {
 	{"says its last word and lives on", says_its_last_word, NEGOTIATION_INFO, NULL},
 	{"says an error and lives on", says_an_error, NEGOTIATION_INFO, ""},
 	{"closes its channel and lives on", closes, NEGOTIATION_INFO, "hung up and did not end"},
-	{"half-closes its channel and lives on", half_closes, NEGOTIATION_INFO, "hung up and did not end"},
+	{"half-closes its channel and lives on", half_closes, NEGOTIATION_INFO,
+		"hung up and did not end"},
 	{"closes its channel for reading", closes_for_reading, NEGOTIATION_INFO, "timed out"},
-	{"sends an empty message", says_nothing_at_length, NEGOTIATION_INFO, "hung up and did not end"},
+	{"sends an empty message", says_nothing_at_length, NEGOTIATION_INFO,
+		"hung up and did not end"},
 	{"stops", stops, NEGOTIATION_INFO, "timed out"},
 	{"sends stages without end", floods, NEGOTIATION_INFO, "without end"},
 	{"sends exports without end", floods_with_exports, NEGOTIATION_INFO, "timed out"},
-	{"gives a lingering socket in a stage", lingers_in_a_stage, NEGOTIATION_ATTACH, "than was asked for"},
-	{"gives a lingering socket in an error", lingers_in_an_error, NEGOTIATION_ATTACH, "than was asked for"},
-	{"gives a lingering socket with a result that needs none", lingers_in_the_result, NEGOTIATION_INFO, "than was asked for"},
+	{"gives a lingering socket in a stage", lingers_in_a_stage, NEGOTIATION_ATTACH,
+		"than was asked for"},
+	{"gives a lingering socket in an error", lingers_in_an_error, NEGOTIATION_ATTACH,
+		"than was asked for"},
+	{"gives a lingering socket with a result that needs none", lingers_in_the_result,
+		NEGOTIATION_INFO, "than was asked for"},
 	{"gives a lingering socket as the result", lingers_in_the_result, NEGOTIATION_ATTACH, NULL},
-	{"gives two lingering sockets as the result", gives_two, NEGOTIATION_ATTACH, "than was asked for"},
-	{"leaves lingering sockets behind its last word", lingers_behind_its_last_word, NEGOTIATION_ATTACH, ""},
-	{"leaves a lingering socket behind an empty message", lingers_behind_nothing, NEGOTIATION_ATTACH, ""},
+	{"gives two lingering sockets as the result", gives_two, NEGOTIATION_ATTACH,
+		"than was asked for"},
+	{"leaves lingering sockets behind its last word", lingers_behind_its_last_word,
+		NEGOTIATION_ATTACH, ""},
+	{"leaves a lingering socket behind an empty message", lingers_behind_nothing,
+		NEGOTIATION_ATTACH, ""},
 };
 
 static void start_hostile(struct fake *fake, const struct hostile *hostile)
@@ -565,11 +622,15 @@ static void no_negotiator_keeps_the_loop(void **state)
 		start_hostile(fake, hostile);
 		longest_ms = drive(fake, &rc);
 		if (longest_ms > STEP_MAX_MS)
-			fail_msg("one that %s keeps the loop for %lld ms", hostile->name, (long long)longest_ms);
+			fail_msg("one that %s keeps the loop for %lld ms", hostile->name,
+				(long long)longest_ms);
 		if (monotonic_now_ms() - began_ms > HANG_MS / 2)
-			fail_msg("one that %s is not done with after %lld ms", hostile->name, (long long)(monotonic_now_ms() - began_ms));
-		if ((rc == 0) != !hostile->sentence || (rc && !strstr(fake->err.text, hostile->sentence)))
-			fail_msg("one that %s: %d, %s", hostile->name, rc, rc ? fake->err.text : "");
+			fail_msg("one that %s is not done with after %lld ms", hostile->name,
+				(long long)(monotonic_now_ms() - began_ms));
+		if ((rc == 0) != !hostile->sentence ||
+			(rc && !strstr(fake->err.text, hostile->sentence)))
+			fail_msg(
+				"one that %s: %d, %s", hostile->name, rc, rc ? fake->err.text : "");
 		if (rc == 0 && hostile->kind == NEGOTIATION_ATTACH) {
 			began_ms = monotonic_now_ms();
 			close(fake->result.fd);
@@ -627,17 +688,28 @@ int main(void)
 		cmocka_unit_test(a_stuck_negotiator_is_killed_at_the_deadline),
 		cmocka_unit_test(a_negotiator_that_dies_is_told_of),
 		cmocka_unit_test(a_name_without_a_resolver_is_tried_where_it_was),
-		cmocka_unit_test_setup_teardown(a_message_of_the_wrong_size_is_refused, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(an_unknown_message_is_refused, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(text_from_the_negotiator_is_cut_and_cleaned, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(a_result_without_the_tls_that_was_asked_for_is_refused, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(a_host_that_was_not_among_those_given_is_refused, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(each_of_the_hosts_given_is_taken, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			a_message_of_the_wrong_size_is_refused, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			an_unknown_message_is_refused, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			text_from_the_negotiator_is_cut_and_cleaned, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			a_result_without_the_tls_that_was_asked_for_is_refused, setup_fake,
+			teardown_fake),
+		cmocka_unit_test_setup_teardown(a_host_that_was_not_among_those_given_is_refused,
+			setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			each_of_the_hosts_given_is_taken, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(a_unix_socket_is_host_0, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(a_unix_socket_is_no_other_host, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(a_result_without_its_socket_is_refused, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(a_socket_said_to_have_ktls_is_looked_at, setup_fake, teardown_fake),
-		cmocka_unit_test_setup_teardown(a_crash_after_the_last_word_is_one, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			a_unix_socket_is_no_other_host, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			a_result_without_its_socket_is_refused, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			a_socket_said_to_have_ktls_is_looked_at, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			a_crash_after_the_last_word_is_one, setup_fake, teardown_fake),
 		cmocka_unit_test(no_negotiator_keeps_the_loop),
 		cmocka_unit_test(no_zombie_stays),
 	};

@@ -36,7 +36,9 @@ static void listen_at(const char *at)
 	/* Out of the way of the descriptors that are passed from 3 on. */
 	manager = fcntl(fd, F_DUPFD_CLOEXEC, 100);
 	close(fd);
-	assert_int_equal(bind(manager, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(at))), 0);
+	assert_int_equal(bind(manager, (struct sockaddr *)&address,
+				 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(at))),
+		0);
 	setenv("NOTIFY_SOCKET", at, 1);
 }
 
@@ -63,7 +65,10 @@ static const char *receive(int *fd)
 	static char message[2048];
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
 	struct iovec iov = {message, sizeof(message) - 1};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(manager, &msg, MSG_CMSG_CLOEXEC);
 	struct cmsghdr *cmsg = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
@@ -78,7 +83,8 @@ static bool is_same_file(int a, int b)
 {
 	struct stat sa, sb;
 
-	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+		sa.st_ino == sb.st_ino;
 }
 
 static void the_manager_is_told(void **state)
@@ -133,7 +139,8 @@ static void a_descriptor_arrives(void **state)
 
 static void names_that_could_say_more_are_refused(void **state)
 {
-	static const char *const names[] = {"", "a:b", "a\nREADY=1", "a b", "Link", "link_0", "\x80", "0123456789012345678901234567890x"};
+	static const char *const names[] = {"", "a:b", "a\nREADY=1", "a b", "Link", "link_0",
+		"\x80", "0123456789012345678901234567890x"};
 	int fd;
 
 	(void)state;
@@ -171,7 +178,8 @@ static void without_a_manager_nothing_is_said(void **state)
 		assert_int_equal(notify_store_fd("link-0", 0), -ENOTCONN);
 		notify_ready("attached");
 	}
-	for (size_t len = sizeof(((struct sockaddr_un *)0)->sun_path); len < sizeof(longer); len += 100) {
+	for (size_t len = sizeof(((struct sockaddr_un *)0)->sun_path); len < sizeof(longer);
+		len += 100) {
 		memset(longer, '/', len);
 		longer[len] = 0;
 		setenv("NOTIFY_SOCKET", longer, 1);
@@ -259,9 +267,23 @@ static void what_cannot_be_used_is_closed(void **state)
 
 static void bad_counts_and_others_descriptors_are_left_alone(void **state)
 {
-	static const struct { const char *pid, *count; } table[] = {
-		{NULL, ""}, {NULL, "0"}, {NULL, "-1"}, {NULL, "1x"}, {NULL, " 1"}, {NULL, "+1"}, {NULL, "0x1"}, {NULL, "257"},
-		{NULL, "99999999999999999999"}, {"1", "1"}, {"", "1"}, {"-1", "1"}, {"99999999999999999999", "1"}, {"self", "1"},
+	static const struct {
+		const char *pid, *count;
+	} table[] = {
+		{NULL, ""},
+		{NULL, "0"},
+		{NULL, "-1"},
+		{NULL, "1x"},
+		{NULL, " 1"},
+		{NULL, "+1"},
+		{NULL, "0x1"},
+		{NULL, "257"},
+		{NULL, "99999999999999999999"},
+		{"1", "1"},
+		{"", "1"},
+		{"-1", "1"},
+		{"99999999999999999999", "1"},
+		{"self", "1"},
 	};
 	struct stored_fd fds[2];
 
@@ -280,10 +302,26 @@ static void the_watchdog_is_fed_twice_as_often_as_is_asked(void **state)
 {
 	int fd;
 	char own[16];
-	const struct { const char *usec, *pid; int64_t ms; } table[] = {
-		{NULL, NULL, 0}, {"30000000", NULL, 15000}, {"30000000", own, 15000}, {"30000000", "1", 0}, {"30000000", "", 0}, {"30000000", "x", 0},
-		{"0", own, 0}, {"-1", own, 0}, {"", own, 0}, {"30s", own, 0}, {"1", own, 1}, {"1999", own, 1}, {"2000", own, 1}, {"4000", own, 2},
-		{"99999999999999999999", own, 0}, {NULL, own, 0},
+	const struct {
+		const char *usec, *pid;
+		int64_t ms;
+	} table[] = {
+		{NULL, NULL, 0},
+		{"30000000", NULL, 15000},
+		{"30000000", own, 15000},
+		{"30000000", "1", 0},
+		{"30000000", "", 0},
+		{"30000000", "x", 0},
+		{"0", own, 0},
+		{"-1", own, 0},
+		{"", own, 0},
+		{"30s", own, 0},
+		{"1", own, 1},
+		{"1999", own, 1},
+		{"2000", own, 1},
+		{"4000", own, 2},
+		{"99999999999999999999", own, 0},
+		{NULL, own, 0},
 	};
 
 	(void)state;
@@ -397,16 +435,21 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_manager_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_status_is_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_descriptor_arrives, setup, teardown),
-		cmocka_unit_test_setup_teardown(names_that_could_say_more_are_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			names_that_could_say_more_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(abstract_addresses_work_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_a_manager_nothing_is_said, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_watchdog_is_fed_twice_as_often_as_is_asked, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_manager_that_hangs_is_not_waited_for, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_manager_that_does_not_read_is_told_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_watchdog_is_fed_twice_as_often_as_is_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_manager_that_hangs_is_not_waited_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_manager_that_does_not_read_is_told_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(there_is_room_for_all_links, setup, teardown),
 		cmocka_unit_test_setup_teardown(stored_descriptors_are_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_used_is_closed, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_counts_and_others_descriptors_are_left_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			bad_counts_and_others_descriptors_are_left_alone, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("sd-notify", tests, NULL, NULL);

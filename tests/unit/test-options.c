@@ -9,7 +9,8 @@
 
 #define WORDS_MAX 8
 
-static int parse(struct options *options, unsigned mask, struct error *err, const char *const *words)
+static int parse(
+	struct options *options, unsigned mask, struct error *err, const char *const *words)
 {
 	char *argv[WORDS_MAX + 2] = {(char *)"nbd-attach"};
 	int argc = 1;
@@ -97,7 +98,8 @@ static void bad_values_are_named(void **state)
 		assert_true(parse(&options, FOR_ATTACH, &err, table[i].words) < 0);
 		assert_int_equal(err.kind, ERROR_USAGE);
 		if (!strstr(err.text, table[i].says))
-			fail_msg("%s: \"%s\" does not say \"%s\"", table[i].words[0], err.text, table[i].says);
+			fail_msg("%s: \"%s\" does not say \"%s\"", table[i].words[0], err.text,
+				table[i].says);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Blocks as large as the pages of other machines are (arm64: 16 KiB and 64 KiB, ppc64el: 64 KiB), which a server may ask for: what reads
- * one has room for it. Worth something under AddressSanitizer only. */
+/* Blocks as large as the pages of other machines are (arm64: 16 KiB and 64 KiB, ppc64el: 64 KiB),
+ * which a server may ask for: what reads one has room for it. Worth something under
+ * AddressSanitizer only. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -16,7 +16,9 @@
 #include "kernel/block-attr.h"
 
 #define TIMEOUT_MS 10000
-#define ALL_FLAGS (NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA | NBD_TFLAG_SEND_TRIM | NBD_TFLAG_SEND_WRITE_ZEROES)
+#define ALL_FLAGS                                                                                  \
+	(NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA | NBD_TFLAG_SEND_TRIM |                         \
+		NBD_TFLAG_SEND_WRITE_ZEROES)
 
 static char root[] = "/tmp/nbd-attach-queue.XXXXXX";
 static struct error err;
@@ -66,9 +68,17 @@ static int setup(void **state)
 
 static void the_scheduler_in_use_is_the_one_in_brackets(void **state)
 {
-	static const struct { const char *text; bool none; } table[] = {
-		{"[none] mq-deadline\n", true}, {"none\n", true}, {"mq-deadline [none] bfq\n", true},
-		{"none [mq-deadline]\n", false}, {"[mq-deadline] none\n", false}, {"[bfq] nonesuch\n", false}, {"[nonesuch]\n", false},
+	static const struct {
+		const char *text;
+		bool none;
+	} table[] = {
+		{"[none] mq-deadline\n", true},
+		{"none\n", true},
+		{"mq-deadline [none] bfq\n", true},
+		{"none [mq-deadline]\n", false},
+		{"[mq-deadline] none\n", false},
+		{"[bfq] nonesuch\n", false},
+		{"[nonesuch]\n", false},
 	};
 
 	(void)state;
@@ -84,7 +94,9 @@ static void the_scheduler_in_use_is_the_one_in_brackets(void **state)
 static void a_scheduler_is_taken_away(void **state)
 {
 	(void)state;
-	put("scheduler", "[mq-deadline]"); /* longer than what is written over it: the file keeps its end, as a kernel that refuses would */
+	/* longer than what is written over it: the file keeps its end, as a kernel that refuses
+	 * would */
+	put("scheduler", "[mq-deadline]");
 	assert_int_equal(queue_set_scheduler_none(3, TIMEOUT_MS, &err), -EIO);
 	assert_int_equal(err.kind, ERROR_KERNEL);
 	assert_non_null(strstr(err.text, "queue/scheduler cannot be set to \"none\""));
@@ -119,17 +131,24 @@ static void what_the_server_offers_fits(void **state)
 
 static void what_it_does_not_offer_is_refused(void **state)
 {
-	static const struct { unsigned flag; const char *word; } table[] = {
-		{NBD_TFLAG_SEND_WRITE_ZEROES, "write zeroes"}, {NBD_TFLAG_SEND_TRIM, "discards"}, {NBD_TFLAG_SEND_FUA, "FUA"},
+	static const struct {
+		unsigned flag;
+		const char *word;
+	} table[] = {
+		{NBD_TFLAG_SEND_WRITE_ZEROES, "write zeroes"},
+		{NBD_TFLAG_SEND_TRIM, "discards"},
+		{NBD_TFLAG_SEND_FUA, "FUA"},
 		{NBD_TFLAG_SEND_FLUSH, "FUA"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		assert_int_equal(queue_check_offer(3, ALL_FLAGS & ~table[i].flag, TIMEOUT_MS, &err), -ENOTSUP);
+		assert_int_equal(queue_check_offer(3, ALL_FLAGS & ~table[i].flag, TIMEOUT_MS, &err),
+			-ENOTSUP);
 		assert_non_null(strstr(err.text, table[i].word));
 		assert_non_null(strstr(err.hint, "auto"));
-		assert_int_equal(queue_has_stale_zeroes(3, ALL_FLAGS & ~table[i].flag), table[i].flag == NBD_TFLAG_SEND_WRITE_ZEROES);
+		assert_int_equal(queue_has_stale_zeroes(3, ALL_FLAGS & ~table[i].flag),
+			table[i].flag == NBD_TFLAG_SEND_WRITE_ZEROES);
 	}
 }
 
@@ -143,9 +162,17 @@ static void what_can_be_set_is(void **state)
 	assert_string_equal(get("rotational"), "0");
 	put("write_cache", "write through\n");
 	put("rotational", "1\n");
-	assert_int_equal(queue_check_offer(3, (ALL_FLAGS & ~NBD_TFLAG_SEND_FLUSH & ~NBD_TFLAG_SEND_FUA) | NBD_TFLAG_ROTATIONAL, TIMEOUT_MS, &err), -ENOTSUP);
+	assert_int_equal(queue_check_offer(3,
+				 (ALL_FLAGS & ~NBD_TFLAG_SEND_FLUSH & ~NBD_TFLAG_SEND_FUA) |
+					 NBD_TFLAG_ROTATIONAL,
+				 TIMEOUT_MS, &err),
+		-ENOTSUP);
 	put("fua", "0\n");
-	assert_int_equal(queue_check_offer(3, (ALL_FLAGS & ~NBD_TFLAG_SEND_FLUSH & ~NBD_TFLAG_SEND_FUA) | NBD_TFLAG_ROTATIONAL, TIMEOUT_MS, &err), 0);
+	assert_int_equal(queue_check_offer(3,
+				 (ALL_FLAGS & ~NBD_TFLAG_SEND_FLUSH & ~NBD_TFLAG_SEND_FUA) |
+					 NBD_TFLAG_ROTATIONAL,
+				 TIMEOUT_MS, &err),
+		0);
 	assert_string_equal(get("write_cache"), "write through");
 	assert_string_equal(get("rotational"), "1");
 }
@@ -160,7 +187,8 @@ int main(void)
 		cmocka_unit_test_setup(what_it_does_not_offer_is_refused, setup),
 		cmocka_unit_test_setup(what_can_be_set_is, setup),
 	};
-	static const char *const folders[] = {"sys", "sys/block", "sys/block/nbd3", "sys/block/nbd3/queue"};
+	static const char *const folders[] = {
+		"sys", "sys/block", "sys/block/nbd3", "sys/block/nbd3/queue"};
 	char path[256], command[64];
 	int failed;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When a slot may be given another socket: not while the driver's receiver may still read from the former one. */
+/* When a slot may be given another socket: not while the driver's receiver may still read from the
+ * former one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

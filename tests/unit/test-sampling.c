@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When the supervisor looks at its links, and what it makes of what it sees: a simulated device, looked at exactly when it says. */
+/* When the supervisor looks at its links, and what it makes of what it sees: a simulated device,
+ * looked at exactly when it says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,8 +37,10 @@ static int64_t sample(struct device *device)
 {
 	sampling_begin(&device->sampling, device->in_flight, device->now_ms);
 	for (unsigned i = 0; i < device->link_count; i++)
-		device->verdicts[i] = sampling_link(&device->sampling, i, &device->links[i], device->now_ms);
-	device->next_sample_ms = sampling_finish(&device->sampling, device->now_ms, device->awaits_quiet);
+		device->verdicts[i] =
+			sampling_link(&device->sampling, i, &device->links[i], device->now_ms);
+	device->next_sample_ms =
+		sampling_finish(&device->sampling, device->now_ms, device->awaits_quiet);
 	assert_true(device->next_sample_ms > device->now_ms);
 	return device->next_sample_ms - device->now_ms;
 }
@@ -129,7 +132,8 @@ static void a_request_in_flight_makes_an_idle_device_active_again(void **state)
 	assert_int_equal(sample_when_due(&device), LIVENESS_MS / 8);
 }
 
-/* Looks for a quiet moment at a pace of so many records a millisecond, until LEFT are left; returns the last interval. */
+/* Looks for a quiet moment at a pace of so many records a millisecond, until LEFT are left; returns
+ * the last interval. */
 static int64_t look_for_quiet(uint64_t records_per_ms, uint64_t left)
 {
 	struct device device = begin(LIVENESS_MS, 1);
@@ -173,7 +177,8 @@ static void a_quiet_moment_is_looked_for_without_a_limit_too(void **state)
 
 /* --- records */
 
-/* At RECORDS_PER_MS from RECORDS on: are both marks seen before the limit? The device may have been idle for long. */
+/* At RECORDS_PER_MS from RECORDS on: are both marks seen before the limit? The device may have been
+ * idle for long. */
 static void use_up(uint64_t limit, uint64_t records, unsigned idle_looks)
 {
 	struct device device = begin(LIVENESS_MS, 1);
@@ -184,14 +189,17 @@ static void use_up(uint64_t limit, uint64_t records, unsigned idle_looks)
 	for (unsigned i = 0; i < idle_looks; i++)
 		sample_when_due(&device);
 	for (;;) {
-		device.links[0].records += (uint64_t)(device.next_sample_ms - device.now_ms) * RECORDS_PER_MS;
+		device.links[0].records +=
+			(uint64_t)(device.next_sample_ms - device.now_ms) * RECORDS_PER_MS;
 		pass_traffic(&device, 0);
 		device.in_flight = true;
 		device.awaits_quiet = renew;
 		sample_when_due(&device);
 		assert_true(device.links[0].records < limit);
-		assert_int_equal(!!(device.verdicts[0] & SAMPLING_REKEY), device.links[0].records >= limit / 2);
-		assert_int_equal(!!(device.verdicts[0] & SAMPLING_REKEY_NOW), device.links[0].records >= limit / 8 * 7);
+		assert_int_equal(!!(device.verdicts[0] & SAMPLING_REKEY),
+			device.links[0].records >= limit / 2);
+		assert_int_equal(!!(device.verdicts[0] & SAMPLING_REKEY_NOW),
+			device.links[0].records >= limit / 8 * 7);
 		renew = renew || device.verdicts[0] & SAMPLING_REKEY;
 		if (device.verdicts[0] & SAMPLING_REKEY_NOW)
 			break;
@@ -234,7 +242,8 @@ static void renewals_are_wished_at_a_half_and_at_seven_eighths(void **state)
 		device.links[0].record_limit = AES_LIMIT;
 		device.links[0].records = cases[i].records;
 		device.now_ms += 1000000;
-		assert_true(sample(&device) <= ((cases[i].verdict & SAMPLING_REKEY_NOW) ? 10 : SAMPLING_IDLE_MS));
+		assert_true(sample(&device) <=
+			((cases[i].verdict & SAMPLING_REKEY_NOW) ? 10 : SAMPLING_IDLE_MS));
 		assert_int_equal(device.verdicts[0], cases[i].verdict);
 	}
 }
@@ -254,7 +263,8 @@ static void a_key_without_a_limit_is_never_renewed(void **state)
 
 static void limits_of_any_size_are_borne(void **state)
 {
-	static const uint64_t numbers[] = {0, 1, 7, 8, 1000, AES_LIMIT, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
+	static const uint64_t numbers[] = {
+		0, 1, 7, 8, 1000, AES_LIMIT, INT64_MAX, UINT64_MAX - 1, UINT64_MAX};
 	const size_t count = sizeof(numbers) / sizeof(numbers[0]);
 
 	(void)state;
@@ -264,7 +274,8 @@ static void limits_of_any_size_are_borne(void **state)
 
 			device.awaits_quiet = true;
 			for (size_t again = 0; again < 4; again++) {
-				device.links[0] = (struct sampling_input){numbers[k], numbers[i], numbers[(i + again) % count], numbers[k]};
+				device.links[0] = (struct sampling_input){numbers[k], numbers[i],
+					numbers[(i + again) % count], numbers[k]};
 				assert_in_range(sample_when_due(&device), 2, SAMPLING_IDLE_MS);
 			}
 		}
@@ -302,7 +313,8 @@ static void a_server_that_says_nothing_is_silent_after_its_time(void **state)
 		after_ms = silent_after_ms(&device, 0);
 		assert_true(after_ms >= liveness_ms[i]);
 		/* The look at or behind that time. */
-		assert_true(after_ms < liveness_ms[i] + (liveness_ms[i] / 8 < 4000 ? liveness_ms[i] / 8 : 4000));
+		assert_true(after_ms <
+			liveness_ms[i] + (liveness_ms[i] / 8 < 4000 ? liveness_ms[i] / 8 : 4000));
 		if (liveness_ms[i] % 8 == 0 && liveness_ms[i] < 32000)
 			assert_int_equal(after_ms, liveness_ms[i]);
 	}
@@ -341,7 +353,8 @@ static void a_server_that_is_asked_nothing_is_not_silent(void **state)
 	device.links[0].sent_bytes = 28;
 	assert_int_equal(silent_after_ms(&device, 0), -1);
 	for (int i = 0; i < 100; i++) {
-		device.links[0].sent_bytes++; /* keepalives and acknowledgements are not counted, and if they were */
+		/* keepalives and acknowledgements are not counted, and if they were */
+		device.links[0].sent_bytes++;
 		sample_when_due(&device);
 		assert_int_equal(device.verdicts[0], 0);
 	}
@@ -382,7 +395,7 @@ static void of_several_links_only_the_one_that_owes_an_answer_is_silent(void **s
 	assert_int_equal(device.verdicts[0], SAMPLING_SILENT);
 	assert_int_equal(device.verdicts[1], 0);
 	assert_int_equal(device.verdicts[2], 0); /* idle, and it may stay so */
-	device.links[0].received_bytes++; /* an answer, and now this one is idle */
+	device.links[0].received_bytes++;        /* an answer, and now this one is idle */
 	for (int i = 0; i < 100; i++) {
 		pass_traffic(&device, 1);
 		sample_when_due(&device);
@@ -405,7 +418,8 @@ static void a_link_that_was_replaced_begins_anew(void **state)
 	assert_int_equal(silent_after_ms(&device, 0), LIVENESS_MS);
 }
 
-/* A flush, or a queue without statistics: the kernel counts nothing in flight, the link itself knows better. */
+/* A flush, or a queue without statistics: the kernel counts nothing in flight, the link itself
+ * knows better. */
 static void what_the_link_owes_counts_without_anything_in_flight(void **state)
 {
 	struct device device = begin(LIVENESS_MS, 1);
@@ -423,7 +437,8 @@ static void what_the_link_owes_counts_without_anything_in_flight(void **state)
 		assert_true(device.now_ms - began_ms <= LIVENESS_MS + 4000);
 	}
 	assert_true(device.now_ms - began_ms >= LIVENESS_MS);
-	assert_in_range(sampling_silent_ms(&device.sampling, 0, device.now_ms), LIVENESS_MS, LIVENESS_MS + 4000);
+	assert_in_range(sampling_silent_ms(&device.sampling, 0, device.now_ms), LIVENESS_MS,
+		LIVENESS_MS + 4000);
 	device.links[0].received_bytes += 16;
 	device.links[0].owed = false;
 	sample_when_due(&device);
@@ -451,7 +466,8 @@ static void be_stuck_until_silent(struct device *device)
 	assert_true(device->now_ms - began_ms >= LIVENESS_MS);
 }
 
-/* A flush that was sent in the tick of the write's answer: neither the block layer nor TCP tells of it. */
+/* A flush that was sent in the tick of the write's answer: neither the block layer nor TCP tells of
+ * it. */
 static void what_the_driver_calls_stuck_counts_though_nothing_else_tells(void **state)
 {
 	struct device device = begin(LIVENESS_MS, 1);
@@ -498,7 +514,8 @@ static void a_request_has_a_limit_only_where_one_is_asked_for(void **state)
 	device.sampling.request_ms = 600000;
 	device.links[0].received_bytes += 16;
 	sample_when_due(&device);
-	for (int64_t began_ms = device.now_ms; device.now_ms - began_ms < 600000; sample_when_due(&device))
+	for (int64_t began_ms = device.now_ms; device.now_ms - began_ms < 600000;
+		sample_when_due(&device))
 		assert_false(device.verdicts[0] & SAMPLING_OVERTIME);
 	sample_when_due(&device);
 	assert_true(device.verdicts[0] & SAMPLING_OVERTIME);

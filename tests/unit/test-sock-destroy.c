@@ -36,7 +36,8 @@ static bool connect_to_ourselves(int family, struct connection *connection)
 	socklen_t len = loopback(family, &address);
 
 	connection->listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (connection->listener < 0 || bind(connection->listener, (struct sockaddr *)&address, len) < 0) {
+	if (connection->listener < 0 ||
+		bind(connection->listener, (struct sockaddr *)&address, len) < 0) {
 		close(connection->listener);
 		return false;
 	}
@@ -46,7 +47,8 @@ static bool connect_to_ourselves(int family, struct connection *connection)
 	assert_int_equal(connect(connection->client, (struct sockaddr *)&address, len), 0);
 	connection->server = accept(connection->listener, NULL, NULL);
 	assert_true(connection->server >= 0);
-	assert_int_equal(sock_addresses(connection->client, &connection->local, &connection->peer), 0);
+	assert_int_equal(
+		sock_addresses(connection->client, &connection->local, &connection->peer), 0);
 	return true;
 }
 

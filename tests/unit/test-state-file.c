@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a supervisor leaves for its successor: it must come back as it was, tell no secret, and whatever else stands there must not be
- * believed. The folder is the real one, in /run: the device numbers are such as no kernel has. */
+/* What a supervisor leaves for its successor: it must come back as it was, tell no secret, and
+ * whatever else stands there must not be believed. The folder is the real one, in /run: the device
+ * numbers are such as no kernel has. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +58,8 @@ static void need_root(void)
 
 /* --- what comes back */
 
-static void put_address(struct sockaddr_storage *address, const char *text, uint16_t port, uint32_t scope)
+static void put_address(
+	struct sockaddr_storage *address, const char *text, uint16_t port, uint32_t scope)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)address;
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
@@ -105,7 +107,9 @@ static void fill(struct attachment *attachment, size_t link_count)
 
 static void fill_tls(struct link *link)
 {
-	link->tls = (struct tls_info){.version = TLS_VERSION_1_3, .kernel_cipher = TLS_CIPHER_AES_GCM_256, .peer_not_after = 4102444800};
+	link->tls = (struct tls_info){.version = TLS_VERSION_1_3,
+		.kernel_cipher = TLS_CIPHER_AES_GCM_256,
+		.peer_not_after = 4102444800};
 	strcpy(link->tls.cipher, "AES-256-GCM");
 	strcpy(link->tls.group, "X25519");
 	strcpy(link->tls.authentication, "X.509");
@@ -127,7 +131,8 @@ static void assert_links_are_as_before(void)
 		assert_memory_equal(&is->local, &was->local, sizeof(is->local));
 		assert_memory_equal(&is->peer, &was->peer, sizeof(is->peer));
 		assert_memory_equal(&is->tls, &was->tls, sizeof(is->tls));
-		assert_int_equal(is->proven, was->tls.version == 0); /* what it saw itself, the successor must see itself */
+		/* what it saw itself, the successor must see itself */
+		assert_int_equal(is->proven, was->tls.version == 0);
 	}
 }
 
@@ -167,7 +172,8 @@ static void tls_1_2_and_a_pre_shared_key_come_back(void **state)
 	(void)state;
 	need_root();
 	fill(before, 1);
-	before->links[0].tls = (struct tls_info){.version = TLS_VERSION_1_2, .kernel_cipher = TLS_CIPHER_CHACHA20_POLY1305};
+	before->links[0].tls = (struct tls_info){
+		.version = TLS_VERSION_1_2, .kernel_cipher = TLS_CIPHER_CHACHA20_POLY1305};
 	strcpy(before->links[0].tls.cipher, "CHACHA20-POLY1305");
 	strcpy(before->links[0].tls.authentication, "PSK");
 	save_and_load();
@@ -204,7 +210,9 @@ static void as_many_links_as_there_can_be_come_back(void **state)
 	fill(before, LINKS_MAX);
 	for (size_t i = 0; i < LINKS_MAX; i += 2) {
 		fill_tls(&before->links[i]);
-		memset(before->links[i].tls.peer_name, '"', sizeof(before->links[i].tls.peer_name) - 1); /* as long as it gets in JSON */
+		/* as long as it gets in JSON */
+		memset(before->links[i].tls.peer_name, '"',
+			sizeof(before->links[i].tls.peer_name) - 1);
 	}
 	save_and_load();
 }
@@ -247,8 +255,9 @@ static void the_state_holds_no_secret_and_is_for_root_only(void **state)
 	need_root();
 	fill(attachment, 1);
 	fill_tls(&attachment->links[0]);
-	attachment->options.tls_config = (struct tls_config){"/SECRET/ca", "/SECRET/cert", "/SECRET/key", "/SECRET/dir", "/SECRET/psk", "SECRET-user",
-		"SECRET-host", "SECRET-pin", "SECRET-priority", TLS_VERSION_1_2};
+	attachment->options.tls_config = (struct tls_config){"/SECRET/ca", "/SECRET/cert",
+		"/SECRET/key", "/SECRET/dir", "/SECRET/psk", "SECRET-user", "SECRET-host",
+		"SECRET-pin", "SECRET-priority", TLS_VERSION_1_2};
 	attachment->options.words[0] = "SECRET-word";
 	strcpy(attachment->target.tls_certificates, "/SECRET/certificates");
 	strcpy(attachment->target.tls_psk_file, "/SECRET/psk-file");
@@ -404,16 +413,22 @@ static void a_state_that_is_cut_anywhere_is_not_taken(void **state)
 	}
 }
 
-#define HEAD "{\"version\": 1, \"backend\": \"" BACKEND "\", \"since\": 5, \"block_size\": 512, \"flags\": 3, "
+#define HEAD                                                                                       \
+	"{\"version\": 1, \"backend\": \"" BACKEND                                                 \
+	"\", \"since\": 5, \"block_size\": 512, \"flags\": 3, "
 #define EXPORT "\"export\": {\"name\": \"x\", \"size\": 1048576, \"flags\": 3}, "
 #define LINK "{\"address\": \"a\", \"since\": 5, \"tls\": null, \"local\": null, \"peer\": null}"
 
 static void nonsense_is_not_taken(void **state)
 {
-	static const char *const absent[] = {"", "\n", "{", "garbage", "\"", "[", "{\"version\": ", "{]", "\x01\x02\xff\xfe", "null", HEAD};
-	static const char *const stale[] = {"{}", "[]", "1", "\"text\"", "true", "[1, 2]", "{\"version\": 1}", "{\"version\": 2, \"backend\": \"" BACKEND "\"}",
-		"{\"version\": \"x\", \"backend\": \"" BACKEND "\"}", "{\"version\": 1, \"backend\": 7}", "{\"version\": 1, \"backend\": {\"a\": []}}",
-		"{\"backend\": \"" BACKEND "\"}", "{\"version\": 1, \"backend\": \"" BACKEND "0\"}", "{\"version\": 1, \"backend\": null}"};
+	static const char *const absent[] = {"", "\n", "{", "garbage", "\"", "[",
+		"{\"version\": ", "{]", "\x01\x02\xff\xfe", "null", HEAD};
+	static const char *const stale[] = {"{}", "[]", "1", "\"text\"", "true", "[1, 2]",
+		"{\"version\": 1}", "{\"version\": 2, \"backend\": \"" BACKEND "\"}",
+		"{\"version\": \"x\", \"backend\": \"" BACKEND "\"}",
+		"{\"version\": 1, \"backend\": 7}", "{\"version\": 1, \"backend\": {\"a\": []}}",
+		"{\"backend\": \"" BACKEND "\"}", "{\"version\": 1, \"backend\": \"" BACKEND "0\"}",
+		"{\"version\": 1, \"backend\": null}"};
 	static const char *const invalid[] = {
 		HEAD EXPORT "\"links\": []}",
 		HEAD EXPORT "\"links\": {}}",
@@ -430,7 +445,8 @@ static void nonsense_is_not_taken(void **state)
 		HEAD EXPORT "\"links\": [{\"tls\": false}]}",
 		HEAD EXPORT "\"links\": [{\"tls\": {\"version\": \"1.3\"}}]}",
 		HEAD EXPORT "\"links\": [{\"tls\": {\"version\": \"1.3\", \"cipher\": \"NULL\"}}]}",
-		HEAD EXPORT "\"links\": [{\"tls\": {\"version\": \"1.1\", \"cipher\": \"AES-128-GCM\"}}]}",
+		HEAD EXPORT
+		"\"links\": [{\"tls\": {\"version\": \"1.1\", \"cipher\": \"AES-128-GCM\"}}]}",
 		HEAD EXPORT "\"links\": [{\"tls\": {\"cipher\": \"AES-128-GCM\"}}]}",
 		HEAD EXPORT "\"links\": [" LINK ", {\"tls\": {}}]}",
 	};
@@ -481,7 +497,10 @@ static void a_file_that_is_too_large_is_not_taken(void **state)
 	need_root();
 	memset(text, ' ', size);
 	memcpy(text, HEAD, strlen(HEAD));
-	memcpy(text + size - 30, "\"links\": [" "]}", 12);
+	memcpy(text + size - 30,
+		"\"links\": ["
+		"]}",
+		12);
 	write_state(text, size);
 	assert_int_equal(state_load(after, device, BACKEND), -ENOENT);
 	free(text);
@@ -490,9 +509,12 @@ static void a_file_that_is_too_large_is_not_taken(void **state)
 /* Taken, but cut to what fits. */
 static void numbers_and_texts_out_of_range_do_no_harm(void **state)
 {
-	static const char *const values[] = {"1e400", "-1e400", "18446744073709551616", "-9223372036854775809", "4294967296", "70000", "-1", "0.5", "\"12\"",
-		"\"\"", "null", "true", "[]", "{}", "\"\\u0000\"", "\"\\ud800\"", "\"300.300.300.300\"", "\"::1%eth0\"",
-		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
+	static const char *const values[] = {"1e400", "-1e400", "18446744073709551616",
+		"-9223372036854775809", "4294967296", "70000", "-1", "0.5", "\"12\"", "\"\"",
+		"null", "true", "[]", "{}", "\"\\u0000\"", "\"\\ud800\"", "\"300.300.300.300\"",
+		"\"::1%eth0\"",
+		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
 	static char text[8192];
 
 	(void)state;
@@ -502,18 +524,25 @@ static void numbers_and_texts_out_of_range_do_no_harm(void **state)
 
 		memset(after, 0, sizeof(*after));
 		snprintf(text, sizeof(text),
-			"{\"version\": 1, \"backend\": \"" BACKEND "\", \"since\": %s, \"block_size\": %s, \"flags\": %s, \"export\": {\"name\": %s, \"description\": %s, "
-			"\"size\": 512, \"flags\": %s, \"block_min\": %s, \"block_preferred\": %s, \"block_max\": %s}, \"links\": [{\"address\": %s, \"since\": %s, "
-			"\"tls\": {\"version\": \"1.2\", \"cipher\": \"AES-128-GCM\", \"group\": %s, \"authentication\": %s, \"peer_name\": %s, \"peer_issuer\": %s, "
-			"\"peer_not_after_unix_sec\": %s, \"peer_pin\": %s}, \"local\": {\"address\": \"::1\", \"port\": %s, \"scope\": %s}, "
-			"\"peer\": {\"address\": %s, \"port\": 1}}]}", v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v);
+			"{\"version\": 1, \"backend\": \"" BACKEND
+			"\", \"since\": %s, \"block_size\": %s, \"flags\": %s, \"export\": "
+			"{\"name\": %s, \"description\": %s, "
+			"\"size\": 512, \"flags\": %s, \"block_min\": %s, \"block_preferred\": %s, "
+			"\"block_max\": %s}, \"links\": [{\"address\": %s, \"since\": %s, "
+			"\"tls\": {\"version\": \"1.2\", \"cipher\": \"AES-128-GCM\", \"group\": "
+			"%s, \"authentication\": %s, \"peer_name\": %s, \"peer_issuer\": %s, "
+			"\"peer_not_after_unix_sec\": %s, \"peer_pin\": %s}, \"local\": "
+			"{\"address\": \"::1\", \"port\": %s, \"scope\": %s}, "
+			"\"peer\": {\"address\": %s, \"port\": 1}}]}",
+			v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v, v);
 		write_state(text, strlen(text));
 		if (state_load(after, device, BACKEND)) {
 			assert_nothing_came(); /* the JSON itself cannot be read */
 			continue;
 		}
 		assert_int_equal(after->link_count, 1);
-		assert_true(strnlen(after->links[0].address, sizeof(after->links[0].address)) < sizeof(after->links[0].address));
+		assert_true(strnlen(after->links[0].address, sizeof(after->links[0].address)) <
+			sizeof(after->links[0].address));
 		assert_int_equal(after->links[0].peer.ss_family, AF_UNSPEC);
 		assert_int_equal(after->links[0].local.ss_family, AF_INET6);
 		assert_false(after->links[0].proven);
@@ -528,7 +557,8 @@ static void an_outage_is_as_old_as_it_was(void **state)
 	before->outage_since_ms = monotonic_now_ms() - 5000;
 	state_save(before);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
-	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100, before->outage_since_ms + 100);
+	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100,
+		before->outage_since_ms + 100);
 	before->outage_since_ms = after->outage_since_ms = -1;
 	state_save(before);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
@@ -551,7 +581,8 @@ static void an_outage_and_a_failure_are_noted_where_nothing_can_be_written(void 
 	state_save(before);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_true(after->failed);
-	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100, before->outage_since_ms + 100);
+	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100,
+		before->outage_since_ms + 100);
 	before->outage_since_ms = after->outage_since_ms = -1;
 	state_save(before);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
@@ -562,27 +593,43 @@ static void an_outage_and_a_failure_are_noted_where_nothing_can_be_written(void 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_was_known_of_the_device_comes_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_tls_link_comes_back_as_one_that_is_not_proven, setup, teardown),
-		cmocka_unit_test_setup_teardown(tls_1_2_and_a_pre_shared_key_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_known_of_the_device_comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_tls_link_comes_back_as_one_that_is_not_proven, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			tls_1_2_and_a_pre_shared_key_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(links_over_ipv6_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_unix_socket_comes_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(as_many_links_as_there_can_be_come_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_export_that_was_not_known_is_not_known_afterwards, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			as_many_links_as_there_can_be_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_export_that_was_not_known_is_not_known_afterwards, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_new_state_replaces_the_old_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_state_holds_no_secret_and_is_for_root_only, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_state_of_another_attachment_is_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_state_holds_no_secret_and_is_for_root_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_state_of_another_attachment_is_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_outage_is_as_old_as_it_was, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_outage_and_a_failure_are_noted_where_nothing_can_be_written, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_file_says_whose_device_it_is_of, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_outage_and_a_failure_are_noted_where_nothing_can_be_written, setup,
+			teardown),
+		cmocka_unit_test_setup_teardown(
+			the_file_says_whose_device_it_is_of, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_symbolic_link_is_not_followed, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_file_of_somebody_else_is_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_state_that_is_cut_anywhere_is_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_file_of_somebody_else_is_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_state_that_is_cut_anywhere_is_not_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense_is_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(more_links_than_there_can_be_are_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_nested_too_deeply_is_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_file_that_is_too_large_is_not_taken, setup, teardown),
-		cmocka_unit_test_setup_teardown(numbers_and_texts_out_of_range_do_no_harm, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			more_links_than_there_can_be_are_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_is_nested_too_deeply_is_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_file_that_is_too_large_is_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			numbers_and_texts_out_of_range_do_no_harm, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,9 +37,22 @@ static void check(const char *json, const char *expect)
 
 static void test_durations(void **state)
 {
-	static const struct { int64_t sec; const char *expect; } table[] = {
-		{-5, "0 s"}, {0, "0 s"}, {12, "12 s"}, {60, "1 min"}, {185, "3 min 5 s"}, {3600, "1 h"}, {3659, "1 h"}, {3661, "1 h 1 min"},
-		{86400, "1 d"}, {90061, "1 d 1 h"}, {345600 + 7200, "4 d 2 h"}, {INT64_MAX, "106751991167300 d 15 h"},
+	static const struct {
+		int64_t sec;
+		const char *expect;
+	} table[] = {
+		{-5, "0 s"},
+		{0, "0 s"},
+		{12, "12 s"},
+		{60, "1 min"},
+		{185, "3 min 5 s"},
+		{3600, "1 h"},
+		{3659, "1 h"},
+		{3661, "1 h 1 min"},
+		{86400, "1 d"},
+		{90061, "1 d 1 h"},
+		{345600 + 7200, "4 d 2 h"},
+		{INT64_MAX, "106751991167300 d 15 h"},
 	};
 	char buf[64];
 
@@ -53,29 +66,42 @@ static void test_durations(void **state)
 static void test_alive(void **state)
 {
 	(void)state;
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"state_since_unix_sec\": " ATTACHED ", \"reason\": null,"
-		" \"uri\": \"nbds://storage.example.com/disk1\", \"size_bytes\": 1073741824, \"offered_size_bytes\": null, \"read_only\": false,"
-		" \"supervisor_pid\": 4242, \"since_unix_sec\": " ATTACHED ", \"dead_timeout_sec\": 600, \"attempts\": 0,"
-		" \"next_attempt_in_ms\": null, \"last_error\": null, \"reconnects\": 0, \"renewals\": 0, \"error_replies\": 0,"
-		" \"last_error_reply\": null, \"links\": [{\"address\": \"192.0.2.7:10809\", \"state\": \"alive\","
-		" \"since_unix_sec\": 1795258615, \"encryption_proven\": true, \"records_sent\": 100, \"records_received\": 8388608,"
-		" \"record_limit\": 16777216, \"tls\": {\"version\": \"1.3\", \"cipher\": \"AES-128-GCM\", \"group\": \"X25519\","
-		" \"authentication\": \"X.509\", \"peer_name\": \"storage.example.com\", \"peer_not_after_unix_sec\": 1798761600}}]}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", "
+	      "\"state_since_unix_sec\": " ATTACHED ", \"reason\": null,"
+	      " \"uri\": \"nbds://storage.example.com/disk1\", \"size_bytes\": 1073741824, "
+	      "\"offered_size_bytes\": null, \"read_only\": false,"
+	      " \"supervisor_pid\": 4242, \"since_unix_sec\": " ATTACHED
+	      ", \"dead_timeout_sec\": 600, \"attempts\": 0,"
+	      " \"next_attempt_in_ms\": null, \"last_error\": null, \"reconnects\": 0, "
+	      "\"renewals\": 0, \"error_replies\": 0,"
+	      " \"last_error_reply\": null, \"links\": [{\"address\": \"192.0.2.7:10809\", "
+	      "\"state\": \"alive\","
+	      " \"since_unix_sec\": 1795258615, \"encryption_proven\": true, \"records_sent\": "
+	      "100, \"records_received\": 8388608,"
+	      " \"record_limit\": 16777216, \"tls\": {\"version\": \"1.3\", \"cipher\": "
+	      "\"AES-128-GCM\", \"group\": \"X25519\","
+	      " \"authentication\": \"X.509\", \"peer_name\": \"storage.example.com\", "
+	      "\"peer_not_after_unix_sec\": 1798761600}}]}",
 		"/dev/nbd0: nbds://storage.example.com/disk1, 1 GiB, alive\n"
 		"  attached:  2026-11-21 10:00:00, 1 h ago; its supervisor is process 4242\n"
 		"  link 1:    192.0.2.7:10809, alive, 3 min 5 s old, TLS 1.3 AES-128-GCM X25519\n"
 		"    server:  verified by X.509: storage.example.com, until 2027-01-01\n"
-		"    records: 100 sent, 8388608 received, 50 % of the limit; encrypted by the kernel\n");
+		"    records: 100 sent, 8388608 received, 50 % of the limit; encrypted by the "
+		"kernel\n");
 }
 
 static void test_alive_after_troubles(void **state)
 {
 	(void)state;
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"state_since_unix_sec\": 1795258500, \"uri\": \"nbd://h/\","
-		" \"size_bytes\": 1073741824, \"offered_size_bytes\": 2147483648, \"read_only\": true, \"supervisor_pid\": 1,"
-		" \"since_unix_sec\": " ATTACHED ", \"reconnects\": 2, \"renewals\": 1, \"error_replies\": 3,"
-		" \"last_error_reply\": \"Other side returned error (108)\", \"links\": [{\"address\": \"192.0.2.7:10809\","
-		" \"state\": \"alive\", \"tls\": null}]}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"state_since_unix_sec\": "
+	      "1795258500, \"uri\": \"nbd://h/\","
+	      " \"size_bytes\": 1073741824, \"offered_size_bytes\": 2147483648, \"read_only\": "
+	      "true, \"supervisor_pid\": 1,"
+	      " \"since_unix_sec\": " ATTACHED
+	      ", \"reconnects\": 2, \"renewals\": 1, \"error_replies\": 3,"
+	      " \"last_error_reply\": \"Other side returned error (108)\", \"links\": "
+	      "[{\"address\": \"192.0.2.7:10809\","
+	      " \"state\": \"alive\", \"tls\": null}]}",
 		"/dev/nbd0: nbd://h/, 1 GiB, alive, read-only\n"
 		"  attached:  2026-11-21 10:00:00, 1 h ago; its supervisor is process 1\n"
 		"  state:     alive for 5 min\n"
@@ -88,10 +114,14 @@ static void test_alive_after_troubles(void **state)
 static void test_reconnecting(void **state)
 {
 	(void)state;
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"state_since_unix_sec\": 1795258788,"
-		" \"reason\": \"the server closed the connection\", \"uri\": \"nbd://h/\", \"size_bytes\": 512, \"supervisor_pid\": 1,"
-		" \"since_unix_sec\": " ATTACHED ", \"dead_timeout_sec\": 600, \"attempts\": 3, \"next_attempt_in_ms\": 1500,"
-		" \"last_error\": \"h port 10809: connection refused\", \"links\": [{\"address\": \"192.0.2.7:10809\", \"state\": \"dead\", \"tls\": null}]}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"state_since_unix_sec\": "
+	      "1795258788,"
+	      " \"reason\": \"the server closed the connection\", \"uri\": \"nbd://h/\", "
+	      "\"size_bytes\": 512, \"supervisor_pid\": 1,"
+	      " \"since_unix_sec\": " ATTACHED
+	      ", \"dead_timeout_sec\": 600, \"attempts\": 3, \"next_attempt_in_ms\": 1500,"
+	      " \"last_error\": \"h port 10809: connection refused\", \"links\": [{\"address\": "
+	      "\"192.0.2.7:10809\", \"state\": \"dead\", \"tls\": null}]}",
 		"/dev/nbd0: nbd://h/, 512 bytes, reconnecting\n"
 		"  attached:  2026-11-21 10:00:00, 1 h ago; its supervisor is process 1\n"
 		"  state:     reconnecting for 12 s: the server closed the connection\n"
@@ -99,12 +129,14 @@ static void test_reconnecting(void **state)
 		"             the last one: h port 10809: connection refused\n"
 		"  I/O:       waits for the server, 9 min 48 s more at most; then it fails\n"
 		"  link 1:    192.0.2.7:10809, dead, not encrypted\n");
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"dead_timeout_sec\": null, \"next_attempt_in_ms\": 0}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"dead_timeout_sec\": "
+	      "null, \"next_attempt_in_ms\": 0}",
 		"/dev/nbd0: reconnecting\n"
 		"  attempts:  0 failed, the next now\n"
 		"  I/O:       waits for the server, without end\n");
 	/* the clock was set back */
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"state_since_unix_sec\": 1795999999, \"dead_timeout_sec\": 600}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"state_since_unix_sec\": "
+	      "1795999999, \"dead_timeout_sec\": 600}",
 		"/dev/nbd0: reconnecting\n"
 		"  state:     reconnecting for 0 s\n"
 		"  I/O:       waits for the server, for 10 min at most\n");
@@ -113,10 +145,12 @@ static void test_reconnecting(void **state)
 static void test_stopped(void **state)
 {
 	(void)state;
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"stopped\", \"state_since_unix_sec\": 1795258740, \"size_bytes\": 1073741824,"
-		" \"reason\": \"the server now offers 512 MiB, less than the device has\"}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"stopped\", \"state_since_unix_sec\": "
+	      "1795258740, \"size_bytes\": 1073741824,"
+	      " \"reason\": \"the server now offers 512 MiB, less than the device has\"}",
 		"/dev/nbd0: 1 GiB, stopped\n"
-		"  state:     stopped for 1 min: the server now offers 512 MiB, less than the device has\n"
+		"  state:     stopped for 1 min: the server now offers 512 MiB, less than the "
+		"device has\n"
 		"  I/O:       waits for the former offer\n"
 		"  try:       let the server offer the same disk as before, and it goes on;\n"
 		"             or give it up: nbd-attach detach /dev/nbd0 --force\n");
@@ -125,8 +159,9 @@ static void test_stopped(void **state)
 static void test_failed(void **state)
 {
 	(void)state;
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"failed\", \"reason\": \"no server for 10 min\", \"attempts\": 90,"
-		" \"next_attempt_in_ms\": 4000}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"failed\", \"reason\": \"no server for 10 "
+	      "min\", \"attempts\": 90,"
+	      " \"next_attempt_in_ms\": 4000}",
 		"/dev/nbd0: failed\n"
 		"  state:     failed: no server for 10 min\n"
 		"  attempts:  90 failed, the next in 4 s\n"
@@ -142,32 +177,43 @@ static void test_failed(void **state)
 
 static void test_configured(void **state)
 {
-	const char *ours = "{\"device\": \"/dev/nbd0\", \"state\": \"configured\", \"size_bytes\": 1048576, \"supervisor_pid\": null,"
+	const char *ours = "{\"device\": \"/dev/nbd0\", \"state\": \"configured\", \"size_bytes\": "
+			   "1048576, \"supervisor_pid\": null,"
 			   " \"backend\": \"00112233445566778899aabbccddeeff\"}";
 	char *text;
 
 	(void)state;
-	check(ours, "/dev/nbd0: 1 MiB, configured\n"
-		    "  watched:   by nobody: whether the server is there is not known, and a lost link stays lost\n"
-		    "  try:       run the command again that attached it: it adopts the device as it is\n");
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"configured\", \"backend\": \"something else\"}",
+	check(ours,
+		"/dev/nbd0: 1 MiB, configured\n"
+		"  watched:   by nobody: whether the server is there is not known, and a lost link "
+		"stays lost\n"
+		"  try:       run the command again that attached it: it adopts the device as it "
+		"is\n");
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"configured\", \"backend\": \"something "
+	      "else\"}",
 		"/dev/nbd0: configured\n"
-		"  watched:   by nobody: whether the server is there is not known, and a lost link stays lost\n"
+		"  watched:   by nobody: whether the server is there is not known, and a lost link "
+		"stays lost\n"
 		"  try:       another program attached it; it can say more\n");
 	text = render_as(ours, false);
-	assert_string_equal(text, "/dev/nbd0: 1 MiB, configured\n  watched:   not known: supervisors answer root only\n");
+	assert_string_equal(text,
+		"/dev/nbd0: 1 MiB, configured\n  watched:   not known: supervisors answer root "
+		"only\n");
 	free(text);
 }
 
 static void test_silent_link(void **state)
 {
 	(void)state;
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"address\": \"h:1\", \"state\": \"alive\", \"silence\": \"slow\","
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"address\": "
+	      "\"h:1\", \"state\": \"alive\", \"silence\": \"slow\","
 	      "\"silent_for_ms\": 42900, \"tls\": null}]}",
 		"/dev/nbd0: alive\n"
 		"  link 1:    h:1, alive, not encrypted\n"
-		"    waits:   42 s without an answer; the server answers a new connection, so a request takes long\n");
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": \"alive\", \"silence\": \"suspected\", \"silent_for_ms\": 3000}]}",
+		"    waits:   42 s without an answer; the server answers a new connection, so a "
+		"request takes long\n");
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": "
+	      "\"alive\", \"silence\": \"suspected\", \"silent_for_ms\": 3000}]}",
 		"/dev/nbd0: alive\n"
 		"  link 1:    alive\n"
 		"    waits:   3 s without an answer; the server is asked over a new connection\n");
@@ -176,24 +222,33 @@ static void test_silent_link(void **state)
 static void test_unwatched_link(void **state)
 {
 	(void)state;
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"address\": \"h:1\", \"state\": \"unwatched\", \"tls\": null}]}",
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"address\": "
+	      "\"h:1\", \"state\": \"unwatched\", \"tls\": null}]}",
 		"/dev/nbd0: alive\n"
 		"  link 1:    h:1, unwatched, not encrypted\n"
-		"             made by a former supervisor: watched by the kernel alone, until it is replaced\n");
-	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": \"unwatched\"}]}",
+		"             made by a former supervisor: watched by the kernel alone, until it "
+		"is replaced\n");
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": "
+	      "\"unwatched\"}]}",
 		"/dev/nbd0: alive\n"
 		"  link 1:    unwatched\n"
-		"             made by a former supervisor: watched by the kernel alone, until it is replaced\n");
+		"             made by a former supervisor: watched by the kernel alone, until it "
+		"is replaced\n");
 }
 
 static void test_no_control_character_comes_through(void **state)
 {
 	static const char *const table[] = {
-		"{\"device\": \"/dev/nbd0\\u001b[2J\", \"state\": \"stopped\\n\", \"uri\": \"a\\u009bb\\rc\", \"reason\": \"x\\u0007\\u202ey\"}",
-		"{\"state\": \"reconnecting\", \"attempts\": 1, \"last_error\": \"\\u001b]0;title\\u0007\", \"dead_timeout_sec\": null}",
-		"{\"state\": \"alive\", \"error_replies\": 1, \"last_error_reply\": \"\\u001b[1m\\u0000z\"}",
-		"{\"state\": \"alive\", \"links\": [{\"address\": \"\\u001b\", \"state\": \"\\u001b\", \"tls\": {\"version\": \"\\u001b\","
-		" \"cipher\": \"\\u001b\", \"group\": \"\\u001b\", \"authentication\": \"\\u001b\", \"peer_name\": \"\\u001b\"}}]}",
+		"{\"device\": \"/dev/nbd0\\u001b[2J\", \"state\": \"stopped\\n\", \"uri\": "
+		"\"a\\u009bb\\rc\", \"reason\": \"x\\u0007\\u202ey\"}",
+		"{\"state\": \"reconnecting\", \"attempts\": 1, \"last_error\": "
+		"\"\\u001b]0;title\\u0007\", \"dead_timeout_sec\": null}",
+		"{\"state\": \"alive\", \"error_replies\": 1, \"last_error_reply\": "
+		"\"\\u001b[1m\\u0000z\"}",
+		"{\"state\": \"alive\", \"links\": [{\"address\": \"\\u001b\", \"state\": "
+		"\"\\u001b\", \"tls\": {\"version\": \"\\u001b\","
+		" \"cipher\": \"\\u001b\", \"group\": \"\\u001b\", \"authentication\": "
+		"\"\\u001b\", \"peer_name\": \"\\u001b\"}}]}",
 	};
 
 	(void)state;
@@ -217,15 +272,22 @@ static void test_other_types_are_as_good_as_missing(void **state)
 	check("{\"device\": \"/dev/nbd0\", \"state\": \"detached\"}", "/dev/nbd0: detached\n");
 	check("{}", "a device: in an unknown state\n");
 	check("[1, 2]", "a device: in an unknown state\n");
-	check("{\"device\": {\"a\": 1}, \"state\": 5, \"size_bytes\": \"1\", \"since_unix_sec\": -1, \"links\": {}, \"attempts\": -3,"
+	check("{\"device\": {\"a\": 1}, \"state\": 5, \"size_bytes\": \"1\", \"since_unix_sec\": "
+	      "-1, \"links\": {}, \"attempts\": -3,"
 	      " \"read_only\": \"yes\", \"offered_size_bytes\": [1]}",
 		"a device: in an unknown state\n");
-	text = render_as("{\"state\": \"alive\", \"since_unix_sec\": 9223372036854775807, \"state_since_unix_sec\": 9223372036854775807,"
-			 " \"size_bytes\": 18446744073709551615, \"links\": [null, 3, \"x\", {\"tls\": 3, \"records_sent\": 9223372036854775807,"
-			 " \"records_received\": 1, \"record_limit\": 1}]}", true);
+	text = render_as("{\"state\": \"alive\", \"since_unix_sec\": 9223372036854775807, "
+			 "\"state_since_unix_sec\": 9223372036854775807,"
+			 " \"size_bytes\": 18446744073709551615, \"links\": [null, 3, \"x\", "
+			 "{\"tls\": 3, \"records_sent\": 9223372036854775807,"
+			 " \"records_received\": 1, \"record_limit\": 1}]}",
+		true);
 	free(text);
-	text = render_as("{\"state\": \"reconnecting\", \"state_since_unix_sec\": 0, \"dead_timeout_sec\": 9223372036854775807,"
-			 " \"next_attempt_in_ms\": 9223372036854775807, \"attempts\": 9223372036854775807}", true);
+	text = render_as(
+		"{\"state\": \"reconnecting\", \"state_since_unix_sec\": 0, \"dead_timeout_sec\": "
+		"9223372036854775807,"
+		" \"next_attempt_in_ms\": 9223372036854775807, \"attempts\": 9223372036854775807}",
+		true);
 	free(text);
 }
 

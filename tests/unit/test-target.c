@@ -33,25 +33,29 @@ static void refused(const char *uri, const char *sentence)
 
 static void test_uri_basics(void **state)
 {
-	static const struct { const char *uri, *host, *export; int port; bool tls; } table[] = {
-		{ "nbd://example.com", "example.com", "", 10809, false },
-		{ "nbd://example.com/", "example.com", "", 10809, false },
-		{ "nbd://example.com/disk", "example.com", "disk", 10809, false },
-		{ "nbd://example.com//disk", "example.com", "/disk", 10809, false },
-		{ "nbd://example.com/a/b/", "example.com", "a/b/", 10809, false },
-		{ "nbd://example.com/hello%20world", "example.com", "hello world", 10809, false },
-		{ "nbd://example.com/K%C3%B6ln", "example.com", "K\xc3\xb6ln", 10809, false },
-		{ "nbd://example.com/a+b%2fc%3Fd", "example.com", "a+b/c?d", 10809, false },
-		{ "nbd://example.com/../x/./y", "example.com", "../x/./y", 10809, false },
-		{ "nbds://example.com:1/x", "example.com", "x", 1, true },
-		{ "NBDS://example.com:65535/x", "example.com", "x", 65535, true },
-		{ "nbd://example.com:/x", "example.com", "x", 10809, false },
-		{ "nbds://192.0.2.7:10810/x", "192.0.2.7", "x", 10810, true },
-		{ "nbds://[2001:db8::1]/x", "2001:db8::1", "x", 10809, true },
-		{ "nbds://[::1]:10810/", "::1", "", 10810, true },
-		{ "nbds://host/x?x-experiment=1", "host", "x", 10809, true },
-		{ "nbds://host/x?", "host", "x", 10809, true },
-		{ "nbds://host?tls-verify-peer=1", "host", "", 10809, true },
+	static const struct {
+		const char *uri, *host, *export;
+		int port;
+		bool tls;
+	} table[] = {
+		{"nbd://example.com", "example.com", "", 10809, false},
+		{"nbd://example.com/", "example.com", "", 10809, false},
+		{"nbd://example.com/disk", "example.com", "disk", 10809, false},
+		{"nbd://example.com//disk", "example.com", "/disk", 10809, false},
+		{"nbd://example.com/a/b/", "example.com", "a/b/", 10809, false},
+		{"nbd://example.com/hello%20world", "example.com", "hello world", 10809, false},
+		{"nbd://example.com/K%C3%B6ln", "example.com", "K\xc3\xb6ln", 10809, false},
+		{"nbd://example.com/a+b%2fc%3Fd", "example.com", "a+b/c?d", 10809, false},
+		{"nbd://example.com/../x/./y", "example.com", "../x/./y", 10809, false},
+		{"nbds://example.com:1/x", "example.com", "x", 1, true},
+		{"NBDS://example.com:65535/x", "example.com", "x", 65535, true},
+		{"nbd://example.com:/x", "example.com", "x", 10809, false},
+		{"nbds://192.0.2.7:10810/x", "192.0.2.7", "x", 10810, true},
+		{"nbds://[2001:db8::1]/x", "2001:db8::1", "x", 10809, true},
+		{"nbds://[::1]:10810/", "::1", "", 10810, true},
+		{"nbds://host/x?x-experiment=1", "host", "x", 10809, true},
+		{"nbds://host/x?", "host", "x", 10809, true},
+		{"nbds://host?tls-verify-peer=1", "host", "", 10809, true},
 	};
 	size_t i;
 
@@ -90,7 +94,8 @@ static void test_uri_tls_parameters(void **state)
 	assert_string_equal(target.tls_username, "alice");
 	assert_string_equal(target.tls_psk_file, "/etc/keys.psk");
 	assert_int_equal(target.tls_type, TARGET_TLS_PSK);
-	parse("nbds://host/x?tls-certificates=/etc/pki/a%26b&tls-username=bob&tls-hostname=other.example&tls-type=x509");
+	parse("nbds://host/x?tls-certificates=/etc/pki/"
+	      "a%26b&tls-username=bob&tls-hostname=other.example&tls-type=x509");
 	assert_string_equal(target.tls_certificates, "/etc/pki/a&b");
 	assert_string_equal(target.tls_username, "bob");
 	assert_string_equal(target.tls_hostname, "other.example");
@@ -99,70 +104,75 @@ static void test_uri_tls_parameters(void **state)
 
 static void test_uri_refusals(void **state)
 {
-	static const struct { const char *uri, *sentence; } table[] = {
-		{ "nbd+vsock://2:10809/", "nbd+vsock:// is not supported" },
-		{ "nbd+ssh://host/", "nbd+ssh:// is not supported" },
-		{ "http://host/x", "http:// is not supported" },
-		{ "host", "is not an NBD URI" },
-		{ "nbd:host", "is not an NBD URI" },
-		{ "nbd:unix:/tmp/sock", "is not an NBD URI" },
-		{ "://x", "is not an NBD URI" },
-		{ "", "is not an NBD URI" },
-		{ "nbd://", "no host" },
-		{ "nbd:///disk", "no host" },
-		{ "nbd://host/x#part", "fragment" },
-		{ "nbd://host/x#", "fragment" },
-		{ "nbd://host:0/x", "'0' is not a port" },
-		{ "nbd://host:65536/x", "'65536' is not a port" },
-		{ "nbd://host:99999999999999999999/x", "is not a port" },
-		{ "nbd://host:abc/x", "not well-formed" },
-		{ "nbd://host:-1/x", "not well-formed" },
-		{ "nbd://::1/x", "not well-formed" },
-		{ "nbd://[::1/x", "not well-formed" },
-		{ "nbd://[v1.x]/", "unknown kind" },
-		{ "nbd://host/a b", "not well-formed" },
-		{ "nbd://host/\xc3\xb6", "not well-formed" },
-		{ "nbd://host/%zz", "not well-formed" },
-		{ "nbd://host/%4", "not well-formed" },
-		{ "nbd://host/a%00b", "export name of the NBD URI has a NUL" },
-		{ "nbd://ho%00st/", "host of the NBD URI has a NUL" },
-		{ "nbd://ho%20st/", "is not a host name" },
-		{ "nbd://-host/", "is not a host name" },
-		{ "nbd://host/%ff", "not valid UTF-8" },
-		{ "nbd://alice@host/x", "user name" },
-		{ "nbds://alice:secret@host/x", "password" },
-		{ "nbds://alice@host/x?tls-username=bob", "user name twice" },
-		{ "nbds://host/x?tls-hostname=a&tls-hostname=b", "tls-hostname twice" },
-		{ "nbds://host/x?tls-verify-peer=0", "nothing turns verification off" },
-		{ "nbds://host/x?tls-verify-peer=false", "nothing turns verification off" },
-		{ "nbds://host/x?tls-verify-peer=muchtoolong", "tls-verify-peer of the NBD URI is longer" },
-		{ "nbds://host/x?tls-type=anon", "anonymous" },
-		{ "nbds://host/x?tls-type=other", "other than x509 or psk" },
-		{ "nbds://host/x?tls-type=psk&tls-certificates=d", "asks for tls-type=psk" },
-		{ "nbds://host/x?tls-type=x509&tls-psk-file=f", "asks for tls-type=x509" },
-		{ "nbds://host/x?tls-certificates=d&tls-psk-file=f", "both certificates and a PSK file" },
-		{ "nbds://host/x?tls-hostnam=a", "unknown query parameter 'tls-hostnam'" },
-		{ "nbds://host/x?=a", "unknown query parameter ''" },
-		{ "nbds://host/x?tls-hostname", "tls-hostname has no value" },
-		{ "nbds://host/x?tls-hostname=", "tls-hostname has no value" },
-		{ "nbds://host/x?tls-hostname=a%00b", "tls-hostname of the NBD URI has a NUL" },
-		{ "nbd://host/x?tls-hostname=a", "tls-hostname, which means something under TLS only (nbds://)" },
-		{ "nbd+unix:///x?socket=s&tls-psk-file=a", "nbds+unix://" },
-		{ "nbd://host/x?socket=/tmp/s", "socket=" },
-		{ "nbd+unix:///x", "no socket=PATH" },
-		{ "nbd+unix:///x?socket=", "socket has no value" },
-		{ "nbd+unix:///x?socket=%00abstract", "socket of the NBD URI has a NUL" },
-		{ "nbd+unix://host/x?socket=s", "names a host or a port" },
-		{ "nbd://,/x", "empty name among its hosts" },
-		{ "nbd://a,/x", "empty name among its hosts" },
-		{ "nbd://,a/x", "empty name among its hosts" },
-		{ "nbd://a,,b/x", "empty name among its hosts" },
-		{ "nbd://a%2Cb/x", "'a,b' is not a host name" },
-		{ "nbd://a:1,b:2/x", "not well-formed" },
-		{ "nbd://[::1],b/x", "not well-formed" },
-		{ "nbd://a,[::1]/x", "not well-formed" },
-		{ "nbd://a,b,A:7/x", "'A' is given twice with port 7" },
-		{ "nbd://1,2,3,4,5,6,7,8,9/x", "more than 8 hosts" },
+	static const struct {
+		const char *uri, *sentence;
+	} table[] = {
+		{"nbd+vsock://2:10809/", "nbd+vsock:// is not supported"},
+		{"nbd+ssh://host/", "nbd+ssh:// is not supported"},
+		{"http://host/x", "http:// is not supported"},
+		{"host", "is not an NBD URI"},
+		{"nbd:host", "is not an NBD URI"},
+		{"nbd:unix:/tmp/sock", "is not an NBD URI"},
+		{"://x", "is not an NBD URI"},
+		{"", "is not an NBD URI"},
+		{"nbd://", "no host"},
+		{"nbd:///disk", "no host"},
+		{"nbd://host/x#part", "fragment"},
+		{"nbd://host/x#", "fragment"},
+		{"nbd://host:0/x", "'0' is not a port"},
+		{"nbd://host:65536/x", "'65536' is not a port"},
+		{"nbd://host:99999999999999999999/x", "is not a port"},
+		{"nbd://host:abc/x", "not well-formed"},
+		{"nbd://host:-1/x", "not well-formed"},
+		{"nbd://::1/x", "not well-formed"},
+		{"nbd://[::1/x", "not well-formed"},
+		{"nbd://[v1.x]/", "unknown kind"},
+		{"nbd://host/a b", "not well-formed"},
+		{"nbd://host/\xc3\xb6", "not well-formed"},
+		{"nbd://host/%zz", "not well-formed"},
+		{"nbd://host/%4", "not well-formed"},
+		{"nbd://host/a%00b", "export name of the NBD URI has a NUL"},
+		{"nbd://ho%00st/", "host of the NBD URI has a NUL"},
+		{"nbd://ho%20st/", "is not a host name"},
+		{"nbd://-host/", "is not a host name"},
+		{"nbd://host/%ff", "not valid UTF-8"},
+		{"nbd://alice@host/x", "user name"},
+		{"nbds://alice:secret@host/x", "password"},
+		{"nbds://alice@host/x?tls-username=bob", "user name twice"},
+		{"nbds://host/x?tls-hostname=a&tls-hostname=b", "tls-hostname twice"},
+		{"nbds://host/x?tls-verify-peer=0", "nothing turns verification off"},
+		{"nbds://host/x?tls-verify-peer=false", "nothing turns verification off"},
+		{"nbds://host/x?tls-verify-peer=muchtoolong",
+			"tls-verify-peer of the NBD URI is longer"},
+		{"nbds://host/x?tls-type=anon", "anonymous"},
+		{"nbds://host/x?tls-type=other", "other than x509 or psk"},
+		{"nbds://host/x?tls-type=psk&tls-certificates=d", "asks for tls-type=psk"},
+		{"nbds://host/x?tls-type=x509&tls-psk-file=f", "asks for tls-type=x509"},
+		{"nbds://host/x?tls-certificates=d&tls-psk-file=f",
+			"both certificates and a PSK file"},
+		{"nbds://host/x?tls-hostnam=a", "unknown query parameter 'tls-hostnam'"},
+		{"nbds://host/x?=a", "unknown query parameter ''"},
+		{"nbds://host/x?tls-hostname", "tls-hostname has no value"},
+		{"nbds://host/x?tls-hostname=", "tls-hostname has no value"},
+		{"nbds://host/x?tls-hostname=a%00b", "tls-hostname of the NBD URI has a NUL"},
+		{"nbd://host/x?tls-hostname=a",
+			"tls-hostname, which means something under TLS only (nbds://)"},
+		{"nbd+unix:///x?socket=s&tls-psk-file=a", "nbds+unix://"},
+		{"nbd://host/x?socket=/tmp/s", "socket="},
+		{"nbd+unix:///x", "no socket=PATH"},
+		{"nbd+unix:///x?socket=", "socket has no value"},
+		{"nbd+unix:///x?socket=%00abstract", "socket of the NBD URI has a NUL"},
+		{"nbd+unix://host/x?socket=s", "names a host or a port"},
+		{"nbd://,/x", "empty name among its hosts"},
+		{"nbd://a,/x", "empty name among its hosts"},
+		{"nbd://,a/x", "empty name among its hosts"},
+		{"nbd://a,,b/x", "empty name among its hosts"},
+		{"nbd://a%2Cb/x", "'a,b' is not a host name"},
+		{"nbd://a:1,b:2/x", "not well-formed"},
+		{"nbd://[::1],b/x", "not well-formed"},
+		{"nbd://a,[::1]/x", "not well-formed"},
+		{"nbd://a,b,A:7/x", "'A' is given twice with port 7"},
+		{"nbd://1,2,3,4,5,6,7,8,9/x", "more than 8 hosts"},
 	};
 	size_t i;
 
@@ -238,20 +248,45 @@ static void test_is_uri(void **state)
 
 static void test_hosts(void **state)
 {
-	static const struct { const char *word, *host; int port; } table[] = {
-		{ "example.com", "example.com", 10809 }, { "1.2.3.4", "1.2.3.4", 10809 }, { "::1", "::1", 10809 },
-		{ "[::1]", "::1", 10809 }, { "[::1]:10810", "::1", 10810 }, { "name:10810", "name", 10810 },
-		{ "2001:db8::1:1081", "2001:db8::1:1081", 10809 }, { "fe80::1%eth0", "fe80::1%eth0", 10809 },
-		{ "[fe80::1%eth0]:1", "fe80::1%eth0", 1 }, { "host_with_underscore", "host_with_underscore", 10809 },
+	static const struct {
+		const char *word, *host;
+		int port;
+	} table[] = {
+		{"example.com", "example.com", 10809},
+		{"1.2.3.4", "1.2.3.4", 10809},
+		{"::1", "::1", 10809},
+		{"[::1]", "::1", 10809},
+		{"[::1]:10810", "::1", 10810},
+		{"name:10810", "name", 10810},
+		{"2001:db8::1:1081", "2001:db8::1:1081", 10809},
+		{"fe80::1%eth0", "fe80::1%eth0", 10809},
+		{"[fe80::1%eth0]:1", "fe80::1%eth0", 1},
+		{"host_with_underscore", "host_with_underscore", 10809},
 	};
-	static const struct { const char *word, *sentence; } bad[] = {
-		{ "", "the host is empty" }, { ":10809", "the host is empty" }, { "name:", "'' is not a port" },
-		{ "name:0", "'0' is not a port" }, { "name:65536", "'65536' is not a port" }, { "name:1x", "'1x' is not a port" },
-		{ "name:+1", "'+1' is not a port" }, { "[::1", "is not an [ADDRESS]" }, { "[::1]x", "is not an [ADDRESS]" },
-		{ "[::1]:", "'' is not a port" }, { "[name]", "is not an IPv6 address" }, { "[]", "is not an IPv6 address" },
-		{ "a:b:c", "neither an IPv6 address" }, { "2001:db8::1:10810", "neither an IPv6 address" }, { "::1%", "neither an IPv6 address" }, { "http://x", "is not a host name" },
-		{ "a/b", "is not a host name" }, { "a b", "is not a host name" }, { "-x", "is not a host name" },
-		{ "user@host", "is not a host name" }, { "\033[2J", "is not a host name" },
+	static const struct {
+		const char *word, *sentence;
+	} bad[] = {
+		{"", "the host is empty"},
+		{":10809", "the host is empty"},
+		{"name:", "'' is not a port"},
+		{"name:0", "'0' is not a port"},
+		{"name:65536", "'65536' is not a port"},
+		{"name:1x", "'1x' is not a port"},
+		{"name:+1", "'+1' is not a port"},
+		{"[::1", "is not an [ADDRESS]"},
+		{"[::1]x", "is not an [ADDRESS]"},
+		{"[::1]:", "'' is not a port"},
+		{"[name]", "is not an IPv6 address"},
+		{"[]", "is not an IPv6 address"},
+		{"a:b:c", "neither an IPv6 address"},
+		{"2001:db8::1:10810", "neither an IPv6 address"},
+		{"::1%", "neither an IPv6 address"},
+		{"http://x", "is not a host name"},
+		{"a/b", "is not a host name"},
+		{"a b", "is not a host name"},
+		{"-x", "is not a host name"},
+		{"user@host", "is not a host name"},
+		{"\033[2J", "is not a host name"},
 	};
 	char *text;
 	size_t i;
@@ -288,7 +323,8 @@ static void assert_hosts(const char *word, const char *expected)
 	size_t i;
 
 	for (i = 0; i < target.host_count; i++) {
-		snprintf(piece, sizeof(piece), "%s%s %u", i ? ", " : "", target.hosts[i].name, target.hosts[i].port);
+		snprintf(piece, sizeof(piece), "%s%s %u", i ? ", " : "", target.hosts[i].name,
+			target.hosts[i].port);
 		strcat(buf, piece);
 	}
 	if (strcmp(buf, expected))
@@ -297,23 +333,46 @@ static void assert_hosts(const char *word, const char *expected)
 
 static void test_several_hosts(void **state)
 {
-	static const struct { const char *word, *wanted; } table[] = {
-		{ "a,b", "a 10809, b 10809" }, { "b,a", "b 10809, a 10809" },
-		{ "host1:10810,[2001:db8::1]:10809,host3", "host1 10810, 2001:db8::1 10809, host3 10809" },
-		{ "::1,1.2.3.4:5,::2", "::1 10809, 1.2.3.4 5, ::2 10809" }, { "[::1],[::1]:1", "::1 10809, ::1 1" },
-		{ "a:1,a:2,a", "a 1, a 2, a 10809" },
-		{ "1,2,3,4,5,6,7,8", "1 10809, 2 10809, 3 10809, 4 10809, 5 10809, 6 10809, 7 10809, 8 10809" },
-	}, uris[] = {
-		{ "nbds://a,b/x", "a 10809, b 10809" }, { "nbds://host1,host2:10810/x", "host1 10810, host2 10810" },
-		{ "nbds://al@a,192.0.2.7,c:1", "a 1, 192.0.2.7 1, c 1" }, { "nbd://%61,b/", "a 10809, b 10809" },
-	}, bad[] = {
-		{ ",", "the list of hosts ',' has an empty part" }, { "a,", "empty part" }, { ",a", "empty part" },
-		{ "a,,b", "the list of hosts 'a,,b' has an empty part" }, { "a,:1", "the host is empty" }, { "a,b:", "'' is not a port" },
-		{ "a:1x,b", "'1x' is not a port" }, { "a:70000,b", "'70000' is not a port" }, { "a, b", "' b' is not a host name" },
-		{ "[::1,::2]", "'[::1' is not an [ADDRESS]" }, { "[::1]x,b", "'[::1]x' is not an [ADDRESS]" }, { "a,-b", "'-b' is not a host name" },
-		{ "a,b,a", "'a' is given twice with port 10809" }, { "a,A:10809", "'A' is given twice" }, { "::1,[::1]", "'::1' is given twice" },
-		{ "1,2,3,4,5,6,7,8,9", "more than 8 hosts are given" },
-	};
+	static const struct {
+		const char *word, *wanted;
+	} table[] =
+		{
+			{"a,b", "a 10809, b 10809"},
+			{"b,a", "b 10809, a 10809"},
+			{"host1:10810,[2001:db8::1]:10809,host3",
+				"host1 10810, 2001:db8::1 10809, host3 10809"},
+			{"::1,1.2.3.4:5,::2", "::1 10809, 1.2.3.4 5, ::2 10809"},
+			{"[::1],[::1]:1", "::1 10809, ::1 1"},
+			{"a:1,a:2,a", "a 1, a 2, a 10809"},
+			{"1,2,3,4,5,6,7,8",
+				"1 10809, 2 10809, 3 10809, 4 10809, 5 10809, 6 10809, 7 10809, 8 "
+				"10809"},
+		},
+	  uris[] =
+		  {
+			  {"nbds://a,b/x", "a 10809, b 10809"},
+			  {"nbds://host1,host2:10810/x", "host1 10810, host2 10810"},
+			  {"nbds://al@a,192.0.2.7,c:1", "a 1, 192.0.2.7 1, c 1"},
+			  {"nbd://%61,b/", "a 10809, b 10809"},
+		  },
+	  bad[] = {
+		  {",", "the list of hosts ',' has an empty part"},
+		  {"a,", "empty part"},
+		  {",a", "empty part"},
+		  {"a,,b", "the list of hosts 'a,,b' has an empty part"},
+		  {"a,:1", "the host is empty"},
+		  {"a,b:", "'' is not a port"},
+		  {"a:1x,b", "'1x' is not a port"},
+		  {"a:70000,b", "'70000' is not a port"},
+		  {"a, b", "' b' is not a host name"},
+		  {"[::1,::2]", "'[::1' is not an [ADDRESS]"},
+		  {"[::1]x,b", "'[::1]x' is not an [ADDRESS]"},
+		  {"a,-b", "'-b' is not a host name"},
+		  {"a,b,a", "'a' is given twice with port 10809"},
+		  {"a,A:10809", "'A' is given twice"},
+		  {"::1,[::1]", "'::1' is given twice"},
+		  {"1,2,3,4,5,6,7,8,9", "more than 8 hosts are given"},
+	  };
 	size_t i;
 
 	(void)state;
@@ -350,9 +409,14 @@ static void test_one_port_for_all_hosts(void **state)
 
 static void test_format_of_several_hosts(void **state)
 {
-	static const struct { const char *word, *formatted; } table[] = {
-		{ "a,b", "nbd://a,b/x" }, { "a:7,b:7", "nbd://a,b:7/x" }, { "a,b:7", "nbd://a:10809,b:7/x" },
-		{ "a,::1", "nbd://a:10809,[::1]:10809/x" }, { "[::1]:1", "nbd://[::1]:1/x" },
+	static const struct {
+		const char *word, *formatted;
+	} table[] = {
+		{"a,b", "nbd://a,b/x"},
+		{"a:7,b:7", "nbd://a,b:7/x"},
+		{"a,b:7", "nbd://a:10809,b:7/x"},
+		{"a,::1", "nbd://a:10809,[::1]:10809/x"},
+		{"[::1]:1", "nbd://[::1]:1/x"},
 	};
 	char buf[256];
 	size_t i;
@@ -365,13 +429,16 @@ static void test_format_of_several_hosts(void **state)
 	}
 }
 
-/* A device in use keeps the identifier that an older version gave it: without it no supervisor would know it again. */
+/* A device in use keeps the identifier that an older version gave it: without it no supervisor
+ * would know it again. */
 static void test_backend_id(void **state)
 {
-	static const struct { const char *word, *id; } table[] = {
-		{ "storage.example.com:10810", "9be8e9ab217557e89078e03f76158629" },
-		{ "a,b", "d46da3570471655cbc02ec5ef261f5f6" },
-		{ "b,a", "b911affe64078926284cc1770de6fa0a" },
+	static const struct {
+		const char *word, *id;
+	} table[] = {
+		{"storage.example.com:10810", "9be8e9ab217557e89078e03f76158629"},
+		{"a,b", "d46da3570471655cbc02ec5ef261f5f6"},
+		{"b,a", "b911affe64078926284cc1770de6fa0a"},
 	};
 	char id[BACKEND_ID_SIZE];
 	size_t i;
@@ -389,15 +456,17 @@ static void test_backend_id(void **state)
 
 static void test_format(void **state)
 {
-	static const struct { const char *uri, *formatted; } table[] = {
-		{ "nbd://host", "nbd://host/" },
-		{ "nbds://host:10809/a%2fb%20c", "nbds://host/a/b%20c" },
-		{ "nbds://host:1/%25%23%3F", "nbds://host:1/%25%23%3F" },
-		{ "nbds://[::1]:2/x", "nbds://[::1]:2/x" },
-		{ "nbd+unix:///x?socket=/run/a%26b", "nbd+unix:///x?socket=/run/a%26b" },
-		{ "nbd://host/K%C3%B6ln%1b", "nbd://host/K%C3%B6ln%1B" },
-		{ "nbds://a,b:10809/x", "nbds://a,b/x" },
-		{ "nbds://a,b:10810/x", "nbds://a,b:10810/x" },
+	static const struct {
+		const char *uri, *formatted;
+	} table[] = {
+		{"nbd://host", "nbd://host/"},
+		{"nbds://host:10809/a%2fb%20c", "nbds://host/a/b%20c"},
+		{"nbds://host:1/%25%23%3F", "nbds://host:1/%25%23%3F"},
+		{"nbds://[::1]:2/x", "nbds://[::1]:2/x"},
+		{"nbd+unix:///x?socket=/run/a%26b", "nbd+unix:///x?socket=/run/a%26b"},
+		{"nbd://host/K%C3%B6ln%1b", "nbd://host/K%C3%B6ln%1B"},
+		{"nbds://a,b:10809/x", "nbds://a,b/x"},
+		{"nbds://a,b:10810/x", "nbds://a,b:10810/x"},
 	};
 	char buf[256];
 	size_t i, size;
@@ -415,11 +484,13 @@ static void test_format(void **state)
 	}
 }
 
-/* Mutations of good URIs: no crash, and what is taken formats to something that is taken again, with the same meaning. */
+/* Mutations of good URIs: no crash, and what is taken formats to something that is taken again,
+ * with the same meaning. */
 static void test_random_uris(void **state)
 {
-	static const char *const seeds[] = { "nbds://al@h.x:12/a%20b/c?tls-hostname=x&tls-psk-file=/f", "nbd+unix:///e?socket=/r/s",
-		"nbd://[2001:db8::1]:77//x", "nbds://a,b.c,9:5/x" };
+	static const char *const seeds[] = {
+		"nbds://al@h.x:12/a%20b/c?tls-hostname=x&tls-psk-file=/f",
+		"nbd+unix:///e?socket=/r/s", "nbd://[2001:db8::1]:77//x", "nbds://a,b.c,9:5/x"};
 	static const char alphabet[] = "nbds+unix:/?#[]@%0aF&=.-,\xc3\xb6 \n";
 	struct target again;
 	char uri[128], buf[16384];
@@ -432,7 +503,8 @@ static void test_random_uris(void **state)
 
 		snprintf(uri, sizeof(uri), "%s", seeds[round % 4]);
 		while (changes--)
-			uri[(size_t)random() % strlen(uri)] = alphabet[(size_t)random() % (sizeof(alphabet) - 1)];
+			uri[(size_t)random() % strlen(uri)] =
+				alphabet[(size_t)random() % (sizeof(alphabet) - 1)];
 		if (target_parse_uri(&target, uri, &err))
 			continue;
 		target_format(&target, buf, sizeof(buf));

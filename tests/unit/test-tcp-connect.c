@@ -16,13 +16,15 @@
 
 #define STALLED_CLIENTS 4
 
-/* A port of 127.0.0.1 that is bound for good: no one else listens there while a test wants it closed. */
+/* A port of 127.0.0.1 that is bound for good: no one else listens there while a test wants it
+ * closed. */
 static int bound(struct sockaddr_in *address)
 {
 	socklen_t len = sizeof(*address);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	*address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	*address = (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	assert_int_equal(bind(fd, (struct sockaddr *)address, len), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)address, &len), 0);
 	return fd;
@@ -36,7 +38,8 @@ static int listening(struct sockaddr_in *address)
 	return fd;
 }
 
-/* Its queue is full and nobody accepts: the kernel drops whoever comes next, as a dead path does. */
+/* Its queue is full and nobody accepts: the kernel drops whoever comes next, as a dead path
+ * does. */
 static int stalled(struct sockaddr_in *address, int clients[STALLED_CLIENTS])
 {
 	int fd = bound(address);
@@ -64,10 +67,11 @@ static void add(struct target *target, const char *name, const struct sockaddr_i
 	host->port = ntohs(address->sin_port);
 }
 
-static int try(const struct target *target, const struct known_address *known, int timeout_ms, struct connection *connection,
-	struct error *err)
+static int try(const struct target *target, const struct known_address *known, int timeout_ms,
+	struct connection *connection, struct error *err)
 {
-	struct tcp_connect_params params = {.target = target, .known = known, .deadline_ms = monotonic_now_ms() + timeout_ms};
+	struct tcp_connect_params params = {
+		.target = target, .known = known, .deadline_ms = monotonic_now_ms() + timeout_ms};
 
 	*connection = (struct connection){.fd = -1};
 	memset(err, 0, sizeof(*err));
@@ -135,7 +139,9 @@ static void hosts_that_all_fail_are_counted(void **state)
 	add(&target, "127.0.0.1", &closed[0]);
 	add(&target, "127.0.0.1", &closed[1]);
 	assert_int_equal(try(&target, NULL, 20000, &connection, &err), -ECONNREFUSED);
-	assert_non_null(strstr(err.text, "none of 3 hosts (2 addresses tried) answered, the last: cannot connect to 127.0.0.1"));
+	assert_non_null(strstr(err.text,
+		"none of 3 hosts (2 addresses tried) answered, the last: cannot connect to "
+		"127.0.0.1"));
 	assert_non_null(strstr(err.text, "Connection refused"));
 	assert_non_null(strstr(err.hint, "no NBD server listens there"));
 	assert_int_equal(err.kind, ERROR_UNREACHABLE);
@@ -171,7 +177,8 @@ static void the_impatient_give_an_address_five_seconds(void **state)
 	int clients[STALLED_CLIENTS], dead_fd = stalled(&dead, clients);
 	int64_t began_ms = monotonic_now_ms();
 	struct target target = {0};
-	struct tcp_connect_params params = {.target = &target, .deadline_ms = began_ms + 20000, .impatient = true};
+	struct tcp_connect_params params = {
+		.target = &target, .deadline_ms = began_ms + 20000, .impatient = true};
 	struct connection connection;
 	struct error err;
 
@@ -225,8 +232,14 @@ static void the_resolver_is_believed_before_what_is_known(void **state)
 
 static void liveness_is_what_the_socket_says(void **state)
 {
-	static const struct { int timeout_ms, idle_sec, interval_sec; } table[] = {
-		{30000, 15, 5}, {5000, 2, 1}, {1, 1, 1}, {86400000, 32767, 14400}, {90000, 45, 15},
+	static const struct {
+		int timeout_ms, idle_sec, interval_sec;
+	} table[] = {
+		{30000, 15, 5},
+		{5000, 2, 1},
+		{1, 1, 1},
+		{86400000, 32767, 14400},
+		{90000, 45, 15},
 	};
 	struct sockaddr_in open;
 	int open_fd = listening(&open), fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -239,13 +252,16 @@ static void liveness_is_what_the_socket_says(void **state)
 	assert_int_equal(try(&target, NULL, 5000, &connection, &err), 0);
 	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_NODELAY), 1);
 	assert_int_equal(option(connection.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
-	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE), option(fresh, IPPROTO_TCP, TCP_KEEPIDLE));
+	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE),
+		option(fresh, IPPROTO_TCP, TCP_KEEPIDLE));
 	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		assert_int_equal(tcp_set_liveness(connection.fd, table[i].timeout_ms, &err), 0);
 		assert_int_equal(option(connection.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
-		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE), table[i].idle_sec);
-		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPINTVL), table[i].interval_sec);
+		assert_int_equal(
+			option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE), table[i].idle_sec);
+		assert_int_equal(
+			option(connection.fd, IPPROTO_TCP, TCP_KEEPINTVL), table[i].interval_sec);
 		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
 		/* It would end a connection to a program that hangs, too. */
 		assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);

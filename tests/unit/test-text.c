@@ -20,7 +20,8 @@ static void test_good_text_stays(void **state)
 {
 	(void)state;
 	check("plain text 123 ~", 16, "plain text 123 ~");
-	check("K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x90\xa7", 14, "K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x90\xa7");
+	check("K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x90\xa7", 14,
+		"K\xc3\xb6ln \xe2\x82\xac \xf0\x9f\x90\xa7");
 	check("", 0, "");
 }
 
@@ -29,12 +30,24 @@ static void test_control_characters_go(void **state)
 	(void)state;
 	check("a\033[31mb\nc\rd\te\x7f", 14, "a?[31mb?c?d?e?");
 	check("a\0b", 3, "a?b");
-	check("\xc2\x9b" "31m", 5, "?31m");           /* C1 control sequence introducer */
-	check("a\xe2\x80\xae" "b", 5, "a?b");         /* right-to-left override */
-	check("a\xe2\x81\xa6" "b", 5, "a?b");         /* left-to-right isolate */
-	check("a\xe2\x80\xa8" "b", 5, "a?b");         /* line separator */
-	check("\xef\xbb\xbf" "a", 4, "?a");           /* byte order mark */
-	check("\xf3\xa0\x81\x81" "a", 5, "?a");       /* tag letter */
+	check("\xc2\x9b"
+	      "31m",
+		5, "?31m"); /* C1 control sequence introducer */
+	check("a\xe2\x80\xae"
+	      "b",
+		5, "a?b"); /* right-to-left override */
+	check("a\xe2\x81\xa6"
+	      "b",
+		5, "a?b"); /* left-to-right isolate */
+	check("a\xe2\x80\xa8"
+	      "b",
+		5, "a?b"); /* line separator */
+	check("\xef\xbb\xbf"
+	      "a",
+		4, "?a"); /* byte order mark */
+	check("\xf3\xa0\x81\x81"
+	      "a",
+		5, "?a"); /* tag letter */
 }
 
 static void test_broken_utf8_goes(void **state)
@@ -43,10 +56,10 @@ static void test_broken_utf8_goes(void **state)
 	check("\xff\xfe", 2, "??");
 	check("a\xc3", 2, "a?");
 	check("\xe2\x82", 2, "??");
-	check("\xc0\xaf", 2, "??");             /* overlong '/' */
+	check("\xc0\xaf", 2, "??"); /* overlong '/' */
 	check("\xe0\x80\xaf", 3, "???");
-	check("\xed\xa0\x80", 3, "???");        /* surrogate */
-	check("\xf4\x90\x80\x80", 4, "????");   /* above U+10FFFF */
+	check("\xed\xa0\x80", 3, "???");      /* surrogate */
+	check("\xf4\x90\x80\x80", 4, "????"); /* above U+10FFFF */
 	check("\xf5\x80\x80\x80", 4, "????");
 	check("\x80", 1, "?");
 }

@@ -93,7 +93,8 @@ static bool announce_and_wait(int timeout_ms)
 	struct udev_wait wait;
 
 	udev_announce(&wait, 0);
-	for (int waited_ms = 0; waited_ms < timeout_ms && !udev_has_noted(&wait); waited_ms += UDEV_LOOK_AGAIN_MS)
+	for (int waited_ms = 0; waited_ms < timeout_ms && !udev_has_noted(&wait);
+		waited_ms += UDEV_LOOK_AGAIN_MS)
 		usleep(UDEV_LOOK_AGAIN_MS * 1000);
 	return udev_has_noted(&wait);
 }
@@ -157,12 +158,14 @@ static void knows_a_device_by_its_name_and_readiness(void **state)
 {
 	(void)state;
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcdef"));
-	put("/run/udev/data/b43:0", "S:disk/by-uuid/x\nS:disk/by-id/nbd-0123456789abcdef0123456789abcdef\nE:A=b\n");
+	put("/run/udev/data/b43:0",
+		"S:disk/by-uuid/x\nS:disk/by-id/nbd-0123456789abcdef0123456789abcdef\nE:A=b\n");
 	assert_true(udev_knows(0, "0123456789abcdef0123456789abcdef"));
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcde0"));
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcde"));
 	assert_false(udev_knows(1, "0123456789abcdef0123456789abcdef"));
-	put("/run/udev/data/b43:0", "S:disk/by-id/nbd-0123456789abcdef0123456789abcdef\nE:SYSTEMD_READY=0\n");
+	put("/run/udev/data/b43:0",
+		"S:disk/by-id/nbd-0123456789abcdef0123456789abcdef\nE:SYSTEMD_READY=0\n");
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcdef"));
 }
 

@@ -3,7 +3,8 @@
 #include "supervisor/core/backoff.h"
 #include <string.h>
 
-/* A server that falls over the very request that comes after each reconnect must not be asked in a tight loop. */
+/* A server that falls over the very request that comes after each reconnect must not be asked in a
+ * tight loop. */
 #define SHORT_LIFE_MS 1000
 
 struct step {
@@ -22,7 +23,8 @@ bool fsm_is_serving(const struct fsm *fsm)
 {
 	for (unsigned i = 0; i < fsm->link_count; i++)
 		if (fsm->links[i].state == FSM_LINK_ALIVE &&
-			(fsm->links[i].silence == FSM_SLOW || (fsm->links[i].proven && fsm->links[i].silence != FSM_UNREACHABLE)))
+			(fsm->links[i].silence == FSM_SLOW ||
+				(fsm->links[i].proven && fsm->links[i].silence != FSM_UNREACHABLE)))
 			return true;
 	return false;
 }
@@ -71,15 +73,19 @@ static int find_vacant(const struct fsm *fsm)
 static int find_silent(const struct fsm *fsm)
 {
 	for (unsigned i = 0; i < fsm->link_count; i++)
-		if (fsm->links[i].state == FSM_LINK_ALIVE && (fsm->links[i].silence == FSM_SUSPECTED || fsm->links[i].silence == FSM_UNREACHABLE))
+		if (fsm->links[i].state == FSM_LINK_ALIVE &&
+			(fsm->links[i].silence == FSM_SUSPECTED ||
+				fsm->links[i].silence == FSM_UNREACHABLE))
 			return (int)i;
 	return -1;
 }
 
-/* A silent one is not shut for a new key: nothing moves over it, and what it owes may still be executed. */
+/* A silent one is not shut for a new key: nothing moves over it, and what it owes may still be
+ * executed. */
 static bool wants_renewal(const struct fsm_link *link)
 {
-	return link->state == FSM_LINK_ALIVE && !link->unshuttable && link->silence == FSM_ANSWERING &&
+	return link->state == FSM_LINK_ALIVE && !link->unshuttable &&
+		link->silence == FSM_ANSWERING &&
 		(link->renew_now || link->renew || link->unwatched);
 }
 
@@ -107,8 +113,9 @@ static void set_work(struct step *step, enum fsm_work work, int64_t duration_ms)
 
 static void shut(struct step *step, unsigned at, bool for_renewal);
 
-/* May a link be shut for its renewal, although requests are in flight? Not under one that takes long: it would be sent again over the
- * new link while the server still executes it, and end after newer ones. What is in flight once the device was drained is fresh. */
+/* May a link be shut for its renewal, although requests are in flight? Not under one that takes
+ * long: it would be sent again over the new link while the server still executes it, and end after
+ * newer ones. What is in flight once the device was drained is fresh. */
 static bool may_be_forced(struct step *step, unsigned at)
 {
 	struct fsm_link *link = &step->fsm->links[at];
@@ -129,8 +136,8 @@ static void forget_drain(struct fsm *fsm)
 	fsm->room_wanted = false;
 }
 
-/* Some servers serve one connection at a time (qemu-nbd without --shared): a second one is not answered while the first is there. A link
- * that has to be renewed now gives way then. */
+/* Some servers serve one connection at a time (qemu-nbd without --shared): a second one is not
+ * answered while the first is there. A link that has to be renewed now gives way then. */
 static bool make_room(struct step *step)
 {
 	int at = find_renewal(step->fsm);
@@ -144,7 +151,8 @@ static bool make_room(struct step *step)
 	return true;
 }
 
-/* An attempt came to nothing. The longer the outage, the longer the pauses; the first attempt of an outage never waits. */
+/* An attempt came to nothing. The longer the outage, the longer the pauses; the first attempt of an
+ * outage never waits. */
 static void pause_after_failure(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
@@ -160,7 +168,9 @@ static void pause_after_failure(struct step *step)
 	else if (fsm->for_renewal)
 		set_work(step, FSM_WORK_PAUSE, fsm->config.renew_pause_ms);
 	else
-		set_work(step, FSM_WORK_PAUSE, fsm->refused ? BACKOFF_MAX_MS : backoff_delay_ms(elapsed_ms, step->event->random));
+		set_work(step, FSM_WORK_PAUSE,
+			fsm->refused ? BACKOFF_MAX_MS :
+				       backoff_delay_ms(elapsed_ms, step->event->random));
 }
 
 /* The link's socket is no good any more, or will not be: wait for the driver to let go of it. */
@@ -178,7 +188,8 @@ static void lose(struct step *step, unsigned at)
 	}
 	link->state = FSM_LINK_LOST;
 	link->noticed = false;
-	link->proven = link->unwatched = link->tried = link->unshuttable = link->renew = link->renew_now = false;
+	link->proven = link->unwatched = link->tried = link->unshuttable = link->renew =
+		link->renew_now = false;
 	link->drain_asked = link->drained = false;
 	link->silence = FSM_ANSWERING;
 	link->receiving = fsm->config.awaits_receivers;
@@ -217,8 +228,9 @@ static void on_hangup(struct step *step)
 		pause_after_short_life(step);
 }
 
-/* The notice names no link: it is for one that is seen to be lost, then for one whose slot was taken to be free before it was (its new
- * socket was not taken then), and otherwise for one that is not watched. */
+/* The notice names no link: it is for one that is seen to be lost, then for one whose slot was
+ * taken to be free before it was (its new socket was not taken then), and otherwise for one that is
+ * not watched. */
 static void on_slot_freed(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
@@ -249,7 +261,8 @@ static void on_slot_freed(struct step *step)
 		}
 		lose(step, (unsigned)at);
 	}
-	/* The driver queues its notice, then shuts the socket, and only then is the slot free: a notice can be too early. */
+	/* The driver queues its notice, then shuts the socket, and only then is the slot free: a
+	 * notice can be too early. */
 	fsm->links[at].state = FSM_LINK_LOST;
 	fsm->links[at].assumed_free = false;
 	fsm->links[at].noticed = true;
@@ -262,7 +275,8 @@ static void on_handed_over(struct step *step)
 	struct fsm_link *link = &fsm->links[fsm->work_link];
 
 	link->state = FSM_LINK_ALIVE;
-	link->proven = link->proven && fsm->trial; /* on trial the former socket counts as before until it is known to be dead */
+	/* on trial the former socket counts as before until it is known to be dead */
+	link->proven = link->proven && fsm->trial;
 	link->renew = link->renew_now = false;
 	if (!fsm->trial)
 		link->unwatched = link->tried = link->unshuttable = false;
@@ -282,7 +296,8 @@ static void count_proof(struct step *step, struct fsm_link *link)
 	link->proven = true;
 	link->proven_at_ms = step->event->now_ms;
 	link->silence = FSM_ANSWERING;
-	link->renewing = link->unwatched = link->tried = link->unshuttable = link->assumed_free = false;
+	link->renewing = link->unwatched = link->tried = link->unshuttable = link->assumed_free =
+		false;
 	fsm->attempts = 0;
 	fsm->trying_since_ms = -1;
 }
@@ -347,7 +362,8 @@ static void note_second_connection(struct step *step, bool answered)
 	for (unsigned i = 0; i < fsm->link_count; i++) {
 		struct fsm_link *link = &fsm->links[i];
 
-		if (link->state != FSM_LINK_ALIVE || (link->silence != FSM_SUSPECTED && link->silence != FSM_UNREACHABLE))
+		if (link->state != FSM_LINK_ALIVE ||
+			(link->silence != FSM_SUSPECTED && link->silence != FSM_UNREACHABLE))
 			continue;
 		link->silence = answered ? FSM_SLOW : FSM_UNREACHABLE;
 		link->ask_again_at_ms = step->event->now_ms + fsm->config.slow_ms;
@@ -361,7 +377,8 @@ static void on_attempt_ended(struct step *step)
 	fsm->refused = step->event->type == FSM_EV_REFUSED;
 	if (fsm->work != FSM_WORK_NEGOTIATE)
 		return;
-	note_second_connection(step, fsm->refused); /* an offer that is not acceptable is an answer, too */
+	/* an offer that is not acceptable is an answer, too */
+	note_second_connection(step, fsm->refused);
 	pause_after_failure(step);
 }
 
@@ -390,7 +407,8 @@ static void on_not_taken(struct step *step)
 	struct fsm_link *link = &fsm->links[fsm->work_link];
 
 	act(step, FSM_DROP_LINK, fsm->work_link);
-	link->unwatched = link->tried = link->proven = true; /* I/O was done, so something serves that slot */
+	/* I/O was done, so something serves that slot */
+	link->unwatched = link->tried = link->proven = true;
 	link->renewing = link->assumed_free = false;
 	fsm->work = FSM_WORK_NONE;
 	if (fsm->trial)
@@ -459,7 +477,8 @@ static void on_not_sent(struct step *step)
 	lose(step, step->fsm->work_link);
 }
 
-/* What its key may do is watched of a link whose socket we have; one that nobody watches is not left so for as long as its users are busy. */
+/* What its key may do is watched of a link whose socket we have; one that nobody watches is not
+ * left so for as long as its users are busy. */
 static void on_no_quiet(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
@@ -482,7 +501,8 @@ static void on_timeouts(struct step *step)
 	int64_t now_ms = step->event->now_ms;
 
 	for (unsigned i = 0; i < fsm->link_count; i++) {
-		if (fsm->links[i].state == FSM_LINK_LOST && now_ms >= fsm->links[i].settle_until_ms) {
+		if (fsm->links[i].state == FSM_LINK_LOST &&
+			now_ms >= fsm->links[i].settle_until_ms) {
 			fsm->links[i].state = FSM_LINK_FREE;
 			fsm->links[i].assumed_free = !fsm->links[i].noticed;
 		}
@@ -511,49 +531,68 @@ static void on_timeouts(struct step *step)
 
 static bool is_about_link(enum fsm_event_type type)
 {
-	return type == FSM_EV_HANGUP || type == FSM_EV_PROVEN || type == FSM_EV_RENEW || type == FSM_EV_RENEW_NOW || type == FSM_EV_SILENT ||
-		type == FSM_EV_ANSWERED || type == FSM_EV_BROKEN || type == FSM_EV_RECEIVER_ENDED || type == FSM_EV_CANNOT_SHUT;
+	return type == FSM_EV_HANGUP || type == FSM_EV_PROVEN || type == FSM_EV_RENEW ||
+		type == FSM_EV_RENEW_NOW || type == FSM_EV_SILENT || type == FSM_EV_ANSWERED ||
+		type == FSM_EV_BROKEN || type == FSM_EV_RECEIVER_ENDED ||
+		type == FSM_EV_CANNOT_SHUT;
 }
 
 /* What the event itself means; what follows from the state as a whole is in advance(). */
 static void take_event(struct step *step)
 {
 	struct fsm *fsm = step->fsm;
-	struct fsm_link *link = &fsm->links[step->event->link < fsm->link_count ? step->event->link : 0];
+	struct fsm_link *link =
+		&fsm->links[step->event->link < fsm->link_count ? step->event->link : 0];
 	bool proving = fsm->work == FSM_WORK_PROVE, standby = fsm->work == FSM_WORK_STANDBY;
 
 	if (is_about_link(step->event->type) && step->event->link >= fsm->link_count)
 		return;
 	switch (step->event->type) {
-	case FSM_EV_HANGUP:           on_hangup(step); break;
-	case FSM_EV_SLOT_FREED:       on_slot_freed(step); break;
-	case FSM_EV_QUIET:            on_quiet(step); break;
-	case FSM_EV_CANNOT_SHUT:      on_cannot_shut(step); break;
-	case FSM_EV_NEGOTIATED:       on_negotiated(step); break;
+	case FSM_EV_HANGUP: on_hangup(step); break;
+	case FSM_EV_SLOT_FREED: on_slot_freed(step); break;
+	case FSM_EV_QUIET: on_quiet(step); break;
+	case FSM_EV_CANNOT_SHUT: on_cannot_shut(step); break;
+	case FSM_EV_NEGOTIATED: on_negotiated(step); break;
 	case FSM_EV_REFUSED:
-	case FSM_EV_ATTEMPT_FAILED:   on_attempt_ended(step); break;
+	case FSM_EV_ATTEMPT_FAILED: on_attempt_ended(step); break;
 	case FSM_EV_STANDBY_LOST:
 	case FSM_EV_HAND_OVER_FAILED:
 		if (standby)
 			pause_after_failure(step);
 		break;
-	case FSM_EV_HANDED_OVER:      if (standby) on_handed_over(step); break;
-	case FSM_EV_PROVEN:           if (proving && step->event->link == fsm->work_link) on_proven(step); else on_late_proof(step); break;
-	case FSM_EV_NOT_TAKEN:        if (proving) on_not_taken(step); break;
-	case FSM_EV_UNUSED:           if (proving) on_unused(step); break;
-	case FSM_EV_NOT_SENT:         if (proving && !fsm->trial) on_not_sent(step); break;
-	case FSM_EV_RENEW:            link->renew = true; break;
-	case FSM_EV_RENEW_NOW:        link->renew_now = true; break;
-	case FSM_EV_SILENT:           on_silent(step); break;
-	case FSM_EV_ANSWERED:         on_answered(step); break;
+	case FSM_EV_HANDED_OVER:
+		if (standby)
+			on_handed_over(step);
+		break;
+	case FSM_EV_PROVEN:
+		if (proving && step->event->link == fsm->work_link)
+			on_proven(step);
+		else
+			on_late_proof(step);
+		break;
+	case FSM_EV_NOT_TAKEN:
+		if (proving)
+			on_not_taken(step);
+		break;
+	case FSM_EV_UNUSED:
+		if (proving)
+			on_unused(step);
+		break;
+	case FSM_EV_NOT_SENT:
+		if (proving && !fsm->trial)
+			on_not_sent(step);
+		break;
+	case FSM_EV_RENEW: link->renew = true; break;
+	case FSM_EV_RENEW_NOW: link->renew_now = true; break;
+	case FSM_EV_SILENT: on_silent(step); break;
+	case FSM_EV_ANSWERED: on_answered(step); break;
 	case FSM_EV_BROKEN:
 		if (link->state == FSM_LINK_ALIVE)
 			shut(step, step->event->link, false);
 		break;
-	case FSM_EV_RECEIVER_ENDED:   link->receiving = false; break;
-	case FSM_EV_DRAINED:          on_drained(step); break;
-	default:
-		break;
+	case FSM_EV_RECEIVER_ENDED: link->receiving = false; break;
+	case FSM_EV_DRAINED: on_drained(step); break;
+	default: break;
 	}
 }
 
@@ -615,7 +654,8 @@ static void note_outage(struct step *step)
 
 static bool wants_connection(const struct fsm *fsm)
 {
-	return is_in_need(fsm) || may_be_in_need(fsm) || find_silent(fsm) >= 0 || find_renewal(fsm) >= 0;
+	return is_in_need(fsm) || may_be_in_need(fsm) || find_silent(fsm) >= 0 ||
+		find_renewal(fsm) >= 0;
 }
 
 static void advance(struct step *step)
@@ -625,22 +665,25 @@ static void advance(struct step *step)
 	int at;
 
 	note_outage(step);
-	if (fsm->phase == FSM_FAILED || step->event->type == FSM_EV_IO_FAILED || (fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0 &&
-		now_ms - fsm->outage_since_ms >= fsm->config.dead_timeout_ms)) {
+	if (fsm->phase == FSM_FAILED || step->event->type == FSM_EV_IO_FAILED ||
+		(fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0 &&
+			now_ms - fsm->outage_since_ms >= fsm->config.dead_timeout_ms)) {
 		fail(step);
 		note_outage(step);
 		return;
 	}
 	at = find_state(fsm, FSM_LINK_FREE);
 	if (fsm->work == FSM_WORK_PROVE && fsm->trial && at >= 0) {
-		act(step, FSM_DROP_LINK, fsm->work_link); /* no answer may come before that one is back */
+		/* no answer may come before that one is back */
+		act(step, FSM_DROP_LINK, fsm->work_link);
 		fsm->work = FSM_WORK_NONE;
 	}
 	if (fsm->work == FSM_WORK_PAUSE && fsm->for_renewal && at >= 0)
 		fsm->work = FSM_WORK_NONE; /* now it is no renewal any more */
 	if (fsm->work == FSM_WORK_STANDBY)
 		use_standby(step);
-	if (!wants_connection(fsm) && (fsm->work == FSM_WORK_NEGOTIATE || fsm->work == FSM_WORK_PAUSE))
+	if (!wants_connection(fsm) &&
+		(fsm->work == FSM_WORK_NEGOTIATE || fsm->work == FSM_WORK_PAUSE))
 		release_work(step); /* the link that was silent has answered */
 	if (at < 0)
 		at = find_silent(fsm);
@@ -671,15 +714,16 @@ void fsm_step(struct fsm *fsm, const struct fsm_event *event, struct fsm_actions
 	on_timeouts(&step);
 	advance(&step);
 	if (event->type == FSM_EV_DRAINED)
-		forget_drain(fsm); /* it was so at this moment: who could not make use of it asks again */
+		/* it was so at this moment: who could not make use of it asks again */
+		forget_drain(fsm);
 }
 
 bool fsm_awaits_quiet(const struct fsm *fsm)
 {
 	int at = find_renewal(fsm);
 
-	return fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_STANDBY && at >= 0 && (!fsm->links[at].unwatched || fsm->links[at].tried) &&
-		!is_in_need(fsm);
+	return fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_STANDBY && at >= 0 &&
+		(!fsm->links[at].unwatched || fsm->links[at].tried) && !is_in_need(fsm);
 }
 
 void fsm_earlier(int64_t *deadline_ms, int64_t other_ms)
@@ -700,12 +744,15 @@ int64_t fsm_deadline_ms(const struct fsm *fsm)
 		if (fsm->links[i].silence == FSM_SLOW)
 			fsm_earlier(&deadline_ms, fsm->links[i].ask_again_at_ms);
 	}
-	/* A socket that stands by for a lost link does so for as long as the link takes to settle. */
-	if (fsm->work == FSM_WORK_PAUSE || (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) || fsm->work == FSM_WORK_PROVE)
+	/* A socket that stands by for a lost link does so for as long as the link takes to
+	 * settle. */
+	if (fsm->work == FSM_WORK_PAUSE || (fsm->work == FSM_WORK_STANDBY && !is_in_need(fsm)) ||
+		fsm->work == FSM_WORK_PROVE)
 		fsm_earlier(&deadline_ms, fsm->work_until_ms);
 	if (rechecks(fsm))
 		fsm_earlier(&deadline_ms, fsm->recheck_at_ms);
-	if (fsm->phase == FSM_RUNNING && fsm->outage_since_ms >= 0 && fsm->config.dead_timeout_ms >= 0)
+	if (fsm->phase == FSM_RUNNING && fsm->outage_since_ms >= 0 &&
+		fsm->config.dead_timeout_ms >= 0)
 		fsm_earlier(&deadline_ms, fsm->outage_since_ms + fsm->config.dead_timeout_ms);
 	return deadline_ms;
 }

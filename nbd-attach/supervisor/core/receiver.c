@@ -2,9 +2,12 @@
 #include "supervisor/core/receiver.h"
 
 #define STALL_MS 300
-#define STALLS_EMPTY 2   /* nothing is left to read, and the log says nothing: looked at twice */
-#define STALLS_UNREAD 10 /* something is, and nobody reads it: a busy machine, or a receiver that ended in a way that is not known */
-/* Behind its last line the receiver takes the slot's lock, of which senders have need, too, if there are any, and marks the slot dead. */
+#define STALLS_EMPTY 2 /* nothing is left to read, and the log says nothing: looked at twice */
+/* something is, and nobody reads it: a busy machine, or a receiver that ended in a way that is not
+ * known */
+#define STALLS_UNREAD 10
+/* Behind its last line the receiver takes the slot's lock, of which senders have need, too, if
+ * there are any, and marks the slot dead. */
 #define END_MS 3
 #define END_BUSY_MS 20
 
@@ -32,7 +35,8 @@ bool receiver_has_ended(struct receiver *receiver, const struct receiver_look *l
 	note_progress(receiver, look);
 	ended = look->log_says_ended && (!look->several || !look->unread_bytes);
 	if (!ended)
-		ended = receiver->stalls >= (look->unread_bytes && look->log_is_read ? STALLS_UNREAD : STALLS_EMPTY);
+		ended = receiver->stalls >=
+			(look->unread_bytes && look->log_is_read ? STALLS_UNREAD : STALLS_EMPTY);
 	if (!ended)
 		return false;
 	if (receiver->ended_ms < 0)
