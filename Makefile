@@ -114,7 +114,7 @@ check-unit: tests asan ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan ## all tests that need no VM
-	$(Q)tests/run unit server hostile install systemd
+	$(Q)tests/run source unit server hostile install systemd
 
 .PHONY: check-vm
 check-vm: all $(peer_programs) $(peer_shims) ## the VM tests alone, on both kernels

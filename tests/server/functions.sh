@@ -5,7 +5,6 @@
 
 BUILD=${BUILD:-build}
 work=$(mktemp -d)
-failures=0
 port=0
 
 # Servers are killed by the ids that they were started with or wrote down.
@@ -20,12 +19,9 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-ok() { echo "ok - $SUITE $1"; }
-skip() { echo "ok - $SUITE $1 # SKIP $2"; }
-not_ok() {
-	echo "not ok - $SUITE $1"
-	failures=$((failures + 1))
-}
+tap_prefix=$SUITE
+# shellcheck source=tests/lib/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/tap.sh"
 
 quote_output() { sed 's/^/#   /' "$1" | head -n 30; }
 
