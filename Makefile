@@ -108,6 +108,11 @@ check: setup ## every test; ends with "N passed, N failed" (root)
 	$(Q)$(MAKE) --no-print-directory -j2 all tests asan
 	$(Q)tests/run
 
+.PHONY: check-all
+check-all: setup ## every test on every kernel, every boot: some hours (root)
+	$(Q)$(MAKE) --no-print-directory -j2 all tests asan
+	$(Q)VM_ALL=1 BOOT_ALL=1 tests/run
+
 .PHONY: check-unit
 check-unit: tests asan ## the unit tests alone
 	$(Q)tests/run unit

@@ -30,28 +30,13 @@ image=${NBD_VM_BUILD:-$top/build}/boot
 certs=$image/certs
 work=$image/$SCENARIO-$SERIES-$LANE
 timeout=600 memory=1024 network=user listen=127.0.0.1 qemu_args=() expect_off=1 clean_log=1 boot_count=0
-failed='' qemu_pid='' background=() done_at=0 off_at=0
+qemu_pid='' background=() done_at=0 off_at=0
 declare -A server_args=() server_port=() disk_offset=()
 tls=()
 
-say() { printf '%s\n' "$*"; }
-note() { say "# $*"; }
-name_of() { echo "boot $LANE $SERIES: $*"; }
-ok() { say "ok - $(name_of "$*")"; }
-not_ok() {
-    failed=1
-    say "not ok - $(name_of "$*")"
-}
-# check NAME COMMAND...
-check() {
-    local name=$1 status=0
-    shift
-    "$@" >"$work/check.log" 2>&1 || status=$?
-    if [[ $status -eq 0 ]]; then ok "$name"; return 0; fi
-    not_ok "$name"
-    note "status $status: $*"
-    tail -n 30 "$work/check.log" | sed 's/^/# /'
-}
+tap_prefix="boot $LANE $SERIES:"
+# shellcheck source=tests/lib/tap.sh
+. "$top/tests/lib/tap.sh"
 
 begin() {
     local free
@@ -93,7 +78,7 @@ clean_up() {
 }
 finish() {
     local show=60
-    if [[ -n $failed ]]; then
+    if [[ $tap_failures -gt 0 ]]; then
         note "--- the console, last lines ($work/console has all)"
         tail -n "$show" "$work/console" 2>/dev/null | tr -d '\r' | sed 's/^/# /'
         exit 1
@@ -318,7 +303,7 @@ follow_guest() { # DEADLINE
         "@"*) note "${line#@}" ;;
         "ok - "*) ok "${line#ok - }" ;;
         "not ok - "*) not_ok "${line#not ok - }" ;;
-        *) say "$line" ;;
+        *) tap_say "$line" ;;
         esac
     done
 }

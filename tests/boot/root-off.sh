@@ -11,7 +11,7 @@ limit=300
 guest() {
     check "the root is on NBD" root_is_nbd
     wait_booted
-    say "@done" # for what follows may be missed
+    tap_say "@done" # for what follows may be missed
     systemctl --no-block poweroff
     case $boot_count in
     1) host dead ;;

@@ -43,7 +43,7 @@ guest() {
             printf '%s' "$chunk" >>/mnt/fill || break
         done
         echo 3 >/proc/sys/vm/drop_caches
-        say "# $i MiB of memory taken, $free KiB are left"
+        tap_say "# $i MiB of memory taken, $free KiB are left"
     }
     give_back() { rm -f /mnt/fill; }
     check "the root is /dev/nbd0" root_is_nbd

@@ -1,4 +1,5 @@
 #!/bin/bash
+# vm: together 6.1 6.12
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2046 # functions are called by name; no device or directory here has spaces
 #

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154 # others use what is set here; tap.sh sets tap_failures
 #
 # What the test scripts inside the VM share. A script is a list of functions and of `run_test NAME FUNCTION [ARG...]`
 # lines, and ends with `finish`.
@@ -12,12 +12,9 @@ state=/run/vm/state
 nbd=/dev/nbd0 # the device most tests use
 mnt=/mnt
 
-ok() { echo "ok - vm $VM_SERIES: $*"; }
-not_ok() {
-    echo "not ok - vm $VM_SERIES: $*"
-    echo "$*" >>/run/vm/failed
-}
-skip() { echo "ok - vm $VM_SERIES: $1 # SKIP $2"; }
+tap_prefix="vm $VM_SERIES:"
+# shellcheck source=tests/lib/tap.sh
+. /tests/tap.sh
 
 # note TEXT...: a measured number, shown whatever the verdict
 note() {
@@ -85,7 +82,7 @@ run_test() {
 }
 finish() {
     : >/run/vm/finished
-    [[ ! -s /run/vm/failed ]]
+    [[ $tap_failures -eq 0 ]]
     exit
 }
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# vm: together
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154,SC2034 # functions are called by name; no device here has spaces; start sets NAME_pid; others use server_tls
 #
