@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Process model: one supervisor a device. It is the only process that holds privilege for long, and
  * it reads nothing from the network: a negotiator (negotiation.h) does, and hands over one
- * validated struct and the armed socket. Here is one poll loop over - signals (signalfd): TERM, INT
- * and HUP end us, and detach the device if nobody uses it (not in an initrd: isolate.h); USR1 says
- * that the
- *    machine shuts down;
- * - the control socket: status, resize; - the driver's notices of dead links (netlink multicast); -
- * a duplicate of each link, for its hang-up only: the driver reads the data; - the children: a
- * negotiator, a read that proves a new link, the one that detaches. None of them is waited for.
+ * validated struct and the armed socket. Here is one poll loop over
+ *
+ *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it (not in
+ *    an initrd: isolate.h); USR1 says that the machine shuts down;
+ *  - the control socket: status, resize;
+ *  - the driver's notices of dead links (netlink multicast);
+ *  - a duplicate of each link, for its hang-up only: the driver reads the data;
+ *  - the children: a negotiator, a read that proves a new link, the one that detaches. None of them
+ *    is waited for.
+ *
  * What to do is decided in core/machine.c and done in effects.c; how it ends is in ending.c.
  * Nothing here opens the device or waits for its I/O: it may be us on whom that I/O waits. */
 #include "supervisor/supervisor.h"
