@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 #include "supervisor/attachment.h"
-#include "base/system-root.h"
 #include "nbd/nbd-protocol.h"
 #include "kernel/block-attr.h"
+#include "fake-root.h"
 
 static struct attachment *attachment;
 
@@ -88,24 +88,16 @@ static void only_a_larger_disk_fits_instead(void **state)
 	free(offer);
 }
 
-static char root[] = "/tmp/nbd-attach-attachment.XXXXXX";
-
 static void put(int index, const char *attribute, const char *value)
 {
-	char path[256];
-	FILE *file;
+	char name[64], path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/sys/block/nbd%d", root, index);
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), "%s/sys/block/nbd%d/%s", root, index, attribute);
-	if (!value) {
+	snprintf(name, sizeof(name), "/sys/block/nbd%d/%s", index, attribute);
+	fake_root_path(path, name);
+	if (value)
+		fake_root_put(name, value);
+	else
 		remove(path);
-		return;
-	}
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(value, file);
-	fclose(file);
 }
 
 #define OURS "0123456789abcdef0123456789abcdef"
@@ -143,27 +135,19 @@ static void two_writers_are_one_too_many(void **state)
 
 static int make_root(void **state)
 {
-	char path[256];
+	char path[PATH_MAX];
 
 	(void)state;
-	if (!mkdtemp(root))
+	if (fake_root_make())
 		return -1;
-	snprintf(path, sizeof(path), "%s/sys", root);
-	mkdir(path, 0755);
-	snprintf(path, sizeof(path), "%s/sys/block", root);
-	mkdir(path, 0755);
-	system_root_set(root);
+	fake_root_path(path, "/sys/block/");
 	return 0;
 }
 
 static int remove_root(void **state)
 {
-	char command[64];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	system_root_set(NULL);
-	return system(command);
+	return fake_root_remove();
 }
 
 int main(void)

@@ -13,55 +13,29 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "kernel/block-attr.h"
-#include "base/system-root.h"
 #include "config/device-name.h"
+#include "fake-root.h"
 
-static char root[] = "/tmp/test-sysfs.XXXXXX";
 static struct error err;
-
-static void make_parents(char *path)
-{
-	char *p;
-
-	for (p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = 0;
-		mkdir(path, 0755);
-		*p = '/';
-	}
-}
-
-static void put(const char *name, const char *text)
-{
-	char path[PATH_MAX];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s%s", root, name);
-	make_parents(path);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	if (!mkdtemp(root))
+	if (fake_root_make())
 		return -1;
-	system_root_set(root);
-	put("/sys/block/nbd0/size", "2048\n");
-	put("/sys/block/nbd0/dev", "43:0\n");
-	put("/sys/block/nbd0/queue/io_timeout", "30000\n");
-	put("/sys/block/nbd0/nbd0p1/dev", "43:1\n");
-	put("/sys/block/nbd0/nbd0p1/holders/.keep", "");
-	put("/sys/block/nbd0/holders/.keep", "");
-	put("/sys/block/nbd10/size", "0\n");
-	put("/sys/block/nbd2/size", "0\n");
-	put("/sys/block/nbd2/dev", "43:64\n");
-	put("/sys/block/sda/size", "100\n");
-	put("/proc/self/mountinfo", "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n");
-	put("/proc/swaps",
+	fake_root_put("/sys/block/nbd0/size", "2048\n");
+	fake_root_put("/sys/block/nbd0/dev", "43:0\n");
+	fake_root_put("/sys/block/nbd0/queue/io_timeout", "30000\n");
+	fake_root_put("/sys/block/nbd0/nbd0p1/dev", "43:1\n");
+	fake_root_put("/sys/block/nbd0/nbd0p1/holders/.keep", "");
+	fake_root_put("/sys/block/nbd0/holders/.keep", "");
+	fake_root_put("/sys/block/nbd10/size", "0\n");
+	fake_root_put("/sys/block/nbd2/size", "0\n");
+	fake_root_put("/sys/block/nbd2/dev", "43:64\n");
+	fake_root_put("/sys/block/sda/size", "100\n");
+	fake_root_put(
+		"/proc/self/mountinfo", "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n");
+	fake_root_put("/proc/swaps",
 		"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sda2                       "
 		"        partition\t975868\t0\t-2\n");
 	return 0;
@@ -69,12 +43,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[128];
-
 	(void)state;
-	system_root_set(NULL);
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return system(command);
+	return fake_root_remove();
 }
 
 static void test_parse_device(void **state)
@@ -125,12 +95,12 @@ static void test_completed(void **state)
 {
 	(void)state;
 	assert_int_equal(block_completed_count(0), 0);
-	put("/sys/block/nbd0/stat",
+	fake_root_put("/sys/block/nbd0/stat",
 		"     100  2 3 4   200 6 7 8  9 10 11  300 13 14 15   400 17\n");
 	assert_int_equal(block_completed_count(0), 1000);
-	put("/sys/block/nbd0/stat", "     100        2        3        4      200\n");
+	fake_root_put("/sys/block/nbd0/stat", "     100        2        3        4      200\n");
 	assert_int_equal(block_completed_count(0), 300);
-	put("/sys/block/nbd0/stat", "nonsense\n");
+	fake_root_put("/sys/block/nbd0/stat", "nonsense\n");
 	assert_int_equal(block_completed_count(0), 0);
 }
 
@@ -148,18 +118,18 @@ static void test_read_write(void **state)
 	assert_int_equal(block_attr_read(1, "size", buf, sizeof(buf)), -ENOENT);
 	assert_int_equal(block_attr_read_u64(0, "size", &value), 0);
 	assert_int_equal(value, 2048);
-	put("/sys/block/nbd0/big", "18446744073709551615\n");
+	fake_root_put("/sys/block/nbd0/big", "18446744073709551615\n");
 	assert_int_equal(block_attr_read_u64(0, "big", &value), 0);
 	assert_true(value == UINT64_MAX);
-	put("/sys/block/nbd0/big", "18446744073709551616\n");
+	fake_root_put("/sys/block/nbd0/big", "18446744073709551616\n");
 	assert_int_equal(block_attr_read_u64(0, "big", &value), -ERANGE);
-	put("/sys/block/nbd0/bad", "-1\n");
+	fake_root_put("/sys/block/nbd0/bad", "-1\n");
 	assert_int_equal(block_attr_read_u64(0, "bad", &value), -EINVAL);
-	put("/sys/block/nbd0/bad", "12x\n");
+	fake_root_put("/sys/block/nbd0/bad", "12x\n");
 	assert_int_equal(block_attr_read_u64(0, "bad", &value), -EINVAL);
-	put("/sys/block/nbd0/bad", "");
+	fake_root_put("/sys/block/nbd0/bad", "");
 	assert_int_equal(block_attr_read_u64(0, "bad", &value), -EINVAL);
-	put("/sys/block/nbd0/queue/io_timeout", "");
+	fake_root_put("/sys/block/nbd0/queue/io_timeout", "");
 	assert_int_equal(block_attr_write(0, "queue/io_timeout", "1000"), 0);
 	assert_int_equal(block_attr_read_u64(0, "queue/io_timeout", &value), 0);
 	assert_int_equal(value, 1000);
@@ -183,7 +153,7 @@ static void test_list_and_state(void **state)
 	assert_false(block_exists(1));
 	assert_false(block_exists(-1));
 	assert_false(block_is_configured(0));
-	put("/sys/block/nbd0/pid", "77\n");
+	fake_root_put("/sys/block/nbd0/pid", "77\n");
 	assert_true(block_is_configured(0));
 }
 
@@ -225,10 +195,10 @@ static void test_unused(void **state)
 	assert_int_equal(block_check_unused(2, &err), 0);
 	assert_int_equal(block_check_unused(55, &err), 0);
 	/* Names that only begin alike. */
-	put("/proc/self/mountinfo",
+	fake_root_put("/proc/self/mountinfo",
 		"22 1 43:160 / /x rw - ext4 /dev/nbd10 rw\n23 1 43:17 / /y rw - ext4 /dev/nbd0x "
 		"rw\n");
-	put("/proc/swaps",
+	fake_root_put("/proc/swaps",
 		"Filename Type\n/dev/nbd10p1 partition 1 0 -2\n/swap/dev/nbd0 file 1 0 -2\n");
 	assert_int_equal(block_check_unused(0, &err), 0);
 }
@@ -236,53 +206,53 @@ static void test_unused(void **state)
 static void test_mounted(void **state)
 {
 	(void)state;
-	put("/proc/self/mountinfo",
+	fake_root_put("/proc/self/mountinfo",
 		"22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n30 22 43:1 / /mnt rw,relatime "
 		"shared:5 master:1 - ext4 "
 		"/dev/nbd0p1 rw\n");
 	busy(0, "/dev/nbd0p1 is mounted on /mnt");
 	assert_string_equal(err.hint, "unmount it first: umount /mnt");
 	assert_int_equal(block_check_unused(2, &err), 0);
-	put("/proc/self/mountinfo",
+	fake_root_put("/proc/self/mountinfo",
 		"30 22 43:0 / /my\\040disk\\012x rw - ext4 /dev/mapper/alias rw\n");
 	busy(0, "/dev/nbd0 is mounted on /my disk?x");
 	/* btrfs: an anonymous number, the device only in the source. */
-	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - btrfs /dev/nbd0 rw\n");
+	fake_root_put("/proc/self/mountinfo", "30 22 0:45 / /data rw - btrfs /dev/nbd0 rw\n");
 	busy(0, "/dev/nbd0 is mounted on /data");
 }
 
 static void test_hostile_mountinfo(void **state)
 {
 	(void)state;
-	put("/proc/self/mountinfo",
+	fake_root_put("/proc/self/mountinfo",
 		"\n - \n1 2\n1 2 43:0\n1 2 43:0 / \n1 2 43:0 / - \nx y z / /m - a /dev/nbd0\n");
 	block_check_unused(0, &err);
-	put("/proc/self/mountinfo", "30 22 43:0 / /m\\9\\0 rw - ext4\n");
+	fake_root_put("/proc/self/mountinfo", "30 22 43:0 / /m\\9\\0 rw - ext4\n");
 	busy(0, "/dev/nbd0 is mounted on /m\\9\\0");
 }
 
 static void test_swap(void **state)
 {
 	(void)state;
-	put("/proc/swaps", "Filename\tType\n/dev/nbd0  partition\t1\t0\t-2\n");
+	fake_root_put("/proc/swaps", "Filename\tType\n/dev/nbd0  partition\t1\t0\t-2\n");
 	busy(0, "/dev/nbd0 is used as swap");
 	assert_string_equal(err.hint, "turn it off first: swapoff /dev/nbd0");
-	put("/proc/swaps", "Filename\tType\n/dev/nbd0p1 partition\t1\t0\t-2\n");
+	fake_root_put("/proc/swaps", "Filename\tType\n/dev/nbd0p1 partition\t1\t0\t-2\n");
 	busy(0, "/dev/nbd0p1 is used as swap");
 }
 
 static void test_held(void **state)
 {
 	(void)state;
-	put("/sys/block/nbd0/holders/dm-0", "");
-	put("/sys/block/dm-0/dm/name", "cryptroot\n");
+	fake_root_put("/sys/block/nbd0/holders/dm-0", "");
+	fake_root_put("/sys/block/dm-0/dm/name", "cryptroot\n");
 	busy(0, "/dev/nbd0 is held by dm-0 (cryptroot)");
 }
 
 static void test_partition_held(void **state)
 {
 	(void)state;
-	put("/sys/block/nbd0/nbd0p1/holders/md127", "");
+	fake_root_put("/sys/block/nbd0/nbd0p1/holders/md127", "");
 	busy(0, "/dev/nbd0p1 is held by md127");
 	assert_string_equal(err.hint, "stop the array first: mdadm --stop /dev/md127");
 }
@@ -291,27 +261,26 @@ static void link_to(const char *name, const char *target)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s%s", root, name);
-	make_parents(path);
+	fake_root_path(path, name);
 	assert_int_equal(symlink(target, path), 0);
 }
 
 static void test_loop(void **state)
 {
 	(void)state;
-	put("/sys/block/loop0/loop/backing_file", "/srv/image\n");
-	put("/sys/block/loop1/size", "0\n");
-	put("/sys/block/loop2/loop/backing_file", "/dev/nbd0x\n");
-	put("/sys/block/loop4/loop/backing_file", "nbd0\n");
-	put("/sys/block/loop5/loop/backing_file", "/dev/nbd10\n");
+	fake_root_put("/sys/block/loop0/loop/backing_file", "/srv/image\n");
+	fake_root_put("/sys/block/loop1/size", "0\n");
+	fake_root_put("/sys/block/loop2/loop/backing_file", "/dev/nbd0x\n");
+	fake_root_put("/sys/block/loop4/loop/backing_file", "nbd0\n");
+	fake_root_put("/sys/block/loop5/loop/backing_file", "/dev/nbd10\n");
 	assert_int_equal(block_check_unused(0, &err), 0);
-	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
+	fake_root_put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
 	busy(0, "/dev/nbd0 is used by the loop device /dev/loop3");
 	assert_string_equal(err.hint, "unmount or end what uses that, then: losetup -d /dev/loop3");
-	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0p1\n");
+	fake_root_put("/sys/block/loop3/loop/backing_file", "/dev/nbd0p1\n");
 	busy(0, "/dev/nbd0p1 is used by the loop device /dev/loop3");
 	/* udev made the node anew. */
-	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0 (deleted)\n");
+	fake_root_put("/sys/block/loop3/loop/backing_file", "/dev/nbd0 (deleted)\n");
 	busy(0, "/dev/nbd0 is used by the loop device /dev/loop3");
 	assert_int_equal(block_check_unused(2, &err), 0);
 }
@@ -319,18 +288,19 @@ static void test_loop(void **state)
 static void test_other_names(void **state)
 {
 	(void)state;
-	put("/dev/nbd0p1", "");
+	fake_root_put("/dev/nbd0p1", "");
 	link_to("/dev/disk/by-id/nbd-x-part1", "../../nbd0p1");
-	put("/sys/block/loop3/loop/backing_file", "/dev/disk/by-id/nbd-x-part1\n");
+	fake_root_put("/sys/block/loop3/loop/backing_file", "/dev/disk/by-id/nbd-x-part1\n");
 	busy(0, "/dev/nbd0p1 is used by the loop device /dev/loop3");
-	put("/sys/block/loop3/loop/backing_file", "/srv/image\n");
-	put("/proc/swaps", "Filename\tType\n/dev/disk/by-id/nbd-x-part1 partition\t1\t0\t-2\n");
+	fake_root_put("/sys/block/loop3/loop/backing_file", "/srv/image\n");
+	fake_root_put(
+		"/proc/swaps", "Filename\tType\n/dev/disk/by-id/nbd-x-part1 partition\t1\t0\t-2\n");
 	busy(0, "/dev/nbd0p1 is used as swap");
-	put("/proc/swaps", "");
-	put("/proc/self/mountinfo",
+	fake_root_put("/proc/swaps", "");
+	fake_root_put("/proc/self/mountinfo",
 		"30 22 0:45 / /data rw - btrfs /dev/disk/by-id/nbd-x-part1 rw\n");
 	busy(0, "/dev/nbd0p1 is mounted on /data");
-	put("/proc/self/mountinfo", "30 22 0:45 / /data rw - nfs server:/dev/nbd0 rw\n");
+	fake_root_put("/proc/self/mountinfo", "30 22 0:45 / /data rw - nfs server:/dev/nbd0 rw\n");
 	assert_int_equal(block_check_unused(0, &err), 0);
 }
 
@@ -340,45 +310,44 @@ static void test_number(void **state)
 	char path[PATH_MAX];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/dev/", root);
-	make_parents(path);
-	snprintf(path, sizeof(path), "%s/dev/alias", root);
+	fake_root_path(path, "/dev/alias");
 	if (mknod(path, S_IFBLK | 0600, makedev(43, 1)) < 0)
 		skip();
-	put("/sys/block/loop3/loop/backing_file", "/dev/alias\n");
+	fake_root_put("/sys/block/loop3/loop/backing_file", "/dev/alias\n");
 	busy(0, "/dev/nbd0p1 is used by the loop device /dev/loop3");
 	/* And the name alone says nothing where the number does. */
-	snprintf(path, sizeof(path), "%s/dev/nbd0", root);
+	fake_root_path(path, "/dev/nbd0");
 	assert_int_equal(mknod(path, S_IFBLK | 0600, makedev(8, 1)), 0);
-	put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
+	fake_root_put("/sys/block/loop3/loop/backing_file", "/dev/nbd0\n");
 	assert_int_equal(block_check_unused(0, &err), 0);
 }
 
 static void test_targets(void **state)
 {
 	(void)state;
-	put("/sys/kernel/config/target/core/iblock_0/disk1/udev_path", "/dev/nbd0\n");
-	put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "0\n");
-	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/device_path", "/dev/nbd0\n");
-	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "0\n");
-	put("/sys/block/zram0/backing_dev", "none\n");
+	fake_root_put("/sys/kernel/config/target/core/iblock_0/disk1/udev_path", "/dev/nbd0\n");
+	fake_root_put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "0\n");
+	fake_root_put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/device_path",
+		"/dev/nbd0\n");
+	fake_root_put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "0\n");
+	fake_root_put("/sys/block/zram0/backing_dev", "none\n");
 	assert_int_equal(block_check_unused(0, &err), 0);
-	put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "1\n");
+	fake_root_put("/sys/kernel/config/target/core/iblock_0/disk1/enable", "1\n");
 	busy(0, "/dev/nbd0 is used by the SCSI target (LIO) as its backstore disk1");
 	assert_string_equal(
 		err.hint, "take it away first: targetcli /backstores/block delete disk1");
-	put("/sys/kernel/config/target/core/iblock_0/disk1/udev_path", "");
-	put("/sys/kernel/config/target/core/iblock_0/disk1/info",
+	fake_root_put("/sys/kernel/config/target/core/iblock_0/disk1/udev_path", "");
+	fake_root_put("/sys/kernel/config/target/core/iblock_0/disk1/info",
 		"Status: ACTIVATED\n        iBlock device: nbd0  UDEV PATH: /dev/nbd0  readonly: "
 		"0\n");
 	busy(0, "/dev/nbd0 is used by the SCSI target (LIO) as its backstore disk1");
-	put("/sys/kernel/config/target/core/iblock_0/disk1/info", "UDEV PATH: ");
-	put("/sys/kernel/config/target/core/fileio_1/f/info",
+	fake_root_put("/sys/kernel/config/target/core/iblock_0/disk1/info", "UDEV PATH: ");
+	fake_root_put("/sys/kernel/config/target/core/fileio_1/f/info",
 		"TCM FILEIO ID: 0        File: /dev/nbd0p1  Size: 1 Mode: O_DSYNC\n");
 	busy(0, "/dev/nbd0p1 is used by the SCSI target (LIO) as its backstore f");
 	assert_string_equal(err.hint, "take it away first: targetcli /backstores/fileio delete f");
-	put("/sys/kernel/config/target/core/fileio_1/f/info", "\n");
-	put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "1\n");
+	fake_root_put("/sys/kernel/config/target/core/fileio_1/f/info", "\n");
+	fake_root_put("/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/enable", "1\n");
 	busy(0, "/dev/nbd0 is used by the NVMe target nqn.x as its namespace 1");
 	assert_string_equal(err.hint,
 		"take it away first: echo 0 "
@@ -388,21 +357,22 @@ static void test_targets(void **state)
 static void test_other_openers(void **state)
 {
 	(void)state;
-	put("/sys/bus/xen-backend/devices/vbd-1-51712/physical_device", "2b:0\n");
+	fake_root_put("/sys/bus/xen-backend/devices/vbd-1-51712/physical_device", "2b:0\n");
 	busy(0, "/dev/nbd0 is used by a guest of Xen (vbd-1-51712)");
-	put("/sys/bus/xen-backend/devices/vbd-1-51712/physical_device", "2b:40\n");
-	put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file", "/dev/nbd0\n");
+	fake_root_put("/sys/bus/xen-backend/devices/vbd-1-51712/physical_device", "2b:40\n");
+	fake_root_put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file",
+		"/dev/nbd0\n");
 	busy(0, "/dev/nbd0 is used by the USB gadget g");
 	assert_string_equal(err.hint,
 		"take it away first: echo "
 		">/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file");
-	put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file", "");
-	put("/sys/block/zram0/backing_dev", "/dev/nbd0\n");
+	fake_root_put("/sys/kernel/config/usb_gadget/g/functions/mass_storage.0/lun.0/file", "");
+	fake_root_put("/sys/block/zram0/backing_dev", "/dev/nbd0\n");
 	busy(0, "/dev/nbd0 is used by /dev/zram0, which writes back to it");
-	put("/sys/block/zram0/backing_dev", "none\n");
+	fake_root_put("/sys/block/zram0/backing_dev", "none\n");
 	link_to("/sys/fs/btrfs/uuid/devices/nbd0", "../../../../block/nbd0");
 	busy(0, "/dev/nbd0 is used by a mounted btrfs (uuid)");
-	put("/sys/block/nbd0/nbd0p1/bcache/set/x", "");
+	fake_root_put("/sys/block/nbd0/nbd0p1/bcache/set/x", "");
 	busy(0, "/dev/nbd0p1 is registered with bcache");
 	assert_string_equal(err.hint,
 		"unregister it first: echo 1 >/sys/block/nbd0/nbd0p1/bcache/set/unregister");
@@ -425,9 +395,9 @@ static void test_missing_proc(void **state)
 	char path[PATH_MAX];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/proc/swaps", root);
+	fake_root_path(path, "/proc/swaps");
 	unlink(path);
-	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", root);
+	fake_root_path(path, "/proc/self/mountinfo");
 	unlink(path);
 	assert_int_equal(block_check_unused(0, &err), 0);
 }
@@ -437,14 +407,14 @@ static void a_device_is_whose_backend_it_shows(void **state)
 {
 	(void)state;
 	assert_false(block_backend_is(0, "0011"));
-	put("/sys/block/nbd0/backend", "0011\n");
+	fake_root_put("/sys/block/nbd0/backend", "0011\n");
 	assert_false(block_backend_is(0, "0011"));
-	put("/sys/block/nbd0/pid", "7\n");
+	fake_root_put("/sys/block/nbd0/pid", "7\n");
 	assert_true(block_backend_is(0, "0011"));
 	assert_false(block_backend_is(0, "001"));
 	assert_false(block_backend_is(0, "00112"));
 	assert_false(block_backend_is(0, ""));
-	put("/sys/block/nbd2/pid", "7\n");
+	fake_root_put("/sys/block/nbd2/pid", "7\n");
 	assert_false(block_backend_is(2, ""));
 	assert_false(block_backend_is(2, "0011"));
 }

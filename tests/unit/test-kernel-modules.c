@@ -14,31 +14,13 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "modules/kernel-modules.h"
-#include "base/system-root.h"
 #include "modules/kernel-checks.h"
+#include "fake-root.h"
 
 /* A fake kernel. Its module "nbdx" is an object file good enough for depmod, under a name that no
  * running kernel has loaded. */
-static char root[] = "/tmp/test-kmod.XXXXXX";
 static struct error err;
 static bool has_tools;
-
-static void put(const char *name, const char *text)
-{
-	char path[PATH_MAX], *p;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s%s", root, name);
-	for (p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = 0;
-		mkdir(path, 0755);
-		*p = '/';
-	}
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
 
 static void make_modules(const char *release)
 {
@@ -51,7 +33,7 @@ static void make_modules(const char *release)
 		"\"alias=crypto-fakealg\";' |"
 		" gcc -x c -c -o $m/kernel/nbdx.ko - && PATH=$PATH:/sbin:/usr/sbin depmod -b %s %s "
 		"2>/dev/null",
-		root, release, root, release);
+		fake_root, release, fake_root, release);
 	has_tools = system(command) == 0;
 }
 
@@ -60,28 +42,22 @@ static int setup(void **state)
 	struct utsname kernel;
 
 	(void)state;
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	if (!mkdtemp(root))
+	if (fake_root_make())
 		return -1;
-	system_root_set(root);
 	uname(&kernel);
-	put("/etc/modprobe.d/none.conf", "");
-	put("/proc/crypto",
+	fake_root_put("/etc/modprobe.d/none.conf", "");
+	fake_root_put("/proc/crypto",
 		"name         : sha256\ndriver       : sha256-generic\n\nname         : "
 		"gcm(aes)\n");
-	put("/proc/sys/kernel/modules_disabled", "0\n");
+	fake_root_put("/proc/sys/kernel/modules_disabled", "0\n");
 	make_modules(kernel.release);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char command[128];
-
 	(void)state;
-	system_root_set(NULL);
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return system(command);
+	return fake_root_remove();
 }
 
 static void test_states(void **state)
@@ -110,16 +86,16 @@ static void test_blocked(void **state)
 	(void)state;
 	if (!has_tools)
 		skip();
-	put("/etc/modprobe.d/b.conf", "blacklist nbdx\n");
+	fake_root_put("/etc/modprobe.d/b.conf", "blacklist nbdx\n");
 	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
 	assert_string_equal(why, "the module nbdx is blocked in modprobe.d (blacklist or install)");
 	assert_int_equal(kernel_module_load("nbdx", NULL, &err), -ENODEV);
 	assert_int_equal(err.kind, ERROR_KERNEL);
 	assert_non_null(strstr(err.hint, "modprobe.d"));
-	put("/etc/modprobe.d/b.conf", "install nbdx /bin/false\n");
+	fake_root_put("/etc/modprobe.d/b.conf", "install nbdx /bin/false\n");
 	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
-	put("/etc/modprobe.d/b.conf", "");
-	put("/proc/sys/kernel/modules_disabled", "1\n");
+	fake_root_put("/etc/modprobe.d/b.conf", "");
+	fake_root_put("/proc/sys/kernel/modules_disabled", "1\n");
 	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
 	assert_non_null(strstr(why, "modules_disabled"));
 	assert_int_equal(kernel_module_load("nbdx", NULL, &err), -ENODEV);
@@ -156,15 +132,15 @@ static void test_without_modules_directory(void **state)
 	char command[256], why[256];
 
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s/lib'", root);
+	snprintf(command, sizeof(command), "rm -rf '%s/lib'", fake_root);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_MISSING);
 	assert_non_null(strstr(why, "are not installed"));
 	assert_non_null(strstr(kernel_package_remedy(), "reboot"));
-	put("/sys/module/nbd_x/refcnt", "0");
+	fake_root_put("/sys/module/nbd_x/refcnt", "0");
 	assert_int_equal(kernel_module_probe("nbd-x", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
 	assert_int_equal(kernel_module_load("nbd-x", NULL, &err), 0);
-	put("/proc/sys/net/ipv4/tcp_available_ulp", "espintcp mptcp tls\n");
+	fake_root_put("/proc/sys/net/ipv4/tcp_available_ulp", "espintcp mptcp tls\n");
 	assert_int_equal(kernel_load_tls(&err), 0);
 }
 
@@ -186,7 +162,7 @@ static void test_ciphers(void **state)
 	assert_non_null(strstr(err.text, "ChaCha20-Poly1305: "));
 	assert_int_equal(kernel_load_cipher(4711, &err), -EINVAL);
 	assert_int_equal(kernel_cipher_probe(4711, NULL, 0), KERNEL_MODULE_MISSING);
-	put("/proc/crypto", "name         : rfc7539(chacha20,poly1305)\n");
+	fake_root_put("/proc/crypto", "name         : rfc7539(chacha20,poly1305)\n");
 	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), 0);
 }
 
@@ -221,36 +197,36 @@ static enum probe_state state_of(const char *name, const char *part)
 static void test_probe(void **state)
 {
 	(void)state;
-	put("/proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
-	put("/proc/self/uid_map", "         0          0 4294967295\n");
-	put("/proc/cpuinfo", "processor : 0\nflags\t\t: fpu vaes aes sse2\n");
+	fake_root_put("/proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+	fake_root_put("/proc/self/uid_map", "         0          0 4294967295\n");
+	fake_root_put("/proc/cpuinfo", "processor : 0\nflags\t\t: fpu vaes aes sse2\n");
 	assert_int_equal(state_of("kernel", "."), PROBE_OK);
 	assert_int_equal(state_of("AES-128-GCM", "loaded"), PROBE_OK);
 	assert_int_equal(state_of("ChaCha20-Poly1305", "no"), PROBE_WARN);
 	assert_int_equal(state_of("CPU", "AES-GCM comes first"), PROBE_OK);
 	assert_int_equal(state_of("permission", "CAP_SYS_ADMIN"), PROBE_OK);
 	assert_int_equal(state_of("module loading", "allowed"), PROBE_OK);
-	put("/proc/cpuinfo", "flags : fpu vaes\n");
+	fake_root_put("/proc/cpuinfo", "flags : fpu vaes\n");
 	assert_int_equal(state_of("CPU", "ChaCha20-Poly1305 comes first"), PROBE_OK);
-	put("/proc/self/uid_map", "0 100000 65536\n");
+	fake_root_put("/proc/self/uid_map", "0 100000 65536\n");
 	assert_int_equal(state_of("permission", "user namespace"), PROBE_MISSING);
-	put("/proc/self/status", "CapEff:\t0000000000000000\n");
+	fake_root_put("/proc/self/status", "CapEff:\t0000000000000000\n");
 	assert_int_equal(state_of("permission", "sudo"), PROBE_WARN);
-	put("/proc/sys/kernel/modules_disabled", "1\n");
+	fake_root_put("/proc/sys/kernel/modules_disabled", "1\n");
 	assert_int_equal(state_of("module loading", "modules_disabled"), PROBE_WARN);
-	put("/proc/sys/kernel/modules_disabled", "0\n");
-	put("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+	fake_root_put("/proc/sys/kernel/modules_disabled", "0\n");
+	fake_root_put("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
 	assert_int_equal(state_of("module loading", "signed"), PROBE_OK);
-	put("/run/systemd/container", "lxc\033\n");
+	fake_root_put("/run/systemd/container", "lxc\033\n");
 	assert_int_equal(state_of("container", "lxc?"), PROBE_WARN);
-	put("/sys/module/nbd/parameters/max_part", "0\n");
-	put("/sys/module/nbd/parameters/nbds_max", "16\n");
+	fake_root_put("/sys/module/nbd/parameters/max_part", "0\n");
+	fake_root_put("/sys/module/nbd/parameters/nbds_max", "16\n");
 	assert_int_equal(state_of("nbd driver", "max_part=0 nbds_max=16"), PROBE_OK);
 	assert_int_equal(state_of("partitions", "max_part=15"), PROBE_WARN);
 	assert_int_equal(state_of("device nodes", "nbds_max=0"), PROBE_WARN);
-	put("/sys/block/nbd0/size", "0\n");
+	fake_root_put("/sys/block/nbd0/size", "0\n");
 	assert_int_equal(state_of("device nodes", "devtmpfs"), PROBE_MISSING);
-	put("/dev/nbd0", "");
+	fake_root_put("/dev/nbd0", "");
 	assert_int_equal(state_of("device nodes", "is there"), PROBE_OK);
 }
 

@@ -11,35 +11,30 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "nbd/nbd-protocol.h"
-#include "base/system-root.h"
 #include "device/queue.h"
 #include "kernel/block-attr.h"
+#include "fake-root.h"
 
 #define TIMEOUT_MS 10000
 #define ALL_FLAGS                                                                                  \
 	(NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_SEND_FUA | NBD_TFLAG_SEND_TRIM |                         \
 		NBD_TFLAG_SEND_WRITE_ZEROES)
 
-static char root[] = "/tmp/nbd-attach-queue.XXXXXX";
 static struct error err;
 
 static void put(const char *attribute, const char *value)
 {
-	char path[256];
-	FILE *file;
+	char name[64];
 
-	snprintf(path, sizeof(path), "%s/sys/block/nbd3/queue/%s", root, attribute);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(value, file);
-	fclose(file);
+	snprintf(name, sizeof(name), "/sys/block/nbd3/queue/%s", attribute);
+	fake_root_put(name, value);
 }
 
 static void drop(const char *attribute)
 {
 	char path[256];
 
-	snprintf(path, sizeof(path), "%s/sys/block/nbd3/queue/%s", root, attribute);
+	snprintf(path, sizeof(path), "%s/sys/block/nbd3/queue/%s", fake_root, attribute);
 	remove(path);
 }
 
@@ -187,19 +182,10 @@ int main(void)
 		cmocka_unit_test_setup(what_it_does_not_offer_is_refused, setup),
 		cmocka_unit_test_setup(what_can_be_set_is, setup),
 	};
-	static const char *const folders[] = {
-		"sys", "sys/block", "sys/block/nbd3", "sys/block/nbd3/queue"};
-	char path[256], command[64];
 	int failed;
 
-	if (!mkdtemp(root))
+	if (fake_root_make())
 		return 1;
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", root, folders[i]);
-		mkdir(path, 0755);
-	}
-	system_root_set(root);
 	failed = cmocka_run_group_tests_name("queue", tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	return system(command) ? 1 : failed;
+	return fake_root_remove() ? 1 : failed;
 }

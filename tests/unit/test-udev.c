@@ -14,34 +14,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "kernel/block-attr.h"
-#include "base/system-root.h"
 #include "kernel/udev.h"
-
-static char root[] = "/tmp/test-udev-wait.XXXXXX";
-
-static void put(const char *name, const char *text)
-{
-	char path[PATH_MAX], *p;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s%s", root, name);
-	for (p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = 0;
-		mkdir(path, 0755);
-		*p = '/';
-	}
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
-}
+#include "fake-root.h"
 
 static void assert_holds(const char *name, const char *text)
 {
 	char path[PATH_MAX], line[64] = "";
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s%s", root, name);
+	fake_root_path(path, name);
 	file = fopen(path, "r");
 	assert_non_null(file);
 	assert_true(fgets(line, sizeof(line), file) || !*text);
@@ -52,26 +33,20 @@ static void assert_holds(const char *name, const char *text)
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	if (!mkdtemp(root))
+	if (fake_root_make())
 		return -1;
-	system_root_set(root);
-	put("/sys/block/nbd0/dev", "43:0\n");
-	put("/sys/block/nbd0/uevent", "");
-	put("/sys/block/nbd0/nbd0p2/dev", "43:2\n");
-	put("/sys/block/nbd0/nbd0p2/uevent", "");
-	put("/run/udev/control", "");
+	fake_root_put("/sys/block/nbd0/dev", "43:0\n");
+	fake_root_put("/sys/block/nbd0/uevent", "");
+	fake_root_put("/sys/block/nbd0/nbd0p2/dev", "43:2\n");
+	fake_root_put("/sys/block/nbd0/nbd0p2/uevent", "");
+	fake_root_put("/run/udev/control", "");
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char command[PATH_MAX];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	system_root_set(NULL);
-	return system(command);
+	return fake_root_remove();
 }
 
 /* A udevd that answers after a while, for a change that it finds in the disk's uevent. */
@@ -82,9 +57,9 @@ static pid_t start_udevd(const char *disk, const char *partition)
 	if (pid)
 		return pid;
 	usleep(50000);
-	put("/run/udev/data/b43:0", disk);
+	fake_root_put("/run/udev/data/b43:0", disk);
 	usleep(50000);
-	put("/run/udev/data/b43:2", partition);
+	fake_root_put("/run/udev/data/b43:2", partition);
 	_exit(0);
 }
 
@@ -116,7 +91,7 @@ static void waits_for_disk_and_partitions(void **state)
 	(void)state;
 	assert_true(noted);
 	/* Not before the partition's, which comes last. */
-	snprintf(path, sizeof(path), "%s/run/udev/data/b43:2", root);
+	fake_root_path(path, "/run/udev/data/b43:2");
 	assert_int_equal(access(path, F_OK), 0);
 	waitpid(pid, NULL, 0);
 }
@@ -127,9 +102,9 @@ static void an_old_record_does_not_count(void **state)
 	char path[PATH_MAX];
 
 	(void)state;
-	put("/run/udev/data/b43:2", "");
-	put("/run/udev/data/b43:0", "");
-	snprintf(path, sizeof(path), "%s/run/udev/data/b43:0", root);
+	fake_root_put("/run/udev/data/b43:2", "");
+	fake_root_put("/run/udev/data/b43:0", "");
+	fake_root_path(path, "/run/udev/data/b43:0");
 	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
 	assert_false(announce_and_wait(100));
 }
@@ -148,7 +123,7 @@ static void without_udevd_nothing_is_waited_for(void **state)
 	char path[PATH_MAX];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/run/udev/control", root);
+	fake_root_path(path, "/run/udev/control");
 	unlink(path);
 	assert_true(announce_and_wait(10000));
 	assert_holds("/sys/block/nbd0/uevent", "");
@@ -158,13 +133,13 @@ static void knows_a_device_by_its_name_and_readiness(void **state)
 {
 	(void)state;
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcdef"));
-	put("/run/udev/data/b43:0",
+	fake_root_put("/run/udev/data/b43:0",
 		"S:disk/by-uuid/x\nS:disk/by-id/nbd-0123456789abcdef0123456789abcdef\nE:A=b\n");
 	assert_true(udev_knows(0, "0123456789abcdef0123456789abcdef"));
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcde0"));
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcde"));
 	assert_false(udev_knows(1, "0123456789abcdef0123456789abcdef"));
-	put("/run/udev/data/b43:0",
+	fake_root_put("/run/udev/data/b43:0",
 		"S:disk/by-id/nbd-0123456789abcdef0123456789abcdef\nE:SYSTEMD_READY=0\n");
 	assert_false(udev_knows(0, "0123456789abcdef0123456789abcdef"));
 }
@@ -182,5 +157,5 @@ int main(void)
 		TEST(knows_a_device_by_its_name_and_readiness),
 	};
 
-	return cmocka_run_group_tests_name("udev-wait", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("udev", tests, NULL, NULL);
 }
