@@ -55,12 +55,11 @@ struct supervisor {
 	/* links that were lost, in all and when each was handed over */
 	uint64_t losses, losses_before[LINKS_MAX];
 	struct receiver receivers[LINKS_MAX];
+	/* former sockets, the oldest first: a receiver that is late still reads from one */
 	struct retired {
 		int fd;
 		int64_t until_ms;
-	} retired
-		/* former sockets, the oldest first: a receiver that is late still reads from one */
-		[RETIRED_MAX];
+	} retired[RETIRED_MAX];
 	unsigned retired_count;
 	struct control control;
 	int signal_fd;

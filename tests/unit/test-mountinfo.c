@@ -159,5 +159,5 @@ int main(void)
 		cmocka_unit_test(random_lines_do_no_harm),
 	};
 
-	return cmocka_run_group_tests_name("mount-table", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("mountinfo", tests, NULL, NULL);
 }

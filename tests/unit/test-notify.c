@@ -45,7 +45,7 @@ static void listen_at(const char *at)
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(path, sizeof(path), "/tmp/test-sd-notify.%d", (int)getpid());
+	snprintf(path, sizeof(path), "/tmp/test-notify.%d", (int)getpid());
 	listen_at(path);
 	return 0;
 }
@@ -158,7 +158,7 @@ static void abstract_addresses_work_too(void **state)
 	int fd;
 
 	(void)state;
-	snprintf(address, sizeof(address), "@test-sd-notify.%d", (int)getpid());
+	snprintf(address, sizeof(address), "@test-notify.%d", (int)getpid());
 	close(manager);
 	listen_at(address);
 	assert_int_equal(notify_store_fd("netlink", 0), 0);
@@ -452,5 +452,5 @@ int main(void)
 			bad_counts_and_others_descriptors_are_left_alone, setup, teardown),
 	};
 
-	return cmocka_run_group_tests_name("sd-notify", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("notify", tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static _Noreturn void answer(int fd)
 	_exit(0);
 }
 
-static void a_canary_has_room_for_the_block_that_it_reads(void **state)
+static void a_test_read_has_room_for_the_block_that_it_reads(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes_bytes) / sizeof(sizes_bytes[0]); i++) {
@@ -87,7 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_probe_has_room_for_the_block_that_it_reads),
-		cmocka_unit_test(a_canary_has_room_for_the_block_that_it_reads),
+		cmocka_unit_test(a_test_read_has_room_for_the_block_that_it_reads),
 	};
 
 	return cmocka_run_group_tests_name("probe", tests, NULL, NULL);
