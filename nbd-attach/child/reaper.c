@@ -24,6 +24,11 @@ void reaper_collect(void)
 	count = left;
 }
 
+bool reaper_has_any(void)
+{
+	return count > 0;
+}
+
 void reaper_add(pid_t pid)
 {
 	if (pid <= 0 || waitpid(pid, NULL, WNOHANG) != 0)

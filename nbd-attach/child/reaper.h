@@ -7,8 +7,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#define REAPER_PAUSE_MS 100
+
 /* Reap those that have ended. Never blocks. */
 void reaper_collect(void);
+/* Is any left to be collected? Then call reaper_collect() again after REAPER_PAUSE_MS. */
+bool reaper_has_any(void);
 /* Reap PID now if it has ended, otherwise in a later reaper_collect(). 0 for PID does nothing. */
 void reaper_add(pid_t pid);
 /* So many do not end that no more should be started. */
