@@ -59,7 +59,7 @@ static int probe_device(const void *argument, struct error *err)
 
 int probe_start(struct job *job, const struct probe *probe, struct error *err)
 {
-	return job_start(job, probe_device, probe, err);
+	return job_start(job, probe_device, probe, -1, err);
 }
 
 int probe_run(const struct probe *probe, int timeout_ms, struct error *err)

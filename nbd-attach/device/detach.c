@@ -374,7 +374,7 @@ static int took_too_long(
 /* Wait as long as anything moves. */
 static int await(struct job *job, const struct detachment *detachment, struct error *err)
 {
-	struct pollfd pfd = {.fd = job->poll_fd, .events = POLLIN};
+	struct pollfd pfd = {.fd = job_poll_fd(job), .events = POLLIN};
 	uint64_t completed = block_completed_count(detachment->what.index);
 	int64_t moved_ms = monotonic_now_ms();
 	int stage = STAGE_USERS, undecided = UNDECIDED;
@@ -416,7 +416,7 @@ int device_detach(
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (detachment.progress == MAP_FAILED)
 		return error_set(err, ERROR_OTHER, errno, "mmap: %s", strerror(errno));
-	rc = job_start(&job, run_detachment, &detachment, err);
+	rc = job_start(&job, run_detachment, &detachment, -1, err);
 	if (!rc)
 		rc = await(&job, &detachment, err);
 	if (!rc && warning)

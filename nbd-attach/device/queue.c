@@ -236,5 +236,5 @@ static int drain(const void *argument, struct error *err)
 
 int queue_drain_start(struct job *job, int index, struct error *err)
 {
-	return job_start(job, drain, &index, err);
+	return job_start(job, drain, &index, -1, err);
 }

@@ -318,7 +318,7 @@ static void start_probe(struct supervisor *self)
 	struct error err;
 
 	/* One that hangs from a former link will be done by this one as well as a new one would. */
-	if (self->probe.poll_fd < 0 && probe_start(&self->probe, &probe, &err))
+	if (!job_is_running(&self->probe) && probe_start(&self->probe, &probe, &err))
 		supervisor_note(self, LOG_ERR, "cannot prove the new link: ", &err);
 }
 
@@ -343,7 +343,7 @@ static void recheck(struct supervisor *self, unsigned at)
 	if ((link->local.ss_family == AF_UNSPEC && attachment->link_count > 1) ||
 		(link_sample(link, &now) == 0 && now.sent_bytes > link->base_sent_bytes))
 		return;
-	if (attachment->link_count > 1 && self->resize.drain.poll_fd >= 0)
+	if (attachment->link_count > 1 && job_is_running(&self->resize.drain))
 		return; /* the probe is held back, too */
 	if (attachment->link_count > 1)
 		enqueue_outcome(self, FSM_EV_NOT_SENT, at);
@@ -365,7 +365,7 @@ static void start_renewal_drain(struct supervisor *self)
 {
 	struct error err;
 
-	if (self->renewal_drain.poll_fd >= 0)
+	if (job_is_running(&self->renewal_drain))
 		return; /* its end will say so, too */
 	if (isolate_is_entered() ||
 		queue_drain_start(&self->renewal_drain, self->attachment->index, &err))

@@ -43,7 +43,7 @@ static void start_detacher(struct supervisor *self, enum detach_how how)
 		.index = self->attachment->index, .how = how, .backend = self->attachment->backend};
 	struct error err;
 
-	if (job_start(&self->detacher, device_detach_task, &what, &err))
+	if (job_start(&self->detacher, device_detach_task, &what, -1, &err))
 		log_message(LOG_ERR, "/dev/nbd%d stays: %s", what.index, err.text);
 	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
 }
@@ -114,7 +114,7 @@ static void leave(struct supervisor *self, const char *why)
 
 	log_message(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, why);
 	/* it may have come as far as an order that outlives it (kernel fact 30) */
-	if (self->detacher.poll_fd >= 0) {
+	if (job_is_running(&self->detacher)) {
 		job_kill(&self->detacher);
 		if (supervisor_check_ours(self))
 			(void)nbd_genl_disconnect_on_close(&self->attachment->genl,
@@ -144,7 +144,7 @@ static void end(struct supervisor *self)
 	} else {
 		leave(self, "its server is away, and what may not be written yet would be lost");
 	}
-	self->done = self->detacher.poll_fd < 0;
+	self->done = !job_is_running(&self->detacher);
 }
 
 static bool is_outage_over(const struct supervisor *self)
@@ -159,7 +159,7 @@ void supervisor_end_on_signal(struct supervisor *self)
 	struct signalfd_siginfo info;
 
 	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) ||
-		self->detacher.poll_fd >= 0)
+		job_is_running(&self->detacher))
 		return;
 	if (info.ssi_signo == SIGUSR1) {
 		if (!self->attachment->options.root) /* of nbd-attach-shutdown@.service */
@@ -190,9 +190,9 @@ static void step_detacher(struct supervisor *self)
 
 void supervisor_end_step(struct supervisor *self)
 {
-	if (self->detacher.poll_fd >= 0)
+	if (job_is_running(&self->detacher))
 		step_detacher(self);
-	if (self->detacher.poll_fd >= 0 && supervisor_now_ms() >= self->detacher_until_ms)
+	if (job_is_running(&self->detacher) && supervisor_now_ms() >= self->detacher_until_ms)
 		leave(self, "detaching takes too long");
 	step_shutdown(self);
 	if (self->end_after_outage && is_outage_over(self))

@@ -30,7 +30,6 @@ void supervisor_resize_init(struct supervisor *self)
 {
 	self->resize.state = RESIZE_NONE;
 	self->resize.client = -1;
-	self->resize.drain.poll_fd = -1;
 }
 
 static void reply_error(struct supervisor *self, size_t client, const struct error *err)
@@ -239,7 +238,7 @@ static void drain_if_due(struct supervisor *self)
 	struct resize *resize = &self->resize;
 	int64_t now_ms = supervisor_now_ms();
 
-	if (resize->drain.poll_fd >= 0 || now_ms < resize->drain_at_ms || isolate_is_entered())
+	if (job_is_running(&resize->drain) || now_ms < resize->drain_at_ms || isolate_is_entered())
 		return;
 	resize->drain_begun_ms = now_ms;
 	(void)queue_drain_start(&resize->drain, self->attachment->index, NULL);
@@ -313,7 +312,7 @@ void supervisor_resize_step(struct supervisor *self)
 	struct error err;
 	int rc;
 
-	if (self->resize.drain.poll_fd >= 0) /* it may outlast the resize that it was for */
+	if (job_is_running(&self->resize.drain)) /* it may outlast the resize that it was for */
 		step_drain(self);
 	if (self->resize.state == RESIZE_ASKING)
 		step_asking(self);
@@ -339,7 +338,7 @@ int64_t supervisor_resize_deadline_ms(const struct supervisor *self)
 	if (resize->state != RESIZE_AGREED)
 		return -1;
 	return supervisor_now_ms() +
-		(resize->drain.poll_fd >= 0 ||
+		(job_is_running(&resize->drain) ||
 					(resize->ready_since_ms >= 0 && resize->until_ms >= 0) ?
 				1 :
 				LINKS_LOOK_MS);

@@ -186,11 +186,11 @@ static int look_at_queue(const void *argument, struct error *err)
 
 static void start_queue_check(struct supervisor *self)
 {
-	if (isolate_is_entered() || self->queue_check.poll_fd >= 0 ||
+	if (isolate_is_entered() || job_is_running(&self->queue_check) ||
 		supervisor_now_ms() < self->queue_check_at_ms)
 		return;
 	self->queue_check_at_ms = supervisor_now_ms() + QUEUE_CHECK_MS;
-	(void)job_start(&self->queue_check, look_at_queue, &self->attachment->index, NULL);
+	(void)job_start(&self->queue_check, look_at_queue, &self->attachment->index, -1, NULL);
 }
 
 void supervisor_step_queue_check(struct supervisor *self)
@@ -259,8 +259,8 @@ static void read_error_replies(struct supervisor *self)
  * lost stays lost. */
 void supervisor_check_failure(struct supervisor *self)
 {
-	if (!self->log.io_failed || self->fsm.phase != FSM_RUNNING || self->detacher.poll_fd >= 0 ||
-		!supervisor_check_ours(self))
+	if (!self->log.io_failed || self->fsm.phase != FSM_RUNNING ||
+		job_is_running(&self->detacher) || !supervisor_check_ours(self))
 		return;
 	snprintf(self->reason, sizeof(self->reason),
 		"the kernel's driver has waited for a connection for too long, and has begun to "

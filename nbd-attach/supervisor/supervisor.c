@@ -213,13 +213,13 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	if (self->attempting)
 		fds[SLOT_ATTEMPT].fd = self->attempt.poll_fd;
 	fds[SLOT_STANDBY] = (struct pollfd){.fd = self->standby.fd, .events = POLLRDHUP};
-	fds[SLOT_PROBE].fd = self->probe.poll_fd;
+	fds[SLOT_PROBE].fd = job_poll_fd(&self->probe);
 	if (self->resize.state == RESIZE_ASKING)
 		fds[SLOT_RESIZE].fd = self->resize.attempt.poll_fd;
-	fds[SLOT_DRAIN].fd = self->resize.drain.poll_fd;
-	fds[SLOT_QUEUE_CHECK].fd = self->queue_check.poll_fd;
-	fds[SLOT_RENEWAL_DRAIN].fd = self->renewal_drain.poll_fd;
-	fds[SLOT_DETACHER].fd = self->detacher.poll_fd;
+	fds[SLOT_DRAIN].fd = job_poll_fd(&self->resize.drain);
+	fds[SLOT_QUEUE_CHECK].fd = job_poll_fd(&self->queue_check);
+	fds[SLOT_RENEWAL_DRAIN].fd = job_poll_fd(&self->renewal_drain);
+	fds[SLOT_DETACHER].fd = job_poll_fd(&self->detacher);
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		fds[SLOT_CLIENTS + i].fd = self->control.clients[i];
 	for (unsigned i = 0; i < self->attachment->link_count; i++)
@@ -244,12 +244,14 @@ static int poll_timeout_ms(const struct supervisor *self)
 	if (self->attempting)
 		fsm_earlier(&deadline_ms, self->attempt.deadline_ms);
 	fsm_earlier(&deadline_ms, supervisor_resize_deadline_ms(self));
-	if (self->detacher.poll_fd >= 0)
+	if (job_is_running(&self->detacher))
 		fsm_earlier(&deadline_ms, self->detacher_until_ms);
 	if (self->fsm.phase == FSM_FAILED)
 		fsm_earlier(&deadline_ms, self->fail_again_at_ms);
 	if (self->report)
 		fsm_earlier(&deadline_ms, supervisor_now_ms() + UDEV_LOOK_AGAIN_MS);
+	if (reaper_has_any())
+		fsm_earlier(&deadline_ms, supervisor_now_ms() + REAPER_PAUSE_MS);
 	if (self->manager_waits_since_ms >= 0)
 		fsm_earlier(&deadline_ms, supervisor_now_ms() + NOTIFY_RETRY_MS);
 	if (deadline_ms < 0)
@@ -301,11 +303,11 @@ static void on_children(struct supervisor *self, const struct pollfd *fds)
 	if (self->attempting &&
 		(fds[SLOT_ATTEMPT].revents || supervisor_now_ms() >= self->attempt.deadline_ms))
 		supervisor_step_attempt(self);
-	if (fds[SLOT_PROBE].revents && self->probe.poll_fd >= 0)
+	if (fds[SLOT_PROBE].revents && job_is_running(&self->probe))
 		supervisor_step_probe(self);
-	if (fds[SLOT_RENEWAL_DRAIN].revents && self->renewal_drain.poll_fd >= 0)
+	if (fds[SLOT_RENEWAL_DRAIN].revents && job_is_running(&self->renewal_drain))
 		supervisor_step_renewal_drain(self);
-	if (fds[SLOT_QUEUE_CHECK].revents && self->queue_check.poll_fd >= 0)
+	if (fds[SLOT_QUEUE_CHECK].revents && job_is_running(&self->queue_check))
 		supervisor_step_queue_check(self);
 	supervisor_step_receivers(self);
 	supervisor_check_failure(self);
@@ -403,9 +405,7 @@ static void init(struct supervisor *self, struct attachment *attachment)
 		.signal_fd = -1,
 		.lost_at_ms = -1,
 		.manager_waits_since_ms = -1};
-	self->renewal_drain.poll_fd = self->queue_check.poll_fd = -1;
-	self->standby.fd = self->trial_former.fd = self->probe.poll_fd = self->detacher.poll_fd =
-		self->log.fd = self->fail_peer_fd = -1;
+	self->standby.fd = self->trial_former.fd = self->log.fd = self->fail_peer_fd = -1;
 	self->watchdog_ms = notify_watchdog_ms();
 	control_init(&self->control);
 	supervisor_resize_init(self);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "child/reaper.h"
 #include "child/job.h"
 
@@ -93,10 +94,10 @@ static void one_that_is_abandoned_goes_on(void **state)
 	struct job job;
 
 	(void)state;
-	assert_int_equal(job_start(&job, wait_and_act, NULL, NULL), 0);
+	assert_int_equal(job_start(&job, wait_and_act, NULL, -1, NULL), 0);
 	assert_int_equal(job_step(&job, NULL), 1);
 	job_abandon(&job);
-	assert_int_equal(job.poll_fd, -1);
+	assert_false(job_is_running(&job));
 	close(creat(go, 0600));
 	reap_all();
 	assert_int_equal(access(acted, F_OK), 0);
@@ -107,13 +108,89 @@ static void one_that_is_killed_does_nothing_more(void **state)
 	struct job job;
 
 	(void)state;
-	assert_int_equal(job_start(&job, wait_and_act, NULL, NULL), 0);
+	assert_int_equal(job_start(&job, wait_and_act, NULL, -1, NULL), 0);
 	assert_int_equal(job_step(&job, NULL), 1);
 	job_kill(&job);
-	assert_int_equal(job.poll_fd, -1);
+	assert_false(job_is_running(&job));
 	close(creat(go, 0600));
 	reap_all();
 	assert_int_equal(access(acted, F_OK), -1);
+}
+
+static void one_that_is_late_is_abandoned(void **state)
+{
+	struct error err = {0};
+	struct job job;
+	int rc;
+
+	(void)state;
+	assert_int_equal(job_start(&job, wait_and_act, NULL, 100, NULL), 0);
+	assert_in_range(job_deadline_ms(&job) - monotonic_now_ms(), 0, 100);
+	while ((rc = job_step(&job, &err)) == 1) {
+		struct pollfd pfd = {.fd = job_poll_fd(&job), .events = POLLIN};
+
+		assert_int_equal(poll(&pfd, 1, 110), 0);
+	}
+	assert_int_equal(rc, -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "in time"));
+	assert_false(job_is_running(&job));
+	assert_int_equal(job_run(wait_and_act, NULL, 20, NULL), -ETIMEDOUT);
+	close(creat(go, 0600));
+	reap_all();
+	assert_int_equal(access(acted, F_OK), 0);
+}
+
+/* What came before the end of its time counts, however late it is looked at. */
+static void an_answer_in_time_is_one(void **state)
+{
+	int number = 5;
+	struct error err;
+	struct job job;
+
+	(void)state;
+	assert_int_equal(job_start(&job, answer, &number, 300, NULL), 0);
+	poll(NULL, 0, 400);
+	assert_int_equal(job_step(&job, &err), -5);
+	reap_all();
+}
+
+static int act_when_forsaken(const void *argument, struct error *err)
+{
+	(void)argument;
+	(void)err;
+	for (int i = 0; i < 6000 && job_is_awaited(); i++)
+		poll(NULL, 0, 5);
+	if (!job_is_awaited())
+		close(creat(acted, 0600));
+	return 0;
+}
+
+static void a_job_knows_whether_it_is_awaited(void **state)
+{
+	struct job job;
+
+	(void)state;
+	assert_int_equal(job_start(&job, act_when_forsaken, NULL, -1, NULL), 0);
+	poll(NULL, 0, 100);
+	assert_int_equal(job_step(&job, NULL), 1);
+	assert_int_equal(access(acted, F_OK), -1);
+	job_abandon(&job);
+	reap_all();
+	assert_int_equal(access(acted, F_OK), 0);
+}
+
+static void one_that_never_began_is_none(void **state)
+{
+	struct job job = {0};
+
+	(void)state;
+	assert_false(job_is_running(&job));
+	assert_int_equal(job_poll_fd(&job), -1);
+	assert_int_equal(job_deadline_ms(&job), -1);
+	assert_int_equal(job_step(&job, NULL), -ECHILD);
+	job_abandon(&job);
+	job_kill(&job);
+	assert_true(fcntl(0, F_GETFD) >= 0); /* which its zeros may not be taken for */
 }
 
 static void there_is_an_end_to_those_that_hang(void **state)
@@ -123,7 +200,7 @@ static void there_is_an_end_to_those_that_hang(void **state)
 	int count = 0;
 
 	(void)state;
-	while (count < 1000 && job_start(&job, wait_and_act, NULL, &err) == 0) {
+	while (count < 1000 && job_start(&job, wait_and_act, NULL, -1, &err) == 0) {
 		job_abandon(&job);
 		count++;
 	}
@@ -142,6 +219,10 @@ int main(void)
 		TEST(the_answer_comes_back),
 		TEST(one_that_is_abandoned_goes_on),
 		TEST(one_that_is_killed_does_nothing_more),
+		TEST(one_that_is_late_is_abandoned),
+		TEST(an_answer_in_time_is_one),
+		TEST(a_job_knows_whether_it_is_awaited),
+		TEST(one_that_never_began_is_none),
 		TEST(there_is_an_end_to_those_that_hang),
 	};
 
