@@ -10,141 +10,72 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* The child has the same deadline and says politely what it was waiting for; the parent's is for a
  * child that cannot (a resolver that blocks, a compromise). */
 #define GRACE_MS 300
 /* After its last word the child only wipes its keys and ends. */
 #define LAST_WORD_MS 500
-/* Whoever was killed is gone in much less, or hangs in the kernel. */
-#define KILL_MS 10
 /* One that says more than this in a step is not let keep us; and no negotiation has so many
  * stages. */
 #define MESSAGES_AT_ONCE 32
 #define STAGES_MAX 64
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-/* With no room for descriptors, so that none comes to us: what is in the channel's queue keeps its
- * own until it is taken from there. */
-static ssize_t peek(int channel, void *buf, size_t size, bool *has_descriptors)
-{
-	struct iovec iov = {buf, size};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n = recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
-
-	*has_descriptors = n >= 0 && msg.msg_flags & MSG_CTRUNC;
-	return n;
-}
-
-/* What is left in its queue is closed with it, descriptors too, and that might block. To whom
- * credentials are to be passed, they come with each message, also with one of no bytes; with the
- * end of all come none. */
-static void close_channel(int *channel)
-{
-	int on = 1;
-	bool has_credentials = true;
-	char byte;
-
-	if (*channel < 0)
-		return;
-	shutdown(*channel, SHUT_RD); /* nothing can be added from here on */
-	setsockopt(*channel, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
-	if (peek(*channel, &byte, 1, &has_credentials) <= 0 && !has_credentials)
-		close(*channel);
-	else
-		reaper_close(*channel);
-	*channel = -1;
-}
-
 int negotiation_start(
 	struct negotiation *attempt, const struct negotiation_job *job, struct error *err)
 {
-	int pair[2];
+	struct child_options options = {.keeps_stdio = true,
+		.dies_with_parent = true,
+		.timeout_ms = job->timeout_ms + GRACE_MS};
+	int rc;
 
-	if (reaper_is_full()) {
-		error_set(err, ERROR_OTHER, EAGAIN,
-			"too many processes of former attempts hang in the kernel, and cannot be "
-			"killed");
-		return error_retry(err, -EAGAIN);
-	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(err, ERROR_OTHER, errno, "socketpair: %s", strerror(errno));
-	*attempt = (struct negotiation){.job = *job,
-		.pidfd = -1,
-		.poll_fd = pair[0],
-		.deadline_ms = monotonic_now_ms() + job->timeout_ms + GRACE_MS};
-	attempt->result.fd = -1;
+	*attempt = (struct negotiation){.job = *job, .result.fd = -1};
 	text_copy(attempt->stage, sizeof(attempt->stage), "starting");
-	fflush(NULL);
-	attempt->pid = fork();
-	if (attempt->pid == 0) {
-		close(pair[0]);
-		negotiator_main(job, pair[1]);
-	}
-	close(pair[1]);
-	if (attempt->pid < 0) {
-		close_fd(&attempt->poll_fd);
-		return error_set(err, ERROR_OTHER, errno, "fork: %s", strerror(errno));
-	}
-	attempt->pidfd = (int)syscall(SYS_pidfd_open, attempt->pid, 0U);
-	if (attempt->pidfd < 0) {
-		error_set(err, ERROR_OTHER, errno, "pidfd_open: %s", strerror(errno));
-		negotiation_cancel(attempt);
-		return -EIO;
-	}
-	return 0;
+	rc = child_start(&attempt->child, &options, negotiator_main, job, err);
+	return rc == -EAGAIN ? error_retry(err, rc) : rc;
 }
 
-/* It is not waited for: a child that hangs in the kernel is reaped when it does no longer. */
-static void kill_child(struct negotiation *attempt)
+bool negotiation_is_running(const struct negotiation *attempt)
 {
-	struct pollfd pfd = {
-		.fd = attempt->state == NEGOTIATION_TALKING ? attempt->pidfd : attempt->poll_fd,
-		.events = POLLIN};
+	return child_is_running(&attempt->child);
+}
 
-	if (attempt->pid <= 0)
-		return;
-	kill(attempt->pid, SIGKILL);
-	if (pfd.fd >= 0)
-		poll(&pfd, 1, KILL_MS);
-	reaper_add(attempt->pid);
-	attempt->pid = 0;
+int negotiation_poll_fd(const struct negotiation *attempt)
+{
+	return child_poll_fd(&attempt->child);
+}
+
+int64_t negotiation_deadline_ms(const struct negotiation *attempt)
+{
+	return child_deadline_ms(&attempt->child);
+}
+
+static void drop_socket(struct negotiation *attempt)
+{
+	reaper_close(attempt->result.fd);
+	attempt->result.fd = -1;
 }
 
 void negotiation_cancel(struct negotiation *attempt)
 {
-	kill_child(attempt);
-	if (attempt->state == NEGOTIATION_TALKING)
-		close_channel(&attempt->poll_fd);
-	close_fd(&attempt->poll_fd);
-	close_fd(&attempt->pidfd);
-	reaper_close(attempt->result.fd);
-	attempt->result.fd = -1;
+	if (!negotiation_is_running(attempt))
+		return;
+	child_kill(&attempt->child);
+	drop_socket(attempt);
 }
 
 /* It has said its last word, which RC is, or hung up. How it ends still counts, since a crash in
  * its last step is a crash. */
 static void await_end(struct negotiation *attempt, bool has_spoken, int rc)
 {
-	close_channel(&attempt->poll_fd);
+	child_close_channel(&attempt->child);
 	attempt->state = has_spoken ? NEGOTIATION_HAS_SPOKEN : NEGOTIATION_HAS_HUNG_UP;
 	attempt->rc = rc;
-	attempt->poll_fd = attempt->pidfd;
-	attempt->pidfd = -1;
-	attempt->deadline_ms = monotonic_now_ms() + LAST_WORD_MS;
+	attempt->child.deadline_ms = monotonic_now_ms() + LAST_WORD_MS;
 }
 
 static int died(const struct negotiation *attempt, int status, struct error *err)
@@ -160,16 +91,15 @@ static int died(const struct negotiation *attempt, int status, struct error *err
 static int step_end(
 	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
-	int status = 0, rc = attempt->rc;
-	pid_t ended = attempt->pid > 0 ? waitpid(attempt->pid, &status, WNOHANG) : attempt->pid;
+	int status, rc = attempt->rc;
+	bool has_ended = child_has_ended(&attempt->child, &status);
 
-	if (ended == 0 && attempt->pid > 0 && monotonic_now_ms() < attempt->deadline_ms)
+	if (!has_ended && !child_is_overdue(&attempt->child))
 		return 1;
-	if (ended == 0)
-		kill_child(attempt);
+	child_kill(&attempt->child);
 	if (WIFSIGNALED(status)) {
 		rc = died(attempt, status, err);
-	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP && ended == 0) {
+	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP && !has_ended) {
 		rc = error_set(err, ERROR_OTHER, EIO,
 			"the negotiator hung up and did not end while %s: it was killed",
 			attempt->stage);
@@ -183,8 +113,7 @@ static int step_end(
 	} else if (err) {
 		*err = attempt->err;
 	}
-	attempt->pid = 0;
-	negotiation_cancel(attempt);
+	drop_socket(attempt);
 	return rc;
 }
 
@@ -282,65 +211,16 @@ static int take_error(const struct error *from, struct error *err)
 	return -EIO;
 }
 
-/* The one descriptor of the result that is next in the queue, with no linger; -EPROTO: there are
- * more. Those come not to us. */
-static int take_fd(int channel, int *fd)
-{
-	static const struct linger none = {0};
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	char byte;
-	struct iovec iov = {&byte, 1};
-	/* In CMSG_SPACE() there would be room for two. */
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = CMSG_LEN(sizeof(int))};
-	struct cmsghdr *cmsg;
-
-	if (recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
-		return -EPROTO;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
-		cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
-	if (*fd >= 0)
-		/* or close() would wait until all is sent */
-		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-	return *fd < 0 || msg.msg_flags & MSG_CTRUNC ? -EPROTO : 0;
-}
-
-/* 1 with MESSAGE, 0 when there is none yet, -EPIPE at the end, -EPROTO for anything else. A
- * descriptor is taken from a result alone, and only one: all others stay in the queue, whose end is
- * close_channel()'s. */
-static int receive_once(struct negotiation *attempt, struct negotiation_message *message, int *fd)
-{
-	bool has_descriptors;
-	ssize_t n = peek(attempt->poll_fd, message, sizeof(*message), &has_descriptors);
-	char byte;
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -EPIPE;
-	if (n == 0)
-		return -EPIPE;
-	if (n != sizeof(*message))
-		return -EPROTO;
-	if (has_descriptors &&
-		(message->type != NEGOTIATION_MESSAGE_RESULT ||
-			attempt->job.kind != NEGOTIATION_ATTACH || take_fd(attempt->poll_fd, fd)))
-		return -EPROTO;
-	return recv(attempt->poll_fd, &byte, 1, MSG_DONTWAIT) < 0 ? -EPIPE : 1;
-}
-
-/* When a last message and the end come together, just as the kernel has seen that there is no
- * message, it says that it is the end (unix_dgram_recvmsg): only the second time is that true. */
+/* Of all messages only the result of a connection that is to be kept comes with a descriptor. */
 static int receive(struct negotiation *attempt, struct negotiation_message *message, int *fd)
 {
-	int got = receive_once(attempt, message, fd);
+	int got = child_peek(&attempt->child, message, sizeof(message->type));
+	bool may_have_fd = message->type == NEGOTIATION_MESSAGE_RESULT &&
+		attempt->job.kind == NEGOTIATION_ATTACH;
 
-	return got == -EPIPE ? receive_once(attempt, message, fd) : got;
+	return got == 1 ?
+		child_receive(&attempt->child, message, sizeof(*message), may_have_fd ? fd : NULL) :
+		got;
 }
 
 static int out_of_time(struct negotiation *attempt, struct error *err)
@@ -412,21 +292,21 @@ static int step_talk(struct negotiation *attempt, struct negotiation_message *me
 	if (rc != 1)
 		await_end(attempt, true, rc);
 	if (rc == -EPROTO)
-		attempt->deadline_ms = 0; /* nothing is expected any more of one who lies */
+		attempt->child.deadline_ms = 0; /* nothing is expected any more of one who lies */
 	return rc;
 }
 
 int negotiation_step(
 	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
-	_cleanup_free_ struct negotiation_message *message = malloc(sizeof(*message));
+	_cleanup_free_ struct negotiation_message *message = calloc(1, sizeof(*message));
 
 	reaper_collect();
 	if (!message) {
 		negotiation_cancel(attempt);
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	}
-	if (attempt->state == NEGOTIATION_TALKING && monotonic_now_ms() >= attempt->deadline_ms)
+	if (attempt->state == NEGOTIATION_TALKING && child_is_overdue(&attempt->child))
 		return out_of_time(attempt, err);
 	if (attempt->state == NEGOTIATION_TALKING && step_talk(attempt, message) == 1)
 		return 1;
@@ -442,8 +322,8 @@ int negotiation_run(
 	if (rc)
 		return rc;
 	do {
-		struct pollfd pfd = {.fd = attempt.poll_fd, .events = POLLIN};
-		int64_t left_ms = attempt.deadline_ms - monotonic_now_ms();
+		struct pollfd pfd = {.fd = negotiation_poll_fd(&attempt), .events = POLLIN};
+		int64_t left_ms = negotiation_deadline_ms(&attempt) - monotonic_now_ms();
 
 		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
 		rc = negotiation_step(&attempt, result, err);

@@ -5,19 +5,14 @@
 #ifndef NBDA_CHILD_NEGOTIATION
 #define NBDA_CHILD_NEGOTIATION
 #include <stdint.h>
-#include <sys/types.h>
 #include "base/error.h"
+#include "child/child.h"
 #include "child/negotiator.h"
 
-/* A running attempt. Wait for poll_fd to be readable or for deadline_ms, then call
- * negotiation_step(): each step may change both. */
+/* All zero: none runs. */
 struct negotiation {
 	struct negotiation_job job;
-	pid_t pid;
-	int pidfd; /* until poll_fd is the same */
-	/* the channel, and then the child itself, of which only its end is awaited */
-	int poll_fd;
-	int64_t deadline_ms;
+	struct child child;
 	char stage[64];
 	unsigned stage_count;
 	enum { NEGOTIATION_TALKING, NEGOTIATION_HAS_SPOKEN, NEGOTIATION_HAS_HUNG_UP } state;
@@ -28,11 +23,16 @@ struct negotiation {
 
 int negotiation_start(
 	struct negotiation *attempt, const struct negotiation_job *job, struct error *err);
+bool negotiation_is_running(const struct negotiation *attempt);
+/* Call negotiation_step() when this is readable (-1: none runs), or at that time (monotonic). Each
+ * step may change both. */
+int negotiation_poll_fd(const struct negotiation *attempt);
+int64_t negotiation_deadline_ms(const struct negotiation *attempt);
 /* Never blocks. 1: not finished; 0: RESULT is there; -errno: failed, ERR says why. After 0 or
  * -errno the child has ended or was killed. */
 int negotiation_step(
 	struct negotiation *attempt, struct negotiation_result *result, struct error *err);
-/* Kill, without waiting for what cannot die now. */
+/* Kill, without waiting for its end. */
 void negotiation_cancel(struct negotiation *attempt);
 /* start, wait, step: for a caller with nothing else to wait for. */
 int negotiation_run(

@@ -303,9 +303,10 @@ static int negotiate(struct negotiator *self, struct error *err)
 	}
 }
 
-_Noreturn void negotiator_main(const struct negotiation_job *job, int channel)
+void negotiator_main(int channel, const void *argument)
 {
 	static struct negotiator self; /* one a process; too large for the stack */
+	const struct negotiation_job *job = argument;
 	struct error err = {0};
 	int rc;
 
@@ -313,9 +314,8 @@ _Noreturn void negotiator_main(const struct negotiation_job *job, int channel)
 	self.channel = channel;
 	self.fd = -1;
 	self.transport.deadline_ms = monotonic_now_ms() + job->timeout_ms;
-	rc = sandbox_enter_child(channel, &err);
-	if (!rc)
-		rc = negotiate(&self, &err);
+	sandbox_enter_child();
+	rc = negotiate(&self, &err);
 	memset(&self.message, 0, sizeof(self.message));
 	if (rc) {
 		self.message.type = NEGOTIATION_MESSAGE_ERROR;
@@ -327,5 +327,4 @@ _Noreturn void negotiator_main(const struct negotiation_job *job, int channel)
 		send_message(&self, job->kind == NEGOTIATION_ATTACH ? self.fd : -1);
 	}
 	tls_session_free(self.session);
-	_exit(0);
 }

@@ -69,7 +69,7 @@ struct negotiation_message {
 	};
 };
 
-/* Runs in the child and never returns. CHANNEL is its end of the socket pair. */
-_Noreturn void negotiator_main(const struct negotiation_job *job, int channel);
+/* The child_function of a struct negotiation_job. */
+void negotiator_main(int channel, const void *job);
 
 #endif

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "child/sandbox.h"
-#include "isolate/isolate.h"
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
@@ -36,34 +34,15 @@ void sandbox_no_core_dumps(void)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-static int close_others(int keep_fd)
-{
-	if (keep_fd > 3 && syscall(SYS_close_range, 3U, (unsigned)keep_fd - 1, 0U) < 0)
-		return -errno;
-	return syscall(SYS_close_range, (unsigned)keep_fd + 1, ~0U, 0U) < 0 ? -errno : 0;
-}
-
-int sandbox_enter_child(int keep_fd, struct error *err)
+void sandbox_enter_child(void)
 {
 	struct sigaction act = {.sa_handler = SIG_DFL};
-	pid_t parent = getppid();
-	sigset_t none;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent)
-		_exit(1);
 	for (int sig = 1; sig < 32; sig++)
 		sigaction(sig, &act, NULL);
 	act.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &act, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	sandbox_no_core_dumps();
-	isolate_enter_child();
-	if (close_others(keep_fd) < 0)
-		return error_set(err, ERROR_OTHER, errno,
-			"cannot close what the negotiator does not need: %s", strerror(errno));
-	return 0;
 }
 
 static int drop_capabilities(void)

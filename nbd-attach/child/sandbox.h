@@ -7,9 +7,8 @@
 /* In the parent, once: look up whom to become (user "nbd-attach" where there is one, else nobody),
  * so that no later attempt needs the user database. */
 void sandbox_prepare(void);
-/* In the child: no core dumps, no tracing, no descriptor but KEEP_FD and stdio, and death with the
- * parent. */
-int sandbox_enter_child(int keep_fd, struct error *err);
+/* In the child: no core dumps, no tracing, and nothing of how the parent takes signals. */
+void sandbox_enter_child(void);
 /* In the child: no root, no capabilities, no new privileges. */
 int sandbox_drop_privileges(struct error *err);
 /* In every process that has seen a key: neither core dump nor tracing by the same user. */

@@ -334,7 +334,7 @@ int64_t supervisor_resize_deadline_ms(const struct supervisor *self)
 	const struct resize *resize = &self->resize;
 
 	if (resize->state == RESIZE_ASKING)
-		return resize->attempt.deadline_ms;
+		return negotiation_deadline_ms(&resize->attempt);
 	if (resize->state != RESIZE_AGREED)
 		return -1;
 	return supervisor_now_ms() +

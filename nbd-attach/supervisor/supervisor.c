@@ -211,11 +211,11 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	if (supervisor_now_ms() >= self->log_muted_until_ms)
 		fds[SLOT_KERNEL_LOG].fd = self->log.fd;
 	if (self->attempting)
-		fds[SLOT_ATTEMPT].fd = self->attempt.poll_fd;
+		fds[SLOT_ATTEMPT].fd = negotiation_poll_fd(&self->attempt);
 	fds[SLOT_STANDBY] = (struct pollfd){.fd = self->standby.fd, .events = POLLRDHUP};
 	fds[SLOT_PROBE].fd = job_poll_fd(&self->probe);
 	if (self->resize.state == RESIZE_ASKING)
-		fds[SLOT_RESIZE].fd = self->resize.attempt.poll_fd;
+		fds[SLOT_RESIZE].fd = negotiation_poll_fd(&self->resize.attempt);
 	fds[SLOT_DRAIN].fd = job_poll_fd(&self->resize.drain);
 	fds[SLOT_QUEUE_CHECK].fd = job_poll_fd(&self->queue_check);
 	fds[SLOT_RENEWAL_DRAIN].fd = job_poll_fd(&self->renewal_drain);
@@ -242,7 +242,7 @@ static int poll_timeout_ms(const struct supervisor *self)
 	if (self->watchdog_ms)
 		fsm_earlier(&deadline_ms, self->watchdog_at_ms);
 	if (self->attempting)
-		fsm_earlier(&deadline_ms, self->attempt.deadline_ms);
+		fsm_earlier(&deadline_ms, negotiation_deadline_ms(&self->attempt));
 	fsm_earlier(&deadline_ms, supervisor_resize_deadline_ms(self));
 	if (job_is_running(&self->detacher))
 		fsm_earlier(&deadline_ms, self->detacher_until_ms);
@@ -301,7 +301,8 @@ static void on_links(struct supervisor *self, const struct pollfd *fds)
 static void on_children(struct supervisor *self, const struct pollfd *fds)
 {
 	if (self->attempting &&
-		(fds[SLOT_ATTEMPT].revents || supervisor_now_ms() >= self->attempt.deadline_ms))
+		(fds[SLOT_ATTEMPT].revents ||
+			supervisor_now_ms() >= negotiation_deadline_ms(&self->attempt)))
 		supervisor_step_attempt(self);
 	if (fds[SLOT_PROBE].revents && job_is_running(&self->probe))
 		supervisor_step_probe(self);

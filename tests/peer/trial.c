@@ -3,12 +3,14 @@
  * which forks the negotiator. All processes but the test have one thread and die with their
  * parent. */
 #include "trial.h"
+#include "child/reaper.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <regex.h>
 #include <signal.h>
 #include <string.h>
@@ -17,6 +19,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+
+#define REAP_TRIES 400 /* of 5 ms: one that was killed is gone in much less */
 
 /* How the last child that somebody else waited for ended: negotiation_run() reaps the negotiator
  * and does not tell what it cost. Our definition comes before the C library's for the whole
@@ -146,6 +150,10 @@ static void attempt(const struct trial *trial, uint16_t port, struct outcome *ou
 	outcome->result.fd = -1;
 	outcome->rc = negotiation_run(&job, &outcome->result, &outcome->err);
 	outcome->elapsed_ms = monotonic_now_ms() - start_ms;
+	for (int i = 0; i < REAP_TRIES && reaper_has_any(); i++) {
+		reaper_collect();
+		poll(NULL, 0, 5);
+	}
 	outcome->child_status = last_status;
 	outcome->child_maxrss_kib = last_maxrss_kib;
 	if (outcome->rc == 0 && outcome->result.fd >= 0)

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -57,7 +56,7 @@ static void wait_until_waiting(struct negotiation *attempt)
 	struct error err;
 
 	while (strcmp(attempt->stage, "waiting for the server's greeting") != 0) {
-		struct pollfd pfd = {.fd = attempt->poll_fd, .events = POLLIN};
+		struct pollfd pfd = {.fd = negotiation_poll_fd(attempt), .events = POLLIN};
 
 		assert_true(poll(&pfd, 1, 5000) > 0);
 		assert_int_equal(negotiation_step(attempt, result, &err), 1);
@@ -95,15 +94,15 @@ static void the_negotiator_has_no_privilege(void **state)
 	sandbox_prepare();
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
-	status_line(attempt.pid, "Uid:", value, sizeof(value));
+	status_line(attempt.child.pid, "Uid:", value, sizeof(value));
 	assert_int_not_equal(atoi(value), 0);
-	status_line(attempt.pid, "Groups:", value, sizeof(value));
+	status_line(attempt.child.pid, "Groups:", value, sizeof(value));
 	assert_string_equal(value + strspn(value, " \t\n"), "");
-	status_line(attempt.pid, "CapEff:", value, sizeof(value));
+	status_line(attempt.child.pid, "CapEff:", value, sizeof(value));
 	assert_int_equal(strtoull(value, NULL, 16), 0);
-	status_line(attempt.pid, "CapBnd:", value, sizeof(value));
+	status_line(attempt.child.pid, "CapBnd:", value, sizeof(value));
 	assert_int_equal(strtoull(value, NULL, 16), 0);
-	status_line(attempt.pid, "NoNewPrivs:", value, sizeof(value));
+	status_line(attempt.child.pid, "NoNewPrivs:", value, sizeof(value));
 	assert_int_equal(atoi(value), 1);
 	negotiation_cancel(&attempt);
 	close(fd);
@@ -147,7 +146,8 @@ static void a_link_for_the_kernel_watches_its_path(void **state)
 		job.liveness_timeout_ms = 12345;
 		assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 		wait_until_waiting(&attempt);
-		assert_true((keep_idle_of(attempt.pid) == 6) == (job.kind == NEGOTIATION_ATTACH));
+		assert_true(
+			(keep_idle_of(attempt.child.pid) == 6) == (job.kind == NEGOTIATION_ATTACH));
 		negotiation_cancel(&attempt);
 	}
 	close(fd);
@@ -185,7 +185,7 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 	(void)state;
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
-	assert_int_equal(kill(attempt.pid, SIGSTOP), 0);
+	assert_int_equal(kill(attempt.child.pid, SIGSTOP), 0);
 	while ((rc = negotiation_step(&attempt, result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_in_range(monotonic_now_ms() - began_ms, 990, 3000);
@@ -207,7 +207,7 @@ static void a_negotiator_that_dies_is_told_of(void **state)
 	(void)state;
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
-	assert_int_equal(kill(attempt.pid, SIGKILL), 0);
+	assert_int_equal(kill(attempt.child.pid, SIGKILL), 0);
 	while ((rc = negotiation_step(&attempt, result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_non_null(strstr(err.text, "died by signal 9"));
@@ -237,29 +237,25 @@ static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
 	close(fd);
 }
 
-/* From here on we are the negotiator, and a bad one. */
+/* From here on the negotiator is a bad one, which sends MESSAGE, or does what it is told to. */
 struct fake {
 	struct negotiation attempt;
 	struct negotiation_message message;
 	struct negotiation_result result;
 	struct error err;
 	struct target target;
-	int end;
+	size_t size;
+	void (*act)(int channel);
 };
 
 static int setup_fake(void **state)
 {
 	struct fake *fake = calloc(1, sizeof(*fake));
-	int pair[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-	fake->attempt.poll_fd = pair[0];
-	fake->attempt.pidfd = fake->attempt.result.fd = -1;
-	fake->attempt.deadline_ms = monotonic_now_ms() + 5000;
+	fake->attempt.result.fd = -1;
 	fake->attempt.job.kind = NEGOTIATION_INFO;
 	fake->attempt.job.target = &fake->target;
 	fake->target.host_count = 2;
-	fake->end = pair[1];
 	*state = fake;
 	return 0;
 }
@@ -269,15 +265,54 @@ static int teardown_fake(void **state)
 	struct fake *fake = *state;
 
 	negotiation_cancel(&fake->attempt);
-	close(fake->end);
 	free(fake);
 	return 0;
 }
 
+static void start_fake(struct fake *fake, child_function *function, int timeout_ms)
+{
+	struct child_options options = {
+		.keeps_stdio = true, .dies_with_parent = true, .timeout_ms = timeout_ms};
+
+	assert_int_equal(
+		child_start(&fake->attempt.child, &options, function, fake, &fake->err), 0);
+}
+
+/* As the supervisor's loop does it. Returns the longest time that it was kept. */
+static int64_t drive(struct fake *fake, int *rc)
+{
+	int64_t longest_ms = 0;
+
+	do {
+		struct pollfd pfd = {.fd = negotiation_poll_fd(&fake->attempt), .events = POLLIN};
+		int64_t left_ms = negotiation_deadline_ms(&fake->attempt) - monotonic_now_ms(),
+			began_ms;
+
+		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
+		began_ms = monotonic_now_ms();
+		*rc = negotiation_step(&fake->attempt, &fake->result, &fake->err);
+		if (monotonic_now_ms() - began_ms > longest_ms)
+			longest_ms = monotonic_now_ms() - began_ms;
+	} while (*rc == 1);
+	return longest_ms;
+}
+
+static void send_its_message(int channel, const void *argument)
+{
+	const struct fake *fake = argument;
+
+	send(channel, &fake->message, fake->size, 0);
+}
+
 static int send_and_step(struct fake *fake, size_t size)
 {
-	assert_int_equal(send(fake->end, &fake->message, size, 0), size);
-	return negotiation_step(&fake->attempt, &fake->result, &fake->err);
+	int rc;
+
+	fake->size = size;
+	start_fake(fake, send_its_message, 5000);
+	drive(fake, &rc);
+	assert_false(negotiation_is_running(&fake->attempt));
+	return rc;
 }
 
 static void a_message_of_the_wrong_size_is_refused(void **state)
@@ -372,11 +407,12 @@ static void a_result_without_its_socket_is_refused(void **state)
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 }
 
-static void a_socket_said_to_have_ktls_is_looked_at(void **state)
+static void send_it_with_a_socket(int channel, const void *argument)
 {
-	struct fake *fake = *state;
+	const struct fake *fake = argument;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct iovec iov = {&fake->message, sizeof(fake->message)};
+	struct negotiation_message message = fake->message;
+	struct iovec iov = {&message, sizeof(message)};
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -388,19 +424,37 @@ static void a_socket_said_to_have_ktls_is_looked_at(void **state)
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	sendmsg(channel, &msg, 0);
+}
+
+static void a_socket_said_to_have_ktls_is_looked_at(void **state)
+{
+	struct fake *fake = *state;
+	int rc;
+
 	fake->attempt.job.kind = NEGOTIATION_ATTACH;
 	fake->attempt.job.tls = (const struct tls_credentials *)fake;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->message.result.tls.version = 13;
 	fake->message.result.tls.kernel_cipher = 51;
-	assert_int_equal(sendmsg(fake->end, &msg, 0), sizeof(fake->message));
-	assert_true(negotiation_step(&fake->attempt, &fake->result, &fake->err) < 0);
+	start_fake(fake, send_it_with_a_socket, 5000);
+	drive(fake, &rc);
+	assert_true(rc < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
-	close(fd);
+	/* and it is that socket that is refused, not that there is none */
+	setup_fake(state);
+	((struct fake *)*state)->attempt.job.kind = NEGOTIATION_ATTACH;
+	((struct fake *)*state)->message.type = NEGOTIATION_MESSAGE_RESULT;
+	start_fake(*state, send_it_with_a_socket, 5000);
+	drive(*state, &rc);
+	assert_int_equal(rc, 0);
+	close(((struct fake *)*state)->result.fd);
+	teardown_fake(state);
+	*state = fake;
 }
 
-/* And now one that is a process, too. For so long it does what it can to keep its parent; no step
- * of that one may take but a small part. */
+/* For so long one does what it can to keep its parent; no step of that one may take but a small
+ * part. */
 #define HANG_MS 10000
 #define STEP_MAX_MS 1000
 
@@ -427,18 +481,17 @@ static void say(int channel, uint32_t type, const int *fds, size_t fd_count)
 }
 
 static int listener; /* outlives the negotiator, as a server does */
+static struct sockaddr_in listener_address;
 
 /* A connection whose close() waits for its peer, who does not read. */
 static int lingering(void)
 {
 	struct linger linger = {1, HANG_MS / 1000};
-	struct sockaddr_in address;
-	socklen_t len = sizeof(address);
+	const struct sockaddr *address = (const struct sockaddr *)&listener_address;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	static const char data[65536];
 
-	if (getsockname(listener, (struct sockaddr *)&address, &len) ||
-		connect(fd, (struct sockaddr *)&address, len))
+	if (connect(fd, address, sizeof(listener_address)))
 		_exit(1);
 	while (send(fd, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 		;
@@ -571,42 +624,24 @@ static const struct hostile {
 		NEGOTIATION_ATTACH, ""},
 };
 
+static void act_and_hang(int channel, const void *argument)
+{
+	const struct fake *fake = argument;
+
+	fake->act(channel);
+	poll(NULL, 0, HANG_MS);
+}
+
 static void start_hostile(struct fake *fake, const struct hostile *hostile)
 {
+	socklen_t len = sizeof(listener_address);
 	struct target ignored;
 
 	listener = silent_server(&ignored);
-	fake->attempt.pid = fork();
-	if (fake->attempt.pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		close(fake->attempt.poll_fd);
-		hostile->act(fake->end);
-		poll(NULL, 0, HANG_MS);
-		_exit(0);
-	}
-	close(fake->end);
-	fake->end = -1;
-	fake->attempt.pidfd = (int)syscall(SYS_pidfd_open, fake->attempt.pid, 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&listener_address, &len), 0);
+	fake->act = hostile->act;
 	fake->attempt.job.kind = hostile->kind;
-	fake->attempt.deadline_ms = monotonic_now_ms() + 700;
-}
-
-/* As the supervisor's loop does it. Returns the longest time that it was kept. */
-static int64_t drive(struct fake *fake, int *rc)
-{
-	int64_t longest_ms = 0;
-
-	do {
-		struct pollfd pfd = {.fd = fake->attempt.poll_fd, .events = POLLIN};
-		int64_t left_ms = fake->attempt.deadline_ms - monotonic_now_ms(), began_ms;
-
-		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
-		began_ms = monotonic_now_ms();
-		*rc = negotiation_step(&fake->attempt, &fake->result, &fake->err);
-		if (monotonic_now_ms() - began_ms > longest_ms)
-			longest_ms = monotonic_now_ms() - began_ms;
-	} while (*rc == 1);
-	return longest_ms;
+	start_fake(fake, act_and_hang, 700);
 }
 
 static void no_negotiator_keeps_the_loop(void **state)
@@ -666,13 +701,13 @@ static void a_crash_after_the_last_word_is_one(void **state)
 
 	start_hostile(fake, &hostile);
 	while (fake->attempt.state == NEGOTIATION_TALKING) {
-		struct pollfd pfd = {.fd = fake->attempt.poll_fd, .events = POLLIN};
+		struct pollfd pfd = {.fd = negotiation_poll_fd(&fake->attempt), .events = POLLIN};
 
 		poll(&pfd, 1, 5000);
 		assert_int_equal(negotiation_step(&fake->attempt, &fake->result, &fake->err), 1);
 	}
-	fake->attempt.deadline_ms += 60000;
-	kill(fake->attempt.pid, SIGABRT);
+	fake->attempt.child.deadline_ms += 60000;
+	kill(fake->attempt.child.pid, SIGABRT);
 	drive(fake, &rc);
 	assert_true(rc < 0);
 	assert_non_null(strstr(fake->err.text, "died by signal 6"));
