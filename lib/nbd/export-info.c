@@ -24,12 +24,12 @@ static bool is_power_of_two(uint64_t n)
 /* The rules of NBD_INFO_BLOCK_SIZE: minimum a power of two up to 64 KiB; preferred a power of two,
  * at least 512 and the minimum; maximum at least the preferred or the size, and a multiple of the
  * minimum or all ones. */
-static int check_block_sizes(const struct export_info *info, struct error *err)
+static int check_block_sizes(const struct export_geometry *geometry, struct error *err)
 {
-	uint32_t min = info->block_min_bytes, preferred = info->block_preferred_bytes,
-		 max = info->block_max_bytes;
+	uint32_t min = geometry->block_min_bytes, preferred = geometry->block_preferred_bytes,
+		 max = geometry->block_max_bytes;
 
-	if (!info->has_block_size)
+	if (!geometry->has_block_size)
 		return 0;
 	if (!is_power_of_two(min) || min > 65536)
 		return error_set(err, ERROR_SERVER, EINVAL,
@@ -47,7 +47,7 @@ static int check_block_sizes(const struct export_info *info, struct error *err)
 			"the server's maximum block size of %" PRIu32
 			" bytes is not a multiple of its minimum (%" PRIu32 ")",
 			max, min);
-	if (max < preferred && max < info->size_bytes)
+	if (max < preferred && max < geometry->size_bytes)
 		return error_set(err, ERROR_SERVER, EINVAL,
 			"the server's maximum block size of %" PRIu32
 			" bytes is below its preferred (%" PRIu32 ")",
@@ -56,7 +56,7 @@ static int check_block_sizes(const struct export_info *info, struct error *err)
 }
 
 int export_info_check_attachable(
-	const struct export_info *info, uint32_t block_size_bytes, struct error *err)
+	const struct export_geometry *geometry, uint32_t block_size_bytes, struct error *err)
 {
 	int rc;
 
@@ -64,37 +64,37 @@ int export_info_check_attachable(
 		return error_set(err, ERROR_OTHER, EINVAL,
 			"a block size of %" PRIu32 " bytes is not a power of two",
 			block_size_bytes);
-	if (!info->has_size)
+	if (!geometry->has_size)
 		return error_set(
 			err, ERROR_SERVER, EINVAL, "the server did not tell the export's size");
-	if (!info->size_bytes)
+	if (!geometry->size_bytes)
 		return error_set(err, ERROR_SERVER, EINVAL,
 			"the export has a size of 0 bytes: there is nothing to attach");
-	if (info->size_bytes > INT64_MAX)
+	if (geometry->size_bytes > INT64_MAX)
 		return error_set(err, ERROR_SERVER, EINVAL,
 			"the export's size of %" PRIu64
 			" bytes is above what a block device can have (2^63 - 1)",
-			info->size_bytes);
-	if (!(info->flags & NBD_TFLAG_HAS_FLAGS))
+			geometry->size_bytes);
+	if (!(geometry->flags & NBD_TFLAG_HAS_FLAGS))
 		return error_set(err, ERROR_SERVER, EINVAL,
 			"the server sent transmission flags 0x%04x without NBD_FLAG_HAS_FLAGS",
-			info->flags);
-	rc = check_block_sizes(info, err);
+			geometry->flags);
+	rc = check_block_sizes(geometry, err);
 	if (rc < 0)
 		return rc;
-	if (info->has_block_size && info->block_max_bytes < block_size_bytes)
+	if (geometry->has_block_size && geometry->block_max_bytes < block_size_bytes)
 		return error_set(err, ERROR_SERVER, EINVAL,
 			"the server's maximum block size of %" PRIu32
 			" bytes is below the device's block size of %" PRIu32,
-			info->block_max_bytes, block_size_bytes);
-	if (info->size_bytes % block_size_bytes) {
+			geometry->block_max_bytes, block_size_bytes);
+	if (geometry->size_bytes % block_size_bytes) {
 		error_set(err, ERROR_SERVER, EINVAL,
 			"the export's size of %" PRIu64
 			" bytes is not a multiple of the device's block size of %" PRIu32
 			": its end could not be reached",
-			info->size_bytes, block_size_bytes);
-		if (info->size_bytes % 512 == 0 &&
-			(!info->has_block_size || info->block_min_bytes <= 512))
+			geometry->size_bytes, block_size_bytes);
+		if (geometry->size_bytes % 512 == 0 &&
+			(!geometry->has_block_size || geometry->block_min_bytes <= 512))
 			return error_hint(
 				err, -EINVAL, "use a smaller --block-size, for example 512");
 		return error_hint(err, -EINVAL,
@@ -108,13 +108,13 @@ int export_info_check_attachable(
 /* The logical block size is part of what is on the disk: a partition table and many file systems
  * made at 512 cannot be read at 4096. So the server's preferred size, which may change with its
  * version, never decides it; only what it cannot go below does. */
-int export_info_choose_block_size(const struct export_info *info, uint32_t wish_bytes,
+int export_info_choose_block_size(const struct export_geometry *geometry, uint32_t wish_bytes,
 	uint32_t *block_size_bytes, struct error *err)
 {
-	uint32_t min = info->has_block_size ? info->block_min_bytes : 0;
+	uint32_t min = geometry->has_block_size ? geometry->block_min_bytes : 0;
 	int rc;
 
-	rc = check_block_sizes(info, err);
+	rc = check_block_sizes(geometry, err);
 	if (rc < 0)
 		return rc;
 	if (min > page_size())
@@ -172,7 +172,7 @@ static int compare_flags(uint16_t before, uint16_t now, struct error *err)
 }
 
 int export_info_compare(
-	const struct export_info *before, const struct export_info *now, struct error *err)
+	const struct export_geometry *before, const struct export_geometry *now, struct error *err)
 {
 	/* No constraints told means requests down to one byte and up to any size (doc/proto.md,
 	 * block size constraints). */
@@ -181,9 +181,6 @@ int export_info_compare(
 	uint32_t before_max = before->has_block_size ? before->block_max_bytes : UINT32_MAX;
 	uint32_t now_max = now->has_block_size ? now->block_max_bytes : UINT32_MAX;
 
-	if (strcmp(before->name, now->name))
-		return error_set(err, ERROR_SERVER, ESTALE,
-			"the two offers are of exports with different names");
 	if (before->has_size != now->has_size)
 		return error_set(err, ERROR_SERVER, ESTALE,
 			"only one of the two offers tells the export's size");

@@ -21,23 +21,24 @@ static int info_export(struct wire_reader *reader, struct export_info *info, str
 
 	if (reader->failed || reader->left)
 		return bad_info("NBD_INFO_EXPORT", err);
-	if (info->has_size && (info->size_bytes != size_bytes || info->flags != flags))
+	if (info->geometry.has_size &&
+		(info->geometry.size_bytes != size_bytes || info->geometry.flags != flags))
 		return error_set(err, ERROR_SERVER, EPROTO,
 			"the server described the export twice, and differently");
-	info->has_size = true;
-	info->size_bytes = size_bytes;
-	info->flags = flags;
+	info->geometry.has_size = true;
+	info->geometry.size_bytes = size_bytes;
+	info->geometry.flags = flags;
 	return 0;
 }
 
 static int info_block_size(struct wire_reader *reader, struct export_info *info, struct error *err)
 {
-	info->block_min_bytes = wire_read_u32(reader);
-	info->block_preferred_bytes = wire_read_u32(reader);
-	info->block_max_bytes = wire_read_u32(reader);
+	info->geometry.block_min_bytes = wire_read_u32(reader);
+	info->geometry.block_preferred_bytes = wire_read_u32(reader);
+	info->geometry.block_max_bytes = wire_read_u32(reader);
 	if (reader->failed || reader->left)
 		return bad_info("NBD_INFO_BLOCK_SIZE", err);
-	info->has_block_size = true;
+	info->geometry.has_block_size = true;
 	return 0;
 }
 
@@ -65,11 +66,11 @@ static int handle_info(struct nego *nego, struct export_info *info, struct error
 	switch (type) {
 	case NBD_INFO_EXPORT: return info_export(&reader, info, err);
 	case NBD_INFO_NAME:
-		return info_text(&reader, "NBD_INFO_NAME", info->canonical_name,
-			sizeof(info->canonical_name), err);
+		return info_text(&reader, "NBD_INFO_NAME", info->names.canonical_name,
+			sizeof(info->names.canonical_name), err);
 	case NBD_INFO_DESCRIPTION:
-		return info_text(&reader, "NBD_INFO_DESCRIPTION", info->description,
-			sizeof(info->description), err);
+		return info_text(&reader, "NBD_INFO_DESCRIPTION", info->names.description,
+			sizeof(info->names.description), err);
 	case NBD_INFO_BLOCK_SIZE: return info_block_size(&reader, info, err);
 	default: return 0; /* "the client MUST ignore information types it does not understand" */
 	}
@@ -99,7 +100,7 @@ static int acknowledged(
 {
 	if (nego->reply.size != 0)
 		return nego_unexpected_reply(nego, option, err);
-	if (!info->has_size)
+	if (!info->geometry.has_size)
 		return error_set(err, ERROR_SERVER, EPROTO,
 			"the server accepted %s without telling the export's size",
 			nego_option_name(option));
@@ -112,7 +113,7 @@ static int info_or_go(struct nego *nego, uint32_t option, const char *name,
 	int rc;
 
 	memset(info, 0, sizeof(*info));
-	text_copy(info->name, sizeof(info->name), name);
+	text_copy(info->names.name, sizeof(info->names.name), name);
 	nego->transport->waiting_for =
 		option == NBD_OPT_GO ? "the answer to NBD_OPT_GO" : "the answer to NBD_OPT_INFO";
 	rc = send_request(nego, option, name, err);
@@ -149,7 +150,7 @@ static int export_name(
 	int rc;
 
 	memset(info, 0, sizeof(*info));
-	text_copy(info->name, sizeof(info->name), name);
+	text_copy(info->names.name, sizeof(info->names.name), name);
 	nego->transport->waiting_for = "the answer to NBD_OPT_EXPORT_NAME";
 	nego->silent = true;
 	rc = nego_send_option(nego, NBD_OPT_EXPORT_NAME, name, (uint32_t)strlen(name), err);
@@ -165,9 +166,9 @@ static int export_name(
 	}
 	if (rc)
 		return rc;
-	info->has_size = true;
-	info->size_bytes = wire_get_u64(answer);
-	info->flags = wire_get_u16(answer + 8);
+	info->geometry.has_size = true;
+	info->geometry.size_bytes = wire_get_u64(answer);
+	info->geometry.flags = wire_get_u16(answer + 8);
 	return 0;
 }
 

@@ -22,8 +22,9 @@ static int handle_server(struct nego *nego, struct export_info *info, struct err
 			"the server's list has an entry of wrong length or content");
 	/* The name stays as it is, since it has to be sent back as it is: whoever shows it
 	 * sanitises. */
-	memcpy(info->name, name, name_size);
-	text_sanitise(info->description, sizeof(info->description), reader.at, reader.left);
+	memcpy(info->names.name, name, name_size);
+	text_sanitise(
+		info->names.description, sizeof(info->names.description), reader.at, reader.left);
 	return 0;
 }
 

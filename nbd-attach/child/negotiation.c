@@ -138,14 +138,18 @@ static void check_bool(bool *value)
 	*value = byte != 0;
 }
 
-static void check_export(struct export_info *info)
+static void check_geometry(struct export_geometry *geometry)
 {
-	check_bool(&info->has_size);
-	check_bool(&info->has_block_size);
+	check_bool(&geometry->has_size);
+	check_bool(&geometry->has_block_size);
+}
+
+static void check_names(struct export_names *names)
+{
 	/* sanitised where it is shown: it has to go back as it came */
-	info->name[sizeof(info->name) - 1] = 0;
-	CHECK_TEXT(info->canonical_name);
-	CHECK_TEXT(info->description);
+	names->name[sizeof(names->name) - 1] = 0;
+	CHECK_TEXT(names->canonical_name);
+	CHECK_TEXT(names->description);
 }
 
 static int socket_option(int fd, int name)
@@ -175,10 +179,11 @@ static int check_socket(int fd, const struct negotiation_job *job)
 	return 0;
 }
 
-static int take_result(const struct negotiation_job *job, struct negotiation_result *from, int fd,
-	struct negotiation_result *result, struct error *err)
+static int take_result(struct negotiation *attempt, struct negotiation_result *from, int fd)
 {
-	check_export(&from->export);
+	const struct negotiation_job *job = &attempt->job;
+
+	check_geometry(&from->export);
 	CHECK_TEXT(from->tls.cipher);
 	CHECK_TEXT(from->tls.group);
 	CHECK_TEXT(from->tls.authentication);
@@ -189,11 +194,12 @@ static int take_result(const struct negotiation_job *job, struct negotiation_res
 	if (from->host_index >= (job->target->host_count ? job->target->host_count : 1) ||
 		(job->tls != NULL) != (from->tls.version != 0) ||
 		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||
+		(job->names && !attempt->has_names) ||
 		(job->kind == NEGOTIATION_ATTACH && check_socket(fd, job) < 0))
-		return error_set(err, ERROR_TLS, EPROTO,
+		return error_set(&attempt->err, ERROR_TLS, EPROTO,
 			"the negotiator's result does not hold together: it is not used");
-	*result = *from;
-	result->fd = job->kind == NEGOTIATION_ATTACH ? fd : -1;
+	attempt->result = *from;
+	attempt->result.fd = job->kind == NEGOTIATION_ATTACH ? fd : -1;
 	return 0;
 }
 
@@ -209,18 +215,6 @@ static int take_error(const struct error *from, struct error *err)
 	if (err)
 		*err = copy;
 	return -EIO;
-}
-
-/* Of all messages only the result of a connection that is to be kept comes with a descriptor. */
-static int receive(struct negotiation *attempt, struct negotiation_message *message, int *fd)
-{
-	int got = child_peek(&attempt->child, message, sizeof(message->type));
-	bool may_have_fd = message->type == NEGOTIATION_MESSAGE_RESULT &&
-		attempt->job.kind == NEGOTIATION_ATTACH;
-
-	return got == 1 ?
-		child_receive(&attempt->child, message, sizeof(*message), may_have_fd ? fd : NULL) :
-		got;
 }
 
 static int out_of_time(struct negotiation *attempt, struct error *err)
@@ -243,21 +237,79 @@ static int take_stage(struct negotiation *attempt, struct negotiation_message *m
 	return 1;
 }
 
+static int receive_export(struct negotiation *attempt)
+{
+	_cleanup_free_ struct negotiation_export_message *message = malloc(sizeof(*message));
+	const struct negotiation_job *job = &attempt->job;
+	int got = message ? -EPROTO : -ENOMEM;
+
+	if (message && job->kind == NEGOTIATION_LIST)
+		got = child_receive(&attempt->child, message, sizeof(*message), NULL);
+	if (got != 1)
+		return got;
+	check_names(&message->export.names);
+	check_geometry(&message->export.geometry);
+	if (job->on_export)
+		job->on_export(&message->export, job->on_export_data);
+	return 1;
+}
+
+static int receive_names(struct negotiation *attempt)
+{
+	_cleanup_free_ struct negotiation_names_message *message = malloc(sizeof(*message));
+	const struct negotiation_job *job = &attempt->job;
+	int got = message ? -EPROTO : -ENOMEM;
+
+	if (message && job->names && !attempt->has_names)
+		got = child_receive(&attempt->child, message, sizeof(*message), NULL);
+	if (got != 1)
+		return got;
+	check_names(&message->names);
+	*job->names = message->names;
+	/* we know better what was asked for */
+	text_copy(job->names->name, sizeof(job->names->name), job->target->export_name);
+	attempt->has_names = true;
+	return 1;
+}
+
+/* 1 with MESSAGE, of which the large ones are dealt with already; or as child_receive(). Only the
+ * result of a connection that is to be kept comes with a descriptor. */
+static int receive(struct negotiation *attempt, struct negotiation_message *message, int *fd)
+{
+	int got = child_peek(&attempt->child, &message->type, sizeof(message->type));
+
+	if (got != 1)
+		return got;
+	switch (message->type) {
+	case NEGOTIATION_MESSAGE_EXPORT: return receive_export(attempt);
+	case NEGOTIATION_MESSAGE_NAMES: return receive_names(attempt);
+	case NEGOTIATION_MESSAGE_RESULT:
+		if (attempt->job.kind != NEGOTIATION_ATTACH)
+			fd = NULL;
+		return child_receive(&attempt->child, message, sizeof(*message), fd);
+	default: return child_receive(&attempt->child, message, sizeof(*message), NULL);
+	}
+}
+
+static int refuse(struct negotiation *attempt, int got)
+{
+	if (got == -ENOMEM)
+		return error_set(&attempt->err, ERROR_OTHER, ENOMEM, "out of memory");
+	return error_set(&attempt->err, ERROR_OTHER, EPROTO,
+		"the negotiator sent a message of the wrong size, or more than was asked for");
+}
+
 /* 1: go on; else it was the last one. */
 static int take_message(struct negotiation *attempt, struct negotiation_message *message, int *fd)
 {
 	int rc;
 
 	switch (message->type) {
-	case NEGOTIATION_MESSAGE_STAGE: return take_stage(attempt, message);
 	case NEGOTIATION_MESSAGE_EXPORT:
-		check_export(&message->export);
-		if (attempt->job.on_export)
-			attempt->job.on_export(&message->export, attempt->job.on_export_data);
-		return 1;
+	case NEGOTIATION_MESSAGE_NAMES: return 1;
+	case NEGOTIATION_MESSAGE_STAGE: return take_stage(attempt, message);
 	case NEGOTIATION_MESSAGE_RESULT:
-		rc = take_result(
-			&attempt->job, &message->result, *fd, &attempt->result, &attempt->err);
+		rc = take_result(attempt, &message->result, *fd);
 		if (rc == 0 && attempt->result.fd >= 0)
 			*fd = -1;
 		return rc;
@@ -268,12 +320,13 @@ static int take_message(struct negotiation *attempt, struct negotiation_message 
 	}
 }
 
-static int step_talk(struct negotiation *attempt, struct negotiation_message *message)
+static int step_talk(struct negotiation *attempt)
 {
+	struct negotiation_message message = {0};
 	int rc = 1;
 
 	for (int i = 0; rc == 1 && i < MESSAGES_AT_ONCE; i++) {
-		int fd = -1, got = receive(attempt, message, &fd);
+		int fd = -1, got = receive(attempt, &message, &fd);
 
 		if (got == 0)
 			break;
@@ -281,12 +334,7 @@ static int step_talk(struct negotiation *attempt, struct negotiation_message *me
 			await_end(attempt, false, 0);
 			return 0;
 		}
-		if (got < 0)
-			rc = error_set(&attempt->err, ERROR_OTHER, EPROTO,
-				"the negotiator sent a message of the wrong size, or more than was "
-				"asked for");
-		else
-			rc = take_message(attempt, message, &fd);
+		rc = got < 0 ? refuse(attempt, got) : take_message(attempt, &message, &fd);
 		reaper_close(fd);
 	}
 	if (rc != 1)
@@ -299,16 +347,10 @@ static int step_talk(struct negotiation *attempt, struct negotiation_message *me
 int negotiation_step(
 	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
-	_cleanup_free_ struct negotiation_message *message = calloc(1, sizeof(*message));
-
 	reaper_collect();
-	if (!message) {
-		negotiation_cancel(attempt);
-		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	}
 	if (attempt->state == NEGOTIATION_TALKING && child_is_overdue(&attempt->child))
 		return out_of_time(attempt, err);
-	if (attempt->state == NEGOTIATION_TALKING && step_talk(attempt, message) == 1)
+	if (attempt->state == NEGOTIATION_TALKING && step_talk(attempt) == 1)
 		return 1;
 	return step_end(attempt, result, err);
 }

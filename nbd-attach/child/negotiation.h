@@ -15,6 +15,7 @@ struct negotiation {
 	struct child child;
 	char stage[64];
 	unsigned stage_count;
+	bool has_names;
 	enum { NEGOTIATION_TALKING, NEGOTIATION_HAS_SPOKEN, NEGOTIATION_HAS_HUNG_UP } state;
 	int rc; /* its last word, for when it has ended: */
 	struct error err;

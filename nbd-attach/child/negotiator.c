@@ -25,13 +25,13 @@ struct negotiator {
 	struct transport transport;
 	struct nego nego;
 	struct tls_session *session;
+	struct export_info export;
 	struct negotiation_result result;
-	struct negotiation_message message; /* large: not on the stack */
 };
 
-static void send_message(struct negotiator *self, int fd)
+static void send_message(struct negotiator *self, void *message, size_t size, int fd)
 {
-	struct iovec iov = {&self->message, sizeof(self->message)};
+	struct iovec iov = {message, size};
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -55,10 +55,10 @@ static void send_message(struct negotiator *self, int fd)
 
 static void stage(struct negotiator *self, const char *name)
 {
-	memset(&self->message, 0, sizeof(self->message));
-	self->message.type = NEGOTIATION_MESSAGE_STAGE;
-	text_copy(self->message.stage, sizeof(self->message.stage), name);
-	send_message(self, -1);
+	struct negotiation_message message = {.type = NEGOTIATION_MESSAGE_STAGE};
+
+	text_copy(message.stage, sizeof(message.stage), name);
+	send_message(self, &message, sizeof(message), -1);
 }
 
 /* glibc waits for 10 s and more for a resolver that does not answer. What the user has set besides
@@ -179,7 +179,8 @@ static int enter_export(struct negotiator *self, struct error *err)
 	int rc;
 
 	stage(self, "waiting for the export");
-	rc = nego_go(&self->nego, self->job->target->export_name, &self->result.export, err);
+	rc = nego_go(&self->nego, self->job->target->export_name, &self->export, err);
+	self->result.export = self->export.geometry;
 	if (!rc)
 		rc = nego_check_silence(&self->nego, "behind the server's last option reply", err);
 	if (!rc)
@@ -223,10 +224,18 @@ static int remember(const struct export_info *info, void *data)
 		list->descriptions = descriptions;
 		list->room = room;
 	}
-	list->names[list->count] = strdup(info->name);
-	list->descriptions[list->count] = strdup(info->description);
+	list->names[list->count] = strdup(info->names.name);
+	list->descriptions[list->count] = strdup(info->names.description);
 	list->count++;
 	return list->names[list->count - 1] && list->descriptions[list->count - 1] ? 0 : -ENOMEM;
+}
+
+static void send_export(struct negotiator *self)
+{
+	static struct negotiation_export_message message = {.type = NEGOTIATION_MESSAGE_EXPORT};
+
+	message.export = self->export;
+	send_message(self, &message, sizeof(message), -1);
 }
 
 static int list_exports(struct negotiator *self, struct error *err)
@@ -241,7 +250,7 @@ static int list_exports(struct negotiator *self, struct error *err)
 		return error_set(
 			err, ERROR_OTHER, ENOMEM, "out of memory for the server's list of exports");
 	for (size_t i = 0; rc == 0 && i < list.count; i++) {
-		struct export_info *info = &self->result.export;
+		struct export_info *info = &self->export;
 		int info_rc =
 			can_info ? nego_info(&self->nego, list.names[i], info, err) : -EOPNOTSUPP;
 
@@ -254,16 +263,13 @@ static int list_exports(struct negotiator *self, struct error *err)
 		/* an export that the server lists but will not tell of is still listed */
 		if (info_rc)
 			memset(info, 0, sizeof(*info));
-		text_copy(info->name, sizeof(info->name), list.names[i]);
+		text_copy(info->names.name, sizeof(info->names.name), list.names[i]);
 		/* nbdkit 1.32 gives every later NBD_OPT_INFO of a connection the first export's
 		 * description: the list knows better. */
 		if (*list.descriptions[i])
-			text_copy(
-				info->description, sizeof(info->description), list.descriptions[i]);
-		memset(&self->message, 0, sizeof(self->message));
-		self->message.type = NEGOTIATION_MESSAGE_EXPORT;
-		self->message.export = *info;
-		send_message(self, -1);
+			text_copy(info->names.description, sizeof(info->names.description),
+				list.descriptions[i]);
+		send_export(self);
 	}
 	if (!rc)
 		nego_abort(&self->nego);
@@ -275,7 +281,8 @@ static int ask_export(struct negotiator *self, struct error *err)
 	int rc;
 
 	stage(self, "waiting for the export's description");
-	rc = nego_info(&self->nego, self->job->target->export_name, &self->result.export, err);
+	rc = nego_info(&self->nego, self->job->target->export_name, &self->export, err);
+	self->result.export = self->export.geometry;
 	if (!rc)
 		nego_abort(&self->nego);
 	return rc;
@@ -303,6 +310,32 @@ static int negotiate(struct negotiator *self, struct error *err)
 	}
 }
 
+static void send_names(struct negotiator *self)
+{
+	static struct negotiation_names_message message = {.type = NEGOTIATION_MESSAGE_NAMES};
+
+	message.names = self->export.names;
+	send_message(self, &message, sizeof(message), -1);
+}
+
+static void send_error(struct negotiator *self, const struct error *err)
+{
+	struct negotiation_message message = {.type = NEGOTIATION_MESSAGE_ERROR, .error = *err};
+
+	send_message(self, &message, sizeof(message), -1);
+}
+
+static void send_result(struct negotiator *self)
+{
+	struct negotiation_message message = {
+		.type = NEGOTIATION_MESSAGE_RESULT, .result = self->result};
+
+	if (self->job->names)
+		send_names(self);
+	send_message(self, &message, sizeof(message),
+		self->job->kind == NEGOTIATION_ATTACH ? self->fd : -1);
+}
+
 void negotiator_main(int channel, const void *argument)
 {
 	static struct negotiator self; /* one a process; too large for the stack */
@@ -316,15 +349,9 @@ void negotiator_main(int channel, const void *argument)
 	self.transport.deadline_ms = monotonic_now_ms() + job->timeout_ms;
 	sandbox_enter_child();
 	rc = negotiate(&self, &err);
-	memset(&self.message, 0, sizeof(self.message));
-	if (rc) {
-		self.message.type = NEGOTIATION_MESSAGE_ERROR;
-		self.message.error = err;
-		send_message(&self, -1);
-	} else {
-		self.message.type = NEGOTIATION_MESSAGE_RESULT;
-		self.message.result = self.result;
-		send_message(&self, job->kind == NEGOTIATION_ATTACH ? self.fd : -1);
-	}
+	if (rc)
+		send_error(&self, &err);
+	else
+		send_result(&self);
 	tls_session_free(self.session);
 }

@@ -35,14 +35,17 @@ struct negotiation_job {
 	bool verbose; /* tell each stage on stderr */
 	/* tests only: return after the test read, without arming */
 	bool skip_ktls;
+	/* not NEGOTIATION_LIST: filled before the result; NULL: not asked for */
+	struct export_names *names;
 	/* NEGOTIATION_LIST: called in the parent for each export. */
 	void (*on_export)(const struct export_info *info, void *data);
 	void *on_export_data;
 };
 
-/* What a negotiator hands over: fixed size, validated by the parent before use. */
+/* What a negotiator hands over: fixed size, validated by the parent before use. Small: each
+ * reconnect has one on the stack. */
 struct negotiation_result {
-	struct export_info export;
+	struct export_geometry export;
 	struct tls_info tls; /* version 0: no TLS */
 	char address[64];    /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
 	uint32_t host_index; /* which of the target's hosts answered; 0 for a unix socket */
@@ -53,6 +56,7 @@ enum negotiation_message_type {
 	/* what the child is about to do, for the message when it is killed in it */
 	NEGOTIATION_MESSAGE_STAGE = 1,
 	NEGOTIATION_MESSAGE_EXPORT, /* one entry of a list */
+	NEGOTIATION_MESSAGE_NAMES,  /* once, before the result, when they were asked for */
 	/* success; the socket is attached when the job was NEGOTIATION_ATTACH */
 	NEGOTIATION_MESSAGE_RESULT,
 	NEGOTIATION_MESSAGE_ERROR,
@@ -60,14 +64,25 @@ enum negotiation_message_type {
 
 /* One datagram of fixed size for each type; the parent checks every field. */
 struct negotiation_message {
-	uint32_t type;
+	uint32_t type; /* any but those of the two below */
 	union {
 		char stage[64];
-		struct export_info export;
 		struct negotiation_result result;
 		struct error error;
 	};
 };
+
+struct negotiation_export_message {
+	uint32_t type;
+	struct export_info export;
+};
+
+struct negotiation_names_message {
+	uint32_t type;
+	struct export_names names;
+};
+
+_Static_assert(sizeof(struct negotiation_result) <= 1024, "a result is no small one any more");
 
 /* The child_function of a struct negotiation_job. */
 void negotiator_main(int channel, const void *job);

@@ -40,25 +40,26 @@ static void print_flags(uint16_t flags)
 	printf("\n");
 }
 
-static void print_export(const struct export_info *info)
+static void print_export(const struct export_names *names, const struct export_geometry *geometry)
 {
 	char text[EXPORT_NAME_MAX + 1], size[32];
 
-	text_sanitise(text, sizeof(text), info->name, strlen(info->name));
+	text_sanitise(text, sizeof(text), names->name, strlen(names->name));
 	printf("export:      \"%s\"%s\n", text, *text ? "" : " (the default)");
-	if (*info->canonical_name && strcmp(info->canonical_name, info->name) != 0)
-		printf("canonical:   \"%s\"\n", info->canonical_name);
-	if (*info->description)
-		printf("description: %s\n", info->description);
-	if (info->has_size) {
-		report_format_size(info->size_bytes, size, sizeof(size));
-		printf("size:        %s (%" PRIu64 " bytes)%s\n", size, info->size_bytes,
-			info->flags & NBD_TFLAG_READ_ONLY ? ", read-only" : "");
-		print_flags(info->flags);
+	if (*names->canonical_name && strcmp(names->canonical_name, names->name) != 0)
+		printf("canonical:   \"%s\"\n", names->canonical_name);
+	if (*names->description)
+		printf("description: %s\n", names->description);
+	if (geometry->has_size) {
+		report_format_size(geometry->size_bytes, size, sizeof(size));
+		printf("size:        %s (%" PRIu64 " bytes)%s\n", size, geometry->size_bytes,
+			geometry->flags & NBD_TFLAG_READ_ONLY ? ", read-only" : "");
+		print_flags(geometry->flags);
 	}
-	if (info->has_block_size)
-		printf("block sizes: minimum %u, preferred %u, maximum %u\n", info->block_min_bytes,
-			info->block_preferred_bytes, info->block_max_bytes);
+	if (geometry->has_block_size)
+		printf("block sizes: minimum %u, preferred %u, maximum %u\n",
+			geometry->block_min_bytes, geometry->block_preferred_bytes,
+			geometry->block_max_bytes);
 }
 
 struct collector {
@@ -72,24 +73,25 @@ static void on_export(const struct export_info *info, void *data)
 	struct collector *collector = data;
 
 	if (collector->json) {
-		json_object_array_add(collector->exports, report_export_json(info));
+		json_object_array_add(
+			collector->exports, report_export_json(&info->names, &info->geometry));
 	} else {
 		if (collector->count)
 			printf("\n");
-		print_export(info);
+		print_export(&info->names, &info->geometry);
 	}
 	collector->count++;
 }
 
 static void print_result(const struct target *target, const struct negotiation_result *result,
-	enum negotiation_kind kind, struct collector *collector)
+	const struct export_names *names, enum negotiation_kind kind, struct collector *collector)
 {
 	char uri[512];
 	json_object *top;
 
 	if (!collector->json) {
 		if (kind == NEGOTIATION_INFO)
-			print_export(&result->export);
+			print_export(names, &result->export);
 		else if (collector->count == 0)
 			printf("the server lists no exports; the default one may be there all the "
 			       "same: nbd-attach info HOST\n");
@@ -104,7 +106,8 @@ static void print_result(const struct target *target, const struct negotiation_r
 	json_object_object_add(top, "address", json_object_new_string(result->address));
 	json_object_object_add(top, "tls", report_tls_json(&result->tls));
 	if (kind == NEGOTIATION_INFO)
-		json_object_array_add(collector->exports, report_export_json(&result->export));
+		json_object_array_add(
+			collector->exports, report_export_json(names, &result->export));
 	json_object_object_add(top, "exports", json_object_get(collector->exports));
 	report_print_json(top);
 }
@@ -112,7 +115,8 @@ static void print_result(const struct target *target, const struct negotiation_r
 static int ask(struct options *options, enum negotiation_kind kind)
 {
 	struct collector collector = {.json = options->json, .exports = json_object_new_array()};
-	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct export_names *names = calloc(1, sizeof(*names));
+	struct negotiation_result result;
 	struct target *target = calloc(1, sizeof(*target));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
@@ -121,23 +125,24 @@ static int ask(struct options *options, enum negotiation_kind kind)
 		.target = target,
 		.timeout_ms = options->connect_timeout_ms,
 		.verbose = options->verbose,
+		.names = kind == NEGOTIATION_INFO ? names : NULL,
 		.on_export = on_export,
 		.on_export_data = &collector,
 	};
-	int rc = result && target ? options_target(options, 0, target, &err) : -1;
+	int rc = names && target ? options_target(options, 0, target, &err) : -1;
 
 	if (!rc)
 		rc = options_credentials(options, target, &creds, &err);
 	job.tls = creds;
 	sandbox_prepare();
 	if (!rc)
-		rc = negotiation_run(&job, result, &err);
+		rc = negotiation_run(&job, &result, &err);
 	if (!rc)
-		print_result(target, result, kind, &collector);
+		print_result(target, &result, names, kind, &collector);
 	json_object_put(collector.exports);
 	tls_credentials_free(creds);
 	free(target);
-	free(result);
+	free(names);
 	return rc ? report_error(&err) : report_finish(0);
 }
 

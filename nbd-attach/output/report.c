@@ -78,29 +78,30 @@ json_object *report_flags_json(uint16_t flags)
 	return names;
 }
 
-json_object *report_export_json(const struct export_info *info)
+json_object *report_export_json(
+	const struct export_names *names, const struct export_geometry *geometry)
 {
 	json_object *object = json_object_new_object();
 	char name[EXPORT_NAME_MAX + 1];
 
-	text_sanitise(name, sizeof(name), info->name, strlen(info->name));
+	text_sanitise(name, sizeof(name), names->name, strlen(names->name));
 	json_object_object_add(object, "name", json_object_new_string(name));
-	add_string(object, "canonical_name", info->canonical_name);
-	add_string(object, "description", info->description);
-	if (info->has_size) {
+	add_string(object, "canonical_name", names->canonical_name);
+	add_string(object, "description", names->description);
+	if (geometry->has_size) {
 		json_object_object_add(
-			object, "size_bytes", json_object_new_uint64(info->size_bytes));
+			object, "size_bytes", json_object_new_uint64(geometry->size_bytes));
 		json_object_object_add(object, "read_only",
-			json_object_new_boolean(info->flags & NBD_TFLAG_READ_ONLY));
-		json_object_object_add(object, "flags", report_flags_json(info->flags));
+			json_object_new_boolean(geometry->flags & NBD_TFLAG_READ_ONLY));
+		json_object_object_add(object, "flags", report_flags_json(geometry->flags));
 	}
-	if (info->has_block_size) {
+	if (geometry->has_block_size) {
 		json_object_object_add(object, "block_size_minimum_bytes",
-			json_object_new_uint64(info->block_min_bytes));
+			json_object_new_uint64(geometry->block_min_bytes));
 		json_object_object_add(object, "block_size_preferred_bytes",
-			json_object_new_uint64(info->block_preferred_bytes));
+			json_object_new_uint64(geometry->block_preferred_bytes));
 		json_object_object_add(object, "block_size_maximum_bytes",
-			json_object_new_uint64(info->block_max_bytes));
+			json_object_new_uint64(geometry->block_max_bytes));
 	}
 	return object;
 }

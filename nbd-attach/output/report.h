@@ -19,7 +19,8 @@ void report_format_date(int64_t when, char *buf, size_t size);
  * set) is "0 s". */
 void report_format_duration(int64_t sec, char *buf, size_t size);
 /* JSON, owned by the caller. */
-json_object *report_export_json(const struct export_info *info);
+json_object *report_export_json(
+	const struct export_names *names, const struct export_geometry *geometry);
 json_object *report_tls_json(const struct tls_info *tls);
 json_object *report_flags_json(uint16_t flags);
 /* Print and free. Returns 0, or 1 when standard output does not take it. */

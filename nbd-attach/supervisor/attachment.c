@@ -71,24 +71,22 @@ void attachment_take_link(
 }
 
 static int negotiate_link(struct attachment *attachment, size_t at, size_t first_host,
-	struct export_info *export, struct error *err)
+	struct export_geometry *export, struct error *err)
 {
 	struct negotiation_job job = attachment_job(attachment, NEGOTIATION_ATTACH, false);
 	struct link *link = &attachment->links[at];
-	/* several export names: large */
-	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result result;
 	int rc;
 
 	job.first_host = first_host;
 	job.only_first_host = at > 0;
-	rc = result ? negotiation_run(&job, result, err) :
-		      error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	if (!rc) {
-		attachment_take_link(attachment, link, result);
-		*export = result->export;
-	}
-	free(result);
-	return rc;
+	job.names = at == 0 ? &attachment->names : NULL;
+	rc = negotiation_run(&job, &result, err);
+	if (rc)
+		return rc;
+	attachment_take_link(attachment, link, &result);
+	*export = result.export;
+	return 0;
 }
 
 /* Nothing at boot can look up what went wrong an hour ago: each new reason is said at once, a
@@ -191,7 +189,7 @@ static int refuse_connections(struct attachment *attachment, struct error *err)
 
 static int negotiate(struct attachment *attachment, int index, struct error *err)
 {
-	struct export_info export;
+	struct export_geometry export;
 	int rc = negotiate_first(attachment, index, err);
 
 	if (rc)
@@ -457,24 +455,16 @@ static int prove(struct attachment *attachment, struct error *err)
 	return rc;
 }
 
-int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer,
+int attachment_check_offer(const struct attachment *attachment, const struct export_geometry *offer,
 	bool *grown, struct error *err)
 {
-	struct export_info *before = malloc(sizeof(*before)); /* several export names: large */
-	int rc;
+	struct export_geometry before = attachment->export_known ? attachment->export : *offer;
 
-	*grown = false;
-	if (!before)
-		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	*before = attachment->export_known ? attachment->export : *offer;
-	before->size_bytes = attachment->export.size_bytes;
-	if (offer->has_size && before->has_size && offer->size_bytes > before->size_bytes) {
-		*grown = true;
-		before->size_bytes = offer->size_bytes;
-	}
-	rc = export_info_compare(before, offer, err);
-	free(before);
-	return rc;
+	before.size_bytes = attachment->export.size_bytes;
+	*grown = offer->has_size && before.has_size && offer->size_bytes > before.size_bytes;
+	if (*grown)
+		before.size_bytes = offer->size_bytes;
+	return export_info_compare(&before, offer, err);
 }
 
 int attachment_load_modules(const struct attachment *attachment, struct error *err)

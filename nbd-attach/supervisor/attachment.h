@@ -28,7 +28,8 @@ struct attachment {
 	bool failed;
 	/* false after an adoption that found no record of it: the next offer counts */
 	bool export_known;
-	struct export_info export;
+	struct export_geometry export;
+	struct export_names names;   /* of the first offer that counts */
 	uint64_t offered_size_bytes; /* when the server has grown the export since, else 0 */
 	uint32_t block_size_bytes;
 	uint16_t flags; /* as given to the kernel: with READ_ONLY when wished */
@@ -64,7 +65,7 @@ void attachment_take_link(
 	struct attachment *attachment, struct link *link, struct negotiation_result *result);
 /* Does the offer of another negotiation fit the device? 0, also when the server's export has only
  * grown (then *GROWN), or -ESTALE. */
-int attachment_check_offer(const struct attachment *attachment, const struct export_info *offer,
+int attachment_check_offer(const struct attachment *attachment, const struct export_geometry *offer,
 	bool *grown, struct error *err);
 /* A read that uses each link that can be used. */
 struct probe attachment_probe(const struct attachment *attachment);

@@ -171,6 +171,7 @@ static void start_attempt(struct supervisor *self)
 		log_message(LOG_WARNING, "/dev/nbd%d: the connection to %s is lost; reconnecting",
 			attachment->index, self->lost_address);
 	job.verbose = false;
+	job.names = attachment->export_known ? NULL : &attachment->names;
 	choose_host(self, &job);
 	if (negotiation_start(&self->attempt, &job, &err) == 0) {
 		self->attempting = true;
@@ -214,28 +215,22 @@ static void accept_offer(struct supervisor *self, struct negotiation_result *res
 
 void supervisor_step_attempt(struct supervisor *self)
 {
-	/* several export names: large */
-	struct negotiation_result *result = calloc(1, sizeof(*result));
-	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int rc = result ? negotiation_step(&self->attempt, result, &err) : -ENOMEM;
+	struct negotiation_result result;
+	struct error err;
+	int rc = negotiation_step(&self->attempt, &result, &err);
 	bool grown = false;
 
-	if (rc == 1) {
-		free(result);
+	if (rc == 1)
 		return;
-	}
-	if (rc == -ENOMEM && !result)
-		negotiation_cancel(&self->attempt);
 	self->attempting = false;
 	if (rc) {
 		supervisor_note(self, LOG_WARNING, "cannot connect: ", &err);
 		enqueue(self, FSM_EV_ATTEMPT_FAILED, 0);
-	} else if (attachment_check_offer(self->attachment, &result->export, &grown, &err)) {
-		refuse_offer(self, result, &err);
+	} else if (attachment_check_offer(self->attachment, &result.export, &grown, &err)) {
+		refuse_offer(self, &result, &err);
 	} else {
-		accept_offer(self, result, grown);
+		accept_offer(self, &result, grown);
 	}
-	free(result);
 	supervisor_event(self, FSM_EV_TICK, 0);
 }
 

@@ -141,7 +141,7 @@ void supervisor_resize_to(struct supervisor *self, uint64_t size_bytes)
 		await_moment(self, size_bytes, true);
 }
 
-static void judge_offer(struct supervisor *self, const struct export_info *offer)
+static void judge_offer(struct supervisor *self, const struct export_geometry *offer)
 {
 	struct attachment *attachment = self->attachment;
 	struct error err;
@@ -163,18 +163,14 @@ static void judge_offer(struct supervisor *self, const struct export_info *offer
 
 static void step_asking(struct supervisor *self)
 {
-	/* several export names: large */
-	struct negotiation_result *result = calloc(1, sizeof(*result));
-	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int rc = result ? negotiation_step(&self->resize.attempt, result, &err) : -ENOMEM;
+	struct negotiation_result result;
+	struct error err;
+	int rc = negotiation_step(&self->resize.attempt, &result, &err);
 
-	if (!result)
-		negotiation_cancel(&self->resize.attempt);
 	if (rc < 0)
 		fail(self, &err);
 	else if (rc == 0)
-		judge_offer(self, &result->export);
-	free(result);
+		judge_offer(self, &result.export);
 }
 
 static bool knows_size(const struct supervisor *self, unsigned at)

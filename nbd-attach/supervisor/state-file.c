@@ -58,12 +58,13 @@ static json_object *link_json(const struct link *link)
 	return object;
 }
 
-static json_object *export_json(const struct export_info *export)
+static json_object *export_json(
+	const struct export_names *names, const struct export_geometry *export)
 {
 	json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "name", json_object_new_string(export->name));
-	json_object_object_add(object, "description", json_object_new_string(export->description));
+	json_object_object_add(object, "name", json_object_new_string(names->name));
+	json_object_object_add(object, "description", json_object_new_string(names->description));
 	json_object_object_add(object, "size", json_object_new_uint64(export->size_bytes));
 	json_object_object_add(object, "flags", json_object_new_int(export->flags));
 	if (export->has_block_size) {
@@ -85,7 +86,8 @@ static json_object *state_json(const struct attachment *attachment)
 	json_object_object_add(object, "backend", json_object_new_string(attachment->backend));
 	json_object_object_add(object, "since", json_object_new_int64(attachment->since));
 	json_object_object_add(object, "export",
-		attachment->export_known ? export_json(&attachment->export) : NULL);
+		attachment->export_known ? export_json(&attachment->names, &attachment->export) :
+					   NULL);
 	json_object_object_add(
 		object, "block_size", json_object_new_int64(attachment->block_size_bytes));
 	json_object_object_add(object, "flags", json_object_new_int(attachment->flags));
@@ -230,13 +232,15 @@ static int load_links(struct attachment *attachment, json_object *array)
 
 static int load_export(struct attachment *attachment, json_object *object)
 {
-	struct export_info *export = &attachment->export;
+	struct export_geometry *export = &attachment->export;
+	struct export_names *names = &attachment->names;
 
 	if (!object)
 		return 0; /* it was not known to the one who wrote this either */
 	memset(export, 0, sizeof(*export));
-	string(object, "name", export->name, sizeof(export->name));
-	string(object, "description", export->description, sizeof(export->description));
+	memset(names, 0, sizeof(*names));
+	string(object, "name", names->name, sizeof(names->name));
+	string(object, "description", names->description, sizeof(names->description));
 	export->has_size = true;
 	export->size_bytes = json_object_get_uint64(member(object, "size"));
 	export->flags = (uint16_t)number(object, "flags");
@@ -306,6 +310,7 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 	if (rc) {
 		attachment->export_known = false;
 		memset(&attachment->export, 0, sizeof(attachment->export));
+		memset(&attachment->names, 0, sizeof(attachment->names));
 	}
 	return rc;
 }

@@ -124,7 +124,8 @@ json_object *supervisor_status(struct supervisor *self)
 	json_object_object_add(object, "state", json_object_new_string(supervisor_state(self)));
 	target_format(&attachment->target, text, sizeof(text));
 	json_object_object_add(object, "uri", json_object_new_string(text));
-	json_object_object_add(object, "export", report_export_json(&attachment->export));
+	json_object_object_add(
+		object, "export", report_export_json(&attachment->names, &attachment->export));
 	add_number(object, "size_bytes", attachment->export.size_bytes);
 	json_object_object_add(object, "offered_size_bytes",
 		attachment->offered_size_bytes ?

@@ -344,15 +344,14 @@ static const char *check_ending(
 
 static const char *check_description(const struct scenario *scenario, const struct outcome *outcome)
 {
-	const struct export_info *info = scenario->kind == NEGOTIATION_LIST ?
-		&outcome->last_listed :
-		&outcome->result.export;
+	const struct export_names *names =
+		scenario->kind == NEGOTIATION_LIST ? &outcome->last_listed.names : &outcome->names;
 	struct error said = {0};
 	char pattern[256];
 
 	if (!scenario->pattern || *scenario->pattern != '^')
 		return NULL;
-	snprintf(said.text, sizeof(said.text), "%.600s", info->description);
+	snprintf(said.text, sizeof(said.text), "%.600s", names->description);
 	/* trial_matches() puts " | " behind the text. */
 	snprintf(pattern, sizeof(pattern), "%.*s \\| $", (int)strlen(scenario->pattern) - 1,
 		scenario->pattern);
@@ -416,6 +415,26 @@ static void tls12_hello_request(struct peer_shared *shared)
 	run_scenario(&behind, "", true, shared);
 }
 
+static void names_come_when_asked_for(struct peer_shared *shared)
+{
+	static const enum negotiation_kind kinds[] = {NEGOTIATION_ATTACH, NEGOTIATION_INFO};
+	struct outcome outcome;
+	bool good = true;
+
+	for (int i = 0; i < 4; i++) {
+		struct trial trial = {
+			.kind = kinds[i / 2], .without_names = i % 2, .timeout_ms = 5000};
+
+		trial.peer.export_name = TRIAL_EXPORT;
+		trial.peer.description = TRIAL_DESCRIPTION;
+		trial_run(&trial, shared, &outcome);
+		good = good && outcome.rc == 0 && outcome.result.export.size_bytes > 0 &&
+			strcmp(outcome.names.name, i % 2 ? "" : TRIAL_EXPORT) == 0 &&
+			strcmp(outcome.names.description, i % 2 ? "" : TRIAL_DESCRIPTION) == 0;
+	}
+	report(good, "an export's names come when they are asked for, and only then");
+}
+
 /* Without sanitizers, whose own memory would hide it: what a long answer costs. */
 static void all_memory(void)
 {
@@ -446,6 +465,7 @@ static void all_replies(const char *dir)
 		if (scenarios[i].layers & TLS)
 			run_scenario(&scenarios[i], "", true, shared);
 	}
+	names_come_when_asked_for(shared);
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", dir);
 	config.ca_file = ca;
 	if (tls_credentials_load(&client_credentials, &config, &err) == 0) {

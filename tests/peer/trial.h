@@ -26,6 +26,7 @@ struct trial {
 	uint16_t backend_port;          /* not 0: a real server behind the man in the middle */
 	enum negotiation_kind kind;
 	bool tls;
+	bool without_names; /* of the export, as in a reconnect */
 	int timeout_ms;
 	const struct tls_credentials *credentials;
 };
@@ -34,6 +35,7 @@ struct outcome {
 	int rc;
 	struct error err;
 	struct negotiation_result result;
+	struct export_names names;
 	int64_t elapsed_ms;
 	int child_status; /* of the negotiator, as from wait() */
 	long child_maxrss_kib;

@@ -64,28 +64,27 @@ static void the_driver_waits_longer_than_the_supervisor(void **state)
 
 static void only_a_larger_disk_fits_instead(void **state)
 {
-	struct export_info *offer = calloc(1, sizeof(*offer));
+	struct export_geometry offer = {0};
 	struct error err;
 	bool grown;
 
 	(void)state;
 	attachment->export_known = true;
-	attachment->export.has_size = offer->has_size = true;
+	attachment->export.has_size = offer.has_size = true;
 	attachment->export.size_bytes = 1 << 20;
-	offer->size_bytes = 1 << 20;
-	assert_int_equal(attachment_check_offer(attachment, offer, &grown, &err), 0);
+	offer.size_bytes = 1 << 20;
+	assert_int_equal(attachment_check_offer(attachment, &offer, &grown, &err), 0);
 	assert_false(grown);
-	offer->size_bytes = 2 << 20;
-	assert_int_equal(attachment_check_offer(attachment, offer, &grown, &err), 0);
+	offer.size_bytes = 2 << 20;
+	assert_int_equal(attachment_check_offer(attachment, &offer, &grown, &err), 0);
 	assert_true(grown);
-	offer->size_bytes = (1 << 20) - 512;
-	assert_int_equal(attachment_check_offer(attachment, offer, &grown, &err), -ESTALE);
+	offer.size_bytes = (1 << 20) - 512;
+	assert_int_equal(attachment_check_offer(attachment, &offer, &grown, &err), -ESTALE);
 	assert_false(grown);
 	/* Grown, and another disk. */
-	offer->size_bytes = 2 << 20;
-	offer->flags = attachment->export.flags ^ NBD_TFLAG_READ_ONLY;
-	assert_int_equal(attachment_check_offer(attachment, offer, &grown, &err), -ESTALE);
-	free(offer);
+	offer.size_bytes = 2 << 20;
+	offer.flags = attachment->export.flags ^ NBD_TFLAG_READ_ONLY;
+	assert_int_equal(attachment_check_offer(attachment, &offer, &grown, &err), -ESTALE);
 }
 
 static void put(int index, const char *attribute, const char *value)

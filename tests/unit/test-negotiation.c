@@ -52,16 +52,15 @@ static struct negotiation_job job_for(const struct target *target, int timeout_m
  * negotiator and not of our own fork. */
 static void wait_until_waiting(struct negotiation *attempt)
 {
-	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result result;
 	struct error err;
 
 	while (strcmp(attempt->stage, "waiting for the server's greeting") != 0) {
 		struct pollfd pfd = {.fd = negotiation_poll_fd(attempt), .events = POLLIN};
 
 		assert_true(poll(&pfd, 1, 5000) > 0);
-		assert_int_equal(negotiation_step(attempt, result, &err), 1);
+		assert_int_equal(negotiation_step(attempt, &result, &err), 1);
 	}
-	free(result);
 }
 
 static void status_line(pid_t pid, const char *key, char *value, size_t size)
@@ -155,7 +154,7 @@ static void a_link_for_the_kernel_watches_its_path(void **state)
 
 static void a_silent_server_costs_the_deadline_and_no_more(void **state)
 {
-	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result result;
 	struct target target;
 	struct error err;
 	int fd = silent_server(&target);
@@ -163,18 +162,17 @@ static void a_silent_server_costs_the_deadline_and_no_more(void **state)
 	int64_t began_ms = monotonic_now_ms();
 
 	(void)state;
-	assert_true(negotiation_run(&job, result, &err) < 0);
+	assert_true(negotiation_run(&job, &result, &err) < 0);
 	assert_in_range(monotonic_now_ms() - began_ms, 290, 2000);
 	assert_int_equal(err.kind, ERROR_UNREACHABLE);
 	assert_true(err.retry);
 	assert_non_null(strstr(err.text, "the server's greeting"));
-	free(result);
 	close(fd);
 }
 
 static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 {
-	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result result;
 	struct negotiation attempt;
 	struct target target;
 	struct error err;
@@ -186,18 +184,17 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
 	assert_int_equal(kill(attempt.child.pid, SIGSTOP), 0);
-	while ((rc = negotiation_step(&attempt, result, &err)) == 1)
+	while ((rc = negotiation_step(&attempt, &result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_in_range(monotonic_now_ms() - began_ms, 990, 3000);
 	assert_non_null(
 		strstr(err.text, "timed out after 1 s while waiting for the server's greeting"));
-	free(result);
 	close(fd);
 }
 
 static void a_negotiator_that_dies_is_told_of(void **state)
 {
-	struct negotiation_result *result = calloc(1, sizeof(*result));
+	struct negotiation_result result;
 	struct negotiation attempt;
 	struct target target;
 	struct error err;
@@ -208,10 +205,9 @@ static void a_negotiator_that_dies_is_told_of(void **state)
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
 	assert_int_equal(kill(attempt.child.pid, SIGKILL), 0);
-	while ((rc = negotiation_step(&attempt, result, &err)) == 1)
+	while ((rc = negotiation_step(&attempt, &result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_non_null(strstr(err.text, "died by signal 9"));
-	free(result);
 	close(fd);
 }
 
@@ -397,6 +393,62 @@ static void a_unix_socket_is_no_other_host(void **state)
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 }
 
+/* --- names */
+
+struct names_fake {
+	struct fake fake;
+	struct negotiation_names_message names;
+	unsigned count;
+};
+
+static void send_names_and_result(int channel, const void *argument)
+{
+	const struct names_fake *fake = argument;
+
+	for (unsigned i = 0; i < fake->count; i++)
+		send(channel, &fake->names, sizeof(fake->names), 0);
+	send(channel, &fake->fake.message, sizeof(fake->fake.message), 0);
+}
+
+/* COUNT messages with names, and the result. */
+static int negotiate_names(struct names_fake *fake, struct export_names *names, unsigned count)
+{
+	int rc;
+
+	memset(fake, 0, sizeof(*fake));
+	memset(names, 0, sizeof(*names));
+	fake->fake.attempt.result.fd = -1;
+	fake->fake.attempt.job.kind = NEGOTIATION_INFO;
+	fake->fake.attempt.job.target = &fake->fake.target;
+	fake->fake.attempt.job.names = names;
+	strcpy(fake->fake.target.export_name, "mine");
+	fake->fake.message.type = NEGOTIATION_MESSAGE_RESULT;
+	fake->names.type = NEGOTIATION_MESSAGE_NAMES;
+	memset(&fake->names.names, '\x1b', sizeof(fake->names.names));
+	fake->count = count;
+	start_fake(&fake->fake, send_names_and_result, 5000);
+	drive(&fake->fake, &rc);
+	return rc;
+}
+
+static void names_come_before_the_result(void **state)
+{
+	struct names_fake *fake = calloc(1, sizeof(*fake));
+	struct export_names *names = calloc(1, sizeof(*names));
+
+	(void)state;
+	assert_int_equal(negotiate_names(fake, names, 1), 0);
+	assert_string_equal(names->name, "mine"); /* whatever it says */
+	assert_true(*names->description && !strchr(names->description, '\x1b'));
+	assert_true(*names->canonical_name && !strchr(names->canonical_name, '\x1b'));
+	assert_true(negotiate_names(fake, names, 0) < 0);
+	assert_non_null(strstr(fake->fake.err.text, "does not hold together"));
+	assert_true(negotiate_names(fake, names, 2) < 0);
+	assert_non_null(strstr(fake->fake.err.text, "more than was asked for"));
+	free(fake);
+	free(names);
+}
+
 static void a_result_without_its_socket_is_refused(void **state)
 {
 	struct fake *fake = *state;
@@ -458,14 +510,25 @@ static void a_socket_said_to_have_ktls_is_looked_at(void **state)
 #define HANG_MS 10000
 #define STEP_MAX_MS 1000
 
+static size_t size_of(uint32_t type)
+{
+	return type == NEGOTIATION_MESSAGE_EXPORT ? sizeof(struct negotiation_export_message) :
+		type == NEGOTIATION_MESSAGE_NAMES ? sizeof(struct negotiation_names_message) :
+						    sizeof(struct negotiation_message);
+}
+
 static void say(int channel, uint32_t type, const int *fds, size_t fd_count)
 {
-	static struct negotiation_message message;
-	struct iovec iov = {&message, sizeof(message)};
+	static union {
+		struct negotiation_message small;
+		struct negotiation_export_message export;
+		struct negotiation_names_message names;
+	} message;
+	struct iovec iov = {&message, size_of(type)};
 	char control[CMSG_SPACE(2 * sizeof(int))] __attribute__((aligned(8))) = {0};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	message.type = type;
+	message.small.type = type;
 	if (fd_count) {
 		struct cmsghdr *cmsg = (struct cmsghdr *)control;
 
@@ -586,6 +649,15 @@ static void floods(int channel)
 		say(channel, NEGOTIATION_MESSAGE_STAGE, NULL, 0);
 }
 
+static void says_names(int channel)
+{
+	say(channel, NEGOTIATION_MESSAGE_NAMES, NULL, 0);
+}
+static void lingers_in_an_export(int channel)
+{
+	say_lingering(channel, NEGOTIATION_MESSAGE_EXPORT, 1);
+}
+
 static void floods_with_exports(int channel)
 {
 	for (;;)
@@ -608,7 +680,12 @@ static const struct hostile {
 		"hung up and did not end"},
 	{"stops", stops, NEGOTIATION_INFO, "timed out"},
 	{"sends stages without end", floods, NEGOTIATION_INFO, "without end"},
-	{"sends exports without end", floods_with_exports, NEGOTIATION_INFO, "timed out"},
+	{"sends exports without end", floods_with_exports, NEGOTIATION_LIST, "timed out"},
+	{"sends exports where one is asked for", floods_with_exports, NEGOTIATION_INFO,
+		"than was asked for"},
+	{"sends names that nobody asked for", says_names, NEGOTIATION_ATTACH, "than was asked for"},
+	{"gives a lingering socket in an export", lingers_in_an_export, NEGOTIATION_LIST,
+		"than was asked for"},
 	{"gives a lingering socket in a stage", lingers_in_a_stage, NEGOTIATION_ATTACH,
 		"than was asked for"},
 	{"gives a lingering socket in an error", lingers_in_an_error, NEGOTIATION_ATTACH,
@@ -739,6 +816,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_unix_socket_is_host_0, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(
 			a_unix_socket_is_no_other_host, setup_fake, teardown_fake),
+		cmocka_unit_test(names_come_before_the_result),
 		cmocka_unit_test_setup_teardown(
 			a_result_without_its_socket_is_refused, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(

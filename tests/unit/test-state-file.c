@@ -81,8 +81,8 @@ static void fill(struct attachment *attachment, size_t link_count)
 	strcpy(attachment->backend, BACKEND);
 	attachment->since = 1700000000;
 	attachment->export_known = true;
-	strcpy(attachment->export.name, "disk \"one\" \xc3\xa9\\/\n");
-	strcpy(attachment->export.description, "a description");
+	strcpy(attachment->names.name, "disk \"one\" \xc3\xa9\\/\n");
+	strcpy(attachment->names.description, "a description");
 	attachment->export.has_size = true;
 	attachment->export.size_bytes = INT64_MAX - 511;
 	attachment->export.flags = 0xffff;
@@ -155,6 +155,8 @@ static void what_was_known_of_the_device_comes_back(void **state)
 	assert_int_equal(after->flags, before->flags);
 	assert_true(after->export_known);
 	assert_memory_equal(&after->export, &before->export, sizeof(after->export));
+	assert_string_equal(after->names.name, before->names.name);
+	assert_string_equal(after->names.description, before->names.description);
 }
 
 static void a_tls_link_comes_back_as_one_that_is_not_proven(void **state)
