@@ -791,6 +791,25 @@ static void a_crash_after_the_last_word_is_one(void **state)
 	close(listener);
 }
 
+static void sends_three_bytes(int channel)
+{
+	send(channel, "abc", 3, 0);
+}
+
+/* It is killed at once: its end would tell nothing. */
+static void of_one_that_lies_nothing_more_is_awaited(void **state)
+{
+	struct fake *fake = *state;
+	struct pollfd pfd = {.events = POLLIN};
+
+	fake->act = sends_three_bytes;
+	start_fake(fake, act_and_hang, 5000);
+	pfd.fd = negotiation_poll_fd(&fake->attempt);
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	assert_int_equal(negotiation_step(&fake->attempt, &fake->result, &fake->err), -EPROTO);
+	assert_false(negotiation_is_running(&fake->attempt));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -823,6 +842,8 @@ int main(void)
 			a_socket_said_to_have_ktls_is_looked_at, setup_fake, teardown_fake),
 		cmocka_unit_test_setup_teardown(
 			a_crash_after_the_last_word_is_one, setup_fake, teardown_fake),
+		cmocka_unit_test_setup_teardown(
+			of_one_that_lies_nothing_more_is_awaited, setup_fake, teardown_fake),
 		cmocka_unit_test(no_negotiator_keeps_the_loop),
 		cmocka_unit_test(no_zombie_stays),
 	};
