@@ -28,7 +28,7 @@ ifneq ($(CI)$(WERROR),)
 werror := -Werror
 endif
 
-libraries := libnl-3.0 libnl-genl-3.0 gnutls libkmod liburiparser json-c
+libraries := libnl-3.0 libnl-genl-3.0 gnutls libkmod libudev liburiparser json-c
 # The goals that install their own tools first must work before pkg-config is there: ask it only when something is compiled.
 lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
 lib_libs   = $(shell $(PKG_CONFIG) --libs $(libraries))

@@ -1,28 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Telling udev that a device is complete, and waiting until it has taken note. The events of
- * CONNECT itself come too early: the backend identifier is not there yet (Linux 6.1), and our rules
- * call the device not ready until the supervisor's state file is there. */
+/* Telling udev that a device is complete, and hearing from it when it has worked on that. The
+ * events of CONNECT itself come too early: the backend identifier is not there yet (Linux 6.1), and
+ * our rules call the device not ready until the supervisor's state file is there.
+ *
+ * All of it goes through libudev, which serves an isolated supervisor (--root), too: it loads no
+ * code later, and reads nothing but /sys, /run/udev, and in old versions /etc/udev/udev.conf, which
+ * may be missing. */
 #ifndef NBDA_KERNEL_UDEV
 #define NBDA_KERNEL_UDEV
 #include <stdbool.h>
-#include <time.h>
+#include <stdint.h>
+#include "base/error.h"
+
+struct udev;
+struct udev_monitor;
 
 /* Does udev's database have device INDEX as ready, under its name /dev/disk/by-id/nbd-BACKEND? */
 bool udev_knows(int index, const char *backend);
-#define UDEV_MINORS_MAX 256 /* the driver's max_part goes no further */
-#define UDEV_LOOK_AGAIN_MS 10
 
+#define UDEV_MINORS_MAX 256 /* the driver's max_part goes no further */
+
+/* All zero, or ended: nothing is awaited. */
 struct udev_wait {
+	struct udev *context;
+	struct udev_monitor *monitor;
 	int index;
-	bool awaited[UDEV_MINORS_MAX]; /* the disk, and its partitions */
-	struct timespec since;
+	uint32_t id[4];
+	/* of the disk, and of its partitions */
+	bool told[UDEV_MINORS_MAX], awaited[UDEV_MINORS_MAX];
+	bool repeated;
 };
 
-/* A "change" of the disk and of each of its partitions, where udevd runs. Touches no data of the
- * device, and waits for nothing. */
-void udev_announce(struct udev_wait *wait, int index);
-/* Are all of them in the database by now? To be asked again and again; true at once where no udevd
- * runs. */
+/* A "change" of the disk and of each of its partitions, each with a UUID by which its answer is
+ * known; nothing where no udevd runs. Touches no data of the device, and waits for nothing.
+ * -errno: udev is told, but nothing is awaited, since no answer would be heard: udevd sends them in
+ * its own network namespace, taken to be that of process 1. */
+int udev_announce(struct udev_wait *wait, int index, struct error *err);
+/* To be polled for POLLIN; -1: nothing is awaited. */
+int udev_wait_fd(const struct udev_wait *wait);
+/* Has udev worked on all of them, whatever its rules made of it? Reads what is there without
+ * waiting. Of a udevd that hangs or died, and of one that is not there though /run/udev/control is,
+ * nothing is heard: the caller keeps a deadline. */
 bool udev_has_noted(struct udev_wait *wait);
+void udev_wait_end(struct udev_wait *wait);
 
 #endif

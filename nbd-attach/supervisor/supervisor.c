@@ -156,6 +156,7 @@ static void deliver(struct supervisor *self)
 		notify_ready(report->line);
 		log_message(LOG_NOTICE, "%s", report->line);
 	}
+	udev_wait_end(&self->udev);
 	free(report);
 	self->report = NULL;
 }
@@ -196,6 +197,7 @@ enum slot {
 	SLOT_RENEWAL_DRAIN,
 	SLOT_QUEUE_CHECK,
 	SLOT_DETACHER,
+	SLOT_UDEV,
 	SLOT_CLIENTS,
 	SLOT_LINKS = SLOT_CLIENTS + CONTROL_CLIENTS_MAX,
 	SLOT_COUNT = SLOT_LINKS + LINKS_MAX,
@@ -220,6 +222,7 @@ static void fill(const struct supervisor *self, struct pollfd *fds)
 	fds[SLOT_QUEUE_CHECK].fd = job_poll_fd(&self->queue_check);
 	fds[SLOT_RENEWAL_DRAIN].fd = job_poll_fd(&self->renewal_drain);
 	fds[SLOT_DETACHER].fd = job_poll_fd(&self->detacher);
+	fds[SLOT_UDEV].fd = udev_wait_fd(&self->udev);
 	for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		fds[SLOT_CLIENTS + i].fd = self->control.clients[i];
 	for (unsigned i = 0; i < self->attachment->link_count; i++)
@@ -249,7 +252,7 @@ static int poll_timeout_ms(const struct supervisor *self)
 	if (self->fsm.phase == FSM_FAILED)
 		fsm_earlier(&deadline_ms, self->fail_again_at_ms);
 	if (self->report)
-		fsm_earlier(&deadline_ms, supervisor_now_ms() + UDEV_LOOK_AGAIN_MS);
+		fsm_earlier(&deadline_ms, self->udev_until_ms);
 	if (reaper_has_any())
 		fsm_earlier(&deadline_ms, supervisor_now_ms() + REAPER_PAUSE_MS);
 	if (self->manager_waits_since_ms >= 0)
@@ -544,6 +547,7 @@ static void finish(struct supervisor *self)
 		close(self->signal_fd);
 	if (self->fsm.phase == FSM_ENDED)
 		leave_nothing(attachment);
+	udev_wait_end(&self->udev);
 	free(self->report);
 	attachment_close(attachment);
 }
@@ -568,9 +572,12 @@ static void keep_for_a_successor(const struct supervisor *self)
 static void tell_udev(struct supervisor *self)
 {
 	const struct attachment *attachment = self->attachment;
+	struct error err;
 
-	if (!attachment->adopted || !udev_knows(attachment->index, attachment->backend))
-		udev_announce(&self->udev, attachment->index);
+	if ((!attachment->adopted || !udev_knows(attachment->index, attachment->backend)) &&
+		udev_announce(&self->udev, attachment->index, &err) < 0)
+		log_message(LOG_WARNING, "/dev/nbd%d: udev is told of it, and not waited for: %s",
+			attachment->index, err.text);
 	self->udev_until_ms = supervisor_now_ms() + UDEV_PATIENCE_MS;
 }
 
