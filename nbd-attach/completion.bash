@@ -59,7 +59,7 @@ _nbd_attach()
 		boot) _nbd_attach_words "$server $attach $boot --verbose --help" ;;
 		list | info) _nbd_attach_words "$server $all" ;;
 		detach) _nbd_attach_words "--force --own $all" ;;
-		status) _nbd_attach_words "--watch $all" ;;
+		status) _nbd_attach_words "--watch --quiet --is-root $all" ;;
 		*) _nbd_attach_words "$all" ;;
 		esac
 		return

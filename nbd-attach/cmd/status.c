@@ -6,6 +6,7 @@
 #include "supervisor/control.h"
 #include "output/report.h"
 #include "output/status-text.h"
+#include "base/json-get.h"
 #include "kernel/block-attr.h"
 #include <errno.h>
 #include <poll.h>
@@ -148,8 +149,25 @@ static int watch(int only, bool json)
 	return 0;
 }
 
+static int tell_by_exit_status(const struct options *options, int index)
+{
+	json_object *status;
+	int rc;
+
+	if (options->is_root) {
+		status = control_ask(index);
+		rc = json_get_true(status, "root") ? 0 : ERROR_OTHER;
+	} else {
+		status = block_is_configured(index) ? device_status(index) : detached_status(index);
+		rc = status_text_exit_status(status);
+	}
+	json_object_put(status);
+	return rc;
+}
+
 int command_status(struct options *options)
 {
+	bool silent = options->quiet || options->is_root;
 	json_object *devices;
 	int only = -1, rc = 0;
 	struct error err = {0};
@@ -159,6 +177,11 @@ int command_status(struct options *options)
 	if (!rc && options->word_count && only < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL,
 			"status of which device? \"auto\" is for attaching");
+	if (!rc && silent && only < 0)
+		rc = error_set(&err, ERROR_USAGE, EINVAL,
+			"an exit status says how one device is: name it");
+	if (!rc && silent)
+		return tell_by_exit_status(options, only);
 	if (!rc && only >= 0 && !block_is_configured(only))
 		rc = error_set(&err, ERROR_BUSY, ENOTCONN, "/dev/nbd%d is not attached", only);
 	if (rc)

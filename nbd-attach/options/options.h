@@ -48,7 +48,8 @@ struct options {
 	bool plan, files;         /* of "boot", as the next three */
 	const char *cmdline_file; /* NULL: /proc/cmdline */
 	const char *dhcp_server, *dhcp_root_path;
-	bool own; /* of "detach" */
+	bool own;            /* of "detach" */
+	bool quiet, is_root; /* of "status" */
 	/* set by "boot": what another attempt may cure is tried for ever, with a line on stderr now
 	 * and then */
 	bool at_boot;

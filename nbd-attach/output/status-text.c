@@ -307,3 +307,24 @@ void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, boo
 		i++)
 		print_link(out, json_object_array_get_idx(links, i), i + 1, now_unix_sec);
 }
+
+int status_text_exit_status(json_object *status)
+{
+	static const struct {
+		const char *state;
+		int exit_status;
+	} table[] = {
+		{"alive", 0},
+		{"reconnecting", 10},
+		{"stopped", 11},
+		{"failed", 12},
+		{"configured", 13},
+		{"detached", ERROR_BUSY},
+	};
+	struct text state = json_get_text(status, "state");
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(state.s, table[i].state) == 0)
+			return table[i].exit_status;
+	return ERROR_OTHER;
+}

@@ -291,6 +291,32 @@ static void test_other_types_are_as_good_as_missing(void **state)
 	free(text);
 }
 
+static void test_exit_status(void **state)
+{
+	static const struct {
+		const char *json;
+		int expect;
+	} table[] = {
+		{"{\"state\": \"alive\", \"root\": true}", 0},
+		{"{\"state\": \"reconnecting\"}", 10},
+		{"{\"state\": \"stopped\"}", 11},
+		{"{\"state\": \"failed\"}", 12},
+		{"{\"state\": \"configured\"}", 13},
+		{"{\"state\": \"detached\"}", ERROR_BUSY},
+		{"{\"state\": \"alive \"}", ERROR_OTHER},
+		{"{\"state\": 0}", ERROR_OTHER},
+		{"{}", ERROR_OTHER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		json_object *status = json_tokener_parse(table[i].json);
+
+		assert_int_equal(status_text_exit_status(status), table[i].expect);
+		json_object_put(status);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_silent_link),
 		cmocka_unit_test(test_no_control_character_comes_through),
 		cmocka_unit_test(test_other_types_are_as_good_as_missing),
+		cmocka_unit_test(test_exit_status),
 	};
 
 	setenv("TZ", "UTC", 1);

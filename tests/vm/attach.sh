@@ -194,6 +194,8 @@ status() {
     expect 0 nbd-attach status $nbd
     says nbd0
     says 'tls *v?1\.3'
+    expect 0 nbd-attach status $nbd --quiet
+    expect 1 nbd-attach status $nbd --is-root
     nbd-attach status --json | is_json || fail "status --json is not JSON"
     nbd-attach status $nbd --json | is_json || fail "status $nbd --json is not JSON"
     detach $nbd

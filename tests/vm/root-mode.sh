@@ -52,6 +52,7 @@ in_an_initrd() {
     assert_has $nbd '.root and .state == "alive"'
     expect 0 nbd-attach status $nbd
     says 'needs no disk'
+    expect 0 nbd-attach status $nbd --is-root
     # An instance without it says so, too.
     detach $nbd
     within 10 eval "! is_alive $pid" || fail "it does not end with its device"

@@ -16,6 +16,7 @@ goes_on_alone() {
     load load $nbd "${verified[@]}"
     kill_supervisor
     expect 0 nbd-attach status $nbd --json
+    expect 13 nbd-attach status $nbd --quiet
     assert_has $nbd '.state == "configured" and .supervisor_pid == null'
     sleep 2
     within 5 moves $nbd || fail "I/O has stopped"

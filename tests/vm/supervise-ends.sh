@@ -106,6 +106,7 @@ detached_while_away() {
     says "server|reconnect"
     says "--force"
     is_state $nbd reconnecting || fail "it is $(field $nbd .state)"
+    expect 10 nbd-attach status $nbd --quiet
     timeout 20 nbd-attach detach $nbd --force
     within 10 eval "! is_alive $writer_pid" || fail "the writer hangs"
     within 10 eval "! is_attached $nbd" || fail "still attached"

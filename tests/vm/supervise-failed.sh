@@ -106,6 +106,7 @@ given_up_by_driver() { # watched|unwatched|forgotten
     if [[ $1 == watched ]]; then
         serve_nbdkit
         within 15 is_state $nbd failed || { nbd-attach status $nbd --json; fail "its supervisor does not take it for failed"; }
+        expect 12 nbd-attach status $nbd --quiet
     fi
     has_failed
 }
