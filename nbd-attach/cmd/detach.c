@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/commands.h"
 #include "config/device-name.h"
+#include "base/json-get.h"
 #include "base/run-files.h"
 #include "config/backend-id.h"
 #include "supervisor/control.h"
@@ -30,14 +31,12 @@ static void wait_for_supervisor(int index)
  * Silence says nothing. */
 static enum detach_how choose_how(int index, bool force)
 {
-	json_object *status = force ? NULL : control_ask(index), *value = NULL;
-	const char *state = status && json_object_object_get_ex(status, "state", &value) ?
-		json_object_get_string(value) :
-		NULL;
-	enum detach_how how = force         ? DETACH_FORCED :
-		!state                      ? DETACH_UNSURE :
-		strcmp(state, "alive") == 0 ? DETACH_IF_UNUSED :
-					      DETACH_UNREACHABLE;
+	json_object *status = force ? NULL : control_ask(index);
+	struct text state = json_get_text(status, "state");
+	enum detach_how how = force           ? DETACH_FORCED :
+		!*state.s                     ? DETACH_UNSURE :
+		strcmp(state.s, "alive") == 0 ? DETACH_IF_UNUSED :
+						DETACH_UNREACHABLE;
 
 	json_object_put(status);
 	return how;

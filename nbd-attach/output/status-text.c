@@ -6,13 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-static int64_t number_at(json_object *object, const char *key)
-{
-	int64_t number;
-
-	return json_get_number(object, key, &number) ? number : 0;
-}
-
 static struct text size_text(int64_t bytes)
 {
 	struct text text;
@@ -93,7 +86,7 @@ static void print_state(FILE *out, json_object *status, int64_t now)
 static void print_attempts(FILE *out, json_object *status)
 {
 	struct text error = json_get_text(status, "last_error");
-	int64_t attempts = number_at(status, "attempts"), next_ms;
+	int64_t attempts = json_get_number_or_0(status, "attempts"), next_ms;
 	bool planned = json_get_number(status, "next_attempt_in_ms", &next_ms);
 
 	if (!attempts && !planned)
@@ -167,7 +160,7 @@ static void print_counts(FILE *out, json_object *status)
 	bool any = false;
 
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		int64_t count = number_at(status, counts[i].key);
+		int64_t count = json_get_number_or_0(status, counts[i].key);
 
 		if (!count)
 			continue;
@@ -178,7 +171,7 @@ static void print_counts(FILE *out, json_object *status)
 	}
 	if (any)
 		fputc('\n', out);
-	if (number_at(status, "error_replies") && *last.s) {
+	if (json_get_number_or_0(status, "error_replies") && *last.s) {
 		label(out, "");
 		fprintf(out, "the server's last error reply: %s\n", last.s);
 	}
@@ -210,7 +203,7 @@ static void print_silence(FILE *out, json_object *link)
 		return;
 	label(out, "  waits:");
 	fprintf(out, "%s without an answer; %s\n",
-		duration_text(number_at(link, "silent_for_ms") / 1000).s,
+		duration_text(json_get_number_or_0(link, "silent_for_ms") / 1000).s,
 		slow ? "the server answers a new connection, so a request takes long" :
 		       "the server is asked over a new connection");
 }

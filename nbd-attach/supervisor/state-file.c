@@ -2,6 +2,7 @@
 #include "supervisor/state-file.h"
 #include "base/run-files.h"
 #include "base/clock.h"
+#include "base/json-get.h"
 #include "base/cleanup.h"
 #include "tls/ktls.h"
 #include "output/report.h"
@@ -144,27 +145,6 @@ void state_save(const struct attachment *attachment)
 	json_object_put(object);
 }
 
-static json_object *member(json_object *object, const char *key)
-{
-	json_object *value = NULL;
-
-	json_object_object_get_ex(object, key, &value);
-	return value;
-}
-
-static int64_t number(json_object *object, const char *key)
-{
-	return json_object_get_int64(member(object, key));
-}
-
-static void string(json_object *object, const char *key, char *buf, size_t size)
-{
-	json_object *value = member(object, key);
-
-	if (!value || !text_copy(buf, size, json_object_get_string(value)))
-		*buf = 0;
-}
-
 static void load_address(json_object *object, struct sockaddr_storage *address)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)address;
@@ -172,14 +152,14 @@ static void load_address(json_object *object, struct sockaddr_storage *address)
 	char text[INET6_ADDRSTRLEN];
 
 	memset(address, 0, sizeof(*address));
-	string(object, "address", text, sizeof(text));
+	json_get_string(object, "address", text, sizeof(text));
 	if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
 		in->sin_family = AF_INET;
-		in->sin_port = htons((uint16_t)number(object, "port"));
+		in->sin_port = htons((uint16_t)json_get_number_or_0(object, "port"));
 	} else if (inet_pton(AF_INET6, text, &in6->sin6_addr) == 1) {
 		in6->sin6_family = AF_INET6;
-		in6->sin6_port = htons((uint16_t)number(object, "port"));
-		in6->sin6_scope_id = (uint32_t)number(object, "scope");
+		in6->sin6_port = htons((uint16_t)json_get_number_or_0(object, "port"));
+		in6->sin6_scope_id = (uint32_t)json_get_number_or_0(object, "scope");
 	}
 }
 
@@ -189,20 +169,20 @@ static int load_tls(json_object *object, struct tls_info *tls)
 
 	if (!object)
 		return 0;
-	string(object, "version", version, sizeof(version));
+	json_get_string(object, "version", version, sizeof(version));
 	tls->version = strcmp(version, "1.3") == 0 ? TLS_VERSION_1_3 :
 		strcmp(version, "1.2") == 0        ? TLS_VERSION_1_2 :
 						     0;
-	string(object, "cipher", tls->cipher, sizeof(tls->cipher));
+	json_get_string(object, "cipher", tls->cipher, sizeof(tls->cipher));
 	for (size_t i = 0; ktls_cipher_at(i); i++)
 		if (strcmp(ktls_cipher_at(i)->name, tls->cipher) == 0)
 			tls->kernel_cipher = ktls_cipher_at(i)->kernel_cipher;
-	string(object, "group", tls->group, sizeof(tls->group));
-	string(object, "authentication", tls->authentication, sizeof(tls->authentication));
-	string(object, "peer_name", tls->peer_name, sizeof(tls->peer_name));
-	string(object, "peer_issuer", tls->peer_issuer, sizeof(tls->peer_issuer));
-	tls->peer_not_after = number(object, "peer_not_after_unix_sec");
-	string(object, "peer_pin", tls->peer_pin, sizeof(tls->peer_pin));
+	json_get_string(object, "group", tls->group, sizeof(tls->group));
+	json_get_string(object, "authentication", tls->authentication, sizeof(tls->authentication));
+	json_get_string(object, "peer_name", tls->peer_name, sizeof(tls->peer_name));
+	json_get_string(object, "peer_issuer", tls->peer_issuer, sizeof(tls->peer_issuer));
+	tls->peer_not_after = json_get_number_or_0(object, "peer_not_after_unix_sec");
+	json_get_string(object, "peer_pin", tls->peer_pin, sizeof(tls->peer_pin));
 	return tls->version && tls->kernel_cipher ? 0 : -EINVAL;
 }
 
@@ -216,14 +196,15 @@ static int load_links(struct attachment *attachment, json_object *array)
 		json_object *object = json_object_array_get_idx(array, i);
 		struct link *link = &attachment->links[i];
 
-		*link = (struct link){.fd = -1, .since = (time_t)number(object, "since")};
-		string(object, "address", link->address, sizeof(link->address));
-		link->host_index = (uint32_t)number(object, "host");
+		*link = (struct link){
+			.fd = -1, .since = (time_t)json_get_number_or_0(object, "since")};
+		json_get_string(object, "address", link->address, sizeof(link->address));
+		link->host_index = (uint32_t)json_get_number_or_0(object, "host");
 		if (link->host_index >= TARGET_HOSTS_MAX)
 			link->host_index = 0;
-		load_address(member(object, "local"), &link->local);
-		load_address(member(object, "peer"), &link->peer);
-		rc = load_tls(member(object, "tls"), &link->tls);
+		load_address(json_get(object, "local"), &link->local);
+		load_address(json_get(object, "peer"), &link->peer);
+		rc = load_tls(json_get(object, "tls"), &link->tls);
 		link->proven = link->tls.version == 0;
 	}
 	attachment->link_count = rc ? 0 : count;
@@ -239,15 +220,15 @@ static int load_export(struct attachment *attachment, json_object *object)
 		return 0; /* it was not known to the one who wrote this either */
 	memset(export, 0, sizeof(*export));
 	memset(names, 0, sizeof(*names));
-	string(object, "name", names->name, sizeof(names->name));
-	string(object, "description", names->description, sizeof(names->description));
+	json_get_string(object, "name", names->name, sizeof(names->name));
+	json_get_string(object, "description", names->description, sizeof(names->description));
 	export->has_size = true;
-	export->size_bytes = json_object_get_uint64(member(object, "size"));
-	export->flags = (uint16_t)number(object, "flags");
-	export->has_block_size = member(object, "block_max") != NULL;
-	export->block_min_bytes = (uint32_t)number(object, "block_min");
-	export->block_preferred_bytes = (uint32_t)number(object, "block_preferred");
-	export->block_max_bytes = (uint32_t)number(object, "block_max");
+	export->size_bytes = (uint64_t)json_get_number_or_0(object, "size");
+	export->flags = (uint16_t)json_get_number_or_0(object, "flags");
+	export->has_block_size = json_get(object, "block_max") != NULL;
+	export->block_min_bytes = (uint32_t)json_get_number_or_0(object, "block_min");
+	export->block_preferred_bytes = (uint32_t)json_get_number_or_0(object, "block_preferred");
+	export->block_max_bytes = (uint32_t)json_get_number_or_0(object, "block_max");
 	attachment->export_known = true;
 	return export->size_bytes ? 0 : -EINVAL;
 }
@@ -272,12 +253,12 @@ static json_object *read_file(int index, struct stat *st)
 	return json_tokener_parse(text);
 }
 
-static void load_life(struct attachment *attachment, const struct stat *st, json_object *failed)
+static void load_life(struct attachment *attachment, const struct stat *st, bool failed)
 {
 	int64_t age_ms =
 		boottime_ms() - (st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
 
-	attachment->failed = st->st_mode & MODE_FAILED || json_object_get_boolean(failed);
+	attachment->failed = st->st_mode & MODE_FAILED || failed;
 	if (st->st_mode & MODE_OUTAGE && age_ms >= 0)
 		attachment->outage_since_ms =
 			age_ms < monotonic_now_ms() ? monotonic_now_ms() - age_ms : 0;
@@ -292,19 +273,20 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 
 	if (!object)
 		return -ENOENT;
-	string(object, "backend", of_backend, sizeof(of_backend));
-	if (number(object, "version") != FORMAT_VERSION || strcmp(of_backend, backend) != 0) {
+	json_get_string(object, "backend", of_backend, sizeof(of_backend));
+	if (json_get_number_or_0(object, "version") != FORMAT_VERSION ||
+		strcmp(of_backend, backend) != 0) {
 		json_object_put(object);
 		return -ESTALE;
 	}
-	rc = load_export(attachment, member(object, "export"));
+	rc = load_export(attachment, json_get(object, "export"));
 	if (!rc)
-		rc = load_links(attachment, member(object, "links"));
+		rc = load_links(attachment, json_get(object, "links"));
 	if (!rc) {
-		attachment->since = (time_t)number(object, "since");
-		attachment->block_size_bytes = (uint32_t)number(object, "block_size");
-		attachment->flags = (uint16_t)number(object, "flags");
-		load_life(attachment, &st, member(object, "failed"));
+		attachment->since = (time_t)json_get_number_or_0(object, "since");
+		attachment->block_size_bytes = (uint32_t)json_get_number_or_0(object, "block_size");
+		attachment->flags = (uint16_t)json_get_number_or_0(object, "flags");
+		load_life(attachment, &st, json_get_true(object, "failed"));
 	}
 	json_object_put(object);
 	if (rc) {
@@ -320,9 +302,7 @@ int state_read_backend(int index, char backend[BACKEND_ID_SIZE])
 	struct stat st;
 	json_object *object = read_file(index, &st);
 
-	*backend = 0;
-	if (object)
-		string(object, "backend", backend, BACKEND_ID_SIZE);
+	json_get_string(object, "backend", backend, BACKEND_ID_SIZE);
 	json_object_put(object);
 	return *backend ? 0 : -ENOENT;
 }
