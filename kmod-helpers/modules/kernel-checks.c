@@ -2,7 +2,6 @@
 #include "modules/kernel-checks.h"
 #include <errno.h>
 #include <linux/capability.h>
-#include <linux/tls.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include "base/cleanup.h"
 #include "modules/kernel-modules.h"
 #include "base/text.h"
+#include "tls/ktls.h"
 
 #define ITEMS_MAX 16
 
@@ -125,23 +125,15 @@ static void probe_nodes(struct report *report)
 
 static void probe_tls(struct report *report)
 {
-	static const struct {
-		int number;
-		const char *name, *module;
-	} ciphers[] = {
-		{TLS_CIPHER_AES_GCM_128, "AES-128-GCM", "gcm"},
-		{TLS_CIPHER_AES_GCM_256, "AES-256-GCM", "gcm"},
-		{TLS_CIPHER_CHACHA20_POLY1305, "ChaCha20-Poly1305", "chacha20poly1305"},
-	};
+	const struct ktls_cipher *cipher;
 	enum kernel_module_state state;
 	char why[200];
-	size_t i;
 
 	state = kernel_module_probe("tls", why, sizeof(why));
 	add_module(report, "kernel TLS", "tls", state, why, "");
-	for (i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++) {
-		state = kernel_cipher_probe(ciphers[i].number, why, sizeof(why));
-		add_module(report, ciphers[i].name, ciphers[i].module, state, why, "");
+	for (size_t i = 0; (cipher = ktls_cipher_at(i)); i++) {
+		state = kernel_cipher_probe(cipher->kernel_cipher, why, sizeof(why));
+		add_module(report, cipher->name, cipher->module, state, why, "");
 		/* The others will do, unless the server insists. */
 		if (state >= KERNEL_MODULE_BLOCKED)
 			report->items[report->count - 1].state = PROBE_WARN;

@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <libkmod.h>
 #include <limits.h>
-#include <linux/tls.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "tls/ktls.h"
 
 int kernel_read_file(const char *path, char *buf, size_t size)
 {
@@ -360,34 +360,9 @@ int kernel_load_tls(struct error *err)
 	return kernel_module_load("tls", NULL, err);
 }
 
-/* What the kernel's TLS asks the crypto API for, and the parts it is put together from where no
- * driver has it whole. Only the first part (the template) is there under that name in every kernel:
- * newer ones have the others as library code. */
-static const struct cipher {
-	int number;
-	const char *name, *algorithm, *parts[5];
-} ciphers[] = {
-	{TLS_CIPHER_AES_GCM_128, "AES-128-GCM", "gcm(aes)",
-		{"crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash"}},
-	{TLS_CIPHER_AES_GCM_256, "AES-256-GCM", "gcm(aes)",
-		{"crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash"}},
-	{TLS_CIPHER_CHACHA20_POLY1305, "ChaCha20-Poly1305", "rfc7539(chacha20,poly1305)",
-		{"crypto-rfc7539", "crypto-chacha20", "crypto-poly1305"}},
-};
-
-static const struct cipher *find_cipher(int number)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
-		if (ciphers[i].number == number)
-			return &ciphers[i];
-	return NULL;
-}
-
 int kernel_load_cipher(int kernel_cipher, struct error *err)
 {
-	const struct cipher *cipher = find_cipher(kernel_cipher);
+	const struct ktls_cipher *cipher = ktls_cipher_find(kernel_cipher);
 	struct error ignored;
 	size_t i;
 	int rc;
@@ -412,7 +387,7 @@ int kernel_load_cipher(int kernel_cipher, struct error *err)
 
 enum kernel_module_state kernel_cipher_probe(int kernel_cipher, char *why, size_t why_size)
 {
-	const struct cipher *cipher = find_cipher(kernel_cipher);
+	const struct ktls_cipher *cipher = ktls_cipher_find(kernel_cipher);
 	enum kernel_module_state worst, state;
 	char text[256];
 	size_t i;

@@ -5,6 +5,11 @@
 
 enum tls_version { TLS_VERSION_1_2 = 12, TLS_VERSION_1_3 = 13 };
 
+/* "1.2" or "1.3"; "?" of anything else. */
+const char *tls_version_name(int version);
+/* 0 when there is no such version. */
+int tls_version_parse(const char *name);
+
 /* What was negotiated, for people; no pointers. */
 struct tls_info {
 	int version;             /* enum tls_version; 0: no TLS */

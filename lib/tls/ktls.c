@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/ktls.h"
-#include "tls/credentials.h"
+#include "tls/info.h"
 #include "base/wire.h"
 #include <errno.h>
 #include <linux/tls.h>
@@ -22,21 +22,25 @@
 #define RECORD_NUMBER_BYTES 8
 #define INFO_MAX_BYTES 64
 
-#define CIPHER(label, id, limit, modules_)                                                         \
-	{                                                                                          \
-		label, TLS_CIPHER_##id, TLS_CIPHER_##id##_KEY_SIZE, TLS_CIPHER_##id##_IV_SIZE,     \
-			TLS_CIPHER_##id##_SALT_SIZE,                                               \
-			INFO_HEADER_BYTES + TLS_CIPHER_##id##_IV_SIZE +                            \
-			TLS_CIPHER_##id##_KEY_SIZE + TLS_CIPHER_##id##_SALT_SIZE +                 \
-			RECORD_NUMBER_BYTES,                                                       \
-			limit, modules_                                                            \
-	}
+#define CIPHER(label, id, limit)                                                                   \
+	.name = label, .kernel_cipher = TLS_CIPHER_##id, .key_size = TLS_CIPHER_##id##_KEY_SIZE,   \
+	.iv_size = TLS_CIPHER_##id##_IV_SIZE, .salt_size = TLS_CIPHER_##id##_SALT_SIZE,            \
+	.info_size = INFO_HEADER_BYTES + TLS_CIPHER_##id##_IV_SIZE + TLS_CIPHER_##id##_KEY_SIZE +  \
+		TLS_CIPHER_##id##_SALT_SIZE + RECORD_NUMBER_BYTES,                                 \
+	.record_limit = limit
+#define GCM                                                                                        \
+	.algorithm = "gcm(aes)", .module = "gcm",                                                  \
+	.parts = {"crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash"}
 
 static const struct ktls_cipher ciphers[] = {
-	CIPHER("AES-128-GCM", AES_GCM_128, 1ULL << 24, "gcm aesni_intel"),
-	CIPHER("AES-256-GCM", AES_GCM_256, 1ULL << 24, "gcm aesni_intel"),
-	CIPHER("CHACHA20-POLY1305", CHACHA20_POLY1305, 0, "chacha20poly1305"),
+	{CIPHER("AES-128-GCM", AES_GCM_128, 1ULL << 24), GCM},
+	{CIPHER("AES-256-GCM", AES_GCM_256, 1ULL << 24), GCM},
+	{CIPHER("CHACHA20-POLY1305", CHACHA20_POLY1305, 0),
+		.algorithm = "rfc7539(chacha20,poly1305)", .module = "chacha20poly1305",
+		.parts = {"crypto-rfc7539", "crypto-chacha20", "crypto-poly1305"}},
 };
+
+#define CIPHER_COUNT (sizeof(ciphers) / sizeof(ciphers[0]))
 
 _Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_128) == INFO_HEADER_BYTES + 8 + 16 + 4 + 8,
 	"layout");
@@ -48,13 +52,21 @@ _Static_assert(
 
 const struct ktls_cipher *ktls_cipher_at(size_t index)
 {
-	return index < sizeof(ciphers) / sizeof(ciphers[0]) ? &ciphers[index] : NULL;
+	return index < CIPHER_COUNT ? &ciphers[index] : NULL;
 }
 
 const struct ktls_cipher *ktls_cipher_find(int kernel_cipher)
 {
-	for (size_t i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+	for (size_t i = 0; i < CIPHER_COUNT; i++)
 		if (ciphers[i].kernel_cipher == kernel_cipher)
+			return &ciphers[i];
+	return NULL;
+}
+
+const struct ktls_cipher *ktls_cipher_find_by_name(const char *name)
+{
+	for (size_t i = 0; i < CIPHER_COUNT; i++)
+		if (strcmp(ciphers[i].name, name) == 0)
 			return &ciphers[i];
 	return NULL;
 }
@@ -88,9 +100,9 @@ static int arm_failed(
 	if (errno_value == ENOENT) {
 		error_set(err, ERROR_KERNEL, ENOENT, "the kernel's crypto has no %s", cipher->name);
 		return error_hint(err, -ENOENT,
-			"load what provides it: modprobe -a %s; or choose another cipher with "
+			"load what provides it: modprobe %s; or choose another cipher with "
 			"--tls-priority",
-			cipher->modules);
+			cipher->module);
 	}
 	error_set(err, ERROR_KERNEL, errno_value, "kernel TLS refused the %s keys for %s: %s",
 		transmit ? "sending" : "receiving", cipher->name, strerror(errno_value));

@@ -17,12 +17,17 @@ struct ktls_cipher {
 	/* records that one key may protect: 2^24 for AES-GCM (RFC 8446, 5.5, rounded down); 0: no
 	 * limit in practice */
 	uint64_t record_limit;
-	const char *modules; /* what provides it in the kernel, for messages */
+	/* What the kernel's TLS asks the crypto API for, the module that provides it, and the
+	 * modules' names of the parts that it is put together from where no driver has it whole.
+	 * Only the first part (the template) is there under its name in every kernel: newer ones
+	 * have the others as library code. */
+	const char *algorithm, *module, *parts[5];
 };
 
 /* Index 0..; NULL behind the last. */
 const struct ktls_cipher *ktls_cipher_at(size_t index);
 const struct ktls_cipher *ktls_cipher_find(int kernel_cipher);
+const struct ktls_cipher *ktls_cipher_find_by_name(const char *name);
 
 /* Keys of one direction, borrowed. IV as GnuTLS gives it: 4 bytes (1.2, AES-GCM) or 12. */
 struct ktls_keys {

@@ -4,7 +4,6 @@
 #include "tls/info.h"
 #include "tls/library.h"
 #include <errno.h>
-#include <linux/tls.h>
 #include <stdio.h>
 #include <string.h>
 #ifdef __aarch64__
@@ -14,14 +13,11 @@
 
 #define PRIORITY_MAX 2048
 
-int tls_kernel_cipher(gnutls_cipher_algorithm_t algorithm)
+const struct ktls_cipher *tls_ktls_cipher(gnutls_cipher_algorithm_t algorithm)
 {
-	switch (algorithm) {
-	case GNUTLS_CIPHER_AES_128_GCM: return TLS_CIPHER_AES_GCM_128;
-	case GNUTLS_CIPHER_AES_256_GCM: return TLS_CIPHER_AES_GCM_256;
-	case GNUTLS_CIPHER_CHACHA20_POLY1305: return TLS_CIPHER_CHACHA20_POLY1305;
-	default: return 0;
-	}
+	const char *name = gnutls_cipher_get_name(algorithm);
+
+	return name ? ktls_cipher_find_by_name(name) : NULL;
 }
 
 static bool cpu_has_aes(void)
@@ -75,7 +71,7 @@ static void append_limits(struct priority_text *priority, int min_version, bool 
 	const gnutls_cipher_algorithm_t *cipher;
 
 	for (cipher = gnutls_cipher_list(); *cipher; cipher++)
-		if (!tls_kernel_cipher(*cipher))
+		if (!tls_ktls_cipher(*cipher))
 			append(priority, ":-%s", gnutls_cipher_get_name(*cipher));
 	append(priority, "%s", ":-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1:-VERS-DTLS-ALL");
 	if (min_version >= TLS_VERSION_1_3)
@@ -97,8 +93,8 @@ static int refuse_empty(
 	}
 	if (gnutls_priority_protocol_list(priority, &list) <= 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-priority \"%s\" allows no TLS version from 1.%d up", wish,
-			min_version - 10);
+			"--tls-priority \"%s\" allows no TLS version from %s up", wish,
+			tls_version_name(min_version));
 		return error_hint(err, -EINVAL,
 			min_version == TLS_VERSION_1_3 ?
 				"name VERS-TLS1.3, or lower the floor with --tls-min 1.2" :

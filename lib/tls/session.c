@@ -318,8 +318,7 @@ static int check_negotiated(struct tls_session *session, struct tls_info *info, 
 {
 	gnutls_protocol_t version = gnutls_protocol_get_version(session->gnutls);
 	gnutls_group_t group = gnutls_group_get(session->gnutls);
-	const struct ktls_cipher *cipher =
-		ktls_cipher_find(tls_kernel_cipher(gnutls_cipher_get(session->gnutls)));
+	const struct ktls_cipher *cipher = tls_ktls_cipher(gnutls_cipher_get(session->gnutls));
 
 	info->version = version == GNUTLS_TLS1_3 ? TLS_VERSION_1_3 :
 		version == GNUTLS_TLS1_2         ? TLS_VERSION_1_2 :
@@ -407,8 +406,7 @@ int tls_session_start(struct tls_session **out, struct transport *transport,
 
 static int arm_direction(struct tls_session *session, int fd, bool transmit, struct error *err)
 {
-	const struct ktls_cipher *cipher =
-		ktls_cipher_find(tls_kernel_cipher(gnutls_cipher_get(session->gnutls)));
+	const struct ktls_cipher *cipher = tls_ktls_cipher(gnutls_cipher_get(session->gnutls));
 	int version = gnutls_protocol_get_version(session->gnutls) == GNUTLS_TLS1_3 ?
 		TLS_VERSION_1_3 :
 		TLS_VERSION_1_2;

@@ -5,7 +5,6 @@
 #include "modules/kernel-checks.h"
 #include "output/report.h"
 #include "tls/library.h"
-#include "tls/ktls.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

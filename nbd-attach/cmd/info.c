@@ -19,7 +19,7 @@ static void print_tls(const struct tls_info *tls)
 		printf("TLS:         none: everything is sent in clear\n");
 		return;
 	}
-	printf("TLS:         1.%d, %s%s%s\n", tls->version - 10, tls->cipher,
+	printf("TLS:         %s, %s%s%s\n", tls_version_name(tls->version), tls->cipher,
 		*tls->group ? ", " : "", tls->group);
 	if (!*tls->peer_name && !*tls->peer_pin) {
 		printf("verified:    by %s\n", tls->authentication);

@@ -213,10 +213,10 @@ static int store(struct options *options, const struct option_entry *entry, cons
 		*(const char **)field = value;
 		return 0;
 	case KIND_TLS_MIN:
-		if (strcmp(value, "1.2") != 0 && strcmp(value, "1.3") != 0)
+		*(enum tls_version *)field = tls_version_parse(value);
+		if (!*(enum tls_version *)field)
 			return bad_value(entry, value,
 				"1.2 or 1.3 is wanted; the kernel carries nothing older", err);
-		*(enum tls_version *)field = value[2] == '2' ? TLS_VERSION_1_2 : TLS_VERSION_1_3;
 		return 0;
 	default: return store_number(entry, field, value, err);
 	}

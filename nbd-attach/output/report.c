@@ -109,13 +109,11 @@ json_object *report_export_json(
 json_object *report_tls_json(const struct tls_info *tls)
 {
 	json_object *object;
-	char version[16];
 
 	if (!tls->version)
 		return NULL; /* JSON null */
 	object = json_object_new_object();
-	snprintf(version, sizeof(version), "1.%d", tls->version - 10);
-	add_string(object, "version", version);
+	add_string(object, "version", tls_version_name(tls->version));
 	add_string(object, "cipher", tls->cipher);
 	add_string(object, "group", tls->group);
 	add_string(object, "authentication", tls->authentication);

@@ -547,8 +547,8 @@ void attachment_describe(const struct attachment *attachment, char *buf, size_t 
 	report_format_size(attachment->export.size_bytes, size_text, sizeof(size_text));
 	target_format(&attachment->target, target, sizeof(target));
 	if (tls->version)
-		snprintf(how, sizeof(how), "TLS 1.%d %s by the kernel, server verified by %s",
-			tls->version - 10, tls->cipher, tls->authentication);
+		snprintf(how, sizeof(how), "TLS %s %s by the kernel, server verified by %s",
+			tls_version_name(tls->version), tls->cipher, tls->authentication);
 	else
 		snprintf(how, sizeof(how), "not encrypted");
 	snprintf(buf, size, "/dev/nbd%d %s %s: %s%s, %s", attachment->index,

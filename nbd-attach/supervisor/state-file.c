@@ -165,18 +165,16 @@ static void load_address(json_object *object, struct sockaddr_storage *address)
 
 static int load_tls(json_object *object, struct tls_info *tls)
 {
+	const struct ktls_cipher *cipher;
 	char version[8];
 
 	if (!object)
 		return 0;
 	json_get_string(object, "version", version, sizeof(version));
-	tls->version = strcmp(version, "1.3") == 0 ? TLS_VERSION_1_3 :
-		strcmp(version, "1.2") == 0        ? TLS_VERSION_1_2 :
-						     0;
+	tls->version = tls_version_parse(version);
 	json_get_string(object, "cipher", tls->cipher, sizeof(tls->cipher));
-	for (size_t i = 0; ktls_cipher_at(i); i++)
-		if (strcmp(ktls_cipher_at(i)->name, tls->cipher) == 0)
-			tls->kernel_cipher = ktls_cipher_at(i)->kernel_cipher;
+	cipher = ktls_cipher_find_by_name(tls->cipher);
+	tls->kernel_cipher = cipher ? cipher->kernel_cipher : 0;
 	json_get_string(object, "group", tls->group, sizeof(tls->group));
 	json_get_string(object, "authentication", tls->authentication, sizeof(tls->authentication));
 	json_get_string(object, "peer_name", tls->peer_name, sizeof(tls->peer_name));

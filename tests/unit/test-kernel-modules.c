@@ -159,7 +159,7 @@ static void test_ciphers(void **state)
 		KERNEL_MODULE_MISSING);
 	assert_true(*why);
 	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), -ENODEV);
-	assert_non_null(strstr(err.text, "ChaCha20-Poly1305: "));
+	assert_non_null(strstr(err.text, "CHACHA20-POLY1305: "));
 	assert_int_equal(kernel_load_cipher(4711, &err), -EINVAL);
 	assert_int_equal(kernel_cipher_probe(4711, NULL, 0), KERNEL_MODULE_MISSING);
 	fake_root_put("/proc/crypto", "name         : rfc7539(chacha20,poly1305)\n");
@@ -202,7 +202,7 @@ static void test_probe(void **state)
 	fake_root_put("/proc/cpuinfo", "processor : 0\nflags\t\t: fpu vaes aes sse2\n");
 	assert_int_equal(state_of("kernel", "."), PROBE_OK);
 	assert_int_equal(state_of("AES-128-GCM", "loaded"), PROBE_OK);
-	assert_int_equal(state_of("ChaCha20-Poly1305", "no"), PROBE_WARN);
+	assert_int_equal(state_of("CHACHA20-POLY1305", "no"), PROBE_WARN);
 	assert_int_equal(state_of("CPU", "AES-GCM comes first"), PROBE_OK);
 	assert_int_equal(state_of("permission", "CAP_SYS_ADMIN"), PROBE_OK);
 	assert_int_equal(state_of("module loading", "allowed"), PROBE_OK);
