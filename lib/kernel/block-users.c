@@ -3,6 +3,7 @@
 #include "base/system-root.h"
 #include "base/cleanup.h"
 #include "kernel/block-internal.h"
+#include "kernel/mountinfo.h"
 #include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -77,12 +78,12 @@ static FILE *open_proc(const char *name)
 	return system_path(path, sizeof(path), "/proc/%s", name) < 0 ? NULL : fopen(path, "re");
 }
 
-static int busy_mount(const struct block_node *node, char *mount_point, struct error *err)
+static int busy_mount(
+	const struct block_node *node, const struct mountinfo_line *mount, struct error *err)
 {
 	char shown[256];
 
-	text_unescape_octal(mount_point);
-	text_sanitise(shown, sizeof(shown), mount_point, strlen(mount_point));
+	text_sanitise(shown, sizeof(shown), mount->path, strlen(mount->path));
 	error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is mounted on %s", node->name, shown);
 	return error_hint(err, -EBUSY, "unmount it first: umount %s", shown);
 }
@@ -93,34 +94,20 @@ static int check_mounts(const struct block_node *nodes, size_t count, struct err
 {
 	_cleanup_file_ FILE *file = open_proc("self/mountinfo");
 	_cleanup_free_ char *line = NULL;
-	size_t room = 0, i;
+	size_t room = 0;
 
 	while (file && getline(&line, &room, file) > 0) {
-		unsigned major_number, minor_number;
-		char *mount_point, *source = strstr(line, " - "), *save;
 		const struct block_node *node;
-		int offset = 0;
+		struct mountinfo_line mount;
 
-		if (sscanf(line, "%*d %*d %u:%u %*s %n", &major_number, &minor_number, &offset) <
-				2 ||
-			!offset || !source)
+		if (!mountinfo_parse(line, &mount))
 			continue;
-		*source = 0;
-		source += 3;
-		mount_point = strtok_r(line + offset, " ", &save);
-		strtok_r(source, " ", &save);
-		source = strtok_r(NULL, " \n", &save);
-		if (!mount_point)
-			continue;
-		if (source)
-			text_unescape_octal(source);
-		for (i = 0; i < count; i++)
-			if (nodes[i].number &&
-				nodes[i].number == makedev(major_number, minor_number))
-				return busy_mount(&nodes[i], mount_point, err);
-		node = source ? block_node_of_path(source, nodes, count) : NULL;
+		for (size_t i = 0; i < count; i++)
+			if (nodes[i].number && nodes[i].number == mount.number)
+				return busy_mount(&nodes[i], &mount, err);
+		node = block_node_of_path(mount.source, nodes, count);
 		if (node)
-			return busy_mount(node, mount_point, err);
+			return busy_mount(node, &mount, err);
 	}
 	return 0;
 }

@@ -5,30 +5,42 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 /* "36 35 98:0 /root /path options [optional field...] - type source options" (proc(5)). */
-static int parse(char *line, struct mountinfo_entry *entry)
+bool mountinfo_parse(char *line, struct mountinfo_line *parts)
 {
-	char *type = strstr(line, " - "), *path;
+	char *rest = strstr(line, " - ");
+	unsigned major_number, minor_number;
 	int offset = 0;
-	size_t len;
 
-	if (!type || sscanf(line, "%d %d %*s %*s %n", &entry->id, &entry->parent_id, &offset) < 2 ||
-		!offset || line + offset >= type)
+	if (!rest ||
+		sscanf(line, "%d %d %u:%u %*s %n", &parts->id, &parts->parent_id, &major_number,
+			&minor_number, &offset) < 4 ||
+		!offset || line + offset >= rest)
+		return false;
+	parts->number = makedev(major_number, minor_number);
+	parts->path = line + offset;
+	parts->path[strcspn(parts->path, " ")] = 0;
+	rest += 3;
+	parts->type = strsep(&rest, " \n");
+	parts->source = rest ? strsep(&rest, " \n") : parts->type + strlen(parts->type);
+	text_unescape_octal(parts->path);
+	text_unescape_octal(parts->source);
+	return *parts->path == '/' && *parts->type;
+}
+
+static int fill_entry(struct mountinfo_entry *entry, char *line)
+{
+	struct mountinfo_line parts;
+
+	if (!mountinfo_parse(line, &parts))
 		return -EPROTO;
-	path = line + offset;
-	path[strcspn(path, " ")] = 0;
-	type += 3;
-	len = strcspn(type, " \n");
-	if (*path != '/' || len == 0)
-		return -EPROTO;
-	if (len >= sizeof(entry->type))
-		/* a FUSE program may choose it; none that is known to be no disk's is so long */
-		len = sizeof(entry->type) - 1;
-	memcpy(entry->type, type, len);
-	entry->type[len] = 0;
-	text_unescape_octal(path);
-	entry->path = strdup(path);
+	entry->id = parts.id;
+	entry->parent_id = parts.parent_id;
+	/* a FUSE program may choose it; none that is known to be no disk's is so long */
+	text_copy(entry->type, sizeof(entry->type), parts.type);
+	entry->path = strdup(parts.path);
 	return entry->path ? 0 : -ENOMEM;
 }
 
@@ -48,7 +60,7 @@ int mountinfo_read(struct mountinfo *table, FILE *file)
 				return -ENOMEM;
 			table->entries = entries;
 		}
-		rc = parse(line, &table->entries[table->count]);
+		rc = fill_entry(&table->entries[table->count], line);
 		if (!rc)
 			table->count++;
 	}

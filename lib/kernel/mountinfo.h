@@ -5,6 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
+
+/* One of them, in the text that it was taken from. */
+struct mountinfo_line {
+	int id, parent_id;
+	dev_t number;      /* of its file system: not always a device's */
+	char *path, *type; /* where it is mounted, below this process's root */
+	char *source;      /* a device, or any other word; may be empty */
+};
+
+/* Cuts LINE up. False: it is no line of mountinfo. */
+bool mountinfo_parse(char *line, struct mountinfo_line *parts);
 
 struct mountinfo_entry {
 	int id, parent_id;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include "kernel/mountinfo.h"
 
 static int read_text(struct mountinfo *table, const char *text)
@@ -50,6 +51,26 @@ static void lines_are_read(void **state)
 	mountinfo_free(&table);
 	assert_int_equal(read_text(&table, "\n"), -EPROTO);
 	mountinfo_free(&table);
+}
+
+static void a_line_has_the_device_and_the_source(void **state)
+{
+	char disk[] = "31 30 259:40 / /my\\040disk rw,noatime shared:6 master:1 - xfs "
+		      "/dev/my\\040disk rw\n",
+	     last[] = "31 30 0:40 / /a rw - tmpfs", none[] = "31 30 0:40 / /a rw - tmpfs  rw\n";
+	struct mountinfo_line parts;
+
+	(void)state;
+	assert_true(mountinfo_parse(disk, &parts));
+	assert_int_equal(parts.number, makedev(259, 40));
+	assert_string_equal(parts.path, "/my disk");
+	assert_string_equal(parts.type, "xfs");
+	assert_string_equal(parts.source, "/dev/my disk");
+	assert_true(mountinfo_parse(last, &parts));
+	assert_string_equal(parts.type, "tmpfs");
+	assert_string_equal(parts.source, "");
+	assert_true(mountinfo_parse(none, &parts));
+	assert_string_equal(parts.source, "");
 }
 
 static void whatever_hangs_below_a_mount_is_within_it(void **state)
@@ -152,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_are_read),
+		cmocka_unit_test(a_line_has_the_device_and_the_source),
 		cmocka_unit_test(whatever_hangs_below_a_mount_is_within_it),
 		cmocka_unit_test(other_lines_are_refused),
 		cmocka_unit_test(a_long_type_is_no_type_that_is_known),
