@@ -2,7 +2,6 @@
 #include "modules/kernel-modules.h"
 #include "base/system-root.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <libkmod.h>
 #include <limits.h>
 #include <stdio.h>
@@ -15,26 +14,10 @@
 
 int kernel_read_file(const char *path, char *buf, size_t size)
 {
-	_cleanup_fd_ int fd = -1;
 	char full[PATH_MAX];
-	size_t used = 0;
-	ssize_t len;
+	int rc = system_path(full, sizeof(full), "%s", path);
 
-	if (!size || system_path(full, sizeof(full), "%s", path) < 0)
-		return -EINVAL;
-	fd = open(full, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	/* /proc gives a page at a time. */
-	while (used < size - 1 && (len = read(fd, buf + used, size - 1 - used)) != 0) {
-		if (len < 0)
-			return -errno;
-		used += (size_t)len;
-	}
-	while (used && buf[used - 1] == '\n')
-		used--;
-	buf[used] = 0;
-	return 0;
+	return rc < 0 ? rc : system_read_file(full, buf, size);
 }
 
 bool kernel_path_exists(const char *path)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/system-root.h"
+#include "base/cleanup.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,4 +34,27 @@ int system_path(char *path, size_t size, const char *fmt, ...)
 	len = vsnprintf(path + used, size - used, fmt, ap);
 	va_end(ap);
 	return len < 0 || (size_t)len >= size - used ? -ENAMETOOLONG : 0;
+}
+
+int system_read_file(const char *path, char *buf, size_t size)
+{
+	_cleanup_fd_ int fd = -1;
+	size_t used = 0;
+	ssize_t len;
+
+	if (!size)
+		return -EINVAL;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* /proc gives a page at a time. */
+	while (used < size - 1 && (len = read(fd, buf + used, size - 1 - used)) != 0) {
+		if (len < 0)
+			return -errno;
+		used += (size_t)len;
+	}
+	while (used && buf[used - 1] == '\n')
+		used--;
+	buf[used] = 0;
+	return 0;
 }

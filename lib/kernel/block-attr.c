@@ -15,31 +15,12 @@
 #include "kernel/block-internal.h"
 #include "base/text.h"
 
-/* Whole small file as text, newline stripped. */
-int block_read_small(const char *path, char *buf, size_t size)
-{
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len;
-
-	if (!size)
-		return -EINVAL;
-	if (fd < 0)
-		return -errno;
-	len = read(fd, buf, size - 1);
-	if (len < 0)
-		return -errno;
-	while (len > 0 && buf[len - 1] == '\n')
-		len--;
-	buf[len] = 0;
-	return 0;
-}
-
 int block_attr_read(int index, const char *attribute, char *buf, size_t size)
 {
 	char path[PATH_MAX];
 	int rc = system_path(path, sizeof(path), "/sys/block/nbd%d/%s", index, attribute);
 
-	return rc < 0 ? rc : block_read_small(path, buf, size);
+	return rc < 0 ? rc : system_read_file(path, buf, size);
 }
 
 int block_attr_read_u64(int index, const char *attribute, uint64_t *value)

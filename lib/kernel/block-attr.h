@@ -8,6 +8,9 @@
 #include <sys/types.h>
 #include "base/error.h"
 
+/* Numbers of one device and its partitions: the driver's max_part goes no further. */
+#define BLOCK_MINORS_MAX 256
+
 /* Read or write one attribute of /sys/block/nbdINDEX, e.g. "size", "backend",
  * "queue/max_sectors_kb". Read strips the trailing newline; -ENOENT when the device or the
  * attribute is not there. */

@@ -9,9 +9,6 @@
 #include "base/error.h"
 #include "base/system-root.h"
 
-/* A whole small file as text, newlines at its end stripped. */
-int block_read_small(const char *path, char *buf, size_t size);
-
 /* What is used: the whole disk or one of its partitions, by number, since names in /proc may be
  * aliases. */
 struct block_node {

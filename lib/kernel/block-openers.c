@@ -154,7 +154,7 @@ static const struct block_node *find_node(const struct opener *opener, const cha
 
 	if (opener->naming == LINK)
 		return node_of_link(found, nodes, count);
-	if (block_read_small(found, text, sizeof(text)) < 0)
+	if (system_read_file(found, text, sizeof(text)) < 0)
 		return NULL;
 	switch (opener->naming) {
 	case LOOP_PATH: return node_of_loop(found, text, nodes, count);
@@ -186,7 +186,7 @@ static bool is_off(const char *found)
 	if (!end || end + sizeof("/enable") > path + sizeof(path))
 		return false;
 	strcpy(end, "/enable");
-	return block_read_small(path, value, sizeof(value)) == 0 && strcmp(value, "0") == 0;
+	return system_read_file(path, value, sizeof(value)) == 0 && strcmp(value, "0") == 0;
 }
 
 /* TEXT with the components of PATH in the place of "@N". */

@@ -17,7 +17,7 @@ static int read_number(struct block_node *node, const char *path)
 {
 	unsigned major_number, minor_number;
 	char text[32];
-	int rc = block_read_small(path, text, sizeof(text));
+	int rc = system_read_file(path, text, sizeof(text));
 
 	if (rc < 0)
 		return rc;
@@ -137,7 +137,7 @@ static int busy_holder(const struct block_node *node, const char *holder, struct
 	char path[PATH_MAX], name[128] = "", shown[128] = "";
 
 	if (!system_path(path, sizeof(path), "/sys/block/%s/dm/name", holder) &&
-		!block_read_small(path, name, sizeof(name)) && *name) {
+		!system_read_file(path, name, sizeof(name)) && *name) {
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		error_set(err, ERROR_BUSY, EBUSY, "/dev/%s is held by %s (%s)", node->name, holder,
 			shown);

@@ -113,7 +113,7 @@ static void tell(struct udev_wait *wait)
 {
 	char attribute[64] = "uevent", uuid[UUID_SIZE], change[sizeof("change ") + UUID_SIZE];
 
-	for (unsigned partition = 0; partition < UDEV_MINORS_MAX; partition++) {
+	for (unsigned partition = 0; partition < BLOCK_MINORS_MAX; partition++) {
 		if (wait->told[partition])
 			continue;
 		if (partition)
@@ -149,7 +149,7 @@ static void note(struct udev_wait *wait, const char *answered)
 {
 	char uuid[UUID_SIZE];
 
-	for (unsigned partition = 0; answered && partition < UDEV_MINORS_MAX; partition++) {
+	for (unsigned partition = 0; answered && partition < BLOCK_MINORS_MAX; partition++) {
 		if (!wait->awaited[partition])
 			continue;
 		uuid_of(wait, partition, uuid);
@@ -164,7 +164,7 @@ static void tell_again(struct udev_wait *wait)
 	if (wait->repeated)
 		return;
 	wait->repeated = true;
-	for (unsigned partition = 0; partition < UDEV_MINORS_MAX; partition++)
+	for (unsigned partition = 0; partition < BLOCK_MINORS_MAX; partition++)
 		wait->told[partition] = wait->told[partition] && !wait->awaited[partition];
 	tell(wait);
 }
@@ -195,7 +195,7 @@ bool udev_has_noted(struct udev_wait *wait)
 	/* udev opens the disk, and the first to open it makes the kernel read its table. */
 	if (!wait->awaited[0])
 		tell(wait);
-	for (unsigned partition = 0; partition < UDEV_MINORS_MAX; partition++)
+	for (unsigned partition = 0; partition < BLOCK_MINORS_MAX; partition++)
 		if (wait->awaited[partition])
 			return false;
 	return true;

@@ -11,14 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "kernel/block-attr.h"
 
 struct udev;
 struct udev_monitor;
 
 /* Does udev's database have device INDEX as ready, under its name /dev/disk/by-id/nbd-BACKEND? */
 bool udev_knows(int index, const char *backend);
-
-#define UDEV_MINORS_MAX 256 /* the driver's max_part goes no further */
 
 /* All zero, or ended: nothing is awaited. */
 struct udev_wait {
@@ -27,7 +26,7 @@ struct udev_wait {
 	int index;
 	uint32_t id[4];
 	/* of the disk, and of its partitions */
-	bool told[UDEV_MINORS_MAX], awaited[UDEV_MINORS_MAX];
+	bool told[BLOCK_MINORS_MAX], awaited[BLOCK_MINORS_MAX];
 	bool repeated;
 };
 

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NUMBERS_MAX 256 /* the driver's minors a device */
 /* udev and its helpers open a device for a moment after every change */
 #define OPENER_PATIENCE_MS 2000
 #define PROBE_PATIENCE_MS 6000 /* a supervisor's read through a link that is new */
@@ -88,8 +87,8 @@ static int busy_opener(int index, const char *pid, const char *name, struct erro
 /* *ONLY_PROBES: whoever was found was one. */
 static int find_opener(int index, bool pass_probes, bool *only_probes, struct error *err)
 {
-	dev_t numbers[NUMBERS_MAX];
-	size_t count = block_device_numbers(index, numbers, NUMBERS_MAX);
+	dev_t numbers[BLOCK_MINORS_MAX];
+	size_t count = block_device_numbers(index, numbers, BLOCK_MINORS_MAX);
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	char name[64];
