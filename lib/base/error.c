@@ -30,6 +30,12 @@ int error_hint(struct error *err, int rc, const char *fmt, ...)
 	return rc;
 }
 
+bool error_kind_is_lasting(enum error_kind kind)
+{
+	return kind == ERROR_USAGE || kind == ERROR_KERNEL || kind == ERROR_PERMISSION ||
+		kind == ERROR_BUSY;
+}
+
 int error_retry(struct error *err, int rc)
 {
 	if (err)

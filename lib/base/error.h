@@ -19,6 +19,9 @@ enum error_kind {
 	ERROR_PERMISSION = 8,
 };
 
+/* Lies it here, so that no later attempt does better, whatever is done to the server meanwhile? */
+bool error_kind_is_lasting(enum error_kind kind);
+
 /* Fixed size and without pointers, so that a negotiator can send it to its parent as it is. */
 struct error {
 	enum error_kind kind;

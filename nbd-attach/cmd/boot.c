@@ -14,6 +14,7 @@
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
 #include "supervisor/adopt.h"
+#include "supervisor/core/backoff.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -24,9 +25,6 @@
 #include <sys/wait.h>
 
 #define CMDLINE_SIZE_MAX (64 << 10)
-/* After a failure behind the negotiation, which has its own pauses. */
-#define RETRY_FIRST_SEC 2
-#define RETRY_MAX_SEC 30
 
 /* --- --plan */
 
@@ -170,18 +168,11 @@ static bool is_done(const struct boot_plan_entry *job)
 	return done;
 }
 
-static bool is_final(int status)
-{
-	return status == 0 || status == ERROR_USAGE || status == ERROR_KERNEL ||
-		status == ERROR_PERMISSION || status == ERROR_BUSY;
-}
-
 /* In a process of its own. */
 static int attach_job(struct boot_plan_entry *job)
 {
 	int64_t start_ms = monotonic_now_ms(), wait_ms = job->options.wait_sec * 1000;
 	struct tls_credentials *creds = NULL;
-	unsigned pause_sec = RETRY_FIRST_SEC;
 	struct error err;
 	int status;
 
@@ -200,11 +191,13 @@ static int attach_job(struct boot_plan_entry *job)
 	tls_credentials_free(creds);
 	for (;;) {
 		status = attach_run(job->index, &job->target, &job->options);
-		if (is_final(status) || (wait_ms >= 0 && monotonic_now_ms() - start_ms >= wait_ms))
+		if (!status || error_kind_is_lasting((enum error_kind)status) ||
+			(wait_ms >= 0 && monotonic_now_ms() - start_ms >= wait_ms))
 			return status;
-		fprintf(stderr, "nbd-attach: nbd%d: trying again in %u s\n", job->index, pause_sec);
-		poll(NULL, 0, (int)pause_sec * 1000);
-		pause_sec = pause_sec * 2 < RETRY_MAX_SEC ? pause_sec * 2 : RETRY_MAX_SEC;
+		/* What failed is behind the negotiation, which has pauses that grow to this. */
+		fprintf(stderr, "nbd-attach: nbd%d: trying again in %d s\n", job->index,
+			BACKOFF_MAX_MS / 1000);
+		poll(NULL, 0, BACKOFF_MAX_MS);
 	}
 }
 

@@ -142,10 +142,7 @@ static void say_waiting(struct waiting *waiting, const struct attachment *attach
  * meanwhile. */
 static bool is_curable(const struct attachment *attachment, const struct error *err)
 {
-	if (!attachment->options.at_boot)
-		return err->retry;
-	return err->kind != ERROR_USAGE && err->kind != ERROR_KERNEL &&
-		err->kind != ERROR_PERMISSION;
+	return attachment->options.at_boot ? !error_kind_is_lasting(err->kind) : err->retry;
 }
 
 /* Negotiate the first link, again and again for --wait while a later attempt may do better. */
