@@ -31,9 +31,9 @@ struct udev_wait {
 };
 
 /* A "change" of the disk and of each of its partitions, each with a UUID by which its answer is
- * known; nothing where no udevd runs. Touches no data of the device, and waits for nothing.
- * -errno: udev is told, but nothing is awaited, since no answer would be heard: udevd sends them in
- * its own network namespace, taken to be that of process 1. */
+ * known; nothing where no udevd runs. Touches no data of the device, and waits for nothing. -errno:
+ * udev is told, but no answer would be heard, and none is awaited: udevd sends them in its own
+ * network namespace, which is that of process 1 (a unit's sandbox may hide it: then they are). */
 int udev_announce(struct udev_wait *wait, int index, struct error *err);
 /* To be polled for POLLIN; -1: nothing is awaited. */
 int udev_wait_fd(const struct udev_wait *wait);
