@@ -21,7 +21,7 @@ struct transport_ops {
 
 struct transport {
 	const struct transport_ops *ops;
-	int fd;                  /* non-blocking; owned by whoever opened it */
+	int fd;                  /* non-blocking; owned by its opener */
 	int64_t deadline_ms;     /* absolute, CLOCK_MONOTONIC */
 	void *session;           /* struct tls_session, for the TLS one */
 	const char *waiting_for; /* what a timeout says was missing: "the server's greeting" */

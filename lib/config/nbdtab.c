@@ -124,7 +124,7 @@ static void take_options(struct nbdtab *tab, struct nbdtab_entry *entry, const s
 	}
 }
 
-/* After an NBD URI there is no export to name; whoever thinks in columns may write "-" there. */
+/* After an NBD URI there is no export to name; "-" may stand in its column. */
 static const struct field *options_field(
 	struct nbdtab_entry *entry, const struct field fields[FIELDS_MAX])
 {

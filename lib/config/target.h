@@ -39,15 +39,10 @@ struct target {
  * `nbd-attach nbd0 WORD` can tell one from a host name. */
 bool target_is_uri(const char *word);
 
-/* Parse an NBD URI (doc/uri.md of the NBD project) into TARGET. -EINVAL with a sentence that names
- * the part at fault: nbd+vsock (unsupported), unknown query parameters (those that start with "x-"
- * are ignored, as the document wants), a parameter given twice, a fragment, a bad port, an export
- * name longer than EXPORT_NAME_MAX, a NUL in %00, a unix URI without socket=, a path that is too
- * long, a user name without TLS, and so on. tls-verify-peer=0 and tls-type=anon are refused:
- * nothing turns verification off. The user part of nbds://alice@host is the PSK identity. The host
- * may be several names or IPv4 addresses with commas between them, which RFC 3986 allows in a name;
- * the URI has one port, and it holds for each of them. An IPv6 address stands alone, since brackets
- * enclose the whole host of a URI. */
+/* Parse an NBD URI (doc/uri.md of the NBD project) into TARGET; its user part is the PSK identity,
+ * its host may be several with commas between them, with one port. -EINVAL with a sentence that
+ * names the part at fault; unknown parameters that start with "x-" are ignored, as the document
+ * wants. tls-verify-peer=0 and tls-type=anon are refused: nothing turns verification off. */
 int target_parse_uri(struct target *target, const char *uri, struct error *err);
 
 /* Parse HOST and EXPORT (NULL: default). HOST is up to TARGET_HOSTS_MAX parts with commas between

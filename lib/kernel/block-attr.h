@@ -36,14 +36,12 @@ bool block_backend_is(int index, const char *backend);
  * loaded. */
 int block_list_devices(int **indices, size_t *count);
 
-/* Who uses the device or one of its partitions, as far as lists tell; nothing is opened. Fills ERR
- * (ERROR_BUSY, with the command that frees it) and returns -EBUSY with the first user found by
- * name: "/dev/nbd0p1 is mounted on /mnt", "/dev/nbd0 is used as swap", "/dev/nbd0 is held by dm-0
- * (cryptroot)", "/dev/nbd0 is used by the loop device /dev/loop0". 0 when none is found. Of
- * processes that have it open, and of users that no list shows, it knows nothing. */
+/* Who uses the device or one of its partitions, as far as lists tell; nothing is opened, and of
+ * processes that have it open it knows nothing. -EBUSY (ERROR_BUSY) with the first user by name,
+ * "/dev/nbd0p1 is mounted on /mnt", and the command that frees it; 0 when none is found. */
 int block_check_unused(int index, struct error *err);
-/* The numbers of the device and its partitions, at most MAX: for whoever has something open and
- * wants to know of what. */
+/* The numbers of the device and its partitions, at most MAX: to tell what an open descriptor
+ * is of. */
 size_t block_device_numbers(int index, dev_t *numbers, size_t max);
 
 #endif

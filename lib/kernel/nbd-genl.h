@@ -47,19 +47,17 @@ struct nbd_genl_reconfigure {
 	int fd;
 	bool set_dead_conn_timeout;
 	uint64_t dead_conn_timeout_sec;
-	/* 0: as it is. For a device that nobody supervises any more: see below */
+	/* 0: as it is. For a device that nobody supervises any more: the driver then closes a link
+	 * by itself, and the queue's io_timeout is reset (kernel fact 6) */
 	uint64_t timeout_sec;
 	/* 0: as it is. Alone in its message, and only while nothing is in flight (kernel fact 9) */
 	uint64_t size_bytes;
 };
 
-/* RECONFIGURE, of a device whose backend identifier is the one given and no other: one that was set
- * without an identifier would take the message, too (the driver then compares nothing), so /sys is
- * looked at before, and once more afterwards: a socket that has gone to another's device is shut,
- * before anything of that one is sent over it but in the moment between. A timeout resets the
- * queue's io_timeout (kernel fact 6), and lets the driver kill a link, so that a request on a dead
- * one fails after the dead-connection timeout without anybody's help. -ENOTCONN (ERROR_BUSY) when
- * the device is not configured any more, or was disconnected and is only held open. */
+/* RECONFIGURE, of a device whose backend identifier is the one given and no other: where none was
+ * set the driver compares nothing (kernel fact 50), so /sys is looked at before, and once more
+ * afterwards: a socket that has gone to another's device is shut. -ENOTCONN (ERROR_BUSY) when the
+ * device is not configured any more, or was disconnected and is only held open. */
 int nbd_genl_reconfigure(
 	struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err);
 

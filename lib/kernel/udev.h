@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Telling udev that a device is complete, and hearing from it when it has worked on that. The
  * events of CONNECT itself come too early: the backend identifier is not there yet (Linux 6.1), and
- * our rules call the device not ready until the supervisor's state file is there.
- *
- * All of it goes through libudev, which serves an isolated supervisor (--root), too: it loads no
- * code later, and reads nothing but /sys, /run/udev, and in old versions /etc/udev/udev.conf, which
- * may be missing. */
+ * our rules call the device not ready until the supervisor's state file is there. */
 #ifndef NBDA_KERNEL_UDEV
 #define NBDA_KERNEL_UDEV
 #include <stdbool.h>
@@ -13,6 +9,8 @@
 #include "base/error.h"
 #include "kernel/block-attr.h"
 
+/* libudev serves an isolated supervisor (--root), too: it loads no code later, and reads nothing
+ * but /sys, /run/udev, and in old versions /etc/udev/udev.conf, which may be missing. */
 struct udev;
 struct udev_monitor;
 

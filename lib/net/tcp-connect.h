@@ -41,9 +41,8 @@ struct connection {
 
 /* Try each address of each host, in the target's and then the resolver's order but from FIRST on,
  * until the deadline; each host gets a fair share of what is left, and each address one of its
- * host's. A host that the resolver does not know, or has no time to know, is tried where it was
- * reached last. getaddrinfo() heeds no deadline: RES_OPTIONS and whoever kills this process have
- * to. */
+ * host's. A host that the resolver does not find in time is tried where it was reached last.
+ * getaddrinfo() heeds no deadline: RES_OPTIONS, and the parent of this process, have to. */
 int tcp_connect(
 	const struct tcp_connect_params *params, struct connection *connection, struct error *err);
 int unix_connect(const struct target *target, struct connection *connection, struct error *err);

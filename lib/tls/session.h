@@ -12,10 +12,9 @@
 struct tls_session;
 
 /* Handshake over TRANSPORT's socket, verify, and turn TRANSPORT into the TLS one. No byte may have
- * been read ahead. On failure the transport is unusable. INFO may be filled also on failure (what
- * was presented). HOST is the name of the host at the other end: the one to verify and to send as
- * SNI unless CREDS name another. It may be empty (a unix socket) when there is no certificate to
- * find it in. */
+ * been read ahead; on failure the transport is unusable, and INFO may say what was presented. HOST
+ * is the name to verify and to send as SNI unless CREDS name another; empty (a unix socket) only
+ * when there is no certificate to find it in. */
 int tls_session_start(struct tls_session **session, struct transport *transport,
 	const struct tls_credentials *creds, const char *host, struct tls_info *info,
 	struct error *err);

@@ -21,20 +21,18 @@ enum detach_how {
 struct device_detach {
 	int index;
 	enum detach_how how;
-	/* only while the kernel shows exactly this; NULL: whoever's it is, since a user named the
+	/* only while the kernel shows exactly this; NULL: any, since a user named the
 	 * device */
 	const char *backend;
 };
 
-/* Detach a device: refuse (ERROR_BUSY, naming the user) while it is mounted, swapped on, held or
- * open; write back what is dirty; have the driver disconnect it; wait until the kernel has let go.
- * -ESTALE (ERROR_BUSY), touching nothing: it is not, or no longer, the one of .backend. What can
- * hang is done in a process of its own: without an answer for some seconds, and with no request
- * answered meanwhile, it is refused, and then it stays attached. WARNING receives a sentence when
- * it is done but something is worth knowing. */
+/* Detach a device: write back what is dirty, have the driver disconnect it, and wait until the
+ * kernel has let go. Refused (ERROR_BUSY) while it is in use, naming the user, and when its server
+ * answers nothing for some seconds. -ESTALE (ERROR_BUSY), touching nothing: it is not the one of
+ * .backend. WARNING receives a sentence when it is done but something is worth knowing. */
 int device_detach(
 	const struct device_detach *what, char *warning, size_t warning_size, struct error *err);
-/* The same as a job_function of a struct device_detach, for who limits the time by himself.
+/* The same as a job_function of a struct device_detach, with a time limit of the caller's.
  * Abandoned, it does not detach any more. */
 int device_detach_task(const void *what, struct error *err);
 

@@ -84,7 +84,7 @@ static int busy_opener(int index, const char *pid, const char *name, struct erro
 		err, -EBUSY, "end it first, or detach with --force: it will get I/O errors");
 }
 
-/* *ONLY_PROBES: whoever was found was one. */
+/* *ONLY_PROBES: each one that was found was a probe of ours. */
 static int find_opener(int index, bool pass_probes, bool *only_probes, struct error *err)
 {
 	dev_t numbers[BLOCK_MINORS_MAX];

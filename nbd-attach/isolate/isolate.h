@@ -7,10 +7,9 @@
 #include "base/error.h"
 
 /* Once the device INDEX is attached: leave every file system that may be on a disk
- * (private-root.h), lock all memory, tell the kernel that its write-back depends on us, and that we
- * are not to be killed for want of memory. In an initrd, where everything is killed and deleted
- * before the real system starts, also ignore SIGTERM, SIGINT and SIGHUP, and bear the mark
- * (argv[0][0] is '@') by which systemd leaves the storage daemons of an initrd alone. */
+ * (private-root.h), lock all memory, and have the kernel's write-back and its OOM killer spare us.
+ * In an initrd also ignore SIGTERM, SIGINT and SIGHUP, and bear the mark (argv[0][0] is '@') by
+ * which systemd leaves storage daemons alone: all else is killed before the real system starts. */
 int isolate_enter(int index, struct error *err);
 /* Has this process, or the parent that forked it, done so? */
 bool isolate_is_entered(void);

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The root is a ramfs and not a tmpfs: what is in a tmpfs can be swapped out, and the swap may be
- * on our device.
- *
- * Two ways lead to it. On a running system pivot_root(2) puts it in the former root's place, and
- * that is detached with all below it. An initramfs's root cannot be pivoted away (EINVAL); there it
- * is moved on top, as switch_root(8) does, what else is mounted is detached one by one, and
- * chroot(2) leaves the rest behind: it is in memory, and whoever empties it empties nothing of
- * ours. */
+ * on our device. */
 #include "isolate/private-root.h"
 #include "base/run-files.h"
 #include "base/cleanup.h"
@@ -187,6 +181,8 @@ static int check_diskless(const char *path, struct error *err)
 	return rc;
 }
 
+/* As switch_root(8) does. What is left of the initramfs is in memory, and nothing of ours is lost
+ * when systemd empties it. */
 static int move_on_top(const struct mountinfo *table, const char *new_root, struct error *err)
 {
 	const struct mountinfo_entry *entry = mountinfo_find(table, new_root);
@@ -204,6 +200,8 @@ static int move_on_top(const struct mountinfo *table, const char *new_root, stru
 	return chroot(".") < 0 ? failed("change its root", err) : 0;
 }
 
+/* A running system's root makes way for pivot_root(2), and is detached with all below it; an
+ * initramfs's cannot (EINVAL). */
 static int become_root(struct error *err)
 {
 	struct mountinfo table;

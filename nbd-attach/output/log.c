@@ -29,7 +29,7 @@ void log_open(bool foreground, bool root)
 		fprintf(stderr,
 			"nbd-attach: warning: there will be no log: cannot open /dev/kmsg: %s\n",
 			strerror(errno));
-	signal(SIGPIPE, SIG_IGN); /* whoever reads our stderr may go before us */
+	signal(SIGPIPE, SIG_IGN); /* the reader of our stderr may go before us */
 }
 
 void log_set_socket(const char *path)

@@ -250,7 +250,7 @@ static void print_link(FILE *out, json_object *link, size_t number, int64_t now)
 	print_records(out, link);
 }
 
-/* Attached by us, and so adoptable: lib/backend-id.h. */
+/* Attached by us, and so adoptable: config/backend-id.h. */
 static bool is_ours(const char *backend)
 {
 	return strlen(backend) == 32 && strspn(backend, "0123456789abcdef") == 32;
