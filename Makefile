@@ -54,6 +54,8 @@ program_objects := $(call objects,nbd-attach)
 # Everything of the program but main(), for tests that call it directly.
 program_parts   := $(filter-out %/main.o,$(program_objects))
 unit_tests      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
+# What the tests of the state machine have in common.
+machine_parts   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/machine-*.c))
 peer_parts      := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/peer/main-*.c tests/peer/*-shim.c),$(wildcard tests/peer/*.c)))
 peer_programs   := $(patsubst tests/peer/main-%.c,$(BUILD)/tests/%,$(wildcard tests/peer/main-*.c))
 # Preloaded into other people's servers.
@@ -75,6 +77,8 @@ $(BUILD)/obj/%.o: %.c
 $(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs) -lcmocka
+
+$(filter $(BUILD)/tests/test-machine-%,$(unit_tests)): $(machine_parts)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)

@@ -85,22 +85,41 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 	return 0;
 }
 
+/* The manager may have kept the one before, which is dead: its supervisor was killed between the
+ * hand-over of another and telling so. That other one is where the state file says, unless it can
+ * be seen not to be there. */
+static bool is_former(const struct link *link, int fd)
+{
+	struct sockaddr_storage local, peer;
+
+	if (link->local.ss_family == AF_UNSPEC ||
+		(sock_addresses(fd, &local, &peer) == 0 &&
+			memcmp(&local, &link->local, sizeof(local)) == 0))
+		return false;
+	return sock_find(&link->local, &link->peer) != -ENOENT;
+}
+
 static void take_link(struct attachment *attachment, const char *number, int fd)
 {
 	unsigned long at = strtoul(number, NULL, 10);
+	struct link_base base;
 	struct tcp_stats stats;
 	struct link *link;
 
-	if (at >= attachment->link_count || attachment->links[at].fd >= 0) {
+	if (at >= attachment->link_count || attachment->links[at].fd >= 0 ||
+		is_former(&attachment->links[at], fd)) {
 		close(fd);
 		return;
 	}
 	link = &attachment->links[at];
 	link->fd = fd;
+	base = link->base;
 	/* What the former supervisor proved, we see anew. */
 	link->proven = link->tls.version == 0;
 	if (tcp_stats_get(fd, &stats) < 0 || link_prepare(link, NULL) < 0)
 		link_close(link);
+	if (!link->carries)
+		link->base = base;
 }
 
 static int open_netlink(
@@ -166,8 +185,7 @@ static int compare_options(const struct attachment *attachment, struct error *er
 	return 0;
 }
 
-/* Writes are lost, and whoever uses the device goes by that: it must not come back to life under
- * him. */
+/* Writes are lost, and its users go by that: it must not come back to life under them. */
 static int refuse_failed(struct attachment *attachment, struct error *err)
 {
 	_cleanup_fd_ int peer_fd = -1;

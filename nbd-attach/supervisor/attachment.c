@@ -2,6 +2,7 @@
 #include "supervisor/attachment.h"
 #include "base/run-files.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/cleanup.h"
 #include "modules/kernel-modules.h"
 #include "supervisor/core/backoff.h"
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,6 +37,14 @@
 #define IO_TIMEOUT_SINGLE_MS 1000
 #define IO_TIMEOUT_LATE_MS 250
 #define IO_TIMEOUT_SEVERAL_MS 180000
+
+bool attachment_is_ours(struct attachment *attachment)
+{
+	if (block_backend_is(attachment->index, attachment->backend))
+		return true;
+	attachment->taken = attachment->taken || block_is_configured(attachment->index);
+	return false;
+}
 
 struct negotiation_job attachment_job(
 	const struct attachment *attachment, enum negotiation_kind kind, bool impatient)
@@ -151,7 +159,6 @@ static int negotiate_first(struct attachment *attachment, int index, struct erro
 	int64_t start_ms = monotonic_now_ms(), wait_ms = attachment->options.wait_sec * 1000;
 	size_t host_count = attachment->target.host_count;
 	struct waiting waiting = {0};
-	uint32_t random = 0;
 	int rc;
 
 	name_server(&attachment->target, waiting.server, sizeof(waiting.server));
@@ -168,9 +175,7 @@ static int negotiate_first(struct attachment *attachment, int index, struct erro
 		if (!rc || !is_curable(attachment, err) || (wait_ms >= 0 && elapsed_ms >= wait_ms))
 			return rc;
 		say_waiting(&waiting, attachment, index, err);
-		if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
-			random = (uint32_t)elapsed_ms;
-		poll(NULL, 0, (int)backoff_delay_ms(elapsed_ms, random));
+		poll(NULL, 0, (int)backoff_delay_ms(elapsed_ms, random_for_jitter()));
 	}
 }
 
@@ -246,11 +251,10 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 		(uint64_t)sec + DRIVER_EXTRA_SEC;
 }
 
-/* With one connection a timer that runs out is only a look: the driver sends the request again if
- * its link has been replaced meanwhile. With several it closes the link, so there it must not be
- * short (kernel fact 6). The block layer's timers run out on whole seconds of its own clock, so
- * that one of exactly N seconds, begun in a look that was a little late, is N + 1: a bit less makes
- * it N. */
+/* With one connection the driver's timer is only a look: it sends the request again if its link
+ * has been replaced. With several it closes the link, so there it must not be short (kernel fact
+ * 6). The block layer's timers run out on whole seconds of its own clock: a bit less than N seconds
+ * keeps one that was begun late from being N + 1. */
 int attachment_io_timeout_ms(const struct attachment *attachment)
 {
 	int wish_ms = attachment->options.io_timeout_ms;
@@ -356,6 +360,8 @@ static int configure(struct attachment *attachment, int index, struct error *err
 	if (rc)
 		return rc;
 	attachment->configured = true;
+	for (size_t i = 0; i < attachment->link_count; i++)
+		attachment->links[i].carries = true; /* CONNECT takes each of them */
 	attachment->since = time(NULL);
 	rc = queue_set_io_timeout(
 		attachment->index, attachment_io_timeout_ms(attachment), timeout_ms, err);

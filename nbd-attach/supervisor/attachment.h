@@ -20,6 +20,7 @@ struct attachment {
 	struct nbd_genl genl; /* issued CONNECT: lives as long as the device (kernel fact 11) */
 	int index;
 	bool configured;
+	bool taken; /* the device is somebody else's now */
 	bool adopted;
 	int64_t outage_since_ms; /* monotonic; no link has served since; -1: one does */
 	bool answers;            /* adopted: a read through it was answered */
@@ -40,6 +41,8 @@ struct attachment {
 	time_t since;
 };
 
+/* Is the device configured, and by us? */
+bool attachment_is_ours(struct attachment *attachment);
 /* A job for an attempt of KIND at the attachment's server; pointers into ATTACHMENT. */
 struct negotiation_job attachment_job(
 	const struct attachment *attachment, enum negotiation_kind kind, bool impatient);

@@ -37,9 +37,9 @@ static int open_lock(int index, int flags)
 
 void control_init(struct control *control)
 {
-	control->fd = control->lock_fd = control->index = -1;
+	*control = (struct control){.fd = -1, .lock_fd = -1, .index = -1};
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		control->clients[i] = -1;
+		control->clients[i].fd = -1;
 }
 
 enum lock_outcome { LOCK_TAKEN, LOCK_HELD, LOCK_AGAIN };
@@ -114,11 +114,11 @@ int control_lock_all(void)
 }
 
 static char files_to_remove[2][RUN_PATH_SIZE];
-static pid_t owner;
+static pid_t files_owner;
 
 static void remove_files(int signal_number)
 {
-	if (getpid() == owner) { /* a child may not have got to its own handling yet */
+	if (getpid() == files_owner) { /* a child may not have got to its own handling yet */
 		unlink(files_to_remove[0]);
 		unlink(files_to_remove[1]);
 	}
@@ -131,7 +131,7 @@ void control_close_on_signals(int index)
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 	struct sigaction action = {.sa_handler = remove_files, .sa_flags = SA_RESTART}, former;
 
-	owner = getpid();
+	files_owner = getpid();
 	run_file_path(files_to_remove[0], index, "lock");
 	run_file_path(files_to_remove[1], index, "sock");
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
@@ -139,17 +139,21 @@ void control_close_on_signals(int index)
 			sigaction(signals[i], &action, NULL);
 }
 
-static void close_client(struct control *control, size_t at)
+static void close_client(struct control_client *client)
 {
-	if (control->clients[at] >= 0)
-		close(control->clients[at]);
-	control->clients[at] = -1;
+	loop_watch(&client->source, -1, 0);
+	if (client->fd >= 0)
+		close(client->fd);
+	client->fd = -1;
 }
 
 void control_close(struct control *control)
 {
-	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		close_client(control, i);
+	loop_remove(&control->listening);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		close_client(&control->clients[i]);
+		loop_remove(&control->clients[i].source);
+	}
 	if (control->fd >= 0) {
 		run_file_remove(control->index, "sock");
 		close(control->fd);
@@ -179,46 +183,71 @@ void control_forget(int index)
 	control_close(&theirs);
 }
 
-void control_accept(struct control *control)
+static void on_connection(void *owner, short revents)
 {
+	struct control *control = owner;
 	int room = ANSWER_MAX_BYTES,
-	    client = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	    fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	size_t at = 0;
 
-	if (client < 0)
+	(void)revents;
+	if (fd < 0)
 		return;
-	while (at < CONTROL_CLIENTS_MAX && control->clients[at] >= 0)
+	while (at < CONTROL_CLIENTS_MAX && control->clients[at].fd >= 0)
 		at++;
 	if (at == CONTROL_CLIENTS_MAX) {
-		close(client);
+		close(fd);
 		return;
 	}
 	/* One send into a buffer that holds it all: a client that does not read costs nothing. */
-	setsockopt(client, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	control->clients[at] = client;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	control->clients[at].fd = fd;
+	loop_watch(&control->clients[at].source, fd, POLLIN);
 }
 
-bool control_receive(struct control *control, size_t at, char word[CONTROL_WORD_SIZE])
+static void on_client(void *owner, short revents)
 {
-	ssize_t n = recv(control->clients[at], word, CONTROL_WORD_SIZE - 1, MSG_DONTWAIT);
+	struct control_client *client = owner;
+	struct control *control = client->control;
+	char word[CONTROL_WORD_SIZE];
+	ssize_t n = recv(client->fd, word, sizeof(word) - 1, MSG_DONTWAIT);
 
+	(void)revents;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n <= 0) {
-		close_client(control, at);
-		return false;
+		return;
+	if (n <= 0)
+		close_client(client);
+	else
+		word[n] = 0;
+	control->on_word(control->owner, (size_t)(client - control->clients), n > 0 ? word : NULL);
+}
+
+void control_serve(
+	struct control *control, struct loop *loop, control_function *on_word, void *owner)
+{
+	control->on_word = on_word;
+	control->owner = owner;
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		control->clients[i].control = control;
+		loop_add(loop, &control->clients[i].source, LOOP_CLIENT, on_client,
+			&control->clients[i]);
 	}
-	word[n] = 0;
-	return true;
+	loop_add(loop, &control->listening, LOOP_CLIENT, on_connection, control);
+	loop_watch(&control->listening, control->fd, POLLIN);
+}
+
+bool control_has_client(const struct control *control, size_t at)
+{
+	return control->clients[at].fd >= 0;
 }
 
 void control_reply(struct control *control, size_t at, json_object *answer)
 {
 	const char *text = json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN);
 
-	send(control->clients[at], text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+	send(control->clients[at].fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 	json_object_put(answer);
-	close_client(control, at);
+	close_client(&control->clients[at]);
 }
 
 bool control_exists(int index)

@@ -8,14 +8,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/error.h"
+#include "supervisor/loop.h"
 
 #define CONTROL_CLIENTS_MAX 8
 #define CONTROL_WORD_SIZE 16
 
+/* Client AT asks for WORD: control_reply() answers, now or later. WORD NULL: it has hung up. */
+typedef void control_function(void *owner, size_t at, const char *word);
+
 struct control {
 	int fd, lock_fd;
-	int index;                        /* whose lock it holds; -1: none */
-	int clients[CONTROL_CLIENTS_MAX]; /* -1: free */
+	int index; /* whose lock it holds; -1: none */
+	struct control_client {
+		int fd; /* -1: free */
+		struct control *control;
+		struct loop_source source;
+	} clients[CONTROL_CLIENTS_MAX];
+	struct loop_source listening;
+	control_function *on_word;
+	void *owner;
 };
 
 /* The supervisor's side. Nothing here blocks; control_open() may wait some ms for somebody who
@@ -36,11 +47,11 @@ void control_close(struct control *control);
 /* The files of a supervisor that was killed, INDEX being detached without it; those of one that
  * lives stay. */
 void control_forget(int index);
-/* Accept whoever waits; too many are turned away. */
-void control_accept(struct control *control);
-/* What client AT asks for: true with WORD; false when there is nothing yet, or it has hung up (and
- * is closed). */
-bool control_receive(struct control *control, size_t at, char word[CONTROL_WORD_SIZE]);
+/* Tell OWNER what clients ask for. Too many of them are turned away. */
+void control_serve(
+	struct control *control, struct loop *loop, control_function *on_word, void *owner);
+/* Is it still there to be answered? */
+bool control_has_client(const struct control *control, size_t at);
 /* Answer and hang up. ANSWER is freed. */
 void control_reply(struct control *control, size_t at, json_object *answer);
 

@@ -1,71 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a supervisor ends. Told to, it takes the device along if nobody uses it, and otherwise leaves
- * it to the kernel rather than pull a disk from under a file system (a unit's restart does just
- * that). And when the machine does, nobody may wait for ever for a server. */
-#include "isolate/isolate.h"
+#include "supervisor/ending.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "device/detach.h"
-#include "supervisor/internal.h"
+#include "isolate/isolate.h"
 #include "output/log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#define DETACH_PATIENCE_MS 10000
-#define SHUTDOWN_PATIENCE_MS 60000
+#define DETACH_TIMEOUT_MS 10000
 #define SHUTDOWN_IO_TIMEOUT_SEC 30
-/* what comes in while the device begins to fail has to be failed once more */
-#define FAILED_LINGER_SEC 3
+#define LOOK_MS 500
 
-int supervisor_end_open_signals(struct supervisor *self, struct error *err)
+static void await_detacher(struct ending *ending)
 {
-	sigset_t set;
+	bool is_running = job_is_running(&ending->detacher);
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	self->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return self->signal_fd < 0 ?
-		error_set(err, ERROR_OTHER, errno, "signalfd: %s", strerror(errno)) :
-		0;
+	loop_watch(&ending->detaching, job_poll_fd(&ending->detacher), POLLIN);
+	loop_call_at(&ending->detaching,
+		is_running ? monotonic_now_ms() + DETACH_TIMEOUT_MS : LOOP_NEVER);
 }
 
-static void start_detacher(struct supervisor *self, enum detach_how how)
+static void give_up(struct ending *ending, const char *why, enum detached_how how)
 {
-	struct device_detach what = {
-		.index = self->attachment->index, .how = how, .backend = self->attachment->backend};
+	snprintf(ending->why, sizeof(ending->why), "%s", why);
+	engine_tell(
+		ending->engine, &(struct machine_event){.type = EVENT_DETACHED, .detached = how});
+}
+
+void ending_detach(struct ending *ending, bool is_forced)
+{
+	struct device_detach what = {.index = ending->attachment->index,
+		.how = is_forced ? DETACH_FORCED : DETACH_IF_UNUSED,
+		.backend = ending->attachment->backend};
 	struct error err;
 
-	if (job_start(&self->detacher, device_detach_task, &what, -1, &err))
-		log_message(LOG_ERR, "/dev/nbd%d stays: %s", what.index, err.text);
-	self->detacher_until_ms = supervisor_now_ms() + DETACH_PATIENCE_MS;
+	if (job_start(&ending->detacher, device_detach_task, &what, -1, &err))
+		give_up(ending, err.text, DETACHED_NOT);
+	await_detacher(ending);
 }
 
-/* The machine shuts down. Whoever waits for a server that is away would hold that up for the whole
+/* The machine shuts down. What waits for a server that is away would hold that up for the whole
  * dead-timeout. */
-static void limit_outage(struct supervisor *self)
+static void shut_down(struct ending *ending)
 {
-	struct fsm *fsm = &self->fsm;
-	int64_t limit_ms = SHUTDOWN_PATIENCE_MS;
-
-	if (self->shutting_down)
+	if (ending->engine->machine.is_shutting_down)
 		return;
-	self->shutting_down = true;
-	if (fsm->outage_since_ms >= 0)
-		limit_ms += supervisor_now_ms() - fsm->outage_since_ms;
-	if (fsm->config.dead_timeout_ms < 0 || limit_ms < fsm->config.dead_timeout_ms)
-		fsm->config.dead_timeout_ms = limit_ms;
+	engine_event(ending->engine, EVENT_SHUTDOWN, 0);
 	log_message(LOG_NOTICE,
 		"/dev/nbd%d: the machine shuts down; from here on I/O waits no longer than %d s "
 		"for the server",
-		self->attachment->index, SHUTDOWN_PATIENCE_MS / 1000);
+		ending->attachment->index, MACHINE_SHUTDOWN_MS / 1000);
 }
 
 /* What is below the root file system or swap must not fail while systemd needs it to come to an
@@ -84,117 +74,108 @@ static bool is_last_program_running(void)
 			strtoul(locked + 7, NULL, 10) > 0);
 }
 
-static void step_shutdown(struct supervisor *self)
-{
-	struct fsm_config *config = &self->fsm.config;
-
-	if (self->fsm.outage_since_ms >= 0 && !self->shutting_down &&
-		self->attachment->options.root && is_last_program_running())
-		limit_outage(self);
-	/* Of another outage, nothing has been waited for yet. */
-	if (self->fsm.outage_since_ms < 0 && self->shutting_down &&
-		(config->dead_timeout_ms < 0 || config->dead_timeout_ms > SHUTDOWN_PATIENCE_MS))
-		config->dead_timeout_ms = SHUTDOWN_PATIENCE_MS;
-}
-
 /* Somebody uses the device still. When the machine shuts down, the network goes next: what is in
  * flight then would wait for ever, since the driver by itself ends such a wait only where it has a
  * timeout (kernel fact 6). */
-static void leave(struct supervisor *self, const char *why)
+void ending_leave(struct ending *ending)
 {
+	struct attachment *attachment = ending->attachment;
+	const struct machine *machine = &ending->engine->machine;
 	struct nbd_genl_reconfigure params = {
-		.index = self->attachment->index,
-		.backend_identifier = self->attachment->backend,
+		.index = attachment->index,
+		.backend_identifier = attachment->backend,
 		.fd = -1,
 		.set_dead_conn_timeout = true,
-		.dead_conn_timeout_sec = SHUTDOWN_PATIENCE_MS / 1000,
+		.dead_conn_timeout_sec = MACHINE_SHUTDOWN_MS / 1000,
 		.timeout_sec = SHUTDOWN_IO_TIMEOUT_SEC,
 	};
 	struct error err;
 
-	log_message(LOG_WARNING, "/dev/nbd%d stays: %s", self->attachment->index, why);
+	log_message(LOG_WARNING, "/dev/nbd%d stays: %s", attachment->index,
+		machine->stop == STOP_DETACHING ?
+			ending->why :
+			"its server is away, and what may not be written yet would be lost");
 	/* it may have come as far as an order that outlives it (kernel fact 30) */
-	if (job_is_running(&self->detacher)) {
-		job_kill(&self->detacher);
-		if (supervisor_check_ours(self))
-			(void)nbd_genl_disconnect_on_close(&self->attachment->genl,
-				self->attachment->index, self->attachment->backend, false);
+	if (ending_is_detaching(ending)) {
+		job_kill(&ending->detacher);
+		if (attachment_is_ours(attachment))
+			(void)nbd_genl_disconnect_on_close(
+				&attachment->genl, attachment->index, attachment->backend, false);
 	}
-	if (self->shutting_down && nbd_genl_reconfigure(&self->attachment->genl, &params, &err))
+	if (machine->is_shutting_down && nbd_genl_reconfigure(&attachment->genl, &params, &err))
 		log_message(LOG_WARNING, "%s", err.text);
-	self->done = true;
 }
 
-static void end(struct supervisor *self)
+void ending_on_signal(struct ending *ending, int signal_number)
 {
-	self->end_after_outage = false;
-	if (fsm_is_serving(&self->fsm)) {
-		start_detacher(self, DETACH_IF_UNUSED);
-	} else if ((self->shutting_down || isolate_is_entered()) &&
-		self->fsm.phase == FSM_RUNNING) {
-		/* At shutdown somebody hangs in I/O, or the unmount would have come before this;
-		 * only we can end that before the driver's time is over. And whoever is to start a
-		 * successor may have to read himself from this very disk first. */
-		self->end_after_outage = true;
+	if (ending_is_detaching(ending))
 		return;
-	} else if (self->shutting_down) {
-		/* It is of no use to anybody any more, but systemd would wait for its unit to
-		 * disappear. */
-		start_detacher(self, DETACH_FORCED);
-	} else {
-		leave(self, "its server is away, and what may not be written yet would be lost");
-	}
-	self->done = !job_is_running(&self->detacher);
-}
-
-static bool is_outage_over(const struct supervisor *self)
-{
-	return fsm_is_serving(&self->fsm) ||
-		(self->fsm.phase == FSM_FAILED &&
-			time(NULL) - self->state_since >= FAILED_LINGER_SEC);
-}
-
-void supervisor_end_on_signal(struct supervisor *self)
-{
-	struct signalfd_siginfo info;
-
-	if (read(self->signal_fd, &info, sizeof(info)) != sizeof(info) ||
-		job_is_running(&self->detacher))
-		return;
-	if (info.ssi_signo == SIGUSR1) {
-		if (!self->attachment->options.root) /* of nbd-attach-shutdown@.service */
-			limit_outage(self);
+	if (signal_number == SIGUSR1) {
+		if (!ending->attachment->options.root) /* of nbd-attach-shutdown@.service */
+			shut_down(ending);
 		return;
 	}
-	log_message(LOG_NOTICE, "/dev/nbd%d: told to end by signal %u", self->attachment->index,
-		info.ssi_signo);
-	if (supervisor_check_ours(self))
-		end(self);
+	log_message(LOG_NOTICE, "/dev/nbd%d: told to end by signal %d", ending->attachment->index,
+		signal_number);
+	if (engine_owns_device(ending->engine, ending->attachment))
+		engine_event(ending->engine, EVENT_STOP, 0);
 }
 
-static void step_detacher(struct supervisor *self)
+static void on_detached(void *owner, short revents)
 {
+	struct ending *ending = owner;
 	struct error err;
-	int rc = job_step(&self->detacher, &err);
+	int rc = revents ? job_step(&ending->detacher, &err) : -ETIMEDOUT;
 
-	if (rc == -ESTALE) { /* another's: what leave() tells the driver is not for that one */
+	if (rc == 1)
+		return;
+	if (revents)
+		await_detacher(ending);
+	if (rc == 0) {
+		/* The hang-up of our links says so too, but here it is certain. */
+		engine_event(ending->engine, EVENT_GONE, 0);
+	} else if (rc == -ESTALE) {
 		log_message(LOG_NOTICE, "%s", err.text);
-		self->done = true;
-	} else if (rc < 0) {
-		leave(self, err.text);
+		give_up(ending, err.text, DETACHED_FOREIGN);
+	} else {
+		give_up(ending, revents ? err.text : "detaching takes too long", DETACHED_NOT);
 	}
-	/* Detached: the hang-up of our links says so too, but here it is certain. */
-	if (rc == 0)
-		supervisor_event(self, FSM_EV_GONE, 0);
 }
 
-void supervisor_end_step(struct supervisor *self)
+static void on_look(void *owner, short revents)
 {
-	if (job_is_running(&self->detacher))
-		step_detacher(self);
-	if (job_is_running(&self->detacher) && supervisor_now_ms() >= self->detacher_until_ms)
-		leave(self, "detaching takes too long");
-	step_shutdown(self);
-	if (self->end_after_outage && is_outage_over(self))
-		end(self);
+	(void)revents;
+	ending_update(owner);
+}
+
+void ending_update(struct ending *ending)
+{
+	const struct machine *machine = &ending->engine->machine;
+
+	if (!ending->attachment->options.root || machine->is_shutting_down ||
+		machine->outage_since_ms < 0 || machine_is_over(machine))
+		return;
+	loop_call_by(&ending->look, monotonic_now_ms() + LOOK_MS);
+	if (is_last_program_running())
+		shut_down(ending);
+}
+
+bool ending_is_detaching(const struct ending *ending)
+{
+	return job_is_running(&ending->detacher);
+}
+
+void ending_init(struct ending *ending, struct attachment *attachment, struct engine *engine,
+	struct loop *loop)
+{
+	*ending = (struct ending){.attachment = attachment, .engine = engine};
+	loop_add(loop, &ending->detaching, LOOP_CHILD, on_detached, ending);
+	loop_add(loop, &ending->look, LOOP_TIME, on_look, ending);
+}
+
+void ending_close(struct ending *ending)
+{
+	loop_remove(&ending->detaching);
+	loop_remove(&ending->look);
+	job_kill(&ending->detacher); /* or it might detach a successor's device */
 }

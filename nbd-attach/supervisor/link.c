@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 void link_init(struct link *link, struct negotiation_result *result)
@@ -24,9 +25,20 @@ void link_init(struct link *link, struct negotiation_result *result)
 		(link->local.ss_family != AF_INET && link->local.ss_family != AF_INET6))
 		link->local.ss_family = AF_UNSPEC;
 	len = sizeof(link->peer);
-	if (link->local.ss_family == AF_UNSPEC ||
-		getpeername(link->fd, (struct sockaddr *)&link->peer, &len) < 0)
+	if (!link_is_tcp(link) || getpeername(link->fd, (struct sockaddr *)&link->peer, &len) < 0)
 		link->peer.ss_family = AF_UNSPEC;
+}
+
+bool link_is_tcp(const struct link *link)
+{
+	return link->local.ss_family != AF_UNSPEC;
+}
+
+int link_unread_bytes(const struct link *link)
+{
+	int unread_bytes = 0;
+
+	return link->fd < 0 || ioctl(link->fd, FIONREAD, &unread_bytes) < 0 ? 0 : unread_bytes;
 }
 
 int link_sample(const struct link *link, struct link_sample *sample)
@@ -58,16 +70,16 @@ int link_prepare(struct link *link, struct error *err)
 	if (link_sample(link, &sample) < 0)
 		return error_set(err, ERROR_KERNEL, EIO,
 			"the kernel does not tell the link's record numbers");
-	link->base_sent_bytes = sample.sent_bytes;
-	link->base_received_bytes = sample.received_bytes;
-	link->base_transmitted = sample.transmitted;
-	link->base_received = sample.received;
+	link->base.sent_bytes = sample.sent_bytes;
+	link->base.received_bytes = sample.received_bytes;
+	link->base.transmitted = sample.transmitted;
+	link->base.received = sample.received;
 	return 0;
 }
 
 static bool has_encrypted(const struct link *link, const struct link_sample *now)
 {
-	return now->transmitted > link->base_transmitted && now->received > link->base_received;
+	return now->transmitted > link->base.transmitted && now->received > link->base.received;
 }
 
 bool link_has_moved(const struct link *link)
@@ -78,8 +90,8 @@ bool link_has_moved(const struct link *link)
 		return false;
 	if (link->tls.version)
 		return has_encrypted(link, &now);
-	return now.sent_bytes > link->base_sent_bytes &&
-		now.received_bytes > link->base_received_bytes;
+	return now.sent_bytes > link->base.sent_bytes &&
+		now.received_bytes > link->base.received_bytes;
 }
 
 int link_prove(struct link *link, struct error *err)
@@ -92,8 +104,8 @@ int link_prove(struct link *link, struct error *err)
 		return error_set(err, ERROR_KERNEL, EIO,
 			"the kernel does not tell the link's record numbers");
 	link->proven = has_encrypted(link, &now);
-	if (link->proven || now.sent_bytes <= link->base_sent_bytes ||
-		now.transmitted > link->base_transmitted)
+	if (link->proven || now.sent_bytes <= link->base.sent_bytes ||
+		now.transmitted > link->base.transmitted)
 		return 0;
 	link_shut(link);
 	error_set(err, ERROR_KERNEL, EPROTO,
@@ -107,8 +119,8 @@ bool link_was_used(const struct link *link)
 {
 	struct link_sample now;
 
-	return link->local.ss_family == AF_UNSPEC || link_sample(link, &now) < 0 ||
-		now.sent_bytes > link->base_sent_bytes;
+	return !link_is_tcp(link) || link_sample(link, &now) < 0 ||
+		now.sent_bytes > link->base.sent_bytes;
 }
 
 bool link_is_up(const struct link *link)

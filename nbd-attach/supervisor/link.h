@@ -8,6 +8,13 @@
 #include <time.h>
 #include "child/negotiation.h"
 
+/* How far a link had come when the driver took over. */
+struct link_base {
+	uint64_t sent_bytes, received_bytes;
+	uint64_t transmitted, received; /* record numbers */
+	uint64_t completed;             /* requests of the device that were answered then */
+};
+
 struct link {
 	int fd; /* our duplicate; -1: none (lost, or adopted without it) */
 	char address[64];
@@ -18,10 +25,11 @@ struct link {
 	uint64_t size_bytes;
 	/* by these another supervisor can find it; family 0: not TCP */
 	struct sockaddr_storage local, peer;
-	uint64_t base_sent_bytes, base_received_bytes; /* when the driver took over */
-	uint64_t base_transmitted, base_received;      /* record numbers then */
+	struct link_base base;
 	/* seen to encrypt; always true without TLS: there is nothing to prove */
 	bool proven;
+	/* seen to carry data since the driver was given it: until then it may have dropped it */
+	bool carries;
 	time_t since;
 };
 
@@ -37,6 +45,10 @@ struct link_sample {
 
 /* Take over the socket of RESULT. */
 void link_init(struct link *link, struct negotiation_result *result);
+/* False: a Unix socket, which does not tell what it has carried. */
+bool link_is_tcp(const struct link *link);
+/* What has come and nobody has read; 0 where that cannot be told. */
+int link_unread_bytes(const struct link *link);
 /* Make it ready for the driver: blocking, and the counters remembered. */
 int link_prepare(struct link *link, struct error *err);
 int link_sample(const struct link *link, struct link_sample *sample);

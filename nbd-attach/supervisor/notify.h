@@ -16,10 +16,9 @@ struct stored_fd {
 };
 
 /* Nothing here blocks. A manager that does not read is told later of READY and of descriptors, in
- * their order, by notify_flush(), which is to be called again and again while it returns more than
- * 0: so many messages wait. Until it knows of a descriptor, a process that follows us would not
- * have it. What waits when we end is lost; but then the manager forgets all that it keeps for
- * us. */
+ * their order, by notify_flush(), to be called every NOTIFY_RETRY_MS while it returns more than 0:
+ * so many messages wait, and a successor would not have those descriptors. What waits when we end
+ * is lost; but then the manager forgets all that it keeps for us. */
 #define NOTIFY_RETRY_MS 100
 size_t notify_flush(void);
 

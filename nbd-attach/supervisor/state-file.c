@@ -46,6 +46,19 @@ static json_object *address_json(const struct sockaddr_storage *address)
 	return object;
 }
 
+static json_object *base_json(const struct link_base *base)
+{
+	json_object *object = json_object_new_object();
+
+	json_object_object_add(object, "sent_bytes", json_object_new_uint64(base->sent_bytes));
+	json_object_object_add(
+		object, "received_bytes", json_object_new_uint64(base->received_bytes));
+	json_object_object_add(object, "transmitted", json_object_new_uint64(base->transmitted));
+	json_object_object_add(object, "received", json_object_new_uint64(base->received));
+	json_object_object_add(object, "completed", json_object_new_uint64(base->completed));
+	return object;
+}
+
 static json_object *link_json(const struct link *link)
 {
 	json_object *object = json_object_new_object();
@@ -54,6 +67,9 @@ static json_object *link_json(const struct link *link)
 	json_object_object_add(object, "host", json_object_new_int64(link->host_index));
 	json_object_object_add(object, "since", json_object_new_int64(link->since));
 	json_object_object_add(object, "tls", report_tls_json(&link->tls));
+	json_object_object_add(object, "carries", json_object_new_boolean(link->carries));
+	if (!link->carries)
+		json_object_object_add(object, "base", base_json(&link->base));
 	json_object_object_add(object, "local", address_json(&link->local));
 	json_object_object_add(object, "peer", address_json(&link->peer));
 	return object;
@@ -184,6 +200,19 @@ static int load_tls(json_object *object, struct tls_info *tls)
 	return tls->version && tls->kernel_cipher ? 0 : -EINVAL;
 }
 
+/* What was sent before the new supervisor came was sent, too. */
+static int load_base(json_object *object, struct link_base *base)
+{
+	if (!object)
+		return -EINVAL;
+	base->sent_bytes = (uint64_t)json_get_number_or_0(object, "sent_bytes");
+	base->received_bytes = (uint64_t)json_get_number_or_0(object, "received_bytes");
+	base->transmitted = (uint64_t)json_get_number_or_0(object, "transmitted");
+	base->received = (uint64_t)json_get_number_or_0(object, "received");
+	base->completed = (uint64_t)json_get_number_or_0(object, "completed");
+	return 0;
+}
+
 static int load_links(struct attachment *attachment, json_object *array)
 {
 	size_t count =
@@ -204,6 +233,10 @@ static int load_links(struct attachment *attachment, json_object *array)
 		load_address(json_get(object, "peer"), &link->peer);
 		rc = load_tls(json_get(object, "tls"), &link->tls);
 		link->proven = link->tls.version == 0;
+		/* older ones do not say, and nearly all did */
+		link->carries = !json_get(object, "carries") || json_get_true(object, "carries");
+		if (!rc && !link->carries)
+			rc = load_base(json_get(object, "base"), &link->base);
 	}
 	attachment->link_count = rc ? 0 : count;
 	return rc;

@@ -1,36 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a supervisor says of its device. */
-#include "supervisor/internal.h"
+#include "supervisor/wiring.h"
+#include "base/clock.h"
 #include "isolate/isolate.h"
 #include "nbd/nbd-protocol.h"
 #include "output/report.h"
-#include "supervisor/notify.h"
-#include "output/log.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-const char *supervisor_state(const struct supervisor *self)
+static const char *link_state(const struct machine_link *link)
 {
-	if (self->fsm.phase == FSM_FAILED)
-		return "failed";
-	if (fsm_is_serving(&self->fsm))
-		return "alive";
-	return self->fsm.refused ? "stopped" : "reconnecting";
-}
-
-static const char *link_state(const struct fsm_link *link)
-{
-	if (link->state != FSM_LINK_ALIVE)
+	if (!machine_link_is_up(link))
 		return "dead";
-	return link->unwatched ? "unwatched" : "alive";
+	return link->state == LINK_UNMONITORED ? "unwatched" : "alive";
 }
 
-static const char *silence(const struct fsm_link *link)
+static const char *silence(const struct machine_link *link)
 {
-	if (link->silence == FSM_ANSWERING)
+	if (link->silence == SILENCE_NONE)
 		return "";
-	return link->silence == FSM_SLOW ? "slow" : "suspected";
+	return link->silence == SILENCE_SLOW ? "slow" : "suspected";
 }
 
 static void add_number(json_object *object, const char *key, uint64_t value)
@@ -51,21 +41,21 @@ static json_object *link_status(const struct supervisor *self, unsigned at)
 	struct link_sample now;
 
 	json_object_object_add(object, "address", json_object_new_string(link->address));
-	json_object_object_add(
-		object, "state", json_object_new_string(link_state(&self->fsm.links[at])));
+	json_object_object_add(object, "state",
+		json_object_new_string(link_state(&self->engine.machine.links[at])));
 	json_object_object_add(object, "tls", report_tls_json(&link->tls));
-	add_text(object, "silence", silence(&self->fsm.links[at]));
+	add_text(object, "silence", silence(&self->engine.machine.links[at]));
 	json_object_object_add(object, "silent_for_ms",
-		*silence(&self->fsm.links[at]) ?
-			json_object_new_int64(
-				sampling_silent_ms(&self->sampling, at, supervisor_now_ms())) :
+		*silence(&self->engine.machine.links[at]) ?
+			json_object_new_int64(sampling_silent_ms(
+				&self->sampler.sampling, at, monotonic_now_ms())) :
 			NULL);
 	json_object_object_add(object, "since_unix_sec", json_object_new_int64(link->since));
 	if (link->tls.version)
 		json_object_object_add(
 			object, "encryption_proven", json_object_new_boolean(link->proven));
-	if (self->fsm.links[at].state == FSM_LINK_ALIVE && link_sample(link, &now) == 0) {
-		if (link->local.ss_family != AF_UNSPEC) {
+	if (machine_link_is_up(&self->engine.machine.links[at]) && link_sample(link, &now) == 0) {
+		if (link_is_tcp(link)) {
 			add_number(object, "sent_bytes", now.sent_bytes);
 			add_number(object, "received_bytes", now.received_bytes);
 		}
@@ -82,46 +72,61 @@ static json_object *link_status(const struct supervisor *self, unsigned at)
 static void add_supervision(json_object *object, const struct supervisor *self)
 {
 	const struct attachment *attachment = self->attachment;
-	const struct fsm *fsm = &self->fsm;
-	int64_t left_ms = fsm->work_until_ms - supervisor_now_ms(),
+	const struct machine *machine = &self->engine.machine;
+	int64_t left_ms = machine->work_until_ms - monotonic_now_ms(),
 		dead_sec = attachment->options.dead_timeout_sec;
 	int64_t request_sec = attachment->options.request_timeout_sec;
-	const char *error = fsm->phase == FSM_FAILED || !fsm_is_serving(fsm) ? self->reason : "";
-	bool log_readable = self->log.fd >= 0;
+	const char *error = machine->phase == PHASE_FAILED || !machine_is_serving(machine) ?
+		self->condition.reason :
+		"";
+	bool log_readable = self->log.kmsg.fd >= 0;
 
 	json_object_object_add(
-		object, "state_since_unix_sec", json_object_new_int64(self->state_since));
+		object, "state_since_unix_sec", json_object_new_int64(self->condition.since));
 	add_text(object, "reason", error);
 	json_object_object_add(object, "dead_timeout_sec",
 		dead_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(dead_sec));
 	json_object_object_add(object, "request_timeout_sec",
 		request_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(request_sec));
 	json_object_object_add(object, "kernel_log", json_object_new_boolean(log_readable));
-	add_number(object, "attempts", fsm->attempts);
+	add_number(object, "attempts", machine->attempts);
 	json_object_object_add(object, "next_attempt_in_ms",
-		fsm->phase == FSM_RUNNING && fsm->work == FSM_WORK_PAUSE ?
+		machine->phase == PHASE_RUNNING && machine->work == WORK_PAUSE ?
 			json_object_new_int64(left_ms > 0 ? left_ms : 0) :
 			NULL);
-	add_text(object, "last_error", self->reason);
-	add_number(object, "reconnects", fsm->reconnects);
-	add_number(object, "renewals", fsm->renewals);
+	add_text(object, "last_error", self->condition.reason);
+	add_number(object, "reconnects", machine->reconnects);
+	add_number(object, "renewals", machine->renewals);
 	json_object_object_add(object, "error_replies",
-		log_readable ? json_object_new_uint64(self->log.error_replies) : NULL);
-	add_number(object, "longest_round_ms", (uint64_t)self->longest_round_ms);
+		log_readable ? json_object_new_uint64(self->log.kmsg.error_replies) : NULL);
+	add_number(object, "longest_round_ms", (uint64_t)self->loop.longest_round_ms);
 	add_text(object, "last_error_reply",
-		self->log.error_replies ? strerror(self->log.last_error) : "");
+		self->log.kmsg.error_replies ? strerror(self->log.kmsg.last_error) : "");
 }
 
-json_object *supervisor_status(struct supervisor *self)
+/* What the supervisor was told and did of late: for a report of a fault. */
+static json_object *trace(const struct supervisor *self)
 {
+	json_object *steps = json_object_new_array();
+	char text[256];
+
+	for (unsigned i = 0; engine_format_step(&self->engine, i, text, sizeof(text)); i++)
+		json_object_array_add(steps, json_object_new_string(text));
+	return steps;
+}
+
+json_object *supervisor_status(void *owner)
+{
+	struct supervisor *self = owner;
 	const struct attachment *attachment = self->attachment;
 	json_object *object = json_object_new_object(), *links = json_object_new_array();
 	char text[1024];
 
-	kmsg_read(&self->log);
+	driver_log_read(&self->log);
 	snprintf(text, sizeof(text), "/dev/nbd%d", attachment->index);
 	json_object_object_add(object, "device", json_object_new_string(text));
-	json_object_object_add(object, "state", json_object_new_string(supervisor_state(self)));
+	json_object_object_add(
+		object, "state", json_object_new_string(condition_state(&self->engine.machine)));
 	target_format(&attachment->target, text, sizeof(text));
 	json_object_object_add(object, "uri", json_object_new_string(text));
 	json_object_object_add(
@@ -143,39 +148,6 @@ json_object *supervisor_status(struct supervisor *self)
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_status(self, i));
 	json_object_object_add(object, "links", links);
+	json_object_object_add(object, "trace", trace(self));
 	return object;
-}
-
-static void tell_failed(const struct supervisor *self)
-{
-	if (self->shutting_down)
-		log_message(LOG_CRIT,
-			"/dev/nbd%d: the machine shuts down and the server is away: I/O fails from "
-			"now on, and what was not written is lost (%s)",
-			self->attachment->index, self->reason);
-	else
-		log_message(LOG_CRIT,
-			"/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: "
-			"I/O fails from now on, and what was not written is lost (%s)",
-			self->attachment->index,
-			(long long)self->attachment->options.dead_timeout_sec, self->reason);
-}
-
-void supervisor_tell_state(struct supervisor *self)
-{
-	const char *state = supervisor_state(self);
-	char line[900];
-
-	if (self->state == state)
-		return;
-	self->state = state;
-	self->state_since = time(NULL);
-	if (self->fsm.phase == FSM_FAILED)
-		tell_failed(self);
-	if (strcmp(state, "alive") == 0)
-		attachment_describe(self->attachment, line, sizeof(line));
-	else
-		snprintf(line, sizeof(line), "/dev/nbd%d: %s%s%s", self->attachment->index, state,
-			*self->reason ? ": " : "", self->reason);
-	notify_status(line);
 }

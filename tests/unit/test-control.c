@@ -8,7 +8,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,11 +21,38 @@
 #include <time.h>
 #include <unistd.h>
 #include "supervisor/control.h"
+#include "base/clock.h"
 #include "base/run-files.h"
 
 static int device;
 static struct control control;
 static struct error err;
+static struct loop loop;
+static struct loop_source timer;
+static bool is_over;
+/* What clients have said: the last word, and how often. */
+static char word[CONTROL_WORD_SIZE + 1];
+static size_t asking;
+static unsigned words, hang_ups;
+
+static void on_word(void *owner, size_t at, const char *said)
+{
+	assert_ptr_equal(owner, &control);
+	asking = at;
+	if (said) {
+		words++;
+		snprintf(word, sizeof(word), "%s", said);
+	} else {
+		hang_ups++;
+	}
+}
+
+static void on_timer(void *owner, short revents)
+{
+	(void)owner;
+	(void)revents;
+	is_over = true;
+}
 
 /* Of this process alone: several may test at a time. */
 static int setup(void **state)
@@ -35,6 +61,10 @@ static int setup(void **state)
 	device = 100000000 + (int)getpid();
 	memset(&err, 0, sizeof(err));
 	control_init(&control);
+	loop_init(&loop);
+	timer = (struct loop_source){0};
+	loop_add(&loop, &timer, LOOP_TIME, on_timer, NULL);
+	words = hang_ups = 0;
 	return 0;
 }
 
@@ -43,7 +73,10 @@ static int setup_open(void **state)
 	setup(state);
 	if (geteuid() != 0)
 		return 0;
-	return control_open(&control, device, &err);
+	if (control_open(&control, device, &err))
+		return -1;
+	control_serve(&control, &loop, on_word, &control);
+	return 0;
 }
 
 static int teardown(void **state)
@@ -86,12 +119,12 @@ static int connect_client(void)
 
 /* The client's command, in a process of its own: what it got, or NULL, is told by its exit
  * status. */
-static pid_t start_command(const char *word, int timeout_ms, bool (*is_right)(json_object *answer))
+static pid_t start_command(const char *text, int timeout_ms, bool (*is_right)(json_object *answer))
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(!is_right(control_command(device, word, timeout_ms)));
+		_exit(!is_right(control_command(device, text, timeout_ms)));
 	return pid;
 }
 
@@ -103,17 +136,31 @@ static int status_of(pid_t pid)
 	return status;
 }
 
-/* What the supervisor's loop does with its first client. */
-static void receive_word(char word[CONTROL_WORD_SIZE])
+/* Until so many words and hang-ups have come, or it has been long. */
+static void await(unsigned words_count, unsigned hang_ups_count)
 {
-	struct pollfd pfd = {.fd = control.fd, .events = POLLIN};
+	is_over = false;
+	loop_call_at(&timer, monotonic_now_ms() + 5000);
+	while (!is_over && (words < words_count || hang_ups < hang_ups_count))
+		assert_int_equal(loop_round(&loop), 0);
+	assert_int_equal(words, words_count);
+	assert_int_equal(hang_ups, hang_ups_count);
+}
 
-	assert_int_equal(poll(&pfd, 1, 5000), 1);
-	control_accept(&control);
-	assert_true(control.clients[0] >= 0);
-	pfd.fd = control.clients[0];
-	assert_int_equal(poll(&pfd, 1, 5000), 1);
-	assert_true(control_receive(&control, 0, word));
+/* What has come by now. */
+static void run_for(int ms)
+{
+	is_over = false;
+	loop_call_at(&timer, monotonic_now_ms() + ms);
+	while (!is_over)
+		assert_int_equal(loop_round(&loop), 0);
+}
+
+static void receive_word(void)
+{
+	await(1, 0);
+	assert_int_equal(asking, 0);
+	assert_true(control_has_client(&control, 0));
 }
 
 static json_object *say(const char *key, const char *text)
@@ -318,16 +365,15 @@ static bool is_fine(json_object *answer)
 
 static void a_word_is_answered(void **state)
 {
-	char word[CONTROL_WORD_SIZE];
 	pid_t pid;
 
 	(void)state;
 	need_root();
 	pid = start_command("status", 5000, is_fine);
-	receive_word(word);
+	receive_word();
 	assert_string_equal(word, "status");
 	control_reply(&control, 0, say("state", "fine"));
-	assert_true(control.clients[0] < 0);
+	assert_false(control_has_client(&control, 0));
 	assert_int_equal(status_of(pid), 0);
 }
 
@@ -341,7 +387,7 @@ static bool is_big(json_object *answer)
 
 static void a_big_answer_arrives_whole(void **state)
 {
-	char word[CONTROL_WORD_SIZE], *text = malloc((100 << 10) + 1);
+	char *text = malloc((100 << 10) + 1);
 	pid_t pid;
 
 	(void)state;
@@ -349,7 +395,7 @@ static void a_big_answer_arrives_whole(void **state)
 	memset(text, 'x', 100 << 10);
 	text[100 << 10] = 0;
 	pid = start_command("status", 5000, is_big);
-	receive_word(word);
+	receive_word();
 	control_reply(&control, 0, say("text", text));
 	assert_int_equal(status_of(pid), 0);
 	free(text);
@@ -368,20 +414,19 @@ static void a_supervisor_that_hangs_costs_its_client_the_timeout(void **state)
 	need_root();
 	pid = start_command("status", 100, is_null);
 	assert_int_equal(status_of(pid), 0);
-	control_accept(&control);
-	assert_true(control.clients[0] >= 0);
+	await(1, 0);
+	assert_true(control_has_client(&control, 0));
 }
 
 static void an_answer_that_is_cut_is_none(void **state)
 {
-	char word[CONTROL_WORD_SIZE];
 	pid_t pid;
 
 	(void)state;
 	need_root();
 	pid = start_command("status", 5000, is_null);
-	receive_word(word);
-	assert_int_equal(send(control.clients[0], "{\"state\": \"fi", 13, 0), 13);
+	receive_word();
+	assert_int_equal(send(control.clients[0].fd, "{\"state\": \"fi", 13, 0), 13);
 	assert_int_equal(status_of(pid), 0);
 }
 
@@ -389,49 +434,43 @@ static void an_answer_that_is_cut_is_none(void **state)
 
 static void a_client_that_says_nothing_holds_nobody_up(void **state)
 {
-	char word[CONTROL_WORD_SIZE];
 	int fd;
 
 	(void)state;
 	need_root();
 	fd = connect_client();
-	control_accept(&control);
-	assert_false(control_receive(&control, 0, word));
-	assert_true(control.clients[0] >= 0); /* it may still */
+	run_for(20);
+	assert_int_equal(words, 0);
+	assert_true(control_has_client(&control, 0)); /* it may still */
 	assert_int_equal(send(fd, "status", 6, 0), 6);
-	assert_true(control_receive(&control, 0, word));
+	await(1, 0);
 	assert_string_equal(word, "status");
 	close(fd);
 }
 
 static void a_client_that_hangs_up_is_forgotten(void **state)
 {
-	char word[CONTROL_WORD_SIZE];
-	int fd;
-
 	(void)state;
 	need_root();
-	fd = connect_client();
-	control_accept(&control);
-	close(fd);
-	assert_false(control_receive(&control, 0, word));
-	assert_true(control.clients[0] < 0);
+	close(connect_client());
+	await(0, 1);
+	assert_false(control_has_client(&control, 0));
+	run_for(20); /* and not looked at again */
+	assert_int_equal(hang_ups, 1);
 }
 
 static void a_client_that_does_not_wait_for_its_answer_does_no_harm(void **state)
 {
-	char word[CONTROL_WORD_SIZE];
 	int fd;
 
 	(void)state;
 	need_root();
 	fd = connect_client();
 	assert_int_equal(send(fd, "status", 6, 0), 6);
-	control_accept(&control);
-	assert_true(control_receive(&control, 0, word));
+	await(1, 0);
 	close(fd);
 	control_reply(&control, 0, say("state", "fine")); /* no SIGPIPE */
-	assert_true(control.clients[0] < 0);
+	assert_false(control_has_client(&control, 0));
 }
 
 static void an_answer_for_a_client_that_is_gone_is_freed(void **state)
@@ -439,58 +478,56 @@ static void an_answer_for_a_client_that_is_gone_is_freed(void **state)
 	(void)state;
 	need_root();
 	control_reply(&control, 3, say("state", "fine"));
-	assert_true(control.clients[3] < 0);
+	assert_false(control_has_client(&control, 3));
 }
 
 static void nobody_waiting_is_no_client(void **state)
 {
 	(void)state;
 	need_root();
-	control_accept(&control);
+	run_for(20);
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		assert_true(control.clients[i] < 0);
+		assert_false(control_has_client(&control, i));
 }
 
 static void a_word_that_is_too_long_is_cut(void **state)
 {
-	char word[CONTROL_WORD_SIZE + 1], sent[4096];
+	char sent[4096];
 	int fd;
 
 	(void)state;
 	need_root();
 	memset(sent, 'w', sizeof(sent));
-	memset(word, '#', sizeof(word));
 	fd = connect_client();
-	control_accept(&control);
 	assert_int_equal(send(fd, sent, sizeof(sent), 0), sizeof(sent));
-	assert_true(control_receive(&control, 0, word));
+	await(1, 0);
 	assert_int_equal(strlen(word), CONTROL_WORD_SIZE - 1);
-	assert_int_equal(word[CONTROL_WORD_SIZE], '#');
-	assert_false(control_receive(&control, 0, word)); /* the rest of it is not another word */
+	run_for(20); /* the rest of it is not another word */
+	assert_int_equal(words, 1);
 	close(fd);
 }
 
 static void a_client_too_many_is_turned_away(void **state)
 {
 	int fds[CONTROL_CLIENTS_MAX + 1];
-	char word[CONTROL_WORD_SIZE], byte;
+	char byte;
 
 	(void)state;
 	need_root();
-	for (size_t i = 0; i <= CONTROL_CLIENTS_MAX; i++) {
+	for (size_t i = 0; i <= CONTROL_CLIENTS_MAX; i++)
 		fds[i] = connect_client();
-		control_accept(&control);
-	}
+	run_for(20);
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		assert_true(control.clients[i] >= 0);
+		assert_true(control_has_client(&control, i));
 	assert_int_equal(recv(fds[CONTROL_CLIENTS_MAX], &byte, 1, 0), 0);
 	close(fds[CONTROL_CLIENTS_MAX]);
 	/* As soon as one goes there is room again. */
 	close(fds[2]);
-	assert_false(control_receive(&control, 2, word));
+	await(0, 1);
+	assert_int_equal(asking, 2);
 	fds[2] = connect_client();
-	control_accept(&control);
-	assert_true(control.clients[2] >= 0);
+	run_for(20);
+	assert_true(control_has_client(&control, 2));
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		close(fds[i]);
 }
@@ -503,7 +540,8 @@ static void clients_are_hung_up_on_at_the_end(void **state)
 	(void)state;
 	need_root();
 	fd = connect_client();
-	control_accept(&control);
+	run_for(20);
+	assert_true(control_has_client(&control, 0));
 	control_close(&control);
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 	close(fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* In what order a round tells what has happened, and that a source which is gone is told nothing. */
+/* In what order a round tells what happened, and that a source which is gone is told nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

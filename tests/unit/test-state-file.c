@@ -102,6 +102,8 @@ static void fill(struct attachment *attachment, size_t link_count)
 		snprintf(link->address, sizeof(link->address), "192.0.2.7:%zu", 10809 + i);
 		put_address(&link->local, "192.0.2.1", (uint16_t)(40000 + i), 0);
 		put_address(&link->peer, "192.0.2.7", (uint16_t)(10809 + i), 0);
+		link->carries = i % 2;
+		link->base = (struct link_base){1ULL << 40, 2, 3 + i, 4, 5};
 	}
 }
 
@@ -131,6 +133,10 @@ static void assert_links_are_as_before(void)
 		assert_memory_equal(&is->local, &was->local, sizeof(is->local));
 		assert_memory_equal(&is->peer, &was->peer, sizeof(is->peer));
 		assert_memory_equal(&is->tls, &was->tls, sizeof(is->tls));
+		assert_int_equal(is->carries, was->carries);
+		/* a successor has to know that something was sent before it came */
+		if (!was->carries)
+			assert_memory_equal(&is->base, &was->base, sizeof(is->base));
 		/* what it saw itself, the successor must see itself */
 		assert_int_equal(is->proven, was->tls.version == 0);
 	}

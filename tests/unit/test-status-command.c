@@ -7,64 +7,64 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "base/system-root.h"
 #include "cmd/commands.h"
 #include "supervisor/control.h"
+#include "fake-root.h"
 
-static char root[] = "/tmp/test-status-command.XXXXXX", name[16];
+static char name[16];
 static int device;
 static struct control control;
+static struct loop loop;
+static const char *to_say; /* by the supervisor; NULL: it has */
 static struct error err;
 
 static int setup(void **state)
 {
-	char command[PATH_MAX];
+	char path[PATH_MAX];
 
 	(void)state;
 	device = (1 << 20) - 1 - (int)getpid() % 40000;
 	snprintf(name, sizeof(name), "nbd%d", device);
-	strcpy(root + strlen(root) - 6, "XXXXXX");
-	if (!mkdtemp(root))
+	if (fake_root_make() < 0)
 		return -1;
-	system_root_set(root);
-	snprintf(command, sizeof(command), "mkdir -p %s/sys/block/%s", root, name);
+	snprintf(path, sizeof(path), "/sys/block/%s/uevent", name);
+	fake_root_put(path, "");
 	control_init(&control);
-	return system(command);
+	return 0;
 }
 
 static int teardown(void **state)
 {
-	char command[PATH_MAX];
-
 	(void)state;
 	control_close(&control);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	system_root_set(NULL);
-	return system(command);
+	return fake_root_remove();
 }
 
 static void attach_device(void)
 {
 	char path[PATH_MAX];
-	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/sys/block/%s/pid", root, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	fclose(file);
+	snprintf(path, sizeof(path), "/sys/block/%s/pid", name);
+	fake_root_put(path, "");
+}
+
+static void on_word(void *owner, size_t at, const char *word)
+{
+	(void)owner;
+	assert_string_equal(word, "status");
+	control_reply(&control, at, json_tokener_parse(to_say));
+	to_say = NULL;
 }
 
 /* Nothing may be printed: what is there of it is counted. */
 static int ask(struct options options, const char *answer)
 {
-	struct pollfd wait = {.events = POLLIN};
-	char word[CONTROL_WORD_SIZE], printed[2];
+	char printed[2];
 	int status = -1, out[2];
 	pid_t pid;
 
@@ -78,16 +78,9 @@ static int ask(struct options options, const char *answer)
 		_exit(command_status(&options));
 	}
 	close(out[1]);
-	if (answer) {
-		wait.fd = control.fd;
-		assert_int_equal(poll(&wait, 1, 5000), 1);
-		control_accept(&control);
-		wait.fd = control.clients[0];
-		assert_int_equal(poll(&wait, 1, 5000), 1);
-		assert_true(control_receive(&control, 0, word));
-		assert_string_equal(word, "status");
-		control_reply(&control, 0, json_tokener_parse(answer));
-	}
+	to_say = answer;
+	while (to_say)
+		assert_int_equal(loop_round(&loop), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(read(out[0], printed, sizeof(printed)), 0);
@@ -119,6 +112,8 @@ static void the_supervisors_answer_is_passed_on(void **state)
 		skip(); /* only root may write to /run */
 	attach_device();
 	assert_int_equal(control_open(&control, device, &err), 0);
+	loop_init(&loop);
+	control_serve(&control, &loop, on_word, NULL);
 	assert_int_equal(ask(quiet, "{\"state\": \"alive\", \"root\": true}"), 0);
 	assert_int_equal(ask(quiet, "{\"state\": \"reconnecting\", \"root\": true}"), 10);
 	assert_int_equal(ask(is_root, "{\"state\": \"alive\", \"root\": true}"), 0);

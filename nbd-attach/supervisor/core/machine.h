@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the supervisor does next: one pure function of its state and an event. No I/O, no clock, no
- * allocation; the loop in supervisor.c feeds it and carries out the actions.
+/* All that the supervisor decides: one pure function of its state and an event. No I/O, no clock,
+ * no allocation, and nothing outside writes its fields. Events carry facts, actions say what to do.
  *
- * Each link is ALIVE, LOST (hung up, but the driver has not let go of it: a new socket would be
- * dropped, kernel fact 4) or FREE. Beside that there is at most one piece of work for the whole
- * device at a time:
+ * Each link goes round
+ *
+ *     ALIVE -> LOST -> NOTICED -> RECEIVING -> FREE -> UNPROVEN -> ALIVE
+ *
+ * since a new socket that comes before the driver has let go of the old one is dropped (kernel fact
+ * 4). Beside that there is at most one piece of work for the whole device at a time:
  *
  *     NONE -> NEGOTIATE -> STANDBY -> PROVE -> NONE      a FREE slot is filled, or a link renewed
  *               |  ^          |         |
@@ -26,179 +29,281 @@
 #ifndef NBDA_SUPERVISOR_CORE_MACHINE
 #define NBDA_SUPERVISOR_CORE_MACHINE
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "config/limits.h"
 
-#define FSM_ACTIONS_MAX (LINKS_MAX + 8)
+#define MACHINE_ACTIONS_MAX (3 * LINKS_MAX + 16)
+/* how long an outage may last once the machine that we run on shuts down */
+#define MACHINE_SHUTDOWN_MS 60000
+/* how long a device whose outage is older than its supervisor is spared */
+#define MACHINE_SPARED_MS 5000
 
-enum fsm_link_state { FSM_LINK_ALIVE, FSM_LINK_LOST, FSM_LINK_FREE };
-enum fsm_work {
-	FSM_WORK_NONE,
-	FSM_WORK_PAUSE,
-	FSM_WORK_NEGOTIATE,
-	FSM_WORK_STANDBY,
-	FSM_WORK_PROVE
+enum link_state {
+	LINK_ALIVE,
+	LINK_UNPROVEN, /* handed over, and not seen to carry data since */
+	/* adopted without its socket: only the driver's notice tells that it ends */
+	LINK_UNMONITORED,
+	LINK_LOST,      /* it hung up or was shut; the driver has not said so */
+	LINK_NOTICED,   /* it has; its slot is free in a moment */
+	LINK_RECEIVING, /* the driver may still read from its former socket (kernel fact 29) */
+	LINK_FREE,      /* its slot can be given a socket */
 };
-enum fsm_phase {
-	FSM_RUNNING,
-	FSM_FAILED, /* out of its dead-timeout: I/O fails, and nothing is tried any more */
-	FSM_ENDED,  /* the device is gone */
+
+enum link_renewal {
+	RENEWAL_NONE,
+	RENEWAL_WHEN_IDLE,  /* wished: in a moment with nothing in flight */
+	RENEWAL_NOW,        /* at once, but not under a request that takes long */
+	RENEWAL_DRAINING,   /* ... which is being found out */
+	RENEWAL_DRAINED,    /* ... and is answered */
+	RENEWAL_SHUT,       /* it was shut for it: the next proof completes it */
+	RENEWAL_IMPOSSIBLE, /* adopted without its socket, and nothing here can end it */
 };
 
-enum fsm_silence { FSM_ANSWERING, FSM_SUSPECTED, FSM_UNREACHABLE, FSM_SLOW };
+enum link_silence { SILENCE_NONE, SILENCE_SUSPECTED, SILENCE_UNREACHABLE, SILENCE_SLOW };
 
-struct fsm_link {
-	enum fsm_link_state state;
-	enum fsm_silence silence;
+struct machine_link {
+	enum link_state state;
+	enum link_renewal renewal;
+	enum link_silence silence;
+	/* No notice of the former socket's end has come: the slot was only taken to be free. */
+	bool owes_notice;
+	bool is_presumed_lost;   /* adopted, and nothing could tell whether it serves */
+	uint32_t host;           /* of the target's hosts */
+	uint64_t size_bytes;     /* of the export, as this connection was told; 0: not known */
 	int64_t ask_again_at_ms; /* SLOW: when to ask the server again whether it lives */
-	/* not ALIVE: the driver may still read from its former socket (kernel fact 29) */
-	bool receiving;
-	/* renew_now: is it known that no request of before takes long? */
-	bool drain_asked, drained;
-	bool proven;           /* seen to carry data since it was handed over */
-	bool renew, renew_now; /* a renewal is wished: in a quiet moment; at once */
-	bool renewing;         /* was shut for its renewal */
-	/* adopted without its socket: its hang-up is not seen, and it cannot simply be shut */
-	bool unwatched;
-	bool tried; /* unwatched: a socket was offered, and the slot was not free */
-	/* unwatched: there is no way to end it from here, so it is left until it dies */
-	bool unshuttable;
 	int64_t proven_at_ms;
-	bool noticed; /* LOST: the driver has said so */
-	/* its slot was taken to be free without a notice, and nothing has shown yet that it was */
-	bool assumed_free;
-	int64_t settle_until_ms; /* LOST: free by then even when no notice came */
+	int64_t settle_until_ms; /* LOST, NOTICED: then the slot counts as free */
 };
 
-struct fsm_config {
+enum machine_work { WORK_NONE, WORK_PAUSE, WORK_NEGOTIATE, WORK_STANDBY, WORK_PROVE };
+
+enum machine_phase {
+	PHASE_RUNNING,
+	PHASE_FAILED, /* out of its dead-timeout: I/O fails, and nothing is tried any more */
+	PHASE_LEFT,   /* told to end: the device goes on without us */
+	PHASE_ENDED,  /* the device is gone */
+};
+
+enum machine_stop {
+	STOP_NONE,
+	STOP_WAITING, /* told to end, once the outage is over */
+	STOP_DETACHING,
+};
+
+enum growth_refusal {
+	GROWTH_CANNOT_RENEW,  /* a link of the former supervisor, which cannot be shut */
+	GROWTH_TOLD_OLD_SIZE, /* a connection made for it was told the old size */
+	GROWTH_SERVER_AWAY,   /* and I/O fails */
+	GROWTH_NEVER_IDLE,
+};
+
+struct machine_growth {
+	uint64_t size_bytes; /* to tell the driver; 0: no growth is under way */
+	bool is_patient;     /* for as long as it takes */
+	bool is_told;        /* the driver is: RESIZED is the next event */
+	int64_t begun_ms;
+	int64_t drain_at_ms, drain_pause_ms;
+	int64_t drained_until_ms;      /* no flush is in flight that is older than a moment; -1 */
+	bool renewal_asked[LINKS_MAX]; /* for this growth */
+};
+
+struct machine_config {
 	int64_t dead_timeout_ms; /* -1: infinite */
 	int64_t settle_ms;       /* how long a notice of the driver may take */
-	/* the driver says so first and frees the slot then: after its notice it gets so long for
-	 * it */
+	/* the driver says so first and frees the slot then: after its notice it gets so long */
 	int64_t notice_ms;
-	/* a new link over which nothing was sent for so long may not have been taken; 0: do not
-	 * look */
-	int64_t recheck_ms;
+	/* a new link over which nothing was sent for so long may not have been taken */
+	int64_t look_ms;
 	int64_t prove_ms;       /* how long a new link has for its first data */
-	int64_t standby_ms;     /* how long a negotiated socket waits for a quiet moment */
+	int64_t standby_ms;     /* how long a negotiated socket waits for an idle moment */
 	int64_t renew_pause_ms; /* between two attempts at a renewal */
 	int64_t slow_ms;        /* how long an answer over a second connection counts */
-	/* a slot is not given a socket before FSM_EV_RECEIVER_ENDED; false: its owner does not
-	 * tell */
-	bool awaits_receivers;
-	/* FSM_DRAIN is understood: a link is not shut under a request that takes long */
-	bool drains;
+	int64_t io_timeout_ms;  /* the driver's look at requests that wait (kernel fact 6) */
+	/* Under --root a new process may have to wait for memory that only the device's links can
+	 * get back: none is started until nothing else helps. */
+	bool is_isolated;
+	/* The driver waits for what is in flight, under its lock, when it is told a size (kernel
+	 * fact 9). */
+	bool size_waits_for_io;
 };
 
-struct fsm {
-	struct fsm_config config;
-	struct fsm_link links[LINKS_MAX];
+struct machine {
+	struct machine_config config;
+	struct machine_link links[LINKS_MAX];
 	unsigned link_count;
-	enum fsm_phase phase;
-	enum fsm_work work;
+	enum machine_phase phase;
+	enum machine_stop stop;
+	enum machine_work work;
 	unsigned work_link;    /* PROVE: which; else which one the work was begun for */
 	int64_t work_until_ms; /* PAUSE, STANDBY, PROVE */
+	int64_t look_at_ms;    /* PROVE */
+	bool is_probed;        /* PROVE: a read was asked for */
 	bool for_renewal;      /* PAUSE: no link is in need */
-	int64_t recheck_at_ms; /* PROVE */
-	/* PROVE: whether an unwatched slot was free is what is being found out */
-	bool trial;
+	uint32_t spare_host;   /* STANDBY: of the socket that waits */
+	uint64_t spare_size_bytes;
 	int64_t outage_since_ms; /* no link is alive and proven since; -1: one is */
 	int64_t trying_since_ms; /* since the first of a row of failed attempts; -1: none failed */
+	int64_t spared_until_ms; /* a successor may not know yet that the device is served */
+	int64_t failed_since_ms; /* FAILED */
 	unsigned attempts;       /* failed in that row */
 	unsigned short_lives;    /* links in a row that died right after their proof */
-	bool refused;            /* the last offer was one that is not accepted */
+	bool is_shutting_down;   /* the machine that we run on */
+	bool is_draining;
+	unsigned held_notices; /* whose hang-up may be seen in a moment */
+	int64_t held_until_ms;
+	unsigned last_looks; /* LOOKED that are awaited, before the device is failed */
+	bool is_refused;     /* the last offer was one that is not accepted */
 	bool failure_told;
-	/* PAUSE: a link is to be shut for its renewal as soon as the device is drained */
-	bool room_wanted;
+	struct machine_growth growth;
 	uint64_t reconnects, renewals;
 };
 
-enum fsm_event_type {
-	FSM_EV_TICK,   /* only time has passed */
-	FSM_EV_HANGUP, /* link's socket is shut or reset */
-	/* the driver's notice that a link is dead; it does not say which */
-	FSM_EV_SLOT_FREED,
-	FSM_EV_NEGOTIATED, /* the attempt brought a socket and an acceptable offer */
-	FSM_EV_REFUSED,    /* ... an offer that is not acceptable; the socket is closed */
-	FSM_EV_ATTEMPT_FAILED,
-	FSM_EV_STANDBY_LOST,     /* the socket that stands by has hung up; it is closed */
-	FSM_EV_HANDED_OVER,      /* the driver took the message with the socket */
-	FSM_EV_HAND_OVER_FAILED, /* ... or did not; the socket is closed */
-	/* the link under proof, or link, which was to be proven and silent, carries data */
-	FSM_EV_PROVEN,
-	FSM_EV_NOT_TAKEN, /* I/O was done, but not over it: the slot was not free */
-	FSM_EV_UNUSED,    /* I/O was done over the device's other links: no saying */
-	/* answer to FSM_RECHECK: the driver has not got this one of several links */
-	FSM_EV_NOT_SENT,
-	FSM_EV_QUIET,          /* nothing is in flight */
-	FSM_EV_RENEW,          /* link has used up half of what its key may do */
-	FSM_EV_RENEW_NOW,      /* link is near its limit */
-	FSM_EV_SILENT,         /* link owes an answer and no byte comes */
-	FSM_EV_ANSWERED,       /* it does, or nothing is owed any more */
-	FSM_EV_BROKEN,         /* link is of no use: it must be shut, whatever it owes */
-	FSM_EV_RECEIVER_ENDED, /* the driver has ceased to read from link's former socket */
-	/* answer to FSM_DRAIN: what was asked of the device before it is answered, or that cannot
-	 * be told */
-	FSM_EV_DRAINED,
-	FSM_EV_IO_FAILED,   /* the driver has begun to fail the device's I/O by itself */
-	FSM_EV_CANNOT_SHUT, /* answer to FSM_SHUT for an unwatched link */
-	FSM_EV_GONE,        /* the device is not configured any more */
-	FSM_EV_COUNT
+/* What a look at a link has shown, or a read through the device. */
+enum machine_fact {
+	FACT_COUNTED = 1 << 0, /* its socket counts what it carries: TCP */
+	FACT_USED = 1 << 1,    /* something was sent over it; always without COUNTED */
+	FACT_MOVED = 1 << 2, /* data has gone both ways, encrypted if it should be. A link that was
+				 * silent: it has answered; one that is lost: the device serves */
+	FACT_IN_CLEAR = 1 << 3, /* data was sent unencrypted that should not be */
+	FACT_DONE = 1 << 4,     /* PROBED: the read was done. DRAINED: quickly, or it has to be
+				 * believed. RESIZED: yes */
 };
 
-struct fsm_event {
-	enum fsm_event_type type;
-	/* HANGUP, PROVEN, RENEW, RENEW_NOW, SILENT, ANSWERED, BROKEN, RECEIVER_ENDED,
-	 * CANNOT_SHUT */
+/* What is known of an adopted link, whose socket we have not but for the first. */
+enum adopted_as {
+	ADOPTED_UNPROVEN,  /* we have its socket, and it was not seen to carry data */
+	ADOPTED_GONE,      /* there is no such connection */
+	ADOPTED_FOUND,     /* there is */
+	ADOPTED_ANSWERING, /* that cannot be told; a read through the device was answered */
+	ADOPTED_UNKNOWN,   /* ... was not */
+};
+enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
+
+/* clang-format off */
+#define MACHINE_EVENTS(X)                                                                          \
+	X(TICK, "tick")                /* only time has passed */                                  \
+	X(HANGUP, "hang-up")           /* link's socket is shut or reset; .facts: MOVED */         \
+	X(NOTICE, "notice")            /* the driver's, that a link is dead; it names none */      \
+	X(NEGOTIATED, "negotiated")    /* .host, .size_bytes: a socket, an acceptable offer */     \
+	X(REFUSED, "refused")          /* an offer that is not acceptable */                       \
+	X(NOT_NEGOTIATED, "not negotiated")                                                        \
+	X(SPARE_LOST, "spare lost")    /* the socket that stands by has hung up; it is closed */   \
+	X(HANDED_OVER, "handed over")  /* the driver took the message with the socket */           \
+	X(NOT_HANDED_OVER, "not handed over") /* ... or did not; the socket is closed */           \
+	X(LOOKED, "looked")            /* .facts of link: answer to LOOK */                        \
+	X(PROBED, "probed")            /* .facts of link: a read through the device is done */     \
+	X(MOVED, "moved")              /* link, which was to be proven, carries data; .facts */   \
+	X(IDLE, "idle")                /* nothing is in flight */                                  \
+	X(REKEY, "rekey")              /* link has used up half of what its key may do */          \
+	X(REKEY_NOW, "rekey now")      /* link is near its limit, or is not to serve for long */   \
+	X(SILENT, "silent")            /* link owes an answer and no byte comes */                 \
+	X(ANSWERED, "answered")        /* it does, or nothing is owed any more */                  \
+	X(BROKEN, "broken")            /* link is of no use: it must be shut, whatever it owes */  \
+	X(SERVER_ENDS, "server ends")  /* ... and each link, since the server says that it ends */ \
+	X(RECEIVER_ENDED, "receiver ended") /* nothing reads from link's former socket any more */ \
+	X(DRAINED, "drained")          /* answer to DRAIN: what was in flight is answered, or */   \
+				       /* that cannot be told; .facts */                           \
+	X(IO_FAILED, "I/O failed")     /* the driver has begun to fail I/O by itself */            \
+	X(CANNOT_SHUT, "cannot shut")  /* answer to SHUT for an unmonitored link */                \
+	X(GROW, "grow")                /* to .size_bytes, in a limited time */                     \
+	X(GROW_SOMETIME, "grow sometime")                                                          \
+	X(RESIZED, "resized")          /* answer to RESIZE */                                      \
+	X(SHUTDOWN, "shutdown")        /* of the machine that we run on: no outage may be long */  \
+	X(STOP, "stop")                /* we are told to end */                                    \
+	X(DETACHED, "detached")        /* answer to DETACH: .detached */                           \
+	X(GONE, "gone")                /* the device is not configured any more */
+
+#define MACHINE_ACTIONS(X)                                                                         \
+	X(SAVE, "save")                /* what a successor has to know is another now */           \
+	X(TELL_LOST, "tell lost")      /* link; .is_renewal: we shut it for that */                \
+	X(TELL_PROVEN, "tell proven")  /* link; .is_renewal */                                     \
+	X(NEGOTIATE, "negotiate")      /* .host first, and with .is_pinned no other */             \
+	X(CANCEL, "cancel")            /* ... no more */                                           \
+	X(DROP_SPARE, "drop spare")    /* close the socket that stands by */                       \
+	X(SHUT, "shut")                /* link's socket: a hang-up and a notice follow */          \
+	X(AWAIT_RECEIVER, "await receiver") /* RECEIVER_ENDED for link, at once if it has */       \
+	X(HAND_OVER, "hand over")      /* the socket that stands by to the driver, for link */     \
+	X(OFFER_AGAIN, "offer again")  /* link's socket; of no effect where its slot is taken */   \
+	X(PROBE, "probe")              /* read through the device: PROBED */                       \
+	X(LOOK, "look")                /* at link under proof, silent or lost: LOOKED is next */   \
+	X(DRAIN, "drain")              /* wait until what is in flight is answered: DRAINED */     \
+	X(DROP_LINK, "drop link")      /* shut and close our socket: the driver has it not */      \
+	X(FAIL_DEVICE, "fail device")  /* make the driver fail what waits and what comes */        \
+	X(RESIZE, "resize")            /* tell the driver .size_bytes: RESIZED is next */          \
+	X(REFUSE_GROWTH, "refuse growth") /* .refusal, because of link */                          \
+	X(DETACH, "detach")            /* if nobody uses it: DETACHED, or GONE */                  \
+	X(DETACH_FORCED, "detach forced")                                                          \
+	X(LEAVE, "leave")              /* the device to the kernel */
+/* clang-format on */
+
+#define MACHINE_EVENT_ID(name, text) EVENT_##name,
+enum machine_event_type { MACHINE_EVENTS(MACHINE_EVENT_ID) EVENT_COUNT };
+#define MACHINE_ACTION_ID(name, text) ACTION_##name,
+enum machine_action_type { MACHINE_ACTIONS(MACHINE_ACTION_ID) ACTION_COUNT };
+
+struct machine_event {
+	enum machine_event_type type;
 	unsigned link;
+	unsigned facts; /* enum machine_fact */
+	uint32_t host;
+	uint64_t size_bytes;
+	enum detached_how detached;
 	int64_t now_ms;  /* monotonic */
 	uint32_t random; /* for the jitter of a pause */
 };
 
-enum fsm_action_type {
-	FSM_NEGOTIATE,    /* start an attempt */
-	FSM_CANCEL,       /* kill it */
-	FSM_DROP_STANDBY, /* close the socket that stands by */
-	FSM_SHUT,         /* shut link's socket: a hang-up and a notice follow */
-	/* give the socket that stands by to the driver for link; its outcome is the next event */
-	FSM_HAND_OVER,
-	FSM_PROVE, /* have I/O done and look whether link carried it */
-	/* has nothing been sent over link yet? Then it may have to be handed over again */
-	FSM_RECHECK,
-	/* link has had its time for a proof: FSM_EV_SILENT if anything was sent over it, else
-	 * FSM_EV_BROKEN */
-	FSM_OVERDUE,
-	FSM_DRAIN,       /* wait until all that is asked of the device by now is answered */
-	FSM_DROP_LINK,   /* shut and close our socket of link: the driver has not got it */
-	FSM_FAIL_DEVICE, /* make the driver fail what waits and what comes */
-	FSM_END,
-};
-
-struct fsm_action {
-	enum fsm_action_type type;
+struct machine_action {
+	enum machine_action_type type;
 	unsigned link;
+	bool is_renewal, is_pinned;
+	uint32_t host;
+	uint64_t size_bytes;
+	enum growth_refusal refusal;
 };
 
-struct fsm_actions {
+struct machine_actions {
 	unsigned count;
-	struct fsm_action list[FSM_ACTIONS_MAX];
+	struct machine_action list[MACHINE_ACTIONS_MAX];
 };
 
-/* All links alive and proven, or (adoption) unwatched: set the flags afterwards. */
-void fsm_init(struct fsm *fsm, const struct fsm_config *config, unsigned link_count);
-/* After an adoption, and once the links' flags are set: no link has served since then. */
-void fsm_set_outage(struct fsm *fsm, int64_t since_ms);
-void fsm_step(struct fsm *fsm, const struct fsm_event *event, struct fsm_actions *actions);
-/* When to send FSM_EV_TICK at the latest; -1: never. */
-int64_t fsm_deadline_ms(const struct fsm *fsm);
-/* The earlier of two deadlines; -1 is never. */
-void fsm_earlier(int64_t *deadline_ms, int64_t other_ms);
-/* Is a quiet moment of use now? */
-bool fsm_awaits_quiet(const struct fsm *fsm);
-/* Is any link alive, and either proven and its server not out of reach, or its server known to
+/* All links alive and proven, to the first host. */
+void machine_init(
+	struct machine *machine, const struct machine_config *config, unsigned link_count);
+/* Before the first step. What is known of a link from its connection. */
+void machine_set_link(struct machine *machine, unsigned link, uint32_t host, uint64_t size_bytes);
+void machine_adopt_link(struct machine *machine, unsigned link, enum adopted_as how);
+/* It is not to serve for long. */
+void machine_renew_link(struct machine *machine, unsigned link);
+/* When all links are known: none has been seen to serve since then. Before it is failed for that,
+ * it is looked for some time from NOW_MS on whether one does. */
+void machine_set_outage(struct machine *machine, int64_t since_ms, int64_t now_ms);
+void machine_step(struct machine *machine, const struct machine_event *event,
+	struct machine_actions *actions);
+/* When to send EVENT_TICK at the latest; -1: never. */
+int64_t machine_deadline_ms(const struct machine *machine);
+
+/* "hang-up"; "?" for what is none. */
+const char *machine_event_name(enum machine_event_type type);
+const char *machine_action_name(enum machine_action_type type);
+/* Does an event, or an action, of this type concern one link? */
+bool machine_event_is_of_link(enum machine_event_type type);
+bool machine_action_is_of_link(enum machine_action_type type);
+
+/* Does the driver have a socket for it, as far as we know? */
+bool machine_link_is_up(const struct machine_link *link);
+/* Is an idle moment of use now, for a renewal? */
+bool machine_awaits_idle(const struct machine *machine);
+/* ... for a growth? */
+bool machine_growth_awaits_idle(const struct machine *machine);
+/* Does a growth wait for anything? */
+bool machine_is_growing(const struct machine *machine);
+/* How long it may take, unless it is patient. */
+int machine_growth_limit_ms(const struct machine *machine);
+/* Is any link up, and either proven and its server not out of reach, or its server known to
  * live? */
-bool fsm_is_serving(const struct fsm *fsm);
-/* A link whose driver's receiver has to be looked at; -1: none. */
-int fsm_receiving_link(const struct fsm *fsm);
+bool machine_is_serving(const struct machine *machine);
+/* Nothing is left to supervise. */
+bool machine_is_over(const struct machine *machine);
 
 #endif
