@@ -35,6 +35,7 @@ lib_libs   = $(shell $(PKG_CONFIG) --libs $(libraries))
 
 warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral \
 	     -Wno-missing-field-initializers -Wno-format-truncation $(werror)
+comma     := ,
 hardening := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
 hardening_ld := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifneq ($(SANITIZE),)
@@ -58,6 +59,10 @@ unit_tests      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/u
 machine_parts   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/machine-*.c))
 peer_parts      := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/peer/main-*.c tests/peer/*-shim.c),$(wildcard tests/peer/*.c)))
 peer_programs   := $(patsubst tests/peer/main-%.c,$(BUILD)/tests/%,$(wildcard tests/peer/main-*.c))
+# The simulator takes the place of what it defines, calls of the C library by --wrap; all else is the
+# program's own, out of an archive.
+sim_parts       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/sim/*.c))
+sim_wraps       := $(addprefix -Wl$(comma)--wrap=,$(shell grep -hoE '__wrap_[a-z0-9_]+' $(wildcard tests/sim/*.c) | sed 's/^__wrap_//' | sort -u))
 # Preloaded into other people's servers.
 peer_shims      := $(patsubst tests/peer/%.c,$(BUILD)/tests/%.so,$(wildcard tests/peer/*-shim.c))
 
@@ -84,6 +89,13 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
 
+$(BUILD)/sim/program.a: $(program_parts) $(helper_objects) $(lib_objects)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)rm -f $@; $(AR) rcsT $@ $^
+
+$(BUILD)/sim/sim: $(sim_parts) $(BUILD)/sim/program.a
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) $(sim_wraps) -o $@ $^ $(lib_libs)
+
 # Never sanitized: what it is loaded into is not.
 $(BUILD)/tests/%-shim.so: tests/peer/%-shim.c
 	@mkdir -p $(@D)
@@ -92,7 +104,7 @@ $(BUILD)/tests/%-shim.so: tests/peer/%-shim.c
 .PRECIOUS: $(BUILD)/obj/%.o
 
 .PHONY: tests
-tests: $(unit_tests) $(peer_programs) $(peer_shims) ## build the tests' own programs
+tests: $(unit_tests) $(peer_programs) $(peer_shims) $(BUILD)/sim/sim ## build the tests' own programs
 
 .PHONY: asan
 asan: ## build program and tests with ASan and UBSan into build/asan/
@@ -123,7 +135,13 @@ check-unit: tests asan ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan ## all tests that need no VM
-	$(Q)tests/run source unit server hostile install systemd
+	$(Q)tests/run source unit sim server hostile install systemd
+
+FIRST ?= 1
+SEEDS ?= 10000
+.PHONY: sim
+sim: $(BUILD)/sim/sim ## play SEEDS=N episodes of the simulator, from seed FIRST on
+	$(Q)$< 1000000 $(FIRST) $(SEEDS)
 
 .PHONY: check-vm
 check-vm: all $(peer_programs) $(peer_shims) ## the VM tests alone, on both kernels
@@ -181,7 +199,7 @@ uninstall: ## remove what install put there
 
 .PHONY: clean
 clean: ## remove what was built; downloads stay
-	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
+	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
 
 .PHONY: help
 help: ## this list
