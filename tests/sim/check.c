@@ -3,9 +3,10 @@
 #include "sim.h"
 
 /* How long a request may wait once nothing is wrong any more: a pause between two attempts, the
- * driver's timer, a renewal, a drain; with several links the driver's look at what waits. */
+ * driver's timer, a renewal, a drain; with several links the timer is long, and what is renewed by
+ * force may cost a request two of them. */
 #define PROMISE_MS 45000
-#define PROMISE_SEVERAL_MS 240000
+#define PROMISE_SEVERAL_MS 420000
 #define LOOK_MS 500
 #define SHUTDOWN_MS 60000
 /* A gap in service that is taken to be none: the supervisor may count from its beginning. */

@@ -129,14 +129,6 @@ static void hang_a_moment(int a, int b)
 		sim_connection_hang(at, sim_below(3000));
 }
 
-static void accept_offers(int host, int what)
-{
-	if (what)
-		sim_hosts[host].is_other = false;
-	else
-		sim_hosts[host].hangs_in_negotiation = false;
-}
-
 static void kill_supervisor(int64_t at_ms, unsigned after_points)
 {
 	sim_life.kill_at_ms = at_ms;
@@ -145,11 +137,30 @@ static void kill_supervisor(int64_t at_ms, unsigned after_points)
 	bad_until(sim_now_ms + 30000);
 }
 
-/* In what follows it is what a successor finds that matters. */
+static void accept_offers(int host, int what)
+{
+	if (what)
+		sim_hosts[host].is_other = false;
+	else
+		sim_hosts[host].hangs_in_negotiation = false;
+}
+
+static void refuse_offers(int host, int64_t for_ms)
+{
+	sim_hosts[host].hangs_in_negotiation = true;
+	sim_at(sim_now_ms + for_ms, accept_offers, host, 0);
+	bad_until(sim_now_ms + for_ms);
+}
+
+/* In what follows it is what a successor finds that matters; for a while, that alone. */
 void sim_weather_note_hand_over(void)
 {
-	if (kill_in_hand_over && !sim_weather_is_over && sim_life.is_in_loop)
+	if (kill_in_hand_over && !sim_weather_is_over && sim_life.is_in_loop) {
 		kill_supervisor(sim_now_ms + (sim_chance(50) ? sim_below(1000) : 0), sim_below(12));
+		if (sim_chance(50))
+			for (unsigned i = 0; i < sim_config.host_count; i++)
+				refuse_offers((int)i, outage_ms());
+	}
 	kill_in_hand_over = false;
 }
 
@@ -181,11 +192,7 @@ static void disturb(int host)
 		if (sim_chance(70))
 			sim_ask("resize");
 		return;
-	case 11:
-		sim_hosts[host].hangs_in_negotiation = true;
-		sim_at(sim_now_ms + for_ms, accept_offers, host, 0);
-		bad_until(sim_now_ms + for_ms);
-		return;
+	case 11: refuse_offers(host, for_ms); return;
 	case 12:
 		if (sim_chance(20)) {
 			sim_hosts[host].is_other = true;
@@ -243,7 +250,7 @@ static void turn(int a, int b)
 		return;
 	}
 	if (disturbances_left == 0) {
-		int64_t calm_ms = (sim_config.link_count > 1 ? 300000 : 60000) + sim_below(30000);
+		int64_t calm_ms = (sim_config.link_count > 1 ? 450000 : 60000) + sim_below(30000);
 
 		sim_weather_is_over = true;
 		sim_life.may_be_killed = false;
