@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the driver tells by itself: that a link died (kernel fact 5). */
+/* What the driver tells by itself: that a link died (kernel fact link-dead-notice). */
 #include "kernel/nbd-genl.h"
 #include <errno.h>
 #include <linux/nbd-netlink.h>

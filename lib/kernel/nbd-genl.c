@@ -168,8 +168,8 @@ static int put_sockets(struct nl_msg *msg, const int *fds, size_t count)
 
 static int put_reconfigure(struct nl_msg *msg, const struct nbd_genl_reconfigure *params)
 {
-	/* NBD_ATTR_TIMEOUT only when it is asked for: it resets the queue's io_timeout (kernel fact
-	 * 6). */
+	/* NBD_ATTR_TIMEOUT only when it is asked for: it resets the queue's io_timeout
+	 * (kernel fact timeout-attribute). */
 	if (nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)params->index) < 0 ||
 		nla_put_string(msg, NBD_ATTR_BACKEND_IDENTIFIER, params->backend_identifier) < 0 ||
 		(params->timeout_sec &&
@@ -188,7 +188,8 @@ static int put_connect(struct nl_msg *msg, const struct nbd_genl_connect *params
 	if ((params->index >= 0 && nla_put_u32(msg, NBD_ATTR_INDEX, (uint32_t)params->index) < 0) ||
 		nla_put_u64(msg, NBD_ATTR_SIZE_BYTES, params->size_bytes) < 0 ||
 		nla_put_u64(msg, NBD_ATTR_BLOCK_SIZE_BYTES, params->block_size_bytes) < 0 ||
-		/* Said always: the device would keep a former user's (kernel fact 6). */
+		/* Said always: the device would keep a former user's
+		 * (kernel fact timeout-attribute). */
 		nla_put_u64(msg, NBD_ATTR_TIMEOUT, 0) < 0 ||
 		nla_put_u64(msg, NBD_ATTR_DEAD_CONN_TIMEOUT, params->dead_conn_timeout_sec) < 0 ||
 		nla_put_u64(msg, NBD_ATTR_SERVER_FLAGS, params->server_flags & KERNEL_FLAGS) < 0 ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The kernel's nbd driver over generic netlink. The socket that issued CONNECT has to stay open as
- * long as the device lives (kernel fact 11): keep the struct nbd_genl. Needs CAP_SYS_ADMIN in the
- * first user namespace. */
+ * long as the device lives (kernel fact socket-owns-device): keep the struct nbd_genl. Needs
+ * CAP_SYS_ADMIN in the first user namespace. */
 #ifndef NBDA_KERNEL_NBD_GENL
 #define NBDA_KERNEL_NBD_GENL
 #include <stdbool.h>
@@ -22,9 +22,10 @@ struct nbd_genl_connect {
 	uint32_t block_size_bytes;
 	uint64_t server_flags;          /* transmission flags, as the server gave them */
 	uint64_t dead_conn_timeout_sec; /* how long requests wait for a link; 0: they fail */
-	/* has to be given again with every reconfigure (kernel fact 8) */
+	/* has to be given again with every reconfigure (kernel fact identifier-required) */
 	const char *backend_identifier;
-	/* every connection at once (kernel fact 2); the kernel takes its own references */
+	/* every connection at once (kernel fact sockets-at-connect); the kernel takes its own
+	 * references */
 	const int *fds;
 	size_t fd_count;
 	/* with the DISCONNECT the device itself goes, and comes back as new with the next CONNECT
@@ -40,24 +41,25 @@ int nbd_genl_connect(struct nbd_genl *genl, const struct nbd_genl_connect *param
 	struct error *err);
 struct nbd_genl_reconfigure {
 	int index;
-	/* the one of CONNECT, or the kernel says EINVAL (kernel fact 8) */
+	/* the one of CONNECT, or the kernel says EINVAL (kernel fact identifier-required) */
 	const char *backend_identifier;
 	/* for a slot whose socket is dead; -1: none. Success does not prove that it was taken
-	 * (kernel fact 4) */
+	 * (kernel fact slot-taken) */
 	int fd;
 	bool set_dead_conn_timeout;
 	uint64_t dead_conn_timeout_sec;
 	/* 0: as it is. For a device that nobody supervises any more: the driver then closes a link
-	 * by itself, and the queue's io_timeout is reset (kernel fact 6) */
+	 * by itself, and the queue's io_timeout is reset (kernel fact timeout-attribute) */
 	uint64_t timeout_sec;
-	/* 0: as it is. Alone in its message, and only while nothing is in flight (kernel fact 9) */
+	/* 0: as it is. Alone in its message, and only while nothing is in flight
+	 * (kernel fact size-freezes-queue) */
 	uint64_t size_bytes;
 };
 
 /* RECONFIGURE, of a device whose backend identifier is the one given and no other: where none was
- * set the driver compares nothing (kernel fact 50), so /sys is looked at before, and once more
- * afterwards: a socket that has gone to another's device is shut. -ENOTCONN (ERROR_BUSY) when the
- * device is not configured any more, or was disconnected and is only held open. */
+ * set the driver compares nothing (kernel fact identifier-compared), so /sys is looked at before
+ * and afterwards: a socket that has gone to another's device is shut. -ENOTCONN (ERROR_BUSY) when
+ * the device is not configured any more, or was disconnected and is only held open. */
 int nbd_genl_reconfigure(
 	struct nbd_genl *genl, const struct nbd_genl_reconfigure *params, struct error *err);
 
@@ -81,10 +83,11 @@ int nbd_genl_disconnect_own(
  * this returns. */
 int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err);
 /* With ON the driver itself disconnects the device when the last one who has it open closes it
- * (kernel fact 30); without, no longer. BACKEND is what the device shows, or NULL. Raw: 0 or the
- * kernel's -errno; -EINVAL also for a device that netlink did not configure. */
+ * (kernel fact disconnect-on-close); without, no longer. BACKEND is what the device shows, or NULL.
+ * Raw: 0 or the kernel's -errno; -EINVAL also for a device that netlink did not configure. */
 int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *backend, bool on);
-/* Is the device configured? That is all that "connected" means there (kernel fact 5). */
+/* Is the device configured? That is all that "connected" means there
+ * (kernel fact status-configured). */
 int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err);
 
 #endif

@@ -65,8 +65,8 @@ static int connect_one(const struct addrinfo *ai, int64_t deadline_ms, int *fd_o
 		if (socket_error)
 			return -socket_error;
 	}
-	/* The driver sends header and data apart with MSG_MORE (kernel fact 13): Nagle would only
-	 * hold back the last piece. */
+	/* The driver sends header and data apart with MSG_MORE (kernel fact msg-more): Nagle would
+	 * only hold back the last piece. */
 	rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!rc)
 		rc = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Kernel TLS on a connected TCP socket: the one table of ciphers, arming, and the record numbers
- * (kernel facts 14 to 18). */
+ * (kernel facts ktls-arming, unread-bytes, record-number, key-update and expect-no-pad). */
 #ifndef NBDA_TLS_KTLS
 #define NBDA_TLS_KTLS
 #include <stdbool.h>
@@ -44,7 +44,7 @@ int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int versio
 /* What the kernel puts into a record if nobody tells it otherwise: all that TLS allows. */
 #define KTLS_PAYLOAD_BYTES 16384
 /* Send no records that hold more than PAYLOAD_BYTES: -EOPNOTSUPP (ERROR_TLS) where the kernel
- * cannot (kernel fact 40). After ktls_arm(). */
+ * cannot (kernel fact record-size-limit). After ktls_arm(). */
 int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err);
 /* Numbers of the next record of each direction; -errno when the socket has no kernel TLS. */
 int ktls_record_numbers(int fd, uint64_t *transmitted, uint64_t *received);

@@ -286,8 +286,8 @@ static int configure(struct tls_session *session, struct transport *transport, s
 	unsigned char address[16];
 	int rc;
 
-	/* A ticket that came after hand-over would be a record that the driver cannot take (kernel
-	 * fact 17). */
+	/* A ticket that came after hand-over would be a record that the driver cannot take
+	 * (kernel fact key-update). */
 	flags |= GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_REKEY;
 	rc = gnutls_init(&session->gnutls, flags);
 	if (rc == 0)
@@ -427,8 +427,8 @@ static int arm_direction(struct tls_session *session, int fd, bool transmit, str
 	return rc;
 }
 
-/* A GnuTLS that was built and told to use kTLS did the work in its handshake (kernel fact 14). Both
- * directions or none. */
+/* A GnuTLS that was built and told to use kTLS did the work in its handshake
+ * (kernel fact ktls-arming). Both directions or none. */
 static int armed_by_gnutls(gnutls_session_t gnutls, struct error *err)
 {
 #ifdef GNUTLS_KTLS_DUPLEX

@@ -19,8 +19,8 @@ int tls_session_start(struct tls_session **session, struct transport *transport,
 	const struct tls_credentials *creds, const char *host, struct tls_info *info,
 	struct error *err);
 /* Move the session's keys into the kernel, both directions, and wipe GnuTLS's. Refuses when GnuTLS
- * holds an unread byte (kernel fact 15). After it, the socket carries plaintext for its users and
- * TLS on the wire. */
+ * holds an unread byte (kernel fact unread-bytes). After it, the socket carries plaintext for its
+ * users and TLS on the wire. */
 int tls_session_arm_ktls(
 	struct tls_session *session, struct transport *transport, struct error *err);
 /* How much the server takes in one record (RFC 8449): KTLS_PAYLOAD_BYTES if it did not say. */

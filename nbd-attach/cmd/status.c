@@ -18,7 +18,8 @@
 
 #define WATCH_INTERVAL_MS 1000
 
-/* "configured" is all that the kernel tells: not that the server is there (kernel fact 5). */
+/* "configured" is all that the kernel tells: not that the server is there
+ * (kernel fact status-configured). */
 static json_object *kernel_status(int index)
 {
 	json_object *object = json_object_new_object();

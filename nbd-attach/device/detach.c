@@ -23,7 +23,8 @@
 /* of one that is said to be alive: a large cache on slow disks takes its time */
 #define FLUSH_PATIENCE_MS 30000
 
-/* Who configured the device. While it is open these cannot change (kernel fact 31). */
+/* Who configured the device. While it is open these cannot change
+ * (kernel fact open-device-stays). */
 struct identity {
 	char pid[16];
 	char backend[256];

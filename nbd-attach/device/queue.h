@@ -11,19 +11,19 @@
 
 /* The largest request, for a server that takes at most MAX_BYTES. */
 int queue_limit_requests(int index, uint32_t max_bytes, int timeout_ms, struct error *err);
-/* When the driver looks at a request that is not answered (kernel fact 6). */
+/* When the driver looks at a request that is not answered (kernel fact io-timeout-resends). */
 int queue_set_io_timeout(int index, int io_timeout_ms, int timeout_ms, struct error *err);
 bool queue_has_io_timeout(int index, int io_timeout_ms);
 /* No I/O scheduler: with one, a request that was sent in part may be sent again under another tag
- * (kernel fact 37). True as well when the kernel does not tell. */
+ * (kernel fact scheduler-partial-send). True as well when the kernel does not tell. */
 int queue_set_scheduler_none(int index, int timeout_ms, struct error *err);
 bool queue_has_scheduler_none(int index);
-/* Requests in flight are counted only with it (kernel fact 25). */
+/* Requests in flight are counted only with it (kernel fact unseen-requests). */
 int queue_set_iostats(int index, int timeout_ms, struct error *err);
 bool queue_has_iostats(int index);
 /* Does the queue let through what a server with these transmission flags offers, and no more?
- * Before Linux 7.3 limits of a former attachment stay (kernel fact 38). What can be set is;
- * otherwise -ENOTSUP. */
+ * Before Linux 7.3 limits of a former attachment stay (kernel fact limits-outlive). What can be set
+ * is; otherwise -ENOTSUP. */
 int queue_check_offer(int index, unsigned flags, int timeout_ms, struct error *err);
 bool queue_has_stale_zeroes(int index, unsigned flags);
 /* Hold back what is new until all that was sent before is answered, twice: for an instant each time

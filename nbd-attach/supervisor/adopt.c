@@ -31,7 +31,7 @@ bool adopt_is_ours(const struct attachment *attachment, int index)
 }
 
 /* Reading what is below queue/ may wait, with a server that hangs, and only we could bring that
- * back (kernel fact 55). */
+ * back (kernel fact queue-read-waits). */
 static int read_block_size(const void *argument, struct error *err)
 {
 	uint64_t size = 0;
@@ -149,7 +149,7 @@ static int tell_driver(struct attachment *attachment, struct error *err)
 		attachment->index, attachment_io_timeout_ms(attachment)};
 
 	/* Somebody who was to detach it may have been killed half way: it must not go with the next
-	 * umount (kernel fact 30). */
+	 * umount (kernel fact disconnect-on-close). */
 	if (block_backend_is(attachment->index, attachment->backend))
 		(void)nbd_genl_disconnect_on_close(
 			&attachment->genl, attachment->index, attachment->backend, false);

@@ -251,10 +251,10 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 		(uint64_t)sec + DRIVER_EXTRA_SEC;
 }
 
-/* With one connection the driver's timer is only a look: it sends the request again if its link
- * has been replaced. With several it closes the link, so there it must not be short (kernel fact
- * 6). The block layer's timers run out on whole seconds of its own clock: a bit less than N seconds
- * keeps one that was begun late from being N + 1. */
+/* With one connection the driver's timer is only a look: it sends the request again if its link has
+ * been replaced. With several it closes the link, so there it must not be short
+ * (kernel fact stuck-request). The block layer's timers run out on whole seconds of its own clock:
+ * a bit less than N seconds keeps one that was begun late from being N + 1. */
 int attachment_io_timeout_ms(const struct attachment *attachment)
 {
 	int wish_ms = attachment->options.io_timeout_ms;
@@ -277,8 +277,8 @@ static int set_queue(const struct attachment *attachment, int index, struct erro
 	return rc ? rc : queue_set_iostats(index, timeout_ms, err);
 }
 
-/* A limit that nothing can set any more (kernel fact 38) goes with the device itself: configured
- * for nothing, and removed with that. */
+/* A limit that nothing can set any more (kernel fact limits-outlive) goes with the device itself:
+ * configured for nothing, and removed with that. */
 static int renew_device(struct attachment *attachment, int index, struct error *err)
 {
 	int fds[2], until_ms = attachment->options.connect_timeout_ms, rc;
@@ -523,7 +523,7 @@ int attachment_open(
 /* What waits for a link is woken by this socket and sent over it, which fails since the other end
  * is shut for reading; and there is no time left to wait for another. The other end stays open:
  * were it closed, the driver might hear that first, and what waits would not be woken at all. What
- * waits for its timer follows when that runs out (kernel fact 23). */
+ * waits for its timer follows when that runs out (kernel fact request-never-fails). */
 int attachment_fail_io(struct attachment *attachment, int *peer_fd, struct error *err)
 {
 	struct nbd_genl_reconfigure params = {.index = attachment->index,

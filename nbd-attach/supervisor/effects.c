@@ -93,7 +93,7 @@ static void hand_over(struct supervisor *self, unsigned at)
 	int rc;
 
 	read_log_of_former(self);
-	/* a new socket would make it serve again, over lost writes (kernel fact 51) */
+	/* a new socket would make it serve again, over lost writes (kernel fact revived-device) */
 	rc = self->log.kmsg.io_failed;
 	if (!rc && link_prepare(&self->spare.link, &err)) {
 		rc = -1;
@@ -233,9 +233,9 @@ struct engine_owner effects_of(struct supervisor *self)
 
 /* --- what the driver says in the kernel's log */
 
-/* An error reply is final (kernel fact 13a). One of them can be kept from coming again: a server
- * that is shutting down (nbdkit on SIGTERM) answers so whatever it is sent, for as long as it is
- * sent something; requests that find no link wait instead. */
+/* An error reply is final (kernel fact error-reply-final). One of them can be kept from coming
+ * again: a server that is shutting down (nbdkit on SIGTERM) answers so whatever it is sent, for as
+ * long as it is sent something; requests that find no link wait instead. */
 static void on_error_reply(struct supervisor *self)
 {
 	const struct kernel_log *log = &self->log.kmsg;

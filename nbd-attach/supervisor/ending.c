@@ -76,7 +76,7 @@ static bool is_last_program_running(void)
 
 /* Somebody uses the device still. When the machine shuts down, the network goes next: what is in
  * flight then would wait for ever, since the driver by itself ends such a wait only where it has a
- * timeout (kernel fact 6). */
+ * timeout (kernel fact stuck-request). */
 void ending_leave(struct ending *ending)
 {
 	struct attachment *attachment = ending->attachment;
@@ -95,7 +95,7 @@ void ending_leave(struct ending *ending)
 		machine->stop == STOP_DETACHING ?
 			ending->why :
 			"its server is away, and what may not be written yet would be lost");
-	/* it may have come as far as an order that outlives it (kernel fact 30) */
+	/* it may have come as far as an order that outlives it (kernel fact disconnect-on-close) */
 	if (ending_is_detaching(ending)) {
 		job_kill(&ending->detacher);
 		if (attachment_is_ours(attachment))

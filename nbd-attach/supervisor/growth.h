@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Growing a device while it is in use. First each connection is renewed that was told the old size:
  * nbdkit holds to it. Then the driver is told the size, and only while nothing is in flight, for
- * which a process empties the queue: since Linux 6.9 the driver waits for requests under its own
- * lock, and could not be given a new link (kernel fact 9). Flushes are not seen (fact 25). */
+ * which a process empties the queue (kernel fact size-freezes-queue: no new link could be given to
+ * the driver meanwhile). Flushes are not seen (kernel fact unseen-requests). */
 #ifndef NBDA_SUPERVISOR_GROWTH
 #define NBDA_SUPERVISOR_GROWTH
 #include "child/negotiation.h"

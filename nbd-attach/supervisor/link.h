@@ -57,15 +57,15 @@ bool link_is_up(const struct link *link);
 /* Has data gone both ways since the driver took over? Unknown is false. */
 bool link_has_moved(const struct link *link);
 /* Has the data path been seen to encrypt? Shuts the link and says -EPROTO when payload went out and
- * no record was made: encryption is proven, not assumed (kernel facts 12 and 16). Sets
- * link->proven. */
+ * no record was made: encryption is proven, not assumed (kernel facts ktls-bypass and
+ * record-number). Sets link->proven. */
 int link_prove(struct link *link, struct error *err);
 /* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has
  * none; 0: no wish. */
 uint64_t link_record_limit(const struct link *link, uint64_t wish);
 /* Both directions at once, and none first: a server that is told of the end while it can still
- * answer may answer with errors, and those are final (kernel fact 13c). What has come by now is
- * still read; what comes from now on is refused (TCP: with a reset). */
+ * answer may answer with errors, and those are final (kernel fact half-close-errors). What has come
+ * by now is still read; what comes from now on is refused (TCP: with a reset). */
 void link_shut(const struct link *link);
 void link_close(struct link *link);
 /* Has anything been sent over it since the driver took over? Unknown is true. */

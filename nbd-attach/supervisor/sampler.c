@@ -173,8 +173,8 @@ static bool sample_and_judge(struct sampler *sampler, unsigned at)
 
 /* --- what somebody else has set of the queue: a rule of the distribution's, or a hand, at any
  * time. Looked at in a process of its own, since reading an attribute there waits for a process
- * that writes one, and that one for what is in flight (kernel fact 55). Put right by udev's rule,
- * or by nobody. */
+ * that writes one, and that one for what is in flight (kernel fact queue-read-waits). Put right by
+ * udev's rule, or by nobody. */
 
 #define NO_IOSTATS 1
 #define HAS_SCHEDULER 2

@@ -37,8 +37,9 @@ void sampler_note_outage(struct sampler *sampler);
  * device got anything done in this outage? LOOKED says so. */
 void sampler_look(const struct sampler *sampler, unsigned at);
 void sampler_forget(struct sampler *sampler, unsigned at);
-/* The driver has said that a request waits for long, of whatever kind (kernel fact 25): a server
- * that hangs is noticed on a device that nobody looks at just then. */
+/* The driver has said that a request waits for long, of whatever kind
+ * (kernel fact unseen-requests): a server that hangs is noticed on a device that nobody looks at
+ * just then. */
 void sampler_note_stuck(struct sampler *sampler);
 /* ... that a receiver has ended. */
 void sampler_note_receiver(struct sampler *sampler);

@@ -187,7 +187,7 @@ static void enter_link(struct supervisor *self, unsigned at)
 	}
 }
 
-/* Since Linux 6.9 (kernel fact 9). */
+/* Since Linux 6.9 (kernel fact size-freezes-queue). */
 static bool size_waits_for_io(void)
 {
 	struct utsname kernel;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The process that stays: it attached the device, and holds the netlink socket and a duplicate of
- * each link until the device is gone (kernel fact 11). */
+ * each link until the device is gone (kernel fact socket-owns-device). */
 #ifndef NBDA_SUPERVISOR_SUPERVISOR
 #define NBDA_SUPERVISOR_SUPERVISOR
 #include "supervisor/attachment.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* LD_PRELOAD for a server that uses GnuTLS: a TLS 1.3 KeyUpdate after every KEYUPDATE_RECORDS
  * records that it sends, instead of after 2^24. The kernel's NBD driver takes each of them for a
- * dead link (kernel fact 17), which a test wants to see in seconds, not after 256 GiB. Tells on
- * stderr of each one.
+ * dead link (kernel fact key-update), which a test wants to see in seconds, not after 256 GiB.
+ * Tells on stderr of each one.
  *
  * A KeyUpdate is a record that is sent, so it has to be made by the thread that sends, when it is
  * done: a server may receive in another thread at the same time, and what it has corked must not be

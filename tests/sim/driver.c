@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel's nbd driver, the block layer above it, and who uses the device. By the numbers of
- * docs/kernel-facts.md: 4, 5, 6, 7, 9, 22, 23, 25, 29, 43, 51, 53, 55. */
+/* The kernel's nbd driver, the block layer above it, and who uses the device. It rests on the
+ * kernel facts slot-taken, link-dead-notice, status-configured, io-timeout-resends, all-links-dead,
+ * size-freezes-queue, early-notice, request-never-fails, unseen-requests, receiver-outlives-link,
+ * receiver-end-logged, revived-device, reconfigure-unfrozen and queue-read-waits. */
 #include "sim.h"
 #include "kernel/block-attr.h"
 #include "kernel/kmsg.h"
@@ -35,7 +37,8 @@ static void free_slot(int at, int generation)
 		return;
 }
 
-/* The notice comes first, then the socket is shut, and then the slot is free (fact 22). */
+/* The notice comes first, then the socket is shut, and then the slot is free
+ * (kernel fact early-notice). */
 static void mark_dead(int at)
 {
 	struct sim_slot *slot = &sim_driver.slots[at];
@@ -160,7 +163,7 @@ static void fail_request(int request, const char *why)
 	sim_driver.completed++;
 }
 
-/* "shutting down sockets": what waits fails, and what comes (fact 51). */
+/* "shutting down sockets": what waits fails, and what comes (kernel fact revived-device). */
 static void fail_all(const char *why)
 {
 	sim_note("the driver fails I/O: %s", why);
@@ -275,7 +278,9 @@ static void dispatch(int request)
 			send_request(request, at);
 			return;
 		}
-		mark_dead(at); /* sending fails; the receiver may still be reading (fact 29) */
+		/* sending fails; the receiver may still be reading
+		 * (kernel fact receiver-outlives-link) */
+		mark_dead(at);
 	}
 	wait_for_link(request);
 }
@@ -299,7 +304,7 @@ static void take_answer(int request, int slot_at, uint64_t cookie, int error)
 	struct sim_request *r = &sim_requests[request];
 
 	if (r->state != REQUEST_SENT || r->cookie != cookie) {
-		/* "Unexpected reply": the receiver ends (fact 43) */
+		/* "Unexpected reply": the receiver ends (kernel fact receiver-end-logged) */
 		sim_note("slot %d gets a strange reply", slot_at);
 		end_receiver(slot_at, (int)sim_driver.slots[slot_at].generation);
 		return;
@@ -341,7 +346,7 @@ static void read_answer(int at, int unused)
 }
 
 /* They are read one after the other: large ones, decrypted slowly, are a backlog that a link's end
- * leaves behind (fact 29). */
+ * leaves behind (kernel fact receiver-outlives-link). */
 void sim_answer(int socket, int request, uint64_t cookie, bool is_error)
 {
 	struct sim_socket *s = &sim_sockets[socket];
@@ -461,7 +466,7 @@ int sim_driver_connect(const struct sim_message *message)
 	return 0;
 }
 
-/* Into a dead slot, or nowhere, and it does not say (fact 4). */
+/* Into a dead slot, or nowhere, and it does not say (kernel fact slot-taken). */
 static void take_socket(int fd)
 {
 	int socket;
@@ -485,7 +490,7 @@ static void take_socket(int fd)
 	sim_weather_note_hand_over();
 }
 
-/* It waits for what is in flight (fact 9), which may be for ever. */
+/* It waits for what is in flight (kernel fact size-freezes-queue), which may be for ever. */
 static void take_size(uint64_t size_bytes)
 {
 	if (sim_config.waits_for_size && !sim_config.is_root)
@@ -496,7 +501,8 @@ static void take_size(uint64_t size_bytes)
 	sim_driver.size_bytes = size_bytes;
 }
 
-/* A device without an identifier takes what it is told by anybody (fact 8). */
+/* A device without an identifier takes what it is told by anybody
+ * (kernel fact identifier-compared). */
 int sim_driver_reconfigure(const struct sim_message *message)
 {
 	bool asks_for_something = message->fd_count || message->size_bytes ||

@@ -91,7 +91,7 @@ extern struct sim_config {
 	unsigned link_count, host_count;
 	bool tls, is_unix, is_root, has_manager, has_log, has_sock_diag;
 	bool serves_one_connection; /* at a time */
-	bool waits_for_size;        /* fact 9 */
+	bool waits_for_size;        /* kernel fact size-freezes-queue */
 	int64_t dead_timeout_sec, request_timeout_sec;
 	int64_t rekey_records;
 	bool auto_resize;

@@ -479,7 +479,7 @@ int tcp_stats_get(int fd, struct tcp_stats *stats)
 	stats->sent_bytes = s->sent_bytes;
 	stats->received_bytes = s->received_bytes;
 	stats->established = !s->is_reset && !s->is_shut;
-	/* within a tick of the kernel the order is not known (fact 25) */
+	/* within a tick of the kernel the order is not known (kernel fact unseen-requests) */
 	stats->answered =
 		s->last_received_ms + 4 >= s->last_sent_ms && s->unacknowledged_since_ms < 0;
 	stats->lost_ms =

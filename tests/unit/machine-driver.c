@@ -111,7 +111,7 @@ int model_new_socket(struct model *model)
 	return model->socket_count++;
 }
 
-/* Kernel fact 4: into a free slot, or nowhere, and it does not say. */
+/* Kernel fact slot-taken: into a free slot, or nowhere, and it does not say. */
 static bool driver_takes(struct model *model, int socket)
 {
 	for (unsigned i = 0; i < model->machine.link_count; i++)

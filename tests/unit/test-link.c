@@ -43,7 +43,7 @@ static int disconnect(void **state)
 	return 0;
 }
 
-/* As nbdkit does with what it has read and not begun (kernel fact 13c). */
+/* As nbdkit does with what it has read and not begun (kernel fact half-close-errors). */
 static void *answer_at_the_end(void *arg)
 {
 	char request[16];

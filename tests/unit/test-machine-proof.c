@@ -799,7 +799,8 @@ static void a_notice_of_another_link_does_not_shut_one_that_serves(void **state)
 	expect(&script, 0, HANDED_OVER, 1, "probe");
 	expect_facts(&script, 5, PROBED, 1, FACT_DONE | UNCOUNTED, "");
 	assert_at_rest(&script);
-	/* An hour later the driver gives link 1 up: it says so, then shuts it (kernel fact 22). */
+	/* An hour later the driver gives link 1 up: it says so, then shuts it
+	 * (kernel fact early-notice). */
 	expect(&script, 3600000, NOTICE, 0, "");
 	expect(&script, SETTLE_MS - 1, HANGUP, 1, "negotiate");
 	assert_state(&script, 0, LINK_ALIVE);

@@ -27,7 +27,7 @@ static void a_lost_link_is_replaced_as_soon_as_the_driver_lets_go_of_it(void **s
 	expect(&script, 30, NEGOTIATED, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
 	assert_false(machine_is_serving(
-		&script.machine)); /* a hand over proves nothing (kernel fact 4) */
+		&script.machine)); /* a hand over proves nothing (kernel fact slot-taken) */
 	expect(&script, 2, MOVED, 0, "");
 	assert_int_equal(script.machine.reconnects, 1);
 	assert_int_equal(script.machine.renewals, 0);

@@ -60,8 +60,8 @@ device_is_the_others() {
     cmp -n 4096 "$state/other" "$fresh" 65536 0 || fail "the write is not on the other's disk"
     cmp "$state/disk" "$state/disk.before" || fail "OUR DISK HAS THE OTHER'S WRITE"
 }
-# Not waited for beyond that: a request that was sent just before the driver saw the link's end waits for ever (kernel fact 6), and no
-# signal ends that.
+# Not waited for beyond that: a request that was sent just before the driver saw the link's end waits for ever
+# (kernel fact request-never-fails), and no signal ends that.
 write_to_dead_device() {
     start writer dd if="$state/fresh" of=$nbd bs=4k count=1 seek=32 oflag=direct conv=fsync status=none
     within 5 has_ended $writer_pid && wait $writer_pid

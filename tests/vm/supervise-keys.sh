@@ -48,7 +48,7 @@ full_load() {
     detach $nbd
 }
 # Megabytes of answers that have come and are not read yet, when a link is shut: the driver reads on, and would read on from the next link if that
-# were handed over meanwhile (kernel fact 29).
+# were handed over meanwhile (kernel fact receiver-outlives-link).
 large_reads() {
     make_disk
     serve_nbdkit

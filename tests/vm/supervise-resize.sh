@@ -115,7 +115,7 @@ resized_in_use() { # OPTION...
     detach $nbd
 }
 # Requests take seconds, and while the new size waits for them the server dies: had the driver been told of it at once, it would wait for them
-# too, with the lock that a reconnect needs (kernel fact 9).
+# too, with the lock that a reconnect needs (kernel fact size-freezes-queue).
 lost_while_waiting() {
     local before
     attached

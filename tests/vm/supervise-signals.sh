@@ -4,7 +4,8 @@
 # shellcheck disable=SC2317,SC2086,SC2154,SC2034 # functions are called by name; no device here has spaces; start sets NAME_pid; others use server_tls
 #
 # Signals in the middle of a send. The block layer calls the driver from the process that does the I/O, whose signals interrupt a send that waits
-# for room in the socket: part of a request is out then, and the rest has to follow, over the same link and under the same tag (kernel facts 46 and 47).
+# for room in the socket: part of a request is out then, and the rest has to follow, over the same link and under the same tag
+# (kernel facts signal-interrupts-send and signal-measurements).
 
 # shellcheck source=tests/vm/lib-supervise.sh
 . /tests/lib-supervise.sh
@@ -80,7 +81,7 @@ killed() { # CONNECTIONS
     note "reconnects $(field $nbd .reconnects)"
 }
 
-# A link that dies while part of a request is out. 7.3 then fails that request, whatever we do (kernel fact 46): there it is only noted.
+# A link that dies while part of a request is out. 7.3 then fails that request, whatever we do (kernel fact partial-send-eio): there it is only noted.
 dies_in_between() { # SCHEDULER
     local i
     attach_slow tls 1 $1

@@ -53,7 +53,7 @@ void machine_growth_on_grow(struct step *step, bool is_patient)
 }
 
 /* Without a moment of nothing in flight, a link is shut under requests that then wait for its
- * timer, which is long with several (kernel fact 6). */
+ * timer, which is long with several (kernel fact io-timeout-resends). */
 int machine_growth_limit_ms(const struct machine *machine)
 {
 	return (int)(PAUSE_MS + machine->config.io_timeout_ms + IDLE_MS);
@@ -149,8 +149,8 @@ void machine_growth_on_drained(struct step *step)
 		step->machine->growth.drained_until_ms = step->event->now_ms + DRAINED_MS;
 }
 
-/* A flush in flight is told by TCP only as long as nothing that was sent later is answered (kernel
- * fact 25): so there must have been an empty queue a moment ago. */
+/* A flush in flight is told by TCP only as long as nothing that was sent later is answered
+ * (kernel fact unseen-requests): so there must have been an empty queue a moment ago. */
 void machine_growth_on_idle(struct step *step)
 {
 	const struct machine *machine = step->machine;
@@ -184,7 +184,8 @@ void machine_growth_advance(struct step *step)
 		return;
 	}
 	if (!are_links_ready(machine)) {
-		/* what is new need not wait with what a former link has lost (kernel fact 6) */
+		/* what is new need not wait with what a former link has lost
+		 * (kernel fact io-timeout-resends) */
 		if (machine->link_count > 1)
 			growth->drain_at_ms = step->event->now_ms + machine->config.io_timeout_ms +
 				DRAIN_PAUSE_MAX_MS;

@@ -140,7 +140,8 @@ static void take_notice(struct step *step, unsigned at)
 	link->settle_until_ms = step->event->now_ms + machine->config.notice_ms;
 }
 
-/* Of several links another one may be meant, whose hang-up is seen in a moment (kernel fact 22). */
+/* Of several links another one may be meant, whose hang-up is seen in a moment
+ * (kernel fact early-notice). */
 void machine_link_on_notice(struct step *step)
 {
 	struct machine *machine = step->machine;

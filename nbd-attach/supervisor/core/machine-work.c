@@ -170,7 +170,7 @@ static void on_negotiated(struct step *step)
 }
 
 /* The driver puts it into the first slot that is dead, whichever we mean: none may be one whose
- * former socket is still read from (kernel fact 29). */
+ * former socket is still read from (kernel fact receiver-outlives-link). */
 static bool is_any_slot_settling(const struct machine *machine)
 {
 	return machine_link_find(machine, LINK_LOST) >= 0 ||
@@ -294,9 +294,9 @@ static void on_overdue(struct step *step)
 		machine_link_shut_down(step, machine->work_link, false);
 }
 
-/* Was the new link dropped by the driver (kernel fact 4)? With one link the same socket can simply
- * be offered again. With several it might end up in two slots; and while new requests are held back
- * the read that would use it is, too. */
+/* Was the new link dropped by the driver (kernel fact slot-taken)? With one link the same socket
+ * can simply be offered again. With several it might end up in two slots; and while new requests
+ * are held back the read that would use it is, too. */
 static void look_for_dropped(struct step *step)
 {
 	struct machine *machine = step->machine;
@@ -705,7 +705,8 @@ void machine_set_link(struct machine *machine, unsigned link, uint32_t host, uin
 }
 
 /* Without its socket, by which its end would be seen. A socket that is handed over for one of which
- * nothing is known does no harm: the driver drops it if the slot is taken (kernel fact 4). */
+ * nothing is known does no harm: the driver drops it if the slot is taken
+ * (kernel fact slot-taken). */
 void machine_adopt_link(struct machine *machine, unsigned at, enum adopted_as how)
 {
 	struct machine_link *link = &machine->links[at];

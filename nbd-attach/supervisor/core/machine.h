@@ -6,8 +6,8 @@
  *
  *     ALIVE -> LOST -> NOTICED -> RECEIVING -> FREE -> UNPROVEN -> ALIVE
  *
- * since a new socket that comes before the driver has let go of the old one is dropped (kernel fact
- * 4). Beside that there is at most one piece of work for the whole device at a time:
+ * since a new socket that comes before the driver has let go of the old one is dropped
+ * (kernel fact slot-taken). Beside that, at most one piece of work for the whole device at a time:
  *
  *     NONE -> NEGOTIATE -> STANDBY -> PROVE -> NONE      a FREE slot is filled, or a link renewed
  *               |  ^          |         |
@@ -44,10 +44,11 @@ enum link_state {
 	LINK_UNPROVEN, /* handed over, and not seen to carry data since */
 	/* adopted without its socket: only the driver's notice tells that it ends */
 	LINK_UNMONITORED,
-	LINK_LOST,      /* it hung up or was shut; the driver has not said so */
-	LINK_NOTICED,   /* it has; its slot is free in a moment */
-	LINK_RECEIVING, /* the driver may still read from its former socket (kernel fact 29) */
-	LINK_FREE,      /* its slot can be given a socket */
+	LINK_LOST,    /* it hung up or was shut; the driver has not said so */
+	LINK_NOTICED, /* it has; its slot is free in a moment */
+	/* the driver may still read from its former socket (kernel fact receiver-outlives-link) */
+	LINK_RECEIVING,
+	LINK_FREE, /* its slot can be given a socket */
 };
 
 enum link_renewal {
@@ -119,12 +120,13 @@ struct machine_config {
 	int64_t standby_ms;     /* how long a negotiated socket waits for an idle moment */
 	int64_t renew_pause_ms; /* between two attempts at a renewal */
 	int64_t slow_ms;        /* how long an answer over a second connection counts */
-	int64_t io_timeout_ms;  /* the driver's look at requests that wait (kernel fact 6) */
+	/* the driver's look at requests that wait (kernel fact io-timeout-resends) */
+	int64_t io_timeout_ms;
 	/* Under --root a new process may have to wait for memory that only the device's links can
 	 * get back: none is started until nothing else helps. */
 	bool is_isolated;
-	/* The driver waits for what is in flight, under its lock, when it is told a size (kernel
-	 * fact 9). */
+	/* The driver waits for what is in flight, under its lock, when it is told a size
+	 * (kernel fact size-freezes-queue). */
 	bool size_waits_for_io;
 };
 

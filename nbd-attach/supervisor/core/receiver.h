@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Has the driver ceased to read from a link's former socket (kernel fact 29)? It says so in its
- * log, without telling of which link; what is left to read tells the rest. Pure: no I/O, no
- * clock. */
+/* Has the driver ceased to read from a link's former socket (kernel fact receiver-outlives-link)?
+ * It says so in its log, without telling of which link; what is left to read tells the rest. Pure:
+ * no I/O, no clock. */
 #ifndef NBDA_SUPERVISOR_CORE_RECEIVER
 #define NBDA_SUPERVISOR_CORE_RECEIVER
 #include <stdbool.h>

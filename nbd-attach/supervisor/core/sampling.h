@@ -56,8 +56,8 @@ int64_t sampling_silent_ms(const struct sampling *sampling, unsigned link, int64
 /* LINK has another socket, or none: what was known of it counts no more. */
 void sampling_forget(struct sampling *sampling, unsigned link, int64_t now_ms);
 /* The driver has logged "Possible stuck request": something is owed, of whatever kind, until a byte
- * comes. It says so of devices with one link (kernel fact 6), each second or two for as long as it
- * is so. */
+ * comes. It says so of devices with one link (kernel fact stuck-request), each second or two for as
+ * long as it is so. */
 void sampling_stuck(struct sampling *sampling, int64_t now_ms);
 bool sampling_is_stuck(const struct sampling *sampling, int64_t now_ms);
 /* A sample: begin, each link that has a socket, finish. IN_FLIGHT: does the block layer count any
