@@ -112,9 +112,9 @@ static int carry_out(struct nlmsghdr *header)
 int nl_send_auto(struct nl_sock *sock, struct nl_msg *msg)
 {
 	sim_point();
+	sock->answer = carry_out(nlmsg_hdr(msg));
 	if (sim_life.is_in_loop && sim_chance(20))
 		sim_run_until(sim_now_ms + sim_below(4)); /* it takes its time */
-	sock->answer = carry_out(nlmsg_hdr(msg));
 	return 0;
 }
 
