@@ -22,6 +22,7 @@
 static int64_t next_look_ms, last_completed_ms, run_began_ms, last_served_ms;
 static uint64_t last_completed, last_outages;
 static int64_t last_link_ms;
+static int64_t no_link_since_ms; /* and a supervisor lives */
 static bool is_outage_seen;
 
 void sim_check_socket_given(int socket)
@@ -108,7 +109,8 @@ static void check_limit(void)
 		dead_ms = sim_config.dead_timeout_sec * 1000;
 	bool is_seen = sim_life.is_running && lived_ms > LATE_MS;
 
-	is_outage_seen = is_outage_seen || is_seen;
+	/* it is written down within that */
+	is_outage_seen = is_outage_seen || (is_seen && sim_now_ms - no_link_since_ms > MOMENT_MS);
 	if (dead_ms >= 0 && is_seen && can_see_links() && since_ms > dead_ms + LATE_MS)
 		sim_violation("the device has had no link for %lld ms, and does not fail",
 			(long long)since_ms);
@@ -117,8 +119,12 @@ static void check_limit(void)
 static void note_links(void)
 {
 	if (has_link() || !sim_driver.is_configured || sim_driver.is_foreign ||
-		sim_driver.has_failed)
+		sim_driver.has_failed) {
 		is_outage_seen = false;
+		no_link_since_ms = sim_now_ms;
+	}
+	if (!sim_life.is_running && !is_outage_seen)
+		no_link_since_ms = sim_now_ms;
 	if (!is_outage_seen)
 		last_link_ms = sim_now_ms;
 }
@@ -160,6 +166,7 @@ void sim_check_begin(void)
 {
 	next_look_ms = 0;
 	last_completed = last_outages = 0;
-	last_completed_ms = run_began_ms = last_served_ms = last_link_ms = sim_now_ms;
+	last_completed_ms = run_began_ms = last_served_ms = last_link_ms = no_link_since_ms =
+		sim_now_ms;
 	is_outage_seen = false;
 }
