@@ -14,6 +14,13 @@ bool machine_link_is_up(const struct machine_link *link)
 		link->state == LINK_UNMONITORED;
 }
 
+void machine_link_leave_alone(struct machine_link *link)
+{
+	link->state = LINK_UNMONITORED;
+	link->renewal = RENEWAL_IMPOSSIBLE;
+	link->owes_notice = link->is_presumed_lost = false;
+}
+
 int machine_link_find(const struct machine *machine, enum link_state state)
 {
 	for (unsigned i = 0; i < machine->link_count; i++)
@@ -200,9 +207,7 @@ void machine_link_on_cannot_shut(struct step *step)
 	/* It may have begun since then, at any host, when no link seemed to be up. */
 	if (machine->work == WORK_NEGOTIATE)
 		step_release_work(step);
-	link->state = LINK_UNMONITORED;
-	link->renewal = RENEWAL_IMPOSSIBLE;
-	link->owes_notice = false;
+	machine_link_leave_alone(link);
 }
 
 void machine_link_on_settled(struct step *step)

@@ -36,6 +36,8 @@ void machine_link_on_answered(struct step *step);
 /* What a second connection came to, for all links that are silent: they are to the same server. */
 void machine_link_on_second_connection(struct step *step, bool is_answered);
 void machine_link_on_time(struct step *step);
+/* It serves, and nothing here can end it: the driver's notice tells that it has. */
+void machine_link_leave_alone(struct machine_link *link);
 /* The first one in that state; -1: none. */
 int machine_link_find(const struct machine *machine, enum link_state state);
 /* One to bring back: -1: none. */

@@ -266,9 +266,7 @@ static void leave_to_former(struct step *step)
 	struct machine_link *link = &machine->links[machine->work_link];
 
 	step_act(step, ACTION_DROP_LINK, machine->work_link);
-	link->state = LINK_UNMONITORED;
-	link->renewal = RENEWAL_IMPOSSIBLE;
-	link->owes_notice = link->is_presumed_lost = false;
+	machine_link_leave_alone(link);
 	link->size_bytes = 0;
 	machine->work = WORK_NONE;
 	machine->attempts = 0;
@@ -717,10 +715,7 @@ void machine_adopt_link(struct machine *machine, unsigned at, enum adopted_as ho
 		link->state = LINK_UNMONITORED;
 		link->renewal = RENEWAL_WHEN_IDLE;
 		break;
-	case ADOPTED_ANSWERING:
-		link->state = LINK_UNMONITORED;
-		link->renewal = RENEWAL_IMPOSSIBLE;
-		break;
+	case ADOPTED_ANSWERING: machine_link_leave_alone(link); break;
 	default:
 		link->state = LINK_RECEIVING;
 		link->owes_notice = link->is_presumed_lost = how == ADOPTED_UNKNOWN;
