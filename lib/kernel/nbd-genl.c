@@ -61,28 +61,9 @@ void nbd_genl_close(struct nbd_genl *genl)
 /* One request's outcome: the kernel's own errno, and what the reply carries. */
 struct answer {
 	int index;
-	bool has_status, configured;
 	int errno_value;
 	bool done;
 };
-
-static void read_device_list(struct nlattr *list, struct answer *answer)
-{
-	struct nlattr *item, *attrs[NBD_DEVICE_ATTR_MAX + 1];
-	int left;
-
-	nla_for_each_nested(item, list, left)
-	{
-		if (nla_type(item) != NBD_DEVICE_ITEM ||
-			nla_parse_nested(attrs, NBD_DEVICE_ATTR_MAX, item, NULL) < 0)
-			continue;
-		if (!attrs[NBD_DEVICE_INDEX] || !attrs[NBD_DEVICE_CONNECTED] ||
-			(int)nla_get_u32(attrs[NBD_DEVICE_INDEX]) != answer->index)
-			continue;
-		answer->has_status = true;
-		answer->configured = nla_get_u8(attrs[NBD_DEVICE_CONNECTED]);
-	}
-}
 
 static int on_valid(struct nl_msg *msg, void *data)
 {
@@ -93,8 +74,6 @@ static int on_valid(struct nl_msg *msg, void *data)
 		return NL_SKIP;
 	if (attrs[NBD_ATTR_INDEX])
 		answer->index = (int)nla_get_u32(attrs[NBD_ATTR_INDEX]);
-	if (attrs[NBD_ATTR_DEVICE_LIST])
-		read_device_list(attrs[NBD_ATTR_DEVICE_LIST], answer);
 	return NL_OK;
 }
 
@@ -366,20 +345,6 @@ int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *b
 		return -ENOMEM;
 	}
 	return exchange(genl, msg, &answer);
-}
-
-int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err)
-{
-	struct answer answer = {.index = index};
-	int rc = exchange_for_device(genl, NBD_CMD_STATUS, index, &answer);
-
-	if (rc == -EPERM)
-		return permission(err);
-	if (rc)
-		return error_set(err, ERROR_KERNEL, -rc,
-			"the nbd driver did not tell about /dev/nbd%d: %s", index, strerror(-rc));
-	*configured = answer.has_status && answer.configured;
-	return 0;
 }
 
 int nbd_genl_adopt(struct nbd_genl *genl, int fd, struct error *err)

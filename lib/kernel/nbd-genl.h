@@ -86,8 +86,5 @@ int nbd_genl_disconnect(struct nbd_genl *genl, int index, struct error *err);
  * (kernel fact disconnect-on-close); without, no longer. BACKEND is what the device shows, or NULL.
  * Raw: 0 or the kernel's -errno; -EINVAL also for a device that netlink did not configure. */
 int nbd_genl_disconnect_on_close(struct nbd_genl *genl, int index, const char *backend, bool on);
-/* Is the device configured? That is all that "connected" means there
- * (kernel fact status-configured). */
-int nbd_genl_is_configured(struct nbd_genl *genl, int index, bool *configured, struct error *err);
 
 #endif
