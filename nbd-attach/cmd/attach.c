@@ -87,7 +87,7 @@ static int await_report(int fd, pid_t pid, bool json)
 	return report_error(&err);
 }
 
-static int fork_supervisor(struct attachment *attachment, int index)
+static int fork_supervisor(struct attachment *attachment, int index, bool json)
 {
 	struct error err;
 	int fds[2];
@@ -108,7 +108,7 @@ static int fork_supervisor(struct attachment *attachment, int index)
 		_exit(supervisor_run(attachment, index, report_to_pipe, &fds[1], false));
 	}
 	close(fds[1]);
-	return await_report(fds[0], pid, attachment->options.json);
+	return await_report(fds[0], pid, json);
 }
 
 static bool is_token(const char *name)
@@ -121,7 +121,7 @@ static int check_root(const struct options *options, const struct target *target
 {
 	const struct tls_config *tls = &options->tls_config;
 
-	if (!options->root)
+	if (!options->policy.root)
 		return 0;
 	if (*target->socket_path && strncmp(target->socket_path, "/run/", 5) != 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
@@ -158,13 +158,14 @@ int attach_run(int index, struct target *target, struct options *options)
 	} else {
 		sandbox_prepare();
 		attachment->target = *target;
-		attachment->options = *options;
+		attachment->policy = options->policy;
+		attachment->verbose = options->verbose;
 		attachment->creds = creds;
 		attachment->outage_since_ms = -1;
 		if (options->foreground)
 			status = supervisor_run(attachment, index, report_here, options, true);
 		else
-			status = fork_supervisor(attachment, index);
+			status = fork_supervisor(attachment, index, options->json);
 	}
 	tls_credentials_free(creds);
 	free(attachment);

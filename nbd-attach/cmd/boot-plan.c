@@ -128,12 +128,12 @@ static void take_uri_credentials(struct target *target, const struct target *kno
 static void init_job(struct boot_plan_entry *job, int index, const struct options *defaults)
 {
 	*job = (struct boot_plan_entry){.index = index, .options = *defaults};
-	job->options.at_boot = job->options.root = true;
+	job->options.policy.at_boot = job->options.policy.root = true;
 	job->options.given = 0; /* the lines go before them */
 	if (!options_given(defaults, "wait"))
-		job->options.wait_sec = OPTION_INFINITE_SEC;
+		job->options.policy.wait_sec = POLICY_INFINITE_SEC;
 	if (!options_given(defaults, "dead-timeout"))
-		job->options.dead_timeout_sec = OPTION_INFINITE_SEC;
+		job->options.policy.dead_timeout_sec = POLICY_INFINITE_SEC;
 }
 
 static struct boot_plan_entry *new_job(

@@ -171,7 +171,7 @@ static bool is_done(const struct boot_plan_entry *job)
 /* In a process of its own. */
 static int attach_job(struct boot_plan_entry *job)
 {
-	int64_t start_ms = monotonic_now_ms(), wait_ms = job->options.wait_sec * 1000;
+	int64_t start_ms = monotonic_now_ms(), wait_ms = job->options.policy.wait_sec * 1000;
 	struct tls_credentials *creds = NULL;
 	struct error err;
 	int status;

@@ -123,7 +123,7 @@ static int ask(struct options *options, enum negotiation_kind kind)
 	struct negotiation_job job = {
 		.kind = kind,
 		.target = target,
-		.timeout_ms = options->connect_timeout_ms,
+		.timeout_ms = options->policy.connect_timeout_ms,
 		.verbose = options->verbose,
 		.names = kind == NEGOTIATION_INFO ? names : NULL,
 		.on_export = on_export,

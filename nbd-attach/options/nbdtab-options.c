@@ -433,7 +433,7 @@ void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_
 	/* A page that cannot be read back costs a process its life: that is waited for, unless
 	 * somebody said for how long. */
 	if (!tls_only && nbdtab_line(tab, entry)->swap && !options_given(options, "dead-timeout"))
-		options->dead_timeout_sec = OPTION_INFINITE_SEC;
+		options->policy.dead_timeout_sec = POLICY_INFINITE_SEC;
 }
 
 static int no_line(const struct nbdtab_options *tab, int index, struct error *err)

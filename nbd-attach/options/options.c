@@ -64,33 +64,34 @@ static const struct option_entry entries[] = {
 	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT_TLS(priority),
 		"GnuTLS priorities instead of ours"},
 	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
-	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(connect_timeout_ms),
+	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(policy.connect_timeout_ms),
 		"for the whole negotiation (default 20)"},
-	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, AT(connections),
+	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, AT(policy.connections),
 		"TCP connections, if the server offers several (default 1)"},
-	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(liveness_timeout_ms),
+	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(policy.liveness_timeout_ms),
 		"a server silent for so long with requests waiting is asked over another "
 		"connection (default 30)"},
 	{"request-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE,
-		AT(request_timeout_sec),
+		AT(policy.request_timeout_sec),
 		"close a connection with a request that takes longer: see the manual (default "
 		"infinity)"},
-	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(dead_timeout_sec),
+	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE,
+		AT(policy.dead_timeout_sec),
 		"how long I/O waits for the server to come back (default 600)"},
-	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(io_timeout_ms),
+	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(policy.io_timeout_ms),
 		"the driver's look at waiting requests (default 1; several connections: 180)"},
-	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(wait_sec),
+	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(policy.wait_sec),
 		"keep trying for the first connection (default: one try)"},
-	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, AT(rekey_records),
+	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, AT(policy.rekey_records),
 		"renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
-	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(auto_resize),
+	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(policy.auto_resize),
 		"grow the device when the server comes back with a larger disk"},
-	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, AT(block_size_bytes),
+	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, AT(policy.block_size_bytes),
 		"logical block size (default: the server's minimum, at least 512)"},
-	{"read-only", 'r', KIND_FLAG, NULL, FOR_DEVICE, AT(read_only), "attach read-only"},
-	{"shared", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(shared),
+	{"read-only", 'r', KIND_FLAG, NULL, FOR_DEVICE, AT(policy.read_only), "attach read-only"},
+	{"shared", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(policy.shared),
 		"attach it although another device here writes to the same export"},
-	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(root),
+	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(policy.root),
 		"it holds the root file system or swap: need nothing from any disk"},
 	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground),
 		"stay: be the supervisor (for systemd, Type=notify)"},
@@ -168,7 +169,7 @@ static int store_number(
 		return 0;
 	case KIND_LONG_SECONDS:
 		if (strcmp(value, "infinity") == 0) {
-			*(int64_t *)field = OPTION_INFINITE_SEC;
+			*(int64_t *)field = POLICY_INFINITE_SEC;
 			return 0;
 		}
 		if (!parse_number(value, LONG_SECONDS_MAX, &number))
@@ -251,13 +252,8 @@ static const struct option_entry *find_entry(int code)
 
 void options_init(struct options *options)
 {
-	*options = (struct options){
-		.connections = 1,
-		.connect_timeout_ms = 20000,
-		.liveness_timeout_ms = 30000,
-		.dead_timeout_sec = 600,
-		.request_timeout_sec = OPTION_INFINITE_SEC,
-	};
+	*options = (struct options){0};
+	device_policy_init(&options->policy);
 }
 
 static const struct option_entry *find_named(const char *name, unsigned mask)
@@ -278,10 +274,10 @@ bool options_given(const struct options *options, const char *name)
 /* Replacing a link takes a moment, in which nothing must fail. */
 static int check_limits(const struct options *options, struct error *err)
 {
-	if (options->request_timeout_sec == 0)
+	if (options->policy.request_timeout_sec == 0)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--request-timeout 0: every request takes longer");
-	if (options->dead_timeout_sec == 0)
+	if (options->policy.dead_timeout_sec == 0)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--dead-timeout 0: at least one second is needed to renew a link");
 	return 0;

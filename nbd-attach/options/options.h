@@ -5,9 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
+#include "config/limits.h"
+#include "config/policy.h"
 #include "config/target.h"
 #include "tls/credentials.h"
-#include "config/limits.h"
 
 enum command_mask {
 	FOR_ATTACH = 1 << 0,
@@ -23,37 +24,20 @@ enum command_mask {
 	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE,
 };
 
-#define OPTION_INFINITE_SEC (-1)
-
 struct options {
 	const char *words[4]; /* positional arguments */
 	int word_count;
-	bool help, json, verbose, force, foreground, read_only, shared, auto_resize, watch;
-	/* the device holds the root file system or swap: nothing may be needed from a disk */
-	bool root;
+	bool help, json, verbose, force, foreground, watch;
 	bool tls; /* --tls, or any --tls-* option: wishing for part of it is wishing for it */
 	struct tls_config tls_config;
 	uint16_t port; /* 0: not given */
-	unsigned connections;
-	uint32_t block_size_bytes; /* 0: not given */
-	int connect_timeout_ms;
-	int liveness_timeout_ms; /* --timeout */
-	/* a link with a request unanswered for so long is closed; or OPTION_INFINITE_SEC */
-	int64_t request_timeout_sec;
-	int io_timeout_ms;        /* 0: chosen by the number of connections */
-	int64_t dead_timeout_sec; /* or OPTION_INFINITE_SEC */
-	/* for the first connection: 0 does not wait; or OPTION_INFINITE_SEC */
-	int64_t wait_sec;
-	uint64_t rekey_records;   /* 0: the cipher's own limit */
+	struct device_policy policy;
 	bool plan, files;         /* of "boot", as the next three */
 	const char *cmdline_file; /* NULL: /proc/cmdline */
 	const char *dhcp_server, *dhcp_root_path;
 	bool own;            /* of "detach" */
 	bool quiet, is_root; /* of "status" */
-	/* set by "boot": what another attempt may cure is tried for ever, with a line on stderr now
-	 * and then */
-	bool at_boot;
-	uint64_t given; /* which of them were set: see options_given() */
+	uint64_t given;      /* which of them were set: see options_given() */
 };
 
 /* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. */

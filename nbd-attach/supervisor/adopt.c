@@ -164,21 +164,21 @@ static int tell_driver(struct attachment *attachment, struct error *err)
 /* What was asked for and cannot be had without detaching. */
 static int compare_options(const struct attachment *attachment, struct error *err)
 {
-	const struct options *options = &attachment->options;
+	const struct device_policy *policy = &attachment->policy;
 
-	if (options->read_only && !(attachment->flags & NBD_TFLAG_READ_ONLY)) {
+	if (policy->read_only && !(attachment->flags & NBD_TFLAG_READ_ONLY)) {
 		error_set(err, ERROR_BUSY, EBUSY,
 			"/dev/nbd%d is attached for writing, and --read-only is asked for",
 			attachment->index);
 		return error_hint(err, -EBUSY,
 			"detach it first, or leave --read-only out to adopt it as it is");
 	}
-	if (options->connections != attachment->link_count && attachment->export_known)
+	if (policy->connections != attachment->link_count && attachment->export_known)
 		log_message(LOG_WARNING,
 			"/dev/nbd%d keeps its %zu connections until it is detached, not "
 			"--connections %u",
-			attachment->index, attachment->link_count, options->connections);
-	if (options->block_size_bytes && options->block_size_bytes != attachment->block_size_bytes)
+			attachment->index, attachment->link_count, policy->connections);
+	if (policy->block_size_bytes && policy->block_size_bytes != attachment->block_size_bytes)
 		log_message(LOG_WARNING,
 			"/dev/nbd%d keeps its block size of %u bytes until it is detached",
 			attachment->index, attachment->block_size_bytes);

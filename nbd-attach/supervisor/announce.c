@@ -60,7 +60,7 @@ static void deliver(struct announce *announce)
 		announce->rc = ERROR_OTHER;
 		take_down(announce);
 	}
-	if (announce->attachment->options.root)
+	if (announce->attachment->policy.root)
 		isolate_leave_terminal();
 	if (!announce->rc) {
 		manager_ready(announce->manager, report->line);

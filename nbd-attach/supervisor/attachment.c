@@ -53,11 +53,11 @@ struct negotiation_job attachment_job(
 		.kind = kind,
 		.target = &attachment->target,
 		.tls = attachment->creds,
-		.timeout_ms = attachment->options.connect_timeout_ms,
-		.liveness_timeout_ms = attachment->options.liveness_timeout_ms,
+		.timeout_ms = attachment->policy.connect_timeout_ms,
+		.liveness_timeout_ms = attachment->policy.liveness_timeout_ms,
 		.impatient = impatient,
 		.known = attachment->known,
-		.verbose = attachment->options.verbose,
+		.verbose = attachment->verbose,
 	};
 }
 
@@ -132,14 +132,14 @@ static void say_waiting(struct waiting *waiting, const struct attachment *attach
 		if (strcmp(waiting->reasons[i].text, err->text) == 0)
 			break;
 	if (i < BOOT_REASONS &&
-		(!attachment->options.at_boot ||
+		(!attachment->policy.at_boot ||
 			now_ms - waiting->reasons[i].said_ms < BOOT_REPEAT_MS))
 		return;
 	if (i == BOOT_REASONS)
 		i = waiting->next++ % BOOT_REASONS;
 	memcpy(waiting->reasons[i].text, err->text, sizeof(err->text));
 	waiting->reasons[i].said_ms = now_ms;
-	if (!attachment->options.at_boot)
+	if (!attachment->policy.at_boot)
 		fprintf(stderr, "nbd-attach: waiting for the server: %s\n", err->text);
 	else
 		fprintf(stderr, "nbd-attach: nbd%d: waiting for %s: %s\n", index, waiting->server,
@@ -150,13 +150,13 @@ static void say_waiting(struct waiting *waiting, const struct attachment *attach
  * meanwhile. */
 static bool is_curable(const struct attachment *attachment, const struct error *err)
 {
-	return attachment->options.at_boot ? !error_kind_is_lasting(err->kind) : err->retry;
+	return attachment->policy.at_boot ? !error_kind_is_lasting(err->kind) : err->retry;
 }
 
 /* Negotiate the first link, again and again for --wait while a later attempt may do better. */
 static int negotiate_first(struct attachment *attachment, int index, struct error *err)
 {
-	int64_t start_ms = monotonic_now_ms(), wait_ms = attachment->options.wait_sec * 1000;
+	int64_t start_ms = monotonic_now_ms(), wait_ms = attachment->policy.wait_sec * 1000;
 	size_t host_count = attachment->target.host_count;
 	struct waiting waiting = {0};
 	int rc;
@@ -184,7 +184,7 @@ static int refuse_connections(struct attachment *attachment, struct error *err)
 	error_set(err, ERROR_SERVER, EOPNOTSUPP,
 		"--connections %u: the server does not allow several connections to this export "
 		"(no NBD_FLAG_CAN_MULTI_CONN)",
-		attachment->options.connections);
+		attachment->policy.connections);
 	return error_hint(err, -EOPNOTSUPP,
 		"leave --connections out: one connection works with every server");
 }
@@ -198,10 +198,10 @@ static int negotiate(struct attachment *attachment, int index, struct error *err
 		return rc;
 	attachment->link_count = 1;
 	attachment->export_known = true;
-	if (attachment->options.connections > 1 &&
+	if (attachment->policy.connections > 1 &&
 		!(attachment->export.flags & NBD_TFLAG_CAN_MULTI_CONN))
 		return refuse_connections(attachment, err);
-	while (attachment->link_count < attachment->options.connections) {
+	while (attachment->link_count < attachment->policy.connections) {
 		rc = negotiate_link(attachment, attachment->link_count,
 			attachment->links[0].host_index, &export, err);
 		if (rc)
@@ -220,13 +220,13 @@ static int negotiate(struct attachment *attachment, int index, struct error *err
 static int choose_geometry(struct attachment *attachment, struct error *err)
 {
 	int rc = export_info_choose_block_size(&attachment->export,
-		attachment->options.block_size_bytes, &attachment->block_size_bytes, err);
+		attachment->policy.block_size_bytes, &attachment->block_size_bytes, err);
 
 	if (!rc)
 		rc = export_info_check_attachable(
 			&attachment->export, attachment->block_size_bytes, err);
 	attachment->flags = attachment->export.flags;
-	if (attachment->options.read_only)
+	if (attachment->policy.read_only)
 		attachment->flags |= NBD_TFLAG_READ_ONLY;
 	return rc;
 }
@@ -238,14 +238,14 @@ static int limit_requests(const struct attachment *attachment, int index, struct
 	return queue_limit_requests(index,
 		attachment->export.has_block_size ? attachment->export.block_max_bytes :
 						    DEFAULT_MAX_BYTES,
-		attachment->options.connect_timeout_ms, err);
+		attachment->policy.connect_timeout_ms, err);
 }
 
 uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 {
-	int64_t sec = attachment->options.dead_timeout_sec;
+	int64_t sec = attachment->policy.dead_timeout_sec;
 
-	return sec == OPTION_INFINITE_SEC ||
+	return sec == POLICY_INFINITE_SEC ||
 			(uint64_t)sec > DRIVER_INFINITE_SEC - DRIVER_EXTRA_SEC ?
 		DRIVER_INFINITE_SEC :
 		(uint64_t)sec + DRIVER_EXTRA_SEC;
@@ -257,7 +257,7 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
  * a bit less than N seconds keeps one that was begun late from being N + 1. */
 int attachment_io_timeout_ms(const struct attachment *attachment)
 {
-	int wish_ms = attachment->options.io_timeout_ms;
+	int wish_ms = attachment->policy.io_timeout_ms;
 
 	if (attachment->link_count > 1)
 		return wish_ms ? wish_ms : IO_TIMEOUT_SEVERAL_MS;
@@ -269,7 +269,7 @@ int attachment_io_timeout_ms(const struct attachment *attachment)
 /* What a new device needs before anybody may use it. */
 static int set_queue(const struct attachment *attachment, int index, struct error *err)
 {
-	int timeout_ms = attachment->options.connect_timeout_ms,
+	int timeout_ms = attachment->policy.connect_timeout_ms,
 	    rc = limit_requests(attachment, index, err);
 
 	if (!rc)
@@ -281,7 +281,7 @@ static int set_queue(const struct attachment *attachment, int index, struct erro
  * configured for nothing, and removed with that. */
 static int renew_device(struct attachment *attachment, int index, struct error *err)
 {
-	int fds[2], until_ms = attachment->options.connect_timeout_ms, rc;
+	int fds[2], until_ms = attachment->policy.connect_timeout_ms, rc;
 	struct nbd_genl_connect params = {
 		.index = index,
 		.block_size_bytes = 512,
@@ -303,7 +303,7 @@ static int renew_device(struct attachment *attachment, int index, struct error *
 		poll(NULL, 0, RENEWAL_LOOK_MS);
 	if (!rc && block_exists(index)) /* somebody holds it open */
 		rc = queue_check_offer(
-			index, attachment->flags, attachment->options.connect_timeout_ms, err);
+			index, attachment->flags, attachment->policy.connect_timeout_ms, err);
 	return rc;
 }
 
@@ -347,7 +347,7 @@ static int connect_single(struct attachment *attachment, int index, bool renewed
 
 static int configure(struct attachment *attachment, int index, struct error *err)
 {
-	int timeout_ms = attachment->options.connect_timeout_ms, rc = 0;
+	int timeout_ms = attachment->policy.connect_timeout_ms, rc = 0;
 	bool renewed = queue_has_stale_zeroes(index, attachment->flags);
 
 	if (renewed)
@@ -403,7 +403,7 @@ int attachment_check_single(struct attachment *attachment, int index, struct err
 	_cleanup_free_ int *indices = NULL;
 	size_t count = 0;
 
-	if (attachment->options.shared || block_list_devices(&indices, &count) < 0)
+	if (attachment->policy.shared || block_list_devices(&indices, &count) < 0)
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t read_only = 0;
@@ -445,7 +445,7 @@ static int prove(struct attachment *attachment, struct error *err)
 {
 	struct probe probe = attachment_probe(attachment);
 	bool any = false;
-	int rc = probe_run(&probe, attachment->options.connect_timeout_ms, err);
+	int rc = probe_run(&probe, attachment->policy.connect_timeout_ms, err);
 
 	for (size_t i = 0; rc == 0 && i < attachment->link_count; i++) {
 		rc = link_prove(&attachment->links[i], err);

@@ -7,16 +7,19 @@
 #include <time.h>
 #include "child/negotiation.h"
 #include "config/backend-id.h"
+#include "config/backend-id.h"
+#include "config/limits.h"
+#include "config/policy.h"
 #include "supervisor/control.h"
 #include "supervisor/link.h"
 #include "kernel/nbd-genl.h"
-#include "options/options.h"
 #include "child/probe.h"
 
 struct attachment {
 	struct target target;
-	const struct tls_credentials *creds;
-	struct options options;
+	const struct tls_credentials *creds; /* NULL: without TLS */
+	struct device_policy policy;
+	bool verbose; /* tell each stage of the first negotiations on stderr */
 	/* issued CONNECT: lives as long as the device (kernel fact socket-owns-device) */
 	struct nbd_genl genl;
 	int index;

@@ -43,7 +43,7 @@ static void tell_failed(const struct condition *condition)
 			"/dev/nbd%d: the server was away for longer than --dead-timeout %lld s: "
 			"I/O fails from now on, and what was not written is lost (%s)",
 			condition->attachment->index,
-			(long long)condition->attachment->options.dead_timeout_sec,
+			(long long)condition->attachment->policy.dead_timeout_sec,
 			condition->reason);
 }
 

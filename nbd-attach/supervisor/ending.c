@@ -111,7 +111,7 @@ void ending_on_signal(struct ending *ending, int signal_number)
 	if (ending_is_detaching(ending))
 		return;
 	if (signal_number == SIGUSR1) {
-		if (!ending->attachment->options.root) /* of nbd-attach-shutdown@.service */
+		if (!ending->attachment->policy.root) /* of nbd-attach-shutdown@.service */
 			shut_down(ending);
 		return;
 	}
@@ -152,7 +152,7 @@ void ending_update(struct ending *ending)
 {
 	const struct machine *machine = &ending->engine->machine;
 
-	if (!ending->attachment->options.root || machine->is_shutting_down ||
+	if (!ending->attachment->policy.root || machine->is_shutting_down ||
 		machine->outage_since_ms < 0 || machine_is_over(machine))
 		return;
 	loop_call_by(&ending->look, monotonic_now_ms() + LOOK_MS);

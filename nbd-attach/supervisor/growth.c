@@ -152,7 +152,7 @@ void growth_note_offer(struct growth *growth, uint64_t offered_bytes)
 			"/dev/nbd%d: the export has grown from %llu to %llu bytes%s",
 			attachment->index, (unsigned long long)attachment->export.size_bytes,
 			(unsigned long long)offered_bytes,
-			attachment->options.auto_resize ?
+			attachment->policy.auto_resize ?
 				"" :
 				"; the device keeps its size until: nbd-attach resize");
 	attachment->offered_size_bytes = offered_bytes;

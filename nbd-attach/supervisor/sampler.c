@@ -30,7 +30,7 @@ static int sample_link(
 		.sent_bytes = now.sent_bytes,
 		.received_bytes = now.received_bytes,
 		.records = now.transmitted > now.received ? now.transmitted : now.received,
-		.record_limit = link_record_limit(link, attachment->options.rekey_records),
+		.record_limit = link_record_limit(link, attachment->policy.rekey_records),
 		.owed = now.owed,
 	};
 	*lost_ms = now.lost_ms;
@@ -79,7 +79,7 @@ static void judge_silence(struct sampler *sampler, unsigned at, unsigned verdict
 			"/dev/nbd%d: %s has not answered a request within --request-timeout %lld "
 			"s: closing this connection",
 			attachment->index, link->address,
-			(long long)attachment->options.request_timeout_sec);
+			(long long)attachment->policy.request_timeout_sec);
 		engine_event(sampler->engine, EVENT_BROKEN, at);
 	} else if (verdict & SAMPLING_SILENT) {
 		if (state->silence == SILENCE_NONE)
@@ -87,7 +87,7 @@ static void judge_silence(struct sampler *sampler, unsigned at, unsigned verdict
 				"/dev/nbd%d: %s has not answered for %d s and requests wait: "
 				"asking it over another connection",
 				attachment->index, link->address,
-				attachment->options.liveness_timeout_ms / 1000);
+				attachment->policy.liveness_timeout_ms / 1000);
 		engine_event(sampler->engine, EVENT_SILENT, at);
 	} else if (state->silence != SILENCE_NONE) {
 		engine_event(sampler->engine, EVENT_ANSWERED, at);
@@ -126,7 +126,7 @@ static bool is_broken(struct sampler *sampler, unsigned at, unsigned verdict, in
 	struct link *link = &sampler->attachment->links[at];
 	struct error err;
 
-	if (lost_ms >= attachment->options.liveness_timeout_ms) {
+	if (lost_ms >= attachment->policy.liveness_timeout_ms) {
 		log_message(LOG_WARNING,
 			"/dev/nbd%d: the path to %s is dead: nothing was acknowledged for %d s; "
 			"closing this connection",
@@ -268,16 +268,16 @@ static void on_due(void *owner, short revents)
 void sampler_init(struct sampler *sampler, struct attachment *attachment, struct engine *engine,
 	struct condition *condition, struct receivers *receivers, struct loop *loop)
 {
-	const struct options *options = &attachment->options;
-	int64_t request_ms = options->request_timeout_sec == OPTION_INFINITE_SEC ?
+	const struct device_policy *policy = &attachment->policy;
+	int64_t request_ms = policy->request_timeout_sec == POLICY_INFINITE_SEC ?
 		-1 :
-		options->request_timeout_sec * 1000;
+		policy->request_timeout_sec * 1000;
 
 	*sampler = (struct sampler){.attachment = attachment,
 		.engine = engine,
 		.condition = condition,
 		.receivers = receivers};
-	sampling_init(&sampler->sampling, options->liveness_timeout_ms, request_ms,
+	sampling_init(&sampler->sampling, policy->liveness_timeout_ms, request_ms,
 		(unsigned)attachment->link_count, monotonic_now_ms());
 	loop_add(loop, &sampler->due, LOOP_TIME, on_due, sampler);
 	loop_add(loop, &sampler->checking, LOOP_CHILD, on_queue_checked, sampler);

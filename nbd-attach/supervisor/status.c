@@ -36,7 +36,7 @@ static void add_text(json_object *object, const char *key, const char *text)
 static json_object *link_status(const struct supervisor *self, unsigned at)
 {
 	const struct link *link = &self->attachment->links[at];
-	uint64_t limit = link_record_limit(link, self->attachment->options.rekey_records);
+	uint64_t limit = link_record_limit(link, self->attachment->policy.rekey_records);
 	json_object *object = json_object_new_object();
 	struct link_sample now;
 
@@ -74,8 +74,8 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 	const struct attachment *attachment = self->attachment;
 	const struct machine *machine = &self->engine.machine;
 	int64_t left_ms = machine->work_until_ms - monotonic_now_ms(),
-		dead_sec = attachment->options.dead_timeout_sec;
-	int64_t request_sec = attachment->options.request_timeout_sec;
+		dead_sec = attachment->policy.dead_timeout_sec;
+	int64_t request_sec = attachment->policy.request_timeout_sec;
 	const char *error = machine->phase == PHASE_FAILED || !machine_is_serving(machine) ?
 		self->condition.reason :
 		"";
@@ -85,9 +85,9 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 		object, "state_since_unix_sec", json_object_new_int64(self->condition.since));
 	add_text(object, "reason", error);
 	json_object_object_add(object, "dead_timeout_sec",
-		dead_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(dead_sec));
+		dead_sec == POLICY_INFINITE_SEC ? NULL : json_object_new_int64(dead_sec));
 	json_object_object_add(object, "request_timeout_sec",
-		request_sec == OPTION_INFINITE_SEC ? NULL : json_object_new_int64(request_sec));
+		request_sec == POLICY_INFINITE_SEC ? NULL : json_object_new_int64(request_sec));
 	json_object_object_add(object, "kernel_log", json_object_new_boolean(log_readable));
 	add_number(object, "attempts", machine->attempts);
 	json_object_object_add(object, "next_attempt_in_ms",

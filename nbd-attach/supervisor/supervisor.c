@@ -199,19 +199,19 @@ static bool size_waits_for_io(void)
 
 static void begin_machine(struct supervisor *self)
 {
-	const struct options *options = &self->attachment->options;
-	int64_t dead_sec = options->dead_timeout_sec;
+	const struct device_policy *policy = &self->attachment->policy;
+	int64_t dead_sec = policy->dead_timeout_sec;
 	struct machine_config config = {
-		.dead_timeout_ms = dead_sec == OPTION_INFINITE_SEC ? -1 : dead_sec * 1000,
+		.dead_timeout_ms = dead_sec == POLICY_INFINITE_SEC ? -1 : dead_sec * 1000,
 		.settle_ms = SETTLE_MS,
 		.notice_ms = NOTICE_MS,
 		.look_ms = LOOK_MS,
-		.prove_ms = options->liveness_timeout_ms,
+		.prove_ms = policy->liveness_timeout_ms,
 		.standby_ms = STANDBY_MS,
 		.renew_pause_ms = RENEW_PAUSE_MS,
 		.slow_ms = SLOW_MS,
 		.io_timeout_ms = attachment_io_timeout_ms(self->attachment),
-		.is_isolated = options->root,
+		.is_isolated = policy->root,
 		.size_waits_for_io = size_waits_for_io(),
 	};
 
@@ -385,9 +385,9 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	announce->status = supervisor_status;
 	announce->is_over = is_over;
 	announce->owner = self;
-	log_open(foreground, attachment->options.root);
+	log_open(foreground, attachment->policy.root);
 	rc = begin(self, index, err);
-	if (!rc && attachment->options.root)
+	if (!rc && attachment->policy.root)
 		rc = isolate(self, err);
 	if (rc) {
 		announce_failure(announce, rc);

@@ -964,17 +964,17 @@ struct attachment *sim_new_attachment(void)
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
 	struct error err;
 
-	options_init(&attachment->options);
+	device_policy_init(&attachment->policy);
 	if (target_parse_host(&attachment->target,
 		    sim_config.host_count > 1 ? "192.0.2.0,192.0.2.1" : "192.0.2.0", "disk", &err))
 		sim_violation("%s", err.text);
-	attachment->options.connections = sim_config.link_count;
-	attachment->options.dead_timeout_sec = sim_config.dead_timeout_sec;
-	attachment->options.request_timeout_sec = sim_config.request_timeout_sec;
-	attachment->options.liveness_timeout_ms = sim_config.liveness_timeout_ms;
-	attachment->options.rekey_records = (uint64_t)sim_config.rekey_records;
-	attachment->options.auto_resize = sim_config.auto_resize;
-	attachment->options.root = sim_config.is_root;
+	attachment->policy.connections = sim_config.link_count;
+	attachment->policy.dead_timeout_sec = sim_config.dead_timeout_sec;
+	attachment->policy.request_timeout_sec = sim_config.request_timeout_sec;
+	attachment->policy.liveness_timeout_ms = sim_config.liveness_timeout_ms;
+	attachment->policy.rekey_records = (uint64_t)sim_config.rekey_records;
+	attachment->policy.auto_resize = sim_config.auto_resize;
+	attachment->policy.root = sim_config.is_root;
 	attachment->creds = sim_config.tls ? (const struct tls_credentials *)attachment : NULL;
 	attachment->outage_since_ms = -1;
 	is_isolated = false;

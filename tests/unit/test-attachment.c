@@ -42,7 +42,7 @@ static void the_driver_looks_within_whole_seconds(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		attachment->link_count = table[i].links;
-		attachment->options.io_timeout_ms = table[i].wish_ms;
+		attachment->policy.io_timeout_ms = table[i].wish_ms;
 		assert_int_equal(attachment_io_timeout_ms(attachment), table[i].want_ms);
 	}
 }
@@ -54,10 +54,10 @@ static void the_driver_waits_longer_than_the_supervisor(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(waits_sec) / sizeof(waits_sec[0]); i++) {
-		attachment->options.dead_timeout_sec = waits_sec[i];
+		attachment->policy.dead_timeout_sec = waits_sec[i];
 		assert_true(attachment_dead_conn_timeout_sec(attachment) > (uint64_t)waits_sec[i]);
 	}
-	attachment->options.dead_timeout_sec = OPTION_INFINITE_SEC;
+	attachment->policy.dead_timeout_sec = POLICY_INFINITE_SEC;
 	assert_true(attachment_dead_conn_timeout_sec(attachment) > 10000000 &&
 		attachment_dead_conn_timeout_sec(attachment) < A_CENTURY_SEC);
 }
@@ -122,9 +122,9 @@ static void two_writers_are_one_too_many(void **state)
 	assert_int_equal(err.kind, ERROR_BUSY);
 	assert_non_null(strstr(err.text, "/dev/nbd4 "));
 	assert_non_null(strstr(err.hint, "--shared"));
-	attachment->options.shared = true;
+	attachment->policy.shared = true;
 	assert_int_equal(attachment_check_single(attachment, 1, &err), 0);
-	attachment->options.shared = false;
+	attachment->policy.shared = false;
 	attachment->flags = NBD_TFLAG_READ_ONLY;
 	assert_int_equal(attachment_check_single(attachment, 1, &err), 0);
 	attachment->flags = 0;

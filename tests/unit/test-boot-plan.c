@@ -63,7 +63,7 @@ static const char *render(const struct boot_plan *jobs)
 				*job->target.tls_psk_file ? " uri-psk=" :
 							    "",
 			psk ? psk : job->target.tls_psk_file);
-		assert_true(job->options.root && job->options.at_boot);
+		assert_true(job->options.policy.root && job->options.policy.at_boot);
 	}
 	return buf;
 }
@@ -199,17 +199,17 @@ static void waits_for_ever_unless_told(void **state)
 
 	(void)state;
 	make_jobs(&jobs, "nbd0 a b root\nnbd1 a c root,wait=5,dead-timeout=7\n", "", NULL);
-	assert_int_equal(jobs.jobs[0].options.wait_sec, OPTION_INFINITE_SEC);
-	assert_int_equal(jobs.jobs[0].options.dead_timeout_sec, OPTION_INFINITE_SEC);
-	assert_int_equal(jobs.jobs[1].options.wait_sec, 5);
-	assert_int_equal(jobs.jobs[1].options.dead_timeout_sec, 7);
+	assert_int_equal(jobs.jobs[0].options.policy.wait_sec, POLICY_INFINITE_SEC);
+	assert_int_equal(jobs.jobs[0].options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
+	assert_int_equal(jobs.jobs[1].options.policy.wait_sec, 5);
+	assert_int_equal(jobs.jobs[1].options.policy.dead_timeout_sec, 7);
 	boot_plan_free(&jobs);
 	options_init(&defaults);
 	assert_int_equal(options_set(&defaults, "wait", "9", FOR_BOOT, &err), 0);
 	assert_int_equal(options_set(&defaults, "tls-ca", "/default", FOR_BOOT, &err), 0);
 	make_jobs(&jobs, "nbd0 a b root\nnbd1 a c root,wait=5,cacertfile=/line\n", "", &defaults);
-	assert_int_equal(jobs.jobs[0].options.wait_sec, 9);
-	assert_int_equal(jobs.jobs[1].options.wait_sec, 5);
+	assert_int_equal(jobs.jobs[0].options.policy.wait_sec, 9);
+	assert_int_equal(jobs.jobs[1].options.policy.wait_sec, 5);
 	assert_string_equal(render(&jobs), "nbd0 nbds://a/b ca=/default; nbd1 nbds://a/c ca=/line");
 	boot_plan_free(&jobs);
 }

@@ -53,20 +53,20 @@ static void names_of_nbd_client(void **state)
 		"key,conns=4,persist,port=10810,priority=NORMAL,"
 		"timeout=7,tlshostname=name,dead-timeout=99\n",
 		&options, &target);
-	assert_int_equal(options.block_size_bytes, 4096);
+	assert_int_equal(options.policy.block_size_bytes, 4096);
 	assert_string_equal(options.tls_config.ca_file, "/ca");
 	assert_string_equal(options.tls_config.cert_file, "/cert");
 	assert_string_equal(options.tls_config.key_file, "/key");
 	assert_string_equal(options.tls_config.priority, "NORMAL");
 	assert_string_equal(options.tls_config.hostname, "name");
-	assert_int_equal(options.connections, 4);
-	assert_int_equal(options.liveness_timeout_ms, 7000);
-	assert_int_equal(options.dead_timeout_sec, 99);
+	assert_int_equal(options.policy.connections, 4);
+	assert_int_equal(options.policy.liveness_timeout_ms, 7000);
+	assert_int_equal(options.policy.dead_timeout_sec, 99);
 	assert_true(options.tls);
 	assert_true(target.tls);
 	assert_int_equal(target.hosts[0].port, 10810);
 	assert_string_equal(target.export_name, "exp");
-	assert_false(options.root);
+	assert_false(options.policy.root);
 	nbdtab_options_free(&tab);
 }
 
@@ -78,16 +78,16 @@ static void swap_and_root_mean_root(void **state)
 
 	(void)state;
 	apply(&tab, "nbd0 srv exp swap\n", &options, &target);
-	assert_true(options.root);
+	assert_true(options.policy.root);
 	assert_true(tab.lines[0].swap);
 	assert_false(tab.lines[0].root);
-	assert_int_equal(options.dead_timeout_sec, OPTION_INFINITE_SEC);
+	assert_int_equal(options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
 	nbdtab_options_free(&tab);
 	apply(&tab, "nbd0 srv exp dead-timeout=99,swap\n", &options, &target);
-	assert_int_equal(options.dead_timeout_sec, 99);
+	assert_int_equal(options.policy.dead_timeout_sec, 99);
 	nbdtab_options_free(&tab);
 	apply(&tab, "nbd0 srv exp _root,_noauto,nofail\n", &options, &target);
-	assert_true(options.root);
+	assert_true(options.policy.root);
 	assert_true(tab.lines[0].root && tab.lines[0].noauto && tab.lines[0].nofail);
 	assert_false(tab.lines[0].swap);
 	nbdtab_options_free(&tab);
@@ -119,10 +119,10 @@ static void our_names_with_and_without_underscore(void **state)
 		assert_string_equal(options.tls_config.psk_file, "/psk");
 		assert_string_equal(options.tls_config.username, "alice");
 		assert_int_equal(options.tls_config.min_version, TLS_VERSION_1_2);
-		assert_int_equal(options.dead_timeout_sec, OPTION_INFINITE_SEC);
-		assert_int_equal(options.wait_sec, 60);
-		assert_true(options.read_only && options.tls && target.tls);
-		assert_int_equal(options.connections, 2);
+		assert_int_equal(options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
+		assert_int_equal(options.policy.wait_sec, 60);
+		assert_true(options.policy.read_only && options.tls && target.tls);
+		assert_int_equal(options.policy.connections, 2);
 		assert_string_equal(target.export_name, "a,b c");
 		nbdtab_options_free(&tab);
 	}
@@ -136,8 +136,8 @@ static void zero_is_nbd_clients_word_for_none(void **state)
 
 	(void)state;
 	apply(&tab, "nbd0 srv exp timeout=0,dead-timeout=0\n", &options, &target);
-	assert_int_equal(options.liveness_timeout_ms, 30000);
-	assert_int_equal(options.dead_timeout_sec, 600);
+	assert_int_equal(options.policy.liveness_timeout_ms, 30000);
+	assert_int_equal(options.policy.dead_timeout_sec, 600);
 	nbdtab_options_free(&tab);
 }
 
@@ -260,8 +260,8 @@ static void command_line_goes_before_the_line(void **state)
 	assert_int_equal(options_set(&options, "block-size", "512", FOR_ATTACH, &err), 0);
 	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &target, &err), 0);
 	assert_int_equal(target.hosts[0].port, 2);
-	assert_int_equal(options.block_size_bytes, 512);
-	assert_int_equal(options.liveness_timeout_ms, 5000);
+	assert_int_equal(options.policy.block_size_bytes, 512);
+	assert_int_equal(options.policy.liveness_timeout_ms, 5000);
 	assert_string_equal(options.tls_config.ca_file, "/command");
 	nbdtab_options_free(&tab);
 }
@@ -308,8 +308,8 @@ static void only_what_is_about_tls(void **state)
 	assert_string_equal(options.tls_config.ca_file, "/ca");
 	assert_string_equal(options.tls_config.username, "x");
 	assert_int_equal(options.port, 0);
-	assert_int_equal(options.block_size_bytes, 0);
-	assert_false(options.root);
+	assert_int_equal(options.policy.block_size_bytes, 0);
+	assert_false(options.policy.root);
 	nbdtab_options_free(&tab);
 }
 
@@ -352,7 +352,7 @@ static void random_lines(void **state)
 			assert_true(target->host_count || *target->socket_path == '/');
 			assert_true(!options.tls || target->tls);
 			assert_false(target->tls && *target->socket_path);
-			assert_false(tab.lines[i].root && !options.root);
+			assert_false(tab.lines[i].root && !options.policy.root);
 		}
 		nbdtab_options_free(&tab);
 	}

@@ -45,8 +45,8 @@ static void defaults_are_the_documented_ones(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0"), 0);
-	assert_int_equal(options.connections, 1);
-	assert_int_equal(options.connect_timeout_ms, 20000);
+	assert_int_equal(options.policy.connections, 1);
+	assert_int_equal(options.policy.connect_timeout_ms, 20000);
 	assert_false(options.tls);
 }
 

@@ -263,10 +263,6 @@ static void the_state_holds_no_secret_and_is_for_root_only(void **state)
 	need_root();
 	fill(attachment, 1);
 	fill_tls(&attachment->links[0]);
-	attachment->options.tls_config = (struct tls_config){"/SECRET/ca", "/SECRET/cert",
-		"/SECRET/key", "/SECRET/dir", "/SECRET/psk", "SECRET-user", "SECRET-host",
-		"SECRET-pin", "SECRET-priority", TLS_VERSION_1_2};
-	attachment->options.words[0] = "SECRET-word";
 	strcpy(attachment->target.tls_certificates, "/SECRET/certificates");
 	strcpy(attachment->target.tls_psk_file, "/SECRET/psk-file");
 	strcpy(attachment->target.tls_username, "SECRET-username");
