@@ -159,11 +159,11 @@ static int load_certificates_dir(
 	snprintf(crl, sizeof(crl), "%s/ca-crl.pem", dir);
 	snprintf(cert, sizeof(cert), "%s/client-cert.pem", dir);
 	snprintf(key, sizeof(key), "%s/client-key.pem", dir);
-	if (!config->ca_file && (!config->pin || access(ca, F_OK) == 0))
+	if (!*config->ca_file && (!*config->pin || access(ca, F_OK) == 0))
 		rc = load_ca_file(creds, ca, err);
 	if (!rc)
 		rc = load_crl(creds, crl, err);
-	if (!rc && !config->cert_file && (access(cert, F_OK) == 0 || access(key, F_OK) == 0))
+	if (!rc && !*config->cert_file && (access(cert, F_OK) == 0 || access(key, F_OK) == 0))
 		rc = load_client_cert(creds, cert, key, err);
 	return rc;
 }
@@ -176,19 +176,19 @@ static int load_x509(
 	if (rc < 0)
 		return error_set(err, ERROR_OTHER, ENOMEM, "GnuTLS: %s", gnutls_strerror(rc));
 	rc = 0;
-	if (config->certificates_dir)
+	if (*config->certificates_dir)
 		rc = load_certificates_dir(creds, config, err);
-	if (!rc && config->ca_file)
+	if (!rc && *config->ca_file)
 		rc = load_ca_file(creds, config->ca_file, err);
 	if (!rc && !creds->verify_chain && !creds->has_pin)
 		rc = load_system_trust(creds, err);
-	if (!rc && config->cert_file)
+	if (!rc && *config->cert_file)
 		rc = load_client_cert(creds, config->cert_file,
-			config->key_file ? config->key_file : config->cert_file, err);
+			*config->key_file ? config->key_file : config->cert_file, err);
 	return rc;
 }
 
-/* Find the user's line in "user:hex" lines; with no wish the file must have one user only. */
+/* Find the user's line in "user:hex" lines; with an empty wish the file must have one user only. */
 static int find_psk(char *text, const char *wish, char **user, char **key)
 {
 	char *line, *rest = NULL;
@@ -200,7 +200,7 @@ static int find_psk(char *text, const char *wish, char **user, char **key)
 		if (*line == '#' || !colon)
 			continue;
 		*colon = 0;
-		if (wish && strcmp(line, wish) != 0)
+		if (*wish && strcmp(line, wish) != 0)
 			continue;
 		if (*user)
 			return -ENOTUNIQ;
@@ -224,8 +224,8 @@ static int load_psk(
 	if (rc == -ENOTUNIQ)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--tls-psk file %s has several keys%s: say whose with --tls-username",
-			config->psk_file, config->username ? " for this user" : "");
-	if (rc && config->username)
+			config->psk_file, *config->username ? " for this user" : "");
+	if (rc && *config->username)
 		return error_set(err, ERROR_USAGE, ENOENT,
 			"--tls-psk file %s has no key for user \"%s\"", config->psk_file,
 			config->username);
@@ -253,15 +253,15 @@ static int load_psk(
 
 static int check_config(const struct tls_config *config, struct error *err)
 {
-	if (config->psk_file &&
-		(config->ca_file || config->cert_file || config->key_file ||
-			config->certificates_dir || config->pin))
+	if (*config->psk_file &&
+		(*config->ca_file || *config->cert_file || *config->key_file ||
+			*config->certificates_dir || *config->pin))
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--tls-psk cannot be combined with certificates or --tls-pin: choose one");
-	if (config->username && !config->psk_file)
+	if (*config->username && !*config->psk_file)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--tls-username says whose key in a --tls-psk file: give that file too");
-	if (config->key_file && !config->cert_file && is_pkcs11(config->key_file))
+	if (*config->key_file && !*config->cert_file && is_pkcs11(config->key_file))
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--tls-key pkcs11:... needs the certificate too: add --tls-cert");
 	return 0;
@@ -276,26 +276,26 @@ int tls_credentials_load(
 
 	if (rc)
 		return rc;
-	if (config->key_file && !config->cert_file) /* nbd-client's habit: one file with both */
-		effective.cert_file = config->key_file;
+	if (*config->key_file && !*config->cert_file) /* nbd-client's habit: one file with both */
+		text_copy(effective.cert_file, sizeof(effective.cert_file), config->key_file);
 	creds = calloc(1, sizeof(*creds));
 	if (!creds)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	creds->min_version = config->min_version ? config->min_version : TLS_VERSION_1_3;
-	if (!text_copy(creds->hostname, sizeof(creds->hostname),
-		    config->hostname ? config->hostname : ""))
+	if (!text_copy(creds->hostname, sizeof(creds->hostname), config->hostname))
 		rc = error_set(
 			err, ERROR_USAGE, ENAMETOOLONG, "the host name to verify is too long");
-	if (!rc && config->pin) {
+	if (!rc && *config->pin) {
 		rc = tls_pin_parse(creds->pin, config->pin, err);
 		creds->has_pin = rc == 0;
 	}
 	if (!rc)
-		rc = tls_priority_init(&creds->priority, config->priority, creds->min_version,
-			config->psk_file != NULL, err);
+		rc = tls_priority_init(&creds->priority,
+			*config->priority ? config->priority : NULL, creds->min_version,
+			*config->psk_file, err);
 	if (!rc)
-		rc = config->psk_file ? load_psk(creds, config, err) :
-					load_x509(creds, &effective, err);
+		rc = *config->psk_file ? load_psk(creds, config, err) :
+					 load_x509(creds, &effective, err);
 	if (rc) {
 		tls_credentials_free(creds);
 		return rc;

@@ -7,21 +7,23 @@
 #include "base/error.h"
 #include "tls/info.h"
 
-/* Borrowed strings, NULL when not given. */
+#define TLS_TEXT_SIZE 1024 /* bytes, with the NUL */
+
+/* Empty when not given. Plain data; a copy is a copy. */
 struct tls_config {
-	const char *ca_file;
-	const char *cert_file;
-	const char *key_file; /* a file or a pkcs11: URL */
+	char ca_file[TLS_TEXT_SIZE];
+	char cert_file[TLS_TEXT_SIZE];
+	char key_file[TLS_TEXT_SIZE]; /* a file or a pkcs11: URL */
 	/* ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem: as libnbd, nbdkit and QEMU */
-	const char *certificates_dir;
-	const char *psk_file; /* psktool's "user:hex" lines; with it, no certificates */
-	const char *username; /* PSK identity; the file's only one when not given */
+	char certificates_dir[TLS_TEXT_SIZE];
+	char psk_file[TLS_TEXT_SIZE]; /* psktool's "user:hex" lines; with it, no certificates */
+	char username[TLS_TEXT_SIZE]; /* PSK identity; the file's only one when not given */
 	/* name to verify and to send as SNI; the connected host's when not given */
-	const char *hostname;
+	char hostname[TLS_TEXT_SIZE];
 	/* sha256:HEX or sha256:BASE64 of the server's public key (SPKI) */
-	const char *pin;
+	char pin[TLS_TEXT_SIZE];
 	/* GnuTLS priority string; refused when it names nothing that kTLS carries */
-	const char *priority;
+	char priority[TLS_TEXT_SIZE];
 	enum tls_version min_version; /* 0: 1.3 */
 };
 

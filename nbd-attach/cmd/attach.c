@@ -113,7 +113,7 @@ static int fork_supervisor(struct attachment *attachment, int index, bool json)
 
 static bool is_token(const char *name)
 {
-	return name && strncmp(name, "pkcs11:", 7) == 0;
+	return strncmp(name, "pkcs11:", 7) == 0;
 }
 
 /* Each of these would work now, and not when the disk is away. */

@@ -79,7 +79,7 @@ static int print_file(const char *path, bool must_exist)
 
 static int print_credential(const char *path)
 {
-	if (!path || !*path)
+	if (!*path)
 		return 0;
 	if (strncmp(path, "pkcs11:", 7) != 0)
 		return print_file(path, true);
@@ -127,8 +127,8 @@ static int print_credentials(const struct boot_plan_entry *job)
 {
 	const struct tls_config *config = &job->options.tls_config;
 	const char *directory =
-		config->certificates_dir ? config->certificates_dir : job->target.tls_certificates;
-	const char *psk = config->psk_file ? config->psk_file : job->target.tls_psk_file;
+		*config->certificates_dir ? config->certificates_dir : job->target.tls_certificates;
+	const char *psk = *config->psk_file ? config->psk_file : job->target.tls_psk_file;
 	int status = 0;
 
 	if (!job->target.tls)
@@ -139,7 +139,7 @@ static int print_credentials(const struct boot_plan_entry *job)
 	status |= print_credential(psk);
 	if (*directory)
 		status |= print_directory(directory);
-	if (!config->ca_file && !*directory && !*psk && !config->pin)
+	if (!*config->ca_file && !*directory && !*psk && !*config->pin)
 		status |= print_system_trust();
 	return status;
 }

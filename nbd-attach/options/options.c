@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/options.h"
+#include "base/text.h"
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -16,8 +17,9 @@
 
 enum option_kind {
 	KIND_FLAG,
-	KIND_STRING,
-	KIND_TEXT,
+	KIND_STRING, /* an array of the structure's own */
+	KIND_WORD,   /* a pointer into the command line */
+	KIND_TEXT,   /* the same; may be empty */
 	KIND_TLS_MIN,
 	KIND_PORT,
 	KIND_COUNT,
@@ -33,35 +35,34 @@ struct option_entry {
 	enum option_kind kind;
 	const char *argument;
 	unsigned mask;
-	size_t offset;
+	size_t offset, size; /* of the field */
 	const char *help;
 };
 
-#define AT(field) offsetof(struct options, field)
-#define AT_TLS(field) (offsetof(struct options, tls_config) + offsetof(struct tls_config, field))
+#define AT(field) offsetof(struct options, field), sizeof(((struct options *)0)->field)
 
 static const struct option_entry entries[] = {
 	{"tls", 0, KIND_FLAG, NULL, FOR_SERVER, AT(tls),
 		"speak TLS or nothing; the server is always verified"},
-	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(ca_file),
+	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, AT(tls_config.ca_file),
 		"trust these authorities instead of the system's"},
-	{"tls-certificates", 0, KIND_STRING, "DIR", FOR_SERVER, AT_TLS(certificates_dir),
+	{"tls-certificates", 0, KIND_STRING, "DIR", FOR_SERVER, AT(tls_config.certificates_dir),
 		"ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem"},
-	{"tls-cert", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(cert_file),
+	{"tls-cert", 0, KIND_STRING, "FILE", FOR_SERVER, AT(tls_config.cert_file),
 		"our certificate, for servers that ask for one"},
-	{"tls-key", 0, KIND_STRING, "FILE|URL", FOR_SERVER, AT_TLS(key_file),
+	{"tls-key", 0, KIND_STRING, "FILE|URL", FOR_SERVER, AT(tls_config.key_file),
 		"its private key: a file or a pkcs11: URL"},
-	{"tls-psk", 0, KIND_STRING, "FILE", FOR_SERVER, AT_TLS(psk_file),
+	{"tls-psk", 0, KIND_STRING, "FILE", FOR_SERVER, AT(tls_config.psk_file),
 		"a pre-shared key (psktool's file) instead of certificates"},
-	{"tls-username", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(username),
+	{"tls-username", 0, KIND_STRING, "NAME", FOR_SERVER, AT(tls_config.username),
 		"whose key in that file"},
-	{"tls-hostname", 0, KIND_STRING, "NAME", FOR_SERVER, AT_TLS(hostname),
+	{"tls-hostname", 0, KIND_STRING, "NAME", FOR_SERVER, AT(tls_config.hostname),
 		"the name to expect in the server's certificate"},
-	{"tls-pin", 0, KIND_STRING, "sha256:HEX", FOR_SERVER, AT_TLS(pin),
+	{"tls-pin", 0, KIND_STRING, "sha256:HEX", FOR_SERVER, AT(tls_config.pin),
 		"the server's public key; stands in for an authority"},
-	{"tls-min", 0, KIND_TLS_MIN, "1.2|1.3", FOR_SERVER, AT_TLS(min_version),
+	{"tls-min", 0, KIND_TLS_MIN, "1.2|1.3", FOR_SERVER, AT(tls_config.min_version),
 		"lowest TLS version (default 1.3)"},
-	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT_TLS(priority),
+	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT(tls_config.priority),
 		"GnuTLS priorities instead of ours"},
 	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
 	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(policy.connect_timeout_ms),
@@ -99,7 +100,7 @@ static const struct option_entry entries[] = {
 		"attach nothing; print what would be, for a shell"},
 	{"files", 0, KIND_FLAG, NULL, FOR_BOOT, AT(files),
 		"attach nothing; print the files that an initramfs needs"},
-	{"cmdline", 0, KIND_STRING, "FILE", FOR_BOOT, AT(cmdline_file),
+	{"cmdline", 0, KIND_WORD, "FILE", FOR_BOOT, AT(cmdline_file),
 		"the kernel's command line (default /proc/cmdline)"},
 	{"dhcp-server", 0, KIND_TEXT, "HOST", FOR_BOOT, AT(dhcp_server),
 		"the server that DHCP told"},
@@ -195,6 +196,22 @@ static int store_number(
 	}
 }
 
+static int is_empty(const struct option_entry *entry, struct error *err)
+{
+	return bad_value(entry, "\"\"", "it is empty", err);
+}
+
+static int store_string(
+	const struct option_entry *entry, char *field, const char *value, struct error *err)
+{
+	if (!*value)
+		return is_empty(entry, err);
+	if (!text_copy(field, entry->size, value))
+		return error_set(err, ERROR_USAGE, ENAMETOOLONG,
+			"--%s: its value is longer than %zu bytes", entry->name, entry->size - 1);
+	return 0;
+}
+
 static int store(struct options *options, const struct option_entry *entry, const char *value,
 	struct error *err)
 {
@@ -205,9 +222,10 @@ static int store(struct options *options, const struct option_entry *entry, cons
 		options->tls = true;
 	switch (entry->kind) {
 	case KIND_FLAG: *(bool *)field = true; return 0;
-	case KIND_STRING:
+	case KIND_STRING: return store_string(entry, field, value, err);
+	case KIND_WORD:
 		if (!*value)
-			return bad_value(entry, "\"\"", "it is empty", err);
+			return is_empty(entry, err);
 		*(const char **)field = value;
 		return 0;
 	case KIND_TEXT: /* scripts pass on what DHCP told them, which may be nothing */
@@ -380,10 +398,10 @@ int options_target(const struct options *options, int at, struct target *target,
 	return rc ? rc : options_adjust_target(options, target, err);
 }
 
-static void default_string(const char **wish, const char *uri_value)
+static void default_string(char wish[TLS_TEXT_SIZE], const char *uri_value)
 {
-	if (!*wish && *uri_value)
-		*wish = uri_value;
+	if (!*wish)
+		text_copy(wish, TLS_TEXT_SIZE, uri_value);
 }
 
 int options_credentials(struct options *options, struct target *target,
@@ -395,19 +413,19 @@ int options_credentials(struct options *options, struct target *target,
 	if (!target->tls)
 		return 0;
 	/* What is said on the command line goes before what the URI says. */
-	default_string(&config->certificates_dir, target->tls_certificates);
-	default_string(&config->psk_file, target->tls_psk_file);
-	default_string(&config->username, target->tls_username);
-	default_string(&config->hostname, target->tls_hostname);
-	if (target->tls_type == TARGET_TLS_PSK && !config->psk_file)
+	default_string(config->certificates_dir, target->tls_certificates);
+	default_string(config->psk_file, target->tls_psk_file);
+	default_string(config->username, target->tls_username);
+	default_string(config->hostname, target->tls_hostname);
+	if (target->tls_type == TARGET_TLS_PSK && !*config->psk_file)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"the URI asks for a pre-shared key (tls-type=psk) and names none: add "
 			"--tls-psk FILE");
-	if (target->tls_type == TARGET_TLS_X509 && config->psk_file)
+	if (target->tls_type == TARGET_TLS_X509 && *config->psk_file)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared "
 			"key: choose one");
-	if (!target->host_count && !config->hostname && !config->psk_file && !config->pin)
+	if (!target->host_count && !*config->hostname && !*config->psk_file && !*config->pin)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"a unix socket has no host name to verify: say which to expect with "
 			"--tls-hostname");

@@ -40,13 +40,14 @@ struct options {
 	uint64_t given;      /* which of them were set: see options_given() */
 };
 
-/* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. */
+/* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. The words, and what only
+ * "boot" has, point into ARGV. */
 int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 	const char *command, struct error *err);
 /* What no option says. */
 void options_init(struct options *options);
 /* Set the option NAME (long, without dashes) as the command line would: VALUE is NULL for one that
- * takes none, and is kept, not copied. -ENOENT, without a word in ERR: MASK has no option of that
+ * takes none. -ENOENT, without a word in ERR: MASK has no option of that
  * name. */
 int options_set(struct options *options, const char *name, const char *value, unsigned mask,
 	struct error *err);

@@ -457,7 +457,6 @@ static void all_replies(const char *dir)
 	struct tls_config config = {.min_version = TLS_VERSION_1_2};
 	struct tls_credentials *strict = client_credentials;
 	struct error err = {0};
-	char ca[512];
 
 	for (size_t i = 0; i < scenario_count; i++) {
 		if (scenarios[i].layers & PLAIN)
@@ -466,8 +465,7 @@ static void all_replies(const char *dir)
 			run_scenario(&scenarios[i], "", true, shared);
 	}
 	names_come_when_asked_for(shared);
-	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", dir);
-	config.ca_file = ca;
+	snprintf(config.ca_file, sizeof(config.ca_file), "%s/ca-cert.pem", dir);
 	if (tls_credentials_load(&client_credentials, &config, &err) == 0) {
 		tls12_hello_request(shared);
 		tls_credentials_free(client_credentials);
@@ -550,10 +548,8 @@ static int load(const char *dir)
 {
 	struct tls_config config = {0};
 	struct error err = {0};
-	char ca[512];
 
-	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", dir);
-	config.ca_file = ca;
+	snprintf(config.ca_file, sizeof(config.ca_file), "%s/ca-cert.pem", dir);
 	server_credentials = peer_load_credentials(dir);
 	if (!server_credentials)
 		return -EIO;

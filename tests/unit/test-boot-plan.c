@@ -58,11 +58,11 @@ static const char *render(const struct boot_plan *jobs)
 
 		target_format(&job->target, uri, sizeof(uri));
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%snbd%d %s%s%s%s%s",
-			i ? "; " : "", job->index, uri, ca ? " ca=" : "", ca ? ca : "",
-			psk                               ? " psk=" :
+			i ? "; " : "", job->index, uri, *ca ? " ca=" : "", ca,
+			*psk                              ? " psk=" :
 				*job->target.tls_psk_file ? " uri-psk=" :
 							    "",
-			psk ? psk : job->target.tls_psk_file);
+			*psk ? psk : job->target.tls_psk_file);
 		assert_true(job->options.policy.root && job->options.policy.at_boot);
 	}
 	return buf;

@@ -63,6 +63,35 @@ static void any_tls_option_means_tls(void **state)
 	assert_int_equal(options.tls_config.min_version, TLS_VERSION_1_2);
 }
 
+static void values_are_copied(void **state)
+{
+	char value[] = "/ca.pem";
+	struct options options;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(PARSE(FOR_INFO, "--tls-ca", value), 0);
+	memset(value, 'x', sizeof(value) - 1);
+	assert_string_equal(options.tls_config.ca_file, "/ca.pem");
+}
+
+/* Not cut: the rest of a path or a key's name would be another one. */
+static void a_value_that_does_not_fit_is_refused(void **state)
+{
+	char value[TLS_TEXT_SIZE + 1] = "";
+	struct options options;
+	struct error err;
+
+	(void)state;
+	memset(value, 'x', TLS_TEXT_SIZE - 1);
+	assert_int_equal(PARSE(FOR_INFO, "--tls-ca", value), 0);
+	assert_string_equal(options.tls_config.ca_file, value);
+	value[TLS_TEXT_SIZE - 1] = 'x';
+	assert_true(PARSE(FOR_INFO, "--tls-ca", value) < 0);
+	assert_int_equal(err.kind, ERROR_USAGE);
+	assert_non_null(strstr(err.text, "--tls-ca: its value is longer than 1023 bytes"));
+}
+
 struct bad {
 	const char *words[3];
 	const char *says;
@@ -207,6 +236,8 @@ int main(void)
 		cmocka_unit_test(words_and_options_mix),
 		cmocka_unit_test(defaults_are_the_documented_ones),
 		cmocka_unit_test(any_tls_option_means_tls),
+		cmocka_unit_test(values_are_copied),
+		cmocka_unit_test(a_value_that_does_not_fit_is_refused),
 		cmocka_unit_test(bad_values_are_named),
 		cmocka_unit_test(too_many_words_are_refused),
 		cmocka_unit_test(a_uri_takes_no_export_beside_it),
