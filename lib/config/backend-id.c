@@ -6,20 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 
-int backend_id_format(const struct target *target, char id[BACKEND_ID_SIZE])
+int backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE])
 {
-	char text[sizeof(target->hosts) + sizeof(target->socket_path) +
-		sizeof(target->export_name) + 16 * TARGET_HOSTS_MAX];
+	char text[sizeof(endpoint->hosts) + sizeof(endpoint->socket_path) +
+		sizeof(endpoint->export_name) + 16 * ENDPOINT_HOSTS_MAX];
 	uint8_t hash[32];
-	int len = *target->socket_path ? snprintf(text, sizeof(text), "\n0\n") : 0;
+	int len = *endpoint->socket_path ? snprintf(text, sizeof(text), "\n0\n") : 0;
 
-	for (size_t i = 0; i < target->host_count; i++)
+	for (size_t i = 0; i < endpoint->host_count; i++)
 		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\n%u\n",
-			target->hosts[i].name, target->hosts[i].port);
+			endpoint->hosts[i].name, endpoint->hosts[i].port);
 	/* No host name is empty, so that the empty line that stands for the socket ends their
 	 * list. */
-	len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\n%s", target->socket_path,
-		target->export_name);
+	len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\n%s", endpoint->socket_path,
+		endpoint->export_name);
 	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, text, (size_t)len, hash) < 0)
 		return -EIO;
 	for (size_t i = 0; i < (BACKEND_ID_SIZE - 1) / 2; i++)

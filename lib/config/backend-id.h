@@ -4,10 +4,10 @@
  * anything. Of several hosts all count, in the order given. */
 #ifndef NBDA_CONFIG_BACKEND_ID
 #define NBDA_CONFIG_BACKEND_ID
-#include "config/target.h"
+#include "config/endpoint.h"
 
 #define BACKEND_ID_SIZE 33 /* 128 bits in hexadecimal, and the NUL */
 
-int backend_id_format(const struct target *target, char id[BACKEND_ID_SIZE]);
+int backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE]);
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "config/nbd-uri.h"
 
 #define WORD_MAX 4096 /* the kernel's own limit for the whole is 2048 on x86 */
 #define SHOWN_MAX 96
@@ -184,30 +185,30 @@ static bool take_server(
 		plan_error(source->plan, source->word, "the port is not a number from 1 to 65535");
 		return false;
 	}
-	if (target_parse_host(&attachment->target, host, export_name, &err) ||
-		(*port && target_set_port(&attachment->target, (uint16_t)number, &err))) {
+	if (endpoint_parse(&attachment->endpoint, host, export_name, &err) ||
+		(*port && endpoint_set_port(&attachment->endpoint, (uint16_t)number, &err))) {
 		plan_error(source->plan, source->word, "%s", err.text);
 		return false;
 	}
 	attachment->port_given = *port;
-	for (size_t i = 0; i < attachment->target.host_count; i++)
+	for (size_t i = 0; i < attachment->endpoint.host_count; i++)
 		attachment->port_given = attachment->port_given ||
-			attachment->target.hosts[i].port != TARGET_DEFAULT_PORT;
+			attachment->endpoint.hosts[i].port != ENDPOINT_DEFAULT_PORT;
 	return true;
 }
 
 static bool take_uri(const struct source *source, const char *uri)
 {
-	struct target *target = &source->attachment->target;
+	struct tls_config *tls = &source->attachment->tls;
 	struct error err;
 
-	if (target_parse_uri(target, uri, &err)) {
+	if (nbd_uri_parse(&source->attachment->endpoint, tls, uri, &err)) {
 		plan_error(source->plan, source->word, "%s", err.text);
 		return false;
 	}
 	/* In an initramfs, relative to what? */
-	if ((*target->tls_certificates && *target->tls_certificates != '/') ||
-		(*target->tls_psk_file && *target->tls_psk_file != '/')) {
+	if ((*tls->certificates_dir && *tls->certificates_dir != '/') ||
+		(*tls->psk_file && *tls->psk_file != '/')) {
 		plan_error(
 			source->plan, source->word, "a file is named that does not begin with /");
 		return false;
@@ -361,14 +362,14 @@ static bool take_dracut(const struct source *source, char *text)
 /* dracut's, which "//" tells from an NBD URI. */
 static bool is_dracut(const char *text)
 {
-	return strncmp(text, "nbd:", 4) == 0 && !target_is_uri(text);
+	return strncmp(text, "nbd:", 4) == 0 && !nbd_uri_is_one(text);
 }
 
 static bool take_any(const struct source *source, const char *text, struct device *device)
 {
 	_cleanup_free_ char *copy = strdup(text);
 
-	if (target_is_uri(text))
+	if (nbd_uri_is_one(text))
 		return take_uri(source, text);
 	if (!copy) {
 		plan_error(source->plan, source->word, "out of memory");
@@ -392,7 +393,7 @@ static void take_attach(struct kcmdline *plan, const char *value, const char *wo
 		name[uri - value] = 0;
 		parse_device(&device, name);
 	}
-	if (device.index < 0 || !uri || !target_is_uri(uri + 1) || strchr(device.name, 'p')) {
+	if (device.index < 0 || !uri || !nbd_uri_is_one(uri + 1) || strchr(device.name, 'p')) {
 		plan_error(plan, word,
 			"rd.nbd.attach=nbdN=URI is wanted, with a URI such as nbds://host/export");
 		return;
@@ -487,10 +488,10 @@ static const char *find_source(struct kcmdline *plan, const struct words *words,
 		words->has_nbdroot || (device->index >= 0 && !has_attachment(plan, device->index));
 
 	snprintf(word, WORD_MAX + 16, "root=%s", words->root);
-	if (is_dracut(words->root) || target_is_uri(words->root))
+	if (is_dracut(words->root) || nbd_uri_is_one(words->root))
 		return words->root;
 	snprintf(word, WORD_MAX + 16, "netroot=%s", words->netroot);
-	if (is_dracut(words->netroot) || target_is_uri(words->netroot))
+	if (is_dracut(words->netroot) || nbd_uri_is_one(words->netroot))
 		return words->netroot;
 	snprintf(word, WORD_MAX + 16, "nbdroot=%s", words->nbdroot);
 	if (*words->nbdroot && !is_dhcp(words->nbdroot))
@@ -506,14 +507,14 @@ static const char *find_source(struct kcmdline *plan, const struct words *words,
 	if (value_of(root_path, "nbdroot")) /* Debian's old way */
 		root_path = value_of(root_path, "nbdroot");
 	/* dracut's root=dhcp may just as well mean NFS or iSCSI. */
-	return debian || is_dracut(root_path) || target_is_uri(root_path) ? root_path : NULL;
+	return debian || is_dracut(root_path) || nbd_uri_is_one(root_path) ? root_path : NULL;
 }
 
 /* Does root= leave it to us where the root is? UUID=... does not. */
 static bool root_is_open(const char *root)
 {
 	return !*root || strcmp(root, "nbd") == 0 || is_dhcp(root) || is_dracut(root) ||
-		target_is_uri(root);
+		nbd_uri_is_one(root);
 }
 
 static bool has_control(const char *text)

@@ -5,7 +5,8 @@
 #define NBDA_CONFIG_KCMDLINE
 #include <stdbool.h>
 #include <stddef.h>
-#include "config/target.h"
+#include "config/endpoint.h"
+#include "tls/credentials.h"
 
 #define KCMDLINE_ATTACHMENTS_MAX 16
 #define KCMDLINE_ERRORS_MAX 16
@@ -19,10 +20,11 @@ struct kcmdline_input {
 
 struct kcmdline_attachment {
 	int index; /* of /dev/nbdINDEX */
-	struct target target;
-	bool port_given;   /* else the target has the default one */
-	char options[512]; /* dracut's NBDOPTS: with commas between */
-	char word[96];     /* what it stands in, for messages */
+	struct endpoint endpoint;
+	struct tls_config tls; /* what a URI says of it */
+	bool port_given;       /* else the endpoint has the default one */
+	char options[512];     /* dracut's NBDOPTS: with commas between */
+	char word[96];         /* what it stands in, for messages */
 };
 
 struct kcmdline {

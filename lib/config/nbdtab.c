@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
-#include "config/target.h"
+#include "config/nbd-uri.h"
 #include "base/text.h"
 
 #define SHOWN_MAX 64
@@ -128,7 +128,7 @@ static void take_options(struct nbdtab *tab, struct nbdtab_entry *entry, const s
 static const struct field *options_field(
 	struct nbdtab_entry *entry, const struct field fields[FIELDS_MAX])
 {
-	if (target_is_uri(entry->host))
+	if (nbd_uri_is_one(entry->host))
 		return fields[2].text && strcmp(fields[2].text, "-") != 0 ? &fields[2] : &fields[3];
 	entry->export_name = fields[2].text;
 	entry->export_column = fields[2].column;
@@ -149,7 +149,7 @@ static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry,
 	entry->host = fields[1].text;
 	entry->host_column = fields[1].column;
 	options = options_field(entry, fields);
-	if (!entry->export_name && !target_is_uri(entry->host)) {
+	if (!entry->export_name && !nbd_uri_is_one(entry->host)) {
 		nbdtab_note(tab, entry, fields[1].column, true,
 			"the export is missing: a line is \"device host export [options]\"");
 		return;

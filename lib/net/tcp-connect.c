@@ -75,7 +75,7 @@ static int connect_one(const struct addrinfo *ai, int64_t deadline_ms, int *fd_o
 	return rc;
 }
 
-static int not_resolved(const struct target_host *host, int rc, struct error *err)
+static int not_resolved(const struct endpoint_host *host, int rc, struct error *err)
 {
 	error_set(err, ERROR_UNREACHABLE, EHOSTUNREACH, "cannot resolve host name \"%s\": %s",
 		host->name, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
@@ -84,7 +84,7 @@ static int not_resolved(const struct target_host *host, int rc, struct error *er
 }
 
 static int not_connected(
-	const struct target_host *host, const char *address, int rc, struct error *err)
+	const struct endpoint_host *host, const char *address, int rc, struct error *err)
 {
 	error_set(err, ERROR_UNREACHABLE, -rc, "cannot connect to %s%s%s%s: %s", host->name,
 		strcmp(address, "") ? " (" : "", address, strcmp(address, "") ? ")" : "",
@@ -113,8 +113,8 @@ static int try_address(
 	format_address(ai, connection->address, sizeof(connection->address));
 	rc = connect_one(ai, monotonic_now_ms() + share_ms, &connection->fd);
 	if (rc)
-		return search->rc = not_connected(
-			       &params->target->hosts[index], connection->address, rc, search->err);
+		return search->rc = not_connected(&params->endpoint->hosts[index],
+			       connection->address, rc, search->err);
 	connection->host_index = index;
 	return 0;
 }
@@ -131,7 +131,7 @@ static int try_addresses(struct search *search, size_t index, const struct addri
 
 	for (ai = list; ai; ai = ai->ai_next)
 		count++;
-	skip = params->first / params->target->host_count % count;
+	skip = params->first / params->endpoint->host_count % count;
 	for (ai = list; skip; skip--)
 		ai = ai->ai_next;
 	for (size_t left = count; left; left--) {
@@ -145,7 +145,7 @@ static int try_addresses(struct search *search, size_t index, const struct addri
 
 static int try_host(struct search *search, size_t index)
 {
-	const struct target_host *host = &search->params->target->hosts[index];
+	const struct endpoint_host *host = &search->params->endpoint->hosts[index];
 	const struct known_address *known =
 		search->params->known ? &search->params->known[index] : NULL;
 	struct addrinfo hints = {
@@ -173,12 +173,12 @@ int tcp_connect(
 	const struct tcp_connect_params *params, struct connection *connection, struct error *err)
 {
 	struct search search = {.params = params, .connection = connection, .err = err};
-	size_t count = params->only_first ? 1 : params->target->host_count;
+	size_t count = params->only_first ? 1 : params->endpoint->host_count;
 
 	for (search.hosts_left = count; search.hosts_left; search.hosts_left--)
 		if (try_host(&search,
 			    (params->first + count - search.hosts_left) %
-				    params->target->host_count) == 0)
+				    params->endpoint->host_count) == 0)
 			return 0;
 	if (count > 1)
 		error_prefix(err, "none of %zu hosts (%zu addresses tried) answered, the last",
@@ -218,23 +218,24 @@ int tcp_set_liveness(int fd, int timeout_ms, struct error *err)
 	return 0;
 }
 
-int unix_connect(const struct target *target, struct connection *connection, struct error *err)
+int unix_connect(const struct endpoint *endpoint, struct connection *connection, struct error *err)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int saved;
 
 	connection->host_index = 0;
-	snprintf(connection->address, sizeof(connection->address), "unix:%s", target->socket_path);
+	snprintf(
+		connection->address, sizeof(connection->address), "unix:%s", endpoint->socket_path);
 	if (fd < 0)
 		return error_set(err, ERROR_OTHER, errno, "socket: %s", strerror(errno));
-	if (!text_copy(sun.sun_path, sizeof(sun.sun_path), target->socket_path))
+	if (!text_copy(sun.sun_path, sizeof(sun.sun_path), endpoint->socket_path))
 		return error_set(err, ERROR_USAGE, ENAMETOOLONG, "socket path is too long: %s",
-			target->socket_path);
+			endpoint->socket_path);
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
 		saved = errno;
 		error_set(err, ERROR_UNREACHABLE, saved, "cannot connect to unix socket %s: %s",
-			target->socket_path, strerror(saved));
+			endpoint->socket_path, strerror(saved));
 		if (saved == ECONNREFUSED || saved == ENOENT)
 			error_hint(err, 0, "is the server running, and is this its socket?");
 		return error_retry(err, -saved);

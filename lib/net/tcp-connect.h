@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include "base/error.h"
-#include "config/target.h"
+#include "config/endpoint.h"
 
 /* Where a host was reached last; length 0: never. */
 struct known_address {
@@ -18,8 +18,8 @@ struct known_address {
 #define TCP_CONNECT_IMPATIENT_MS 5000 /* for one address, when there will be another attempt */
 
 struct tcp_connect_params {
-	const struct target *target;
-	const struct known_address *known; /* one for each of the target's hosts; or NULL */
+	const struct endpoint *endpoint;
+	const struct known_address *known; /* one for each of the endpoint's hosts; or NULL */
 	int64_t deadline_ms;
 	/* Where to begin: a server that can be connected to and is of no use otherwise must not
 	 * keep the others from being tried. Counts the hosts and, when all had their turn, their
@@ -35,17 +35,17 @@ struct tcp_connect_params {
 struct connection {
 	/* non-blocking, close-on-exec; over TCP with TCP_NODELAY and SO_KEEPALIVE; the caller's */
 	int fd;
-	size_t host_index; /* which of the target's hosts answered; 0 for a unix socket */
+	size_t host_index; /* which of the endpoint's hosts answered; 0 for a unix socket */
 	char address[64];  /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
 };
 
-/* Try each address of each host, in the target's and then the resolver's order but from FIRST on,
+/* Try each address of each host, in the endpoint's and then the resolver's order but from FIRST on,
  * until the deadline; each host gets a fair share of what is left, and each address one of its
  * host's. A host that the resolver does not find in time is tried where it was reached last.
  * getaddrinfo() heeds no deadline: RES_OPTIONS, and the parent of this process, have to. */
 int tcp_connect(
 	const struct tcp_connect_params *params, struct connection *connection, struct error *err);
-int unix_connect(const struct target *target, struct connection *connection, struct error *err);
+int unix_connect(const struct endpoint *endpoint, struct connection *connection, struct error *err);
 
 /* Have TCP give a silent path up after about TIMEOUT_MS, with nothing to send (keepalive, in
  * seconds, so no less than some four). With data under way that is for who watches it to do

@@ -9,8 +9,13 @@
 
 #define TLS_TEXT_SIZE 1024 /* bytes, with the NUL */
 
-/* Empty when not given. Plain data; a copy is a copy. */
+/* What a URI's tls-type asks for: credentials of another kind are refused. */
+enum tls_type { TLS_TYPE_ANY, TLS_TYPE_X509, TLS_TYPE_PSK };
+
+/* Texts are empty when not given. Plain data; a copy is a copy. */
 struct tls_config {
+	bool wanted; /* wishing for part of it is wishing for it */
+	enum tls_type type;
 	char ca_file[TLS_TEXT_SIZE];
 	char cert_file[TLS_TEXT_SIZE];
 	char key_file[TLS_TEXT_SIZE]; /* a file or a pkcs11: URL */

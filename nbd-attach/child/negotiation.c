@@ -171,7 +171,7 @@ static int check_socket(int fd, const struct negotiation_job *job)
 	uint64_t transmitted, received;
 
 	if (fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM ||
-		(*job->target->socket_path ? !is_unix : !is_tcp))
+		(*job->endpoint->socket_path ? !is_unix : !is_tcp))
 		return -EPROTO;
 	/* The negotiator's word that kernel TLS is armed is not taken for it. */
 	if (job->tls && !job->skip_ktls && ktls_record_numbers(fd, &transmitted, &received) < 0)
@@ -191,7 +191,7 @@ static int take_result(struct negotiation *attempt, struct negotiation_result *f
 	CHECK_TEXT(from->tls.peer_issuer);
 	CHECK_TEXT(from->tls.peer_pin);
 	CHECK_TEXT(from->address);
-	if (from->host_index >= (job->target->host_count ? job->target->host_count : 1) ||
+	if (from->host_index >= (job->endpoint->host_count ? job->endpoint->host_count : 1) ||
 		(job->tls != NULL) != (from->tls.version != 0) ||
 		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||
 		(job->names && !attempt->has_names) ||
@@ -267,7 +267,7 @@ static int receive_names(struct negotiation *attempt)
 	check_names(&message->names);
 	*job->names = message->names;
 	/* we know better what was asked for */
-	text_copy(job->names->name, sizeof(job->names->name), job->target->export_name);
+	text_copy(job->names->name, sizeof(job->names->name), job->endpoint->export_name);
 	attempt->has_names = true;
 	return 1;
 }

@@ -76,7 +76,7 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 {
 	const struct negotiation_job *job = self->job;
 	struct tcp_connect_params params = {
-		.target = job->target,
+		.endpoint = job->endpoint,
 		.known = job->known,
 		.deadline_ms = self->transport.deadline_ms,
 		.first = job->first_host,
@@ -86,10 +86,10 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 	char name[64], more[24] = "";
 	int rc;
 
-	if (job->target->host_count > 1 && !job->only_first_host)
-		snprintf(more, sizeof(more), " and %zu more", job->target->host_count - 1);
+	if (job->endpoint->host_count > 1 && !job->only_first_host)
+		snprintf(more, sizeof(more), " and %zu more", job->endpoint->host_count - 1);
 	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s",
-		job->target->hosts[job->first_host % job->target->host_count].name, more);
+		job->endpoint->hosts[job->first_host % job->endpoint->host_count].name, more);
 	stage(self, name);
 	if (job->impatient)
 		hurry_resolver();
@@ -101,17 +101,17 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 
 static int connect_server(struct negotiator *self, struct error *err)
 {
-	const struct target *target = self->job->target;
+	const struct endpoint *endpoint = self->job->endpoint;
 	struct connection connection = {.fd = -1};
 	int rc = 0;
 
 	/* A unix socket is a file, and whose it is may matter: connect as whoever we still are, but
 	 * read nothing yet. */
-	if (*target->socket_path)
-		rc = unix_connect(target, &connection, err);
+	if (*endpoint->socket_path)
+		rc = unix_connect(endpoint, &connection, err);
 	if (!rc)
 		rc = sandbox_drop_privileges(err);
-	if (!rc && !*target->socket_path)
+	if (!rc && !*endpoint->socket_path)
 		rc = connect_tcp(self, &connection, err);
 	self->fd = connection.fd;
 	self->result.host_index = (uint32_t)connection.host_index;
@@ -121,8 +121,9 @@ static int connect_server(struct negotiator *self, struct error *err)
 
 static int start_tls(struct negotiator *self, struct error *err)
 {
-	const struct target *target = self->job->target;
-	const char *host = target->host_count ? target->hosts[self->result.host_index].name : "";
+	const struct endpoint *endpoint = self->job->endpoint;
+	const char *host =
+		endpoint->host_count ? endpoint->hosts[self->result.host_index].name : "";
 	int rc;
 
 	stage(self, "starting TLS");
@@ -179,7 +180,7 @@ static int enter_export(struct negotiator *self, struct error *err)
 	int rc;
 
 	stage(self, "waiting for the export");
-	rc = nego_go(&self->nego, self->job->target->export_name, &self->export, err);
+	rc = nego_go(&self->nego, self->job->endpoint->export_name, &self->export, err);
 	self->result.export = self->export.geometry;
 	if (!rc)
 		rc = nego_check_silence(&self->nego, "behind the server's last option reply", err);
@@ -281,7 +282,7 @@ static int ask_export(struct negotiator *self, struct error *err)
 	int rc;
 
 	stage(self, "waiting for the export's description");
-	rc = nego_info(&self->nego, self->job->target->export_name, &self->export, err);
+	rc = nego_info(&self->nego, self->job->endpoint->export_name, &self->export, err);
 	self->result.export = self->export.geometry;
 	if (!rc)
 		nego_abort(&self->nego);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "base/error.h"
-#include "config/target.h"
+#include "config/endpoint.h"
 #include "nbd/export-info.h"
 #include "net/tcp-connect.h"
 #include "tls/credentials.h"
@@ -20,7 +20,7 @@ enum negotiation_kind {
 
 struct negotiation_job {
 	enum negotiation_kind kind;
-	const struct target *target;
+	const struct endpoint *endpoint;
 	const struct tls_credentials *tls; /* NULL: no TLS */
 	int timeout_ms;                    /* for everything, name resolution included */
 	/* NEGOTIATION_ATTACH: TCP keepalive of the socket; 0: the system's */
@@ -30,7 +30,7 @@ struct negotiation_job {
 	/* where to begin, and whether that is the only one: see tcp-connect.h */
 	size_t first_host;
 	bool only_first_host;
-	/* one for each of the target's hosts, for when no resolver answers; may be NULL */
+	/* one for each of the endpoint's hosts, for when no resolver answers; may be NULL */
 	const struct known_address *known;
 	bool verbose; /* tell each stage on stderr */
 	/* tests only: return after the test read, without arming */
@@ -48,7 +48,7 @@ struct negotiation_result {
 	struct export_geometry export;
 	struct tls_info tls; /* version 0: no TLS */
 	char address[64];    /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
-	uint32_t host_index; /* which of the target's hosts answered; 0 for a unix socket */
+	uint32_t host_index; /* which of the endpoint's hosts answered; 0 for a unix socket */
 	int fd;              /* NEGOTIATION_ATTACH: the socket, owned by the caller; else -1 */
 };
 

@@ -29,9 +29,9 @@ static int say(const struct supervisor_report *report, bool json)
 
 static bool report_here(const struct supervisor_report *report, void *data)
 {
-	const struct options *options = data;
+	const bool *json = data;
 
-	say(report, options->json);
+	say(report, *json);
 	return true;
 }
 
@@ -117,16 +117,17 @@ static bool is_token(const char *name)
 }
 
 /* Each of these would work now, and not when the disk is away. */
-static int check_root(const struct options *options, const struct target *target, struct error *err)
+static int check_root(
+	const struct options *options, const struct endpoint *endpoint, struct error *err)
 {
 	const struct tls_config *tls = &options->tls_config;
 
 	if (!options->policy.root)
 		return 0;
-	if (*target->socket_path && strncmp(target->socket_path, "/run/", 5) != 0) {
+	if (*endpoint->socket_path && strncmp(endpoint->socket_path, "/run/", 5) != 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
 			"--root: the socket %s may be on a disk, and a reconnect must need none",
-			target->socket_path);
+			endpoint->socket_path);
 		return error_hint(err, -EINVAL, "let the server have its socket in /run");
 	}
 	if (is_token(tls->key_file) || is_token(tls->cert_file)) {
@@ -140,32 +141,33 @@ static int check_root(const struct options *options, const struct target *target
 	return 0;
 }
 
-int attach_run(int index, struct target *target, struct options *options)
+int attach_run(int index, const struct config *config, const struct options *options)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int rc = attachment ? target_check_attachable(target, &err) : -ENOMEM, status;
+	bool json = options->json;
+	int rc = attachment ? config_check_attachable(config, &err) : -ENOMEM, status;
 
 	if (!rc)
-		rc = check_root(options, target, &err);
+		rc = check_root(options, &config->endpoint, &err);
 	if (!rc)
-		rc = options_credentials(options, target, &creds, &err);
+		rc = options_credentials(options, config, &creds, &err);
 	if (!rc)
 		rc = device_check_permission("attaching", &err);
 	if (rc) {
 		status = report_error(&err);
 	} else {
 		sandbox_prepare();
-		attachment->target = *target;
+		attachment->endpoint = config->endpoint;
 		attachment->policy = options->policy;
 		attachment->verbose = options->verbose;
 		attachment->creds = creds;
 		attachment->outage_since_ms = -1;
 		if (options->foreground)
-			status = supervisor_run(attachment, index, report_here, options, true);
+			status = supervisor_run(attachment, index, report_here, &json, true);
 		else
-			status = fork_supervisor(attachment, index, options->json);
+			status = fork_supervisor(attachment, index, json);
 	}
 	tls_credentials_free(creds);
 	free(attachment);
@@ -174,10 +176,10 @@ int attach_run(int index, struct target *target, struct options *options)
 
 /* The device alone: the rest is in nbdtab. */
 static int from_tab(struct nbdtab_options *tab, int index, struct options *options,
-	struct target *target, struct error *err)
+	struct config *config, struct error *err)
 {
 	if (index >= 0)
-		return nbdtab_options_lookup(tab, index, options, target, err);
+		return nbdtab_options_lookup(tab, index, options, config, err);
 	error_set(err, ERROR_USAGE, EINVAL,
 		"\"auto\" needs a server: only the lines of named devices can be looked up in "
 		"nbdtab");
@@ -186,17 +188,17 @@ static int from_tab(struct nbdtab_options *tab, int index, struct options *optio
 
 int command_attach(struct options *options)
 {
-	struct target *target = calloc(1, sizeof(*target));
+	struct config *config = calloc(1, sizeof(*config));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	struct nbdtab_options tab = {0};
-	int index = -1, rc = target ? device_name_parse(options->words[0], &index, &err) : -ENOMEM,
+	int index = -1, rc = config ? device_name_parse(options->words[0], &index, &err) : -ENOMEM,
 	    status;
 
 	if (!rc)
-		rc = options->word_count > 1 ? options_target(options, 1, target, &err) :
-					       from_tab(&tab, index, options, target, &err);
-	status = rc ? report_error(&err) : attach_run(index, target, options);
+		rc = options->word_count > 1 ? options_target(options, 1, config, &err) :
+					       from_tab(&tab, index, options, config, &err);
+	status = rc ? report_error(&err) : attach_run(index, config, options);
 	nbdtab_options_free(&tab);
-	free(target);
+	free(config);
 	return status;
 }

@@ -5,8 +5,8 @@
 #define NBDA_CMD_ATTACH
 #include "options/options.h"
 
-/* Attach /dev/nbdINDEX (-1: any) to TARGET, say so or why not, and return the exit status: when the
- * device is ready, or with --foreground when it is gone. OPTIONS comes to point into TARGET. */
-int attach_run(int index, struct target *target, struct options *options);
+/* Attach /dev/nbdINDEX (-1: any) to CONFIG's server, say so or why not, and return the exit status:
+ * when the device is ready, or with --foreground when it is gone. */
+int attach_run(int index, const struct config *config, const struct options *options);
 
 #endif

@@ -2,6 +2,7 @@
 #include "cmd/boot-plan.h"
 #include "cmd/attach.h"
 #include "base/text.h"
+#include "config/nbd-uri.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ static void refuse(struct boot_plan *jobs, const char *fmt, ...)
 
 /* --- what nbdtab knows of a server */
 
-static bool share_a_host(const struct target *a, const struct target *b)
+static bool share_a_host(const struct endpoint *a, const struct endpoint *b)
 {
 	for (size_t i = 0; i < a->host_count; i++)
 		for (size_t j = 0; j < b->host_count; j++)
@@ -35,7 +36,7 @@ static bool share_a_host(const struct target *a, const struct target *b)
 	return false;
 }
 
-static bool same_hosts(const struct target *a, const struct target *b, bool with_ports)
+static bool same_hosts(const struct endpoint *a, const struct endpoint *b, bool with_ports)
 {
 	if (a->host_count != b->host_count || !a->host_count)
 		return false;
@@ -46,7 +47,7 @@ static bool same_hosts(const struct target *a, const struct target *b, bool with
 	return true;
 }
 
-static bool same_disk(const struct target *a, const struct target *b, bool with_ports)
+static bool same_disk(const struct endpoint *a, const struct endpoint *b, bool with_ports)
 {
 	return same_hosts(a, b, with_ports) && strcmp(a->export_name, b->export_name) == 0;
 }
@@ -56,13 +57,14 @@ enum match { MATCH_NONE, MATCH_HOST, MATCH_DISK, MATCH_DEVICE };
 static enum match match_line(const struct nbdtab_options *tab, const struct nbdtab_entry *entry,
 	const struct kcmdline_attachment *asked)
 {
-	const struct target *target = &nbdtab_line(tab, entry)->target;
+	const struct config *known = &nbdtab_line(tab, entry)->config;
 
 	if (entry->bad)
 		return MATCH_NONE;
-	if (same_disk(&asked->target, target, asked->port_given))
+	if (same_disk(&asked->endpoint, &known->endpoint, asked->port_given))
 		return entry->index == asked->index ? MATCH_DEVICE : MATCH_DISK;
-	return target->tls && share_a_host(&asked->target, target) ? MATCH_HOST : MATCH_NONE;
+	return known->tls.wanted && share_a_host(&asked->endpoint, &known->endpoint) ? MATCH_HOST :
+										       MATCH_NONE;
 }
 
 static const struct nbdtab_entry *find_line(
@@ -84,42 +86,42 @@ static const struct nbdtab_entry *find_line(
 
 /* A line that cannot be read may be the one that asks for TLS. */
 static const struct nbdtab_entry *find_bad_line(
-	const struct boot_plan *jobs, const struct target *asked)
+	const struct boot_plan *jobs, const struct endpoint *asked)
 {
-	struct target *target = malloc(sizeof(*target));
+	struct config *config = malloc(sizeof(*config));
 	const struct nbdtab_entry *found = NULL;
 	struct error ignored;
 
-	for (size_t i = 0; target && !found && i < jobs->tab.nbdtab.entry_count; i++) {
+	for (size_t i = 0; config && !found && i < jobs->tab.nbdtab.entry_count; i++) {
 		const struct nbdtab_entry *entry = &jobs->tab.nbdtab.entries[i];
 
 		if (!entry->bad || !entry->host)
 			continue;
-		if (target_is_uri(entry->host) ?
-				target_parse_uri(target, entry->host, &ignored) :
-				target_parse_host(target, entry->host, NULL, &ignored))
+		if (nbd_uri_is_one(entry->host) ?
+				nbd_uri_parse(
+					&config->endpoint, &config->tls, entry->host, &ignored) :
+				endpoint_parse(&config->endpoint, entry->host, NULL, &ignored))
 			continue;
-		if (share_a_host(target, asked))
+		if (share_a_host(&config->endpoint, asked))
 			found = entry;
 	}
-	free(target);
+	free(config);
 	return found;
 }
 
-static void take_uri_credentials(struct target *target, const struct target *known)
+static void take_uri_credentials(struct tls_config *tls, const struct tls_config *known)
 {
-	target->tls = target->tls || known->tls;
-	if (*target->tls_certificates || *target->tls_psk_file)
+	tls->wanted = tls->wanted || known->wanted;
+	if (*tls->certificates_dir || *tls->psk_file)
 		return;
-	text_copy(target->tls_certificates, sizeof(target->tls_certificates),
-		known->tls_certificates);
-	text_copy(target->tls_psk_file, sizeof(target->tls_psk_file), known->tls_psk_file);
-	if (!*target->tls_username)
-		text_copy(target->tls_username, sizeof(target->tls_username), known->tls_username);
-	if (!*target->tls_hostname)
-		text_copy(target->tls_hostname, sizeof(target->tls_hostname), known->tls_hostname);
-	if (target->tls_type == TARGET_TLS_ANY)
-		target->tls_type = known->tls_type;
+	memcpy(tls->certificates_dir, known->certificates_dir, sizeof(tls->certificates_dir));
+	memcpy(tls->psk_file, known->psk_file, sizeof(tls->psk_file));
+	if (!*tls->username)
+		memcpy(tls->username, known->username, sizeof(tls->username));
+	if (!*tls->hostname)
+		memcpy(tls->hostname, known->hostname, sizeof(tls->hostname));
+	if (tls->type == TLS_TYPE_ANY)
+		tls->type = known->type;
 }
 
 /* --- jobs */
@@ -185,25 +187,26 @@ static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job,
 
 	entry = find_line(jobs, asked, &match);
 	/* Whoever wished for TLS said by which authority: another disk's line has no say in it. */
-	if (entry && (match > MATCH_HOST || !asked->target.tls)) {
-		const struct target *known = &nbdtab_line(&jobs->tab, entry)->target;
+	if (entry && (match > MATCH_HOST || !asked->tls.wanted)) {
+		const struct config *known = &nbdtab_line(&jobs->tab, entry)->config;
 
 		nbdtab_options_apply(&jobs->tab, entry, &job->options, match == MATCH_HOST);
-		take_uri_credentials(&job->target, known);
+		take_uri_credentials(&job->config.tls, &known->tls);
 		for (size_t i = 0;
-			match > MATCH_HOST && !asked->port_given && i < known->host_count; i++)
-			job->target.hosts[i].port = known->hosts[i].port;
+			match > MATCH_HOST && !asked->port_given && i < known->endpoint.host_count;
+			i++)
+			job->config.endpoint.hosts[i].port = known->endpoint.hosts[i].port;
 	}
 	job->options.port = asked->port_given || match > MATCH_HOST ? 0 : default_port;
-	if (options_adjust_target(&job->options, &job->target, err))
+	if (options_adjust_target(&job->options, &job->config, err))
 		return -EINVAL;
-	if (job->target.tls)
+	if (job->config.tls.wanted)
 		return 0;
 	/* Another server, named by the command line or by DHCP, which anybody may answer, in the
 	 * place of one that was to be verified. */
 	entry = nbdtab_find(&jobs->tab.nbdtab, asked->index);
 	if (entry && match < MATCH_DISK &&
-		(entry->bad || nbdtab_line(&jobs->tab, entry)->target.tls)) {
+		(entry->bad || nbdtab_line(&jobs->tab, entry)->config.tls.wanted)) {
 		error_set(err, ERROR_USAGE, EINVAL,
 			"%s:%u %s for TLS on nbd%d, and this server would be spoken to without",
 			jobs->tab.path, entry->line,
@@ -211,7 +214,7 @@ static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job,
 		return error_hint(
 			err, -EINVAL, "name the server with nbds://, or take that line out");
 	}
-	bad = find_bad_line(jobs, &job->target);
+	bad = find_bad_line(jobs, &job->config.endpoint);
 	if (!bad)
 		return 0;
 	return error_set(err, ERROR_USAGE, EINVAL,
@@ -227,12 +230,12 @@ static void add_asked(
 
 	if (!job)
 		return;
-	job->target = asked->target;
+	job->config = (struct config){asked->endpoint, asked->tls};
 	if (apply_nbdopts(job, asked)) {
 		jobs->refused = true;
 		return;
 	}
-	if (apply_line(jobs, job, asked, &err) || target_check_attachable(&job->target, &err)) {
+	if (apply_line(jobs, job, asked, &err) || config_check_attachable(&job->config, &err)) {
 		refuse(jobs, "%s: %s%s%s", asked->word, err.text, *err.hint ? "; " : "", err.hint);
 		return;
 	}
@@ -249,7 +252,9 @@ static void add_line(
 	/* What the command line says of a device, or of that disk, goes before. */
 	for (size_t i = 0; i < jobs->count; i++)
 		if (jobs->jobs[i].index == entry->index ||
-			(!entry->bad && same_disk(&jobs->jobs[i].target, &line->target, true)))
+			(!entry->bad &&
+				same_disk(&jobs->jobs[i].config.endpoint, &line->config.endpoint,
+					true)))
 			return;
 	for (size_t i = 0; i < jobs->plan->attachment_count; i++) /* one that was refused, too */
 		if (jobs->plan->attachments[i].index == entry->index)
@@ -263,9 +268,9 @@ static void add_line(
 	if (!job)
 		return;
 	nbdtab_options_apply(&jobs->tab, entry, &job->options, false);
-	job->target = line->target;
-	if (options_adjust_target(&job->options, &job->target, &err) ||
-		target_check_attachable(&job->target, &err)) {
+	job->config = line->config;
+	if (options_adjust_target(&job->options, &job->config, &err) ||
+		config_check_attachable(&job->config, &err)) {
 		refuse(jobs, "nbd%d: %s", entry->index, err.text);
 		return;
 	}

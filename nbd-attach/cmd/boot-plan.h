@@ -9,7 +9,7 @@
 
 struct boot_plan_entry {
 	int index;
-	struct target target;
+	struct config config;
 	struct options options;
 };
 

@@ -126,12 +126,12 @@ static int print_system_trust(void)
 static int print_credentials(const struct boot_plan_entry *job)
 {
 	const struct tls_config *config = &job->options.tls_config;
-	const char *directory =
-		*config->certificates_dir ? config->certificates_dir : job->target.tls_certificates;
-	const char *psk = *config->psk_file ? config->psk_file : job->target.tls_psk_file;
+	const char *directory = *config->certificates_dir ? config->certificates_dir :
+							    job->config.tls.certificates_dir;
+	const char *psk = *config->psk_file ? config->psk_file : job->config.tls.psk_file;
 	int status = 0;
 
-	if (!job->target.tls)
+	if (!job->config.tls.wanted)
 		return 0;
 	status |= print_credential(config->ca_file);
 	status |= print_credential(config->cert_file);
@@ -161,7 +161,7 @@ static bool is_done(const struct boot_plan_entry *job)
 	bool done = false;
 
 	if (attachment) {
-		attachment->target = job->target;
+		attachment->endpoint = job->config.endpoint;
 		done = adopt_is_ours(attachment, job->index) && control_exists(job->index);
 	}
 	free(attachment);
@@ -180,17 +180,17 @@ static int attach_job(struct boot_plan_entry *job)
 		printf("/dev/nbd%d is attached already\n", job->index);
 		return 0;
 	}
-	if (!job->target.tls && job->target.host_count)
+	if (!job->config.tls.wanted && job->config.endpoint.host_count)
 		fprintf(stderr,
 			"nbd-attach: nbd%d: not encrypted: whoever is on the way to %s can read "
 			"and change this disk\n",
-			job->index, job->target.hosts[0].name);
+			job->index, job->config.endpoint.hosts[0].name);
 	/* what no attempt will cure */
-	if (options_credentials(&job->options, &job->target, &creds, &err))
+	if (options_credentials(&job->options, &job->config, &creds, &err))
 		return report_error(&err);
 	tls_credentials_free(creds);
 	for (;;) {
-		status = attach_run(job->index, &job->target, &job->options);
+		status = attach_run(job->index, &job->config, &job->options);
 		if (!status || error_kind_is_lasting((enum error_kind)status) ||
 			(wait_ms >= 0 && monotonic_now_ms() - start_ms >= wait_ms))
 			return status;

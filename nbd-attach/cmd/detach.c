@@ -46,16 +46,16 @@ static enum detach_how choose_how(int index, bool force)
 static int find_own(int index, char backend[BACKEND_ID_SIZE])
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct nbdtab_options tab = {0};
 	int rc;
 
 	if (state_read_backend(index, backend) == 0)
 		return 0;
 	options_init(&options);
-	rc = nbdtab_options_lookup(&tab, index, &options, &target, NULL);
+	rc = nbdtab_options_lookup(&tab, index, &options, &config, NULL);
 	if (!rc)
-		rc = backend_id_format(&target, backend);
+		rc = backend_id_format(&config.endpoint, backend);
 	nbdtab_options_free(&tab);
 	return rc;
 }

@@ -83,7 +83,7 @@ static void on_export(const struct export_info *info, void *data)
 	collector->count++;
 }
 
-static void print_result(const struct target *target, const struct negotiation_result *result,
+static void print_result(const struct config *config, const struct negotiation_result *result,
 	const struct export_names *names, enum negotiation_kind kind, struct collector *collector)
 {
 	char uri[512];
@@ -100,7 +100,7 @@ static void print_result(const struct target *target, const struct negotiation_r
 		print_tls(&result->tls);
 		return;
 	}
-	target_format(target, uri, sizeof(uri));
+	endpoint_format(&config->endpoint, config->tls.wanted, uri, sizeof(uri));
 	top = json_object_new_object();
 	json_object_object_add(top, "uri", json_object_new_string(uri));
 	json_object_object_add(top, "address", json_object_new_string(result->address));
@@ -117,31 +117,31 @@ static int ask(struct options *options, enum negotiation_kind kind)
 	struct collector collector = {.json = options->json, .exports = json_object_new_array()};
 	struct export_names *names = calloc(1, sizeof(*names));
 	struct negotiation_result result;
-	struct target *target = calloc(1, sizeof(*target));
+	struct config *config = calloc(1, sizeof(*config));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	struct negotiation_job job = {
 		.kind = kind,
-		.target = target,
+		.endpoint = &config->endpoint,
 		.timeout_ms = options->policy.connect_timeout_ms,
 		.verbose = options->verbose,
 		.names = kind == NEGOTIATION_INFO ? names : NULL,
 		.on_export = on_export,
 		.on_export_data = &collector,
 	};
-	int rc = names && target ? options_target(options, 0, target, &err) : -1;
+	int rc = names && config ? options_target(options, 0, config, &err) : -1;
 
 	if (!rc)
-		rc = options_credentials(options, target, &creds, &err);
+		rc = options_credentials(options, config, &creds, &err);
 	job.tls = creds;
 	sandbox_prepare();
 	if (!rc)
 		rc = negotiation_run(&job, &result, &err);
 	if (!rc)
-		print_result(target, &result, names, kind, &collector);
+		print_result(config, &result, names, kind, &collector);
 	json_object_put(collector.exports);
 	tls_credentials_free(creds);
-	free(target);
+	free(config);
 	free(names);
 	return rc ? report_error(&err) : report_finish(0);
 }

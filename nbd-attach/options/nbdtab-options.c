@@ -2,6 +2,7 @@
 #include "options/nbdtab-options.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "config/nbd-uri.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -211,8 +212,8 @@ static int decode_percent(char *out, size_t size, const char *text, struct error
 	return 0;
 }
 
-static int unix_target(
-	struct target *target, const char *path, const char *export_name, struct error *err)
+static int unix_endpoint(
+	struct endpoint *endpoint, const char *path, const char *export_name, struct error *err)
 {
 	int rc;
 
@@ -220,35 +221,36 @@ static int unix_target(
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"with unix, the path of a socket has to stand in the place of the host");
 	/* checks the export's name */
-	rc = target_parse_host(target, "localhost", export_name, err);
-	target->host_count = 0;
-	if (!rc && !text_copy(target->socket_path, sizeof(target->socket_path), path))
+	rc = endpoint_parse(endpoint, "localhost", export_name, err);
+	endpoint->host_count = 0;
+	if (!rc && !text_copy(endpoint->socket_path, sizeof(endpoint->socket_path), path))
 		return error_set(err, ERROR_USAGE, ENAMETOOLONG,
 			"the path of the socket is longer than %zu bytes",
-			sizeof(target->socket_path) - 1);
+			sizeof(endpoint->socket_path) - 1);
 	return rc;
 }
 
-static int check_uri_paths(const struct target *target, struct error *err)
+static int check_uri_paths(const struct tls_config *tls, struct error *err)
 {
-	int rc = check_path("tls-certificates", target->tls_certificates, err);
+	int rc = check_path("tls-certificates", tls->certificates_dir, err);
 
-	return rc ? rc : check_path("tls-psk", target->tls_psk_file, err);
+	return rc ? rc : check_path("tls-psk", tls->psk_file, err);
 }
 
-static int entry_target(const struct nbdtab_entry *entry, const struct extras *extras,
-	struct target *target, struct error *err)
+static int entry_server(const struct nbdtab_entry *entry, const struct extras *extras,
+	struct config *config, struct error *err)
 {
 	char decoded[EXPORT_NAME_MAX + 1];
 	const char *export_name = entry->export_name;
 	int rc;
 
-	if (target_is_uri(entry->host)) {
+	*config = (struct config){0};
+	if (nbd_uri_is_one(entry->host)) {
 		if (extras->export_name || extras->is_unix)
 			return error_set(err, ERROR_USAGE, EINVAL,
 				"an NBD URI names the export and the kind of socket itself");
-		rc = target_parse_uri(target, entry->host, err);
-		return rc ? rc : check_uri_paths(target, err);
+		rc = nbd_uri_parse(&config->endpoint, &config->tls, entry->host, err);
+		return rc ? rc : check_uri_paths(&config->tls, err);
 	}
 	if (extras->export_name) {
 		rc = decode_percent(decoded, sizeof(decoded), extras->export_name, err);
@@ -257,8 +259,8 @@ static int entry_target(const struct nbdtab_entry *entry, const struct extras *e
 		export_name = decoded;
 	}
 	if (extras->is_unix)
-		return unix_target(target, entry->host, export_name, err);
-	rc = target_parse_host(target, entry->host, export_name, err);
+		return unix_endpoint(&config->endpoint, entry->host, export_name, err);
+	rc = endpoint_parse(&config->endpoint, entry->host, export_name, err);
 	if (rc && *entry->host == '/')
 		error_hint(err, rc, "for a unix socket, add the option unix");
 	return rc;
@@ -306,11 +308,11 @@ static void judge_entry(
 	line->nofail = extras.nofail;
 	if (entry->bad)
 		return;
-	rc = entry_target(entry, &extras, &line->target, &err);
+	rc = entry_server(entry, &extras, &line->config, &err);
 	if (!rc)
-		rc = options_adjust_target(&options, &line->target, &err);
+		rc = options_adjust_target(&options, &line->config, &err);
 	if (!rc)
-		rc = target_check_attachable(&line->target, &err);
+		rc = config_check_attachable(&line->config, &err);
 	if (rc)
 		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err.text,
 			*err.hint ? "; " : "", err.hint);
@@ -456,7 +458,7 @@ static int no_line(const struct nbdtab_options *tab, int index, struct error *er
 }
 
 int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options *options,
-	struct target *target, struct error *err)
+	struct config *config, struct error *err)
 {
 	const struct nbdtab_entry *entry;
 	const struct nbdtab_note *reason;
@@ -479,6 +481,6 @@ int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options 
 			reason ? reason->text : "see above");
 	}
 	nbdtab_options_apply(tab, entry, options, false);
-	*target = nbdtab_line(tab, entry)->target;
-	return options_adjust_target(options, target, err);
+	*config = nbdtab_line(tab, entry)->config;
+	return options_adjust_target(options, config, err);
 }

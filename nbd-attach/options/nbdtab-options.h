@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* /etc/nbdtab with its meaning: each line as a target and options, through the same validators as
+/* /etc/nbdtab with its meaning: each line as a server and options, through the same validators as
  * the command line. */
 #ifndef NBDA_OPTIONS_NBDTAB_OPTIONS
 #define NBDA_OPTIONS_NBDTAB_OPTIONS
@@ -14,7 +14,7 @@ struct nbdtab_line {
 	bool swap;
 	bool noauto, nofail; /* for the generator */
 	/* with the port and TLS that the options say; undefined in a bad line */
-	struct target target;
+	struct config config;
 };
 
 struct nbdtab_options {
@@ -47,9 +47,9 @@ void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_
 int nbdtab_options_set(
 	struct options *options, const char *name, const char *value, struct error *err);
 
-/* The target and the options by which DEVICE is attached according to the file: for `nbd-attach
+/* The server and the options by which DEVICE is attached according to the file: for `nbd-attach
  * DEVICE`. Prints the notes. */
 int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options *options,
-	struct target *target, struct error *err);
+	struct config *config, struct error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/options.h"
 #include "base/text.h"
+#include "config/nbd-uri.h"
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -372,62 +373,63 @@ void options_print_help(unsigned mask)
 	}
 }
 
-int options_adjust_target(const struct options *options, struct target *target, struct error *err)
+int options_adjust_target(const struct options *options, struct config *config, struct error *err)
 {
 	if (options->tls)
-		target->tls = true;
-	return options->port ? target_set_port(target, options->port, err) : 0;
+		config->tls.wanted = true;
+	return options->port ? endpoint_set_port(&config->endpoint, options->port, err) : 0;
 }
 
-int options_target(const struct options *options, int at, struct target *target, struct error *err)
+int options_target(const struct options *options, int at, struct config *config, struct error *err)
 {
 	const char *first = options->words[at],
 		   *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
 	int rc;
 
-	if (target_is_uri(first)) {
+	*config = (struct config){0};
+	if (nbd_uri_is_one(first)) {
 		if (second)
 			return error_set(err, ERROR_USAGE, EINVAL,
 				"an NBD URI names the export itself: \"%s\" is one argument too "
 				"many",
 				second);
-		rc = target_parse_uri(target, first, err);
+		rc = nbd_uri_parse(&config->endpoint, &config->tls, first, err);
 	} else {
-		rc = target_parse_host(target, first, second, err);
+		rc = endpoint_parse(&config->endpoint, first, second, err);
 	}
-	return rc ? rc : options_adjust_target(options, target, err);
+	return rc ? rc : options_adjust_target(options, config, err);
 }
 
-static void default_string(char wish[TLS_TEXT_SIZE], const char *uri_value)
+static void default_string(char wish[TLS_TEXT_SIZE], const char uri_value[TLS_TEXT_SIZE])
 {
 	if (!*wish)
-		text_copy(wish, TLS_TEXT_SIZE, uri_value);
+		memcpy(wish, uri_value, TLS_TEXT_SIZE);
 }
 
-int options_credentials(struct options *options, struct target *target,
+int options_credentials(const struct options *options, const struct config *config,
 	struct tls_credentials **creds, struct error *err)
 {
-	struct tls_config *config = &options->tls_config;
+	struct tls_config tls = options->tls_config;
 
 	*creds = NULL;
-	if (!target->tls)
+	if (!config->tls.wanted)
 		return 0;
 	/* What is said on the command line goes before what the URI says. */
-	default_string(config->certificates_dir, target->tls_certificates);
-	default_string(config->psk_file, target->tls_psk_file);
-	default_string(config->username, target->tls_username);
-	default_string(config->hostname, target->tls_hostname);
-	if (target->tls_type == TARGET_TLS_PSK && !*config->psk_file)
+	default_string(tls.certificates_dir, config->tls.certificates_dir);
+	default_string(tls.psk_file, config->tls.psk_file);
+	default_string(tls.username, config->tls.username);
+	default_string(tls.hostname, config->tls.hostname);
+	if (config->tls.type == TLS_TYPE_PSK && !*tls.psk_file)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"the URI asks for a pre-shared key (tls-type=psk) and names none: add "
 			"--tls-psk FILE");
-	if (target->tls_type == TARGET_TLS_X509 && *config->psk_file)
+	if (config->tls.type == TLS_TYPE_X509 && *tls.psk_file)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared "
 			"key: choose one");
-	if (!target->host_count && !*config->hostname && !*config->psk_file && !*config->pin)
+	if (!config->endpoint.host_count && !*tls.hostname && !*tls.psk_file && !*tls.pin)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"a unix socket has no host name to verify: say which to expect with "
 			"--tls-hostname");
-	return tls_credentials_load(creds, config, err);
+	return tls_credentials_load(creds, &tls, err);
 }

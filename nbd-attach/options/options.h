@@ -7,8 +7,7 @@
 #include "base/error.h"
 #include "config/limits.h"
 #include "config/policy.h"
-#include "config/target.h"
-#include "tls/credentials.h"
+#include "options/config.h"
 
 enum command_mask {
 	FOR_ATTACH = 1 << 0,
@@ -56,12 +55,12 @@ bool options_given(const struct options *options, const char *name);
 /* "  --name ARG   help" for each option of MASK. */
 void options_print_help(unsigned mask);
 
-/* The target that words[AT..] and the options name: a URI, or a host and perhaps an export. */
-int options_target(const struct options *options, int at, struct target *target, struct error *err);
-/* What the options say of a target that is known already: its port, and that TLS is spoken. */
-int options_adjust_target(const struct options *options, struct target *target, struct error *err);
-/* Credentials for TARGET, or NULL in *CREDS when no TLS is asked for. */
-int options_credentials(struct options *options, struct target *target,
+/* The server that words[AT..] and the options name: a URI, or a host and perhaps an export. */
+int options_target(const struct options *options, int at, struct config *config, struct error *err);
+/* What the options say of a server that is known already: its port, and that TLS is spoken. */
+int options_adjust_target(const struct options *options, struct config *config, struct error *err);
+/* Credentials for CONFIG, or NULL in *CREDS when no TLS is asked for. */
+int options_credentials(const struct options *options, const struct config *config,
 	struct tls_credentials **creds, struct error *err);
 
 #endif

@@ -26,7 +26,7 @@ bool adopt_is_ours(const struct attachment *attachment, int index)
 {
 	char ours[BACKEND_ID_SIZE];
 
-	return index >= 0 && backend_id_format(&attachment->target, ours) == 0 &&
+	return index >= 0 && backend_id_format(&attachment->endpoint, ours) == 0 &&
 		block_backend_is(index, ours);
 }
 
@@ -271,7 +271,7 @@ int adopt_device(struct attachment *attachment, int index, struct stored_fd *fds
 	attachment->index = index;
 	attachment->adopted = attachment->configured = true;
 	attachment->since = time(NULL);
-	if (!rc && backend_id_format(&attachment->target, attachment->backend) < 0)
+	if (!rc && backend_id_format(&attachment->endpoint, attachment->backend) < 0)
 		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
 	if (!rc) {
 		state_load(attachment, index, attachment->backend);

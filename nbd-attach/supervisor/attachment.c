@@ -51,7 +51,7 @@ struct negotiation_job attachment_job(
 {
 	return (struct negotiation_job){
 		.kind = kind,
-		.target = &attachment->target,
+		.endpoint = &attachment->endpoint,
 		.tls = attachment->creds,
 		.timeout_ms = attachment->policy.connect_timeout_ms,
 		.liveness_timeout_ms = attachment->policy.liveness_timeout_ms,
@@ -63,7 +63,7 @@ struct negotiation_job attachment_job(
 
 void attachment_remember_address(struct attachment *attachment, const struct link *link)
 {
-	if (link->peer.ss_family == AF_UNSPEC || link->host_index >= TARGET_HOSTS_MAX)
+	if (link->peer.ss_family == AF_UNSPEC || link->host_index >= ENDPOINT_HOSTS_MAX)
 		return;
 	attachment->known[link->host_index].address = link->peer;
 	attachment->known[link->host_index].length = link->peer.ss_family == AF_INET ?
@@ -111,15 +111,15 @@ struct waiting {
 	char server[80];
 };
 
-static void name_server(const struct target *target, char *buf, size_t size)
+static void name_server(const struct endpoint *endpoint, char *buf, size_t size)
 {
-	const struct target_host *host = &target->hosts[0];
+	const struct endpoint_host *host = &endpoint->hosts[0];
 
-	if (!target->host_count)
-		snprintf(buf, size, "%s", target->socket_path);
+	if (!endpoint->host_count)
+		snprintf(buf, size, "%s", endpoint->socket_path);
 	else
 		snprintf(buf, size, strchr(host->name, ':') ? "[%s]:%u%s" : "%s:%u%s", host->name,
-			host->port, target->host_count > 1 ? " and others" : "");
+			host->port, endpoint->host_count > 1 ? " and others" : "");
 }
 
 static void say_waiting(struct waiting *waiting, const struct attachment *attachment, int index,
@@ -157,11 +157,11 @@ static bool is_curable(const struct attachment *attachment, const struct error *
 static int negotiate_first(struct attachment *attachment, int index, struct error *err)
 {
 	int64_t start_ms = monotonic_now_ms(), wait_ms = attachment->policy.wait_sec * 1000;
-	size_t host_count = attachment->target.host_count;
+	size_t host_count = attachment->endpoint.host_count;
 	struct waiting waiting = {0};
 	int rc;
 
-	name_server(&attachment->target, waiting.server, sizeof(waiting.server));
+	name_server(&attachment->endpoint, waiting.server, sizeof(waiting.server));
 	for (size_t first = 0;; first++) {
 		int64_t elapsed_ms;
 
@@ -503,7 +503,7 @@ int attachment_open(
 		rc = negotiate(attachment, index, err);
 	if (!rc)
 		rc = choose_geometry(attachment, err);
-	if (!rc && backend_id_format(&attachment->target, attachment->backend) < 0)
+	if (!rc && backend_id_format(&attachment->endpoint, attachment->backend) < 0)
 		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
 	if (!rc)
 		rc = index < 0 ? configure_any(attachment, control, err) :
@@ -545,17 +545,17 @@ int attachment_fail_io(struct attachment *attachment, int *peer_fd, struct error
 void attachment_describe(const struct attachment *attachment, char *buf, size_t size)
 {
 	const struct tls_info *tls = &attachment->links[0].tls;
-	char size_text[32], target[300], how[160];
+	char size_text[32], uri[300], how[160];
 
 	report_format_size(attachment->export.size_bytes, size_text, sizeof(size_text));
-	target_format(&attachment->target, target, sizeof(target));
+	endpoint_format(&attachment->endpoint, attachment->creds, uri, sizeof(uri));
 	if (tls->version)
 		snprintf(how, sizeof(how), "TLS %s %s by the kernel, server verified by %s",
 			tls_version_name(tls->version), tls->cipher, tls->authentication);
 	else
 		snprintf(how, sizeof(how), "not encrypted");
 	snprintf(buf, size, "/dev/nbd%d %s %s: %s%s, %s", attachment->index,
-		attachment->adopted ? "was adopted; it is attached to" : "is attached to", target,
+		attachment->adopted ? "was adopted; it is attached to" : "is attached to", uri,
 		size_text, attachment->flags & NBD_TFLAG_READ_ONLY ? " read-only" : "", how);
 }
 

@@ -16,7 +16,7 @@
 #include "child/probe.h"
 
 struct attachment {
-	struct target target;
+	struct endpoint endpoint;
 	const struct tls_credentials *creds; /* NULL: without TLS */
 	struct device_policy policy;
 	bool verbose; /* tell each stage of the first negotiations on stderr */
@@ -41,7 +41,7 @@ struct attachment {
 	char backend[BACKEND_ID_SIZE];
 	struct link links[LINKS_MAX];
 	size_t link_count;
-	struct known_address known[TARGET_HOSTS_MAX];
+	struct known_address known[ENDPOINT_HOSTS_MAX];
 	time_t since;
 };
 

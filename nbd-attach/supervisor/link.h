@@ -18,7 +18,7 @@ struct link_base {
 struct link {
 	int fd; /* our duplicate; -1: none (lost, or adopted without it) */
 	char address[64];
-	uint32_t host_index; /* of the target's hosts */
+	uint32_t host_index; /* of the endpoint's hosts */
 	struct tls_info tls;
 	/* the export's, as this connection was told; 0: not known. Its server may hold to it to the
 	 * end */

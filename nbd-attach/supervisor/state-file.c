@@ -227,7 +227,7 @@ static int load_links(struct attachment *attachment, json_object *array)
 			.fd = -1, .since = (time_t)json_get_number_or_0(object, "since")};
 		json_get_string(object, "address", link->address, sizeof(link->address));
 		link->host_index = (uint32_t)json_get_number_or_0(object, "host");
-		if (link->host_index >= TARGET_HOSTS_MAX)
+		if (link->host_index >= ENDPOINT_HOSTS_MAX)
 			link->host_index = 0;
 		load_address(json_get(object, "local"), &link->local);
 		load_address(json_get(object, "peer"), &link->peer);

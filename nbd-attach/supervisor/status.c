@@ -127,7 +127,7 @@ json_object *supervisor_status(void *owner)
 	json_object_object_add(object, "device", json_object_new_string(text));
 	json_object_object_add(
 		object, "state", json_object_new_string(condition_state(&self->engine.machine)));
-	target_format(&attachment->target, text, sizeof(text));
+	endpoint_format(&attachment->endpoint, attachment->creds, text, sizeof(text));
 	json_object_object_add(object, "uri", json_object_new_string(text));
 	json_object_object_add(
 		object, "export", report_export_json(&attachment->names, &attachment->export));

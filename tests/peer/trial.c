@@ -130,13 +130,11 @@ static void count_export(const struct export_info *info, void *data)
 
 static void attempt(const struct trial *trial, uint16_t port, struct outcome *outcome)
 {
-	struct target target = {.hosts = {{"127.0.0.1", port}},
-		.host_count = 1,
-		.export_name = TRIAL_EXPORT,
-		.tls = trial->tls};
+	struct endpoint endpoint = {
+		.hosts = {{"127.0.0.1", port}}, .host_count = 1, .export_name = TRIAL_EXPORT};
 	struct negotiation_job job = {
 		.kind = trial->kind,
-		.target = &target,
+		.endpoint = &endpoint,
 		.tls = trial->tls ? trial->credentials : NULL,
 		.timeout_ms = trial->timeout_ms,
 		.skip_ktls = true,

@@ -965,7 +965,7 @@ struct attachment *sim_new_attachment(void)
 	struct error err;
 
 	device_policy_init(&attachment->policy);
-	if (target_parse_host(&attachment->target,
+	if (endpoint_parse(&attachment->endpoint,
 		    sim_config.host_count > 1 ? "192.0.2.0,192.0.2.1" : "192.0.2.0", "disk", &err))
 		sim_violation("%s", err.text);
 	attachment->policy.connections = sim_config.link_count;

@@ -56,13 +56,13 @@ static const char *render(const struct boot_plan *jobs)
 		const char *ca = job->options.tls_config.ca_file,
 			   *psk = job->options.tls_config.psk_file;
 
-		target_format(&job->target, uri, sizeof(uri));
+		endpoint_format(&job->config.endpoint, job->config.tls.wanted, uri, sizeof(uri));
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%snbd%d %s%s%s%s%s",
 			i ? "; " : "", job->index, uri, *ca ? " ca=" : "", ca,
 			*psk                              ? " psk=" :
-				*job->target.tls_psk_file ? " uri-psk=" :
+				*job->config.tls.psk_file ? " uri-psk=" :
 							    "",
-			*psk ? psk : job->target.tls_psk_file);
+			*psk ? psk : job->config.tls.psk_file);
 		assert_true(job->options.policy.root && job->options.policy.at_boot);
 	}
 	return buf;

@@ -36,7 +36,7 @@ static const char *render(const struct kcmdline *plan)
 	for (size_t i = 0; i < plan->attachment_count; i++) {
 		const struct kcmdline_attachment *attachment = &plan->attachments[i];
 
-		target_format(&attachment->target, uri, sizeof(uri));
+		endpoint_format(&attachment->endpoint, attachment->tls.wanted, uri, sizeof(uri));
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "nbd%d %s%s%s; ",
 			attachment->index, uri, *attachment->options ? " +" : "",
 			attachment->options);
@@ -419,9 +419,9 @@ static void uri_credentials_are_kept(void **state)
 	struct kcmdline *plan = parse_bytes(cmdline, strlen(cmdline), NULL, NULL);
 
 	(void)state;
-	assert_string_equal(plan->attachments[0].target.tls_psk_file, "/etc/psk");
-	assert_string_equal(plan->attachments[0].target.tls_username, "alice");
-	assert_true(plan->attachments[0].target.tls);
+	assert_string_equal(plan->attachments[0].tls.psk_file, "/etc/psk");
+	assert_string_equal(plan->attachments[0].tls.username, "alice");
+	assert_true(plan->attachments[0].tls.wanted);
 	free(plan);
 }
 
@@ -476,8 +476,8 @@ static void random_command_lines(void **state)
 			const struct kcmdline_attachment *attachment = &plan->attachments[i];
 
 			assert_true(attachment->index >= 0);
-			assert_true(
-				attachment->target.host_count || *attachment->target.socket_path);
+			assert_true(attachment->endpoint.host_count ||
+				*attachment->endpoint.socket_path);
 			for (size_t j = 0; j < i; j++)
 				assert_int_not_equal(plan->attachments[j].index, attachment->index);
 		}

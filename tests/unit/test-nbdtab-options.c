@@ -29,21 +29,21 @@ static void load(struct nbdtab_options *tab, const char *text)
 	assert_int_equal(nbdtab_options_load(tab, &err), 0);
 }
 
-/* The options and the target of nbd0's line. */
+/* The options and the server of nbd0's line. */
 static void apply(struct nbdtab_options *tab, const char *text, struct options *options,
-	struct target *target)
+	struct config *config)
 {
 	load(tab, text);
 	assert_int_equal(tab->nbdtab.note_count, 0);
 	options_init(options);
 	nbdtab_options_apply(tab, &tab->nbdtab.entries[0], options, false);
-	*target = nbdtab_line(tab, &tab->nbdtab.entries[0])->target;
+	*config = nbdtab_line(tab, &tab->nbdtab.entries[0])->config;
 }
 
 static void names_of_nbd_client(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct nbdtab_options tab;
 
 	(void)state;
@@ -52,7 +52,7 @@ static void names_of_nbd_client(void **state)
 		"bs=4096,cacertfile=/ca,certfile=/cert,keyfile=/"
 		"key,conns=4,persist,port=10810,priority=NORMAL,"
 		"timeout=7,tlshostname=name,dead-timeout=99\n",
-		&options, &target);
+		&options, &config);
 	assert_int_equal(options.policy.block_size_bytes, 4096);
 	assert_string_equal(options.tls_config.ca_file, "/ca");
 	assert_string_equal(options.tls_config.cert_file, "/cert");
@@ -63,9 +63,9 @@ static void names_of_nbd_client(void **state)
 	assert_int_equal(options.policy.liveness_timeout_ms, 7000);
 	assert_int_equal(options.policy.dead_timeout_sec, 99);
 	assert_true(options.tls);
-	assert_true(target.tls);
-	assert_int_equal(target.hosts[0].port, 10810);
-	assert_string_equal(target.export_name, "exp");
+	assert_true(config.tls.wanted);
+	assert_int_equal(config.endpoint.hosts[0].port, 10810);
+	assert_string_equal(config.endpoint.export_name, "exp");
 	assert_false(options.policy.root);
 	nbdtab_options_free(&tab);
 }
@@ -73,20 +73,20 @@ static void names_of_nbd_client(void **state)
 static void swap_and_root_mean_root(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct nbdtab_options tab;
 
 	(void)state;
-	apply(&tab, "nbd0 srv exp swap\n", &options, &target);
+	apply(&tab, "nbd0 srv exp swap\n", &options, &config);
 	assert_true(options.policy.root);
 	assert_true(tab.lines[0].swap);
 	assert_false(tab.lines[0].root);
 	assert_int_equal(options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
 	nbdtab_options_free(&tab);
-	apply(&tab, "nbd0 srv exp dead-timeout=99,swap\n", &options, &target);
+	apply(&tab, "nbd0 srv exp dead-timeout=99,swap\n", &options, &config);
 	assert_int_equal(options.policy.dead_timeout_sec, 99);
 	nbdtab_options_free(&tab);
-	apply(&tab, "nbd0 srv exp _root,_noauto,nofail\n", &options, &target);
+	apply(&tab, "nbd0 srv exp _root,_noauto,nofail\n", &options, &config);
 	assert_true(options.policy.root);
 	assert_true(tab.lines[0].root && tab.lines[0].noauto && tab.lines[0].nofail);
 	assert_false(tab.lines[0].swap);
@@ -110,20 +110,20 @@ static void our_names_with_and_without_underscore(void **state)
 		"2,_export=a%2cb%20c\n",
 	};
 	struct options options;
-	struct target target;
+	struct config config;
 	struct nbdtab_options tab;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		apply(&tab, lines[i], &options, &target);
+		apply(&tab, lines[i], &options, &config);
 		assert_string_equal(options.tls_config.psk_file, "/psk");
 		assert_string_equal(options.tls_config.username, "alice");
 		assert_int_equal(options.tls_config.min_version, TLS_VERSION_1_2);
 		assert_int_equal(options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
 		assert_int_equal(options.policy.wait_sec, 60);
-		assert_true(options.policy.read_only && options.tls && target.tls);
+		assert_true(options.policy.read_only && options.tls && config.tls.wanted);
 		assert_int_equal(options.policy.connections, 2);
-		assert_string_equal(target.export_name, "a,b c");
+		assert_string_equal(config.endpoint.export_name, "a,b c");
 		nbdtab_options_free(&tab);
 	}
 }
@@ -131,17 +131,17 @@ static void our_names_with_and_without_underscore(void **state)
 static void zero_is_nbd_clients_word_for_none(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct nbdtab_options tab;
 
 	(void)state;
-	apply(&tab, "nbd0 srv exp timeout=0,dead-timeout=0\n", &options, &target);
+	apply(&tab, "nbd0 srv exp timeout=0,dead-timeout=0\n", &options, &config);
 	assert_int_equal(options.policy.liveness_timeout_ms, 30000);
 	assert_int_equal(options.policy.dead_timeout_sec, 600);
 	nbdtab_options_free(&tab);
 }
 
-static void targets(void **state)
+static void servers(void **state)
 {
 	static const struct {
 		const char *line, *uri;
@@ -159,14 +159,14 @@ static void targets(void **state)
 		{"nbd0 /run/nbd.sock exp unix\n", "nbd+unix:///exp?socket=/run/nbd.sock"},
 	};
 	struct options options;
-	struct target target;
+	struct config config;
 	struct nbdtab_options tab;
 	char uri[300];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		apply(&tab, table[i].line, &options, &target);
-		target_format(&target, uri, sizeof(uri));
+		apply(&tab, table[i].line, &options, &config);
+		endpoint_format(&config.endpoint, config.tls.wanted, uri, sizeof(uri));
 		assert_string_equal(uri, table[i].uri);
 		nbdtab_options_free(&tab);
 	}
@@ -248,7 +248,7 @@ static void notes(void **state)
 static void command_line_goes_before_the_line(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err = {0};
 	struct nbdtab_options tab;
 
@@ -258,8 +258,8 @@ static void command_line_goes_before_the_line(void **state)
 	assert_int_equal(options_set(&options, "port", "2", FOR_ATTACH, &err), 0);
 	assert_int_equal(options_set(&options, "tls-ca", "/command", FOR_ATTACH, &err), 0);
 	assert_int_equal(options_set(&options, "block-size", "512", FOR_ATTACH, &err), 0);
-	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &target, &err), 0);
-	assert_int_equal(target.hosts[0].port, 2);
+	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &config, &err), 0);
+	assert_int_equal(config.endpoint.hosts[0].port, 2);
 	assert_int_equal(options.policy.block_size_bytes, 512);
 	assert_int_equal(options.policy.liveness_timeout_ms, 5000);
 	assert_string_equal(options.tls_config.ca_file, "/command");
@@ -269,28 +269,28 @@ static void command_line_goes_before_the_line(void **state)
 static void lookups_that_fail_say_why(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err = {0};
 	struct nbdtab_options tab;
 
 	(void)state;
 	options_init(&options);
 	write_tab("nbd1 a b\nnbd7 a b\nnbd3 a\n");
-	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &target, &err), -2);
+	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &config, &err), -2);
 	assert_non_null(strstr(err.text, "has no line for /dev/nbd0"));
 	assert_non_null(strstr(err.hint, "/dev/nbd1, /dev/nbd7"));
 	nbdtab_options_free(&tab);
-	assert_true(nbdtab_options_lookup(&tab, 3, &options, &target, &err) < 0);
+	assert_true(nbdtab_options_lookup(&tab, 3, &options, &config, &err) < 0);
 	assert_non_null(strstr(
 		err.text, ":3:6: the line of /dev/nbd3 cannot be used: the export is missing"));
 	nbdtab_options_free(&tab);
 	unlink(path);
 	err = (struct error){0};
-	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &target, &err), -2);
+	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &config, &err), -2);
 	assert_non_null(strstr(err.text, "cannot be read: No such file"));
 	nbdtab_options_free(&tab);
 	setenv("NBD_ATTACH_TAB", "/tmp", 1);
-	assert_true(nbdtab_options_lookup(&tab, 0, &options, &target, &err) < 0);
+	assert_true(nbdtab_options_lookup(&tab, 0, &options, &config, &err) < 0);
 	assert_non_null(strstr(err.text, "is not a file"));
 	nbdtab_options_free(&tab);
 	setenv("NBD_ATTACH_TAB", path, 1);
@@ -321,7 +321,7 @@ static uint32_t random_below(uint32_t limit)
 	return (uint32_t)(random_state >> 33) % limit;
 }
 
-/* A line that is not bad has a target that can be attached to, and its options can be applied. */
+/* A line that is not bad has a server that can be attached to, and its options can be applied. */
 static void random_lines(void **state)
 {
 	static const char *const words[] = {"nbd0 ", "nbd1 ", "h", ",", ",", "=", " ", " e ", "tls",
@@ -342,16 +342,17 @@ static void random_lines(void **state)
 				words[random_below(sizeof(words) / sizeof(words[0]))]);
 		load(&tab, text);
 		for (size_t i = 0; i < tab.nbdtab.entry_count; i++) {
-			const struct target *target = &tab.lines[i].target;
+			const struct endpoint *endpoint = &tab.lines[i].config.endpoint;
+			bool tls = tab.lines[i].config.tls.wanted;
 			struct options options;
 
 			if (tab.nbdtab.entries[i].bad)
 				continue;
 			options_init(&options);
 			nbdtab_options_apply(&tab, &tab.nbdtab.entries[i], &options, false);
-			assert_true(target->host_count || *target->socket_path == '/');
-			assert_true(!options.tls || target->tls);
-			assert_false(target->tls && *target->socket_path);
+			assert_true(endpoint->host_count || *endpoint->socket_path == '/');
+			assert_true(!options.tls || tls);
+			assert_false(tls && *endpoint->socket_path);
 			assert_false(tab.lines[i].root && !options.policy.root);
 		}
 		nbdtab_options_free(&tab);
@@ -365,7 +366,7 @@ int main(void)
 		cmocka_unit_test(swap_and_root_mean_root),
 		cmocka_unit_test(our_names_with_and_without_underscore),
 		cmocka_unit_test(zero_is_nbd_clients_word_for_none),
-		cmocka_unit_test(targets),
+		cmocka_unit_test(servers),
 		cmocka_unit_test(notes),
 		cmocka_unit_test(command_line_goes_before_the_line),
 		cmocka_unit_test(lookups_that_fail_say_why),

@@ -25,7 +25,7 @@
 #include "child/sandbox.h"
 
 /* A server that accepts (the kernel does) and says nothing. */
-static int silent_server(struct target *target)
+static int silent_server(struct endpoint *endpoint)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -35,17 +35,17 @@ static int silent_server(struct target *target)
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	memset(target, 0, sizeof(*target));
-	strcpy(target->hosts[0].name, "127.0.0.1");
-	target->hosts[0].port = ntohs(address.sin_port);
-	target->host_count = 1;
+	memset(endpoint, 0, sizeof(*endpoint));
+	strcpy(endpoint->hosts[0].name, "127.0.0.1");
+	endpoint->hosts[0].port = ntohs(address.sin_port);
+	endpoint->host_count = 1;
 	return fd;
 }
 
-static struct negotiation_job job_for(const struct target *target, int timeout_ms)
+static struct negotiation_job job_for(const struct endpoint *endpoint, int timeout_ms)
 {
 	return (struct negotiation_job){
-		.kind = NEGOTIATION_INFO, .target = target, .timeout_ms = timeout_ms};
+		.kind = NEGOTIATION_INFO, .endpoint = endpoint, .timeout_ms = timeout_ms};
 }
 
 /* Step until the child is at work, so that what is asked of it afterwards is asked of the
@@ -81,11 +81,11 @@ static void status_line(pid_t pid, const char *key, char *value, size_t size)
 static void the_negotiator_has_no_privilege(void **state)
 {
 	struct negotiation attempt;
-	struct target target;
+	struct endpoint endpoint;
 	struct error err;
 	char value[256];
-	int fd = silent_server(&target);
-	struct negotiation_job job = job_for(&target, 5000);
+	int fd = silent_server(&endpoint);
+	struct negotiation_job job = job_for(&endpoint, 5000);
 
 	(void)state;
 	if (geteuid() != 0)
@@ -131,15 +131,15 @@ static void a_link_for_the_kernel_watches_its_path(void **state)
 {
 	static const enum negotiation_kind kinds[] = {NEGOTIATION_ATTACH, NEGOTIATION_INFO};
 	struct negotiation attempt;
-	struct target target;
+	struct endpoint endpoint;
 	struct error err;
-	int fd = silent_server(&target);
+	int fd = silent_server(&endpoint);
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
 	for (size_t i = 0; i < 2; i++) {
-		struct negotiation_job job = job_for(&target, 5000);
+		struct negotiation_job job = job_for(&endpoint, 5000);
 
 		job.kind = kinds[i];
 		job.liveness_timeout_ms = 12345;
@@ -155,10 +155,10 @@ static void a_link_for_the_kernel_watches_its_path(void **state)
 static void a_silent_server_costs_the_deadline_and_no_more(void **state)
 {
 	struct negotiation_result result;
-	struct target target;
+	struct endpoint endpoint;
 	struct error err;
-	int fd = silent_server(&target);
-	struct negotiation_job job = job_for(&target, 300);
+	int fd = silent_server(&endpoint);
+	struct negotiation_job job = job_for(&endpoint, 300);
 	int64_t began_ms = monotonic_now_ms();
 
 	(void)state;
@@ -174,10 +174,10 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 {
 	struct negotiation_result result;
 	struct negotiation attempt;
-	struct target target;
+	struct endpoint endpoint;
 	struct error err;
-	int fd = silent_server(&target), rc;
-	struct negotiation_job job = job_for(&target, 1000);
+	int fd = silent_server(&endpoint), rc;
+	struct negotiation_job job = job_for(&endpoint, 1000);
 	int64_t began_ms = monotonic_now_ms();
 
 	(void)state;
@@ -196,10 +196,10 @@ static void a_negotiator_that_dies_is_told_of(void **state)
 {
 	struct negotiation_result result;
 	struct negotiation attempt;
-	struct target target;
+	struct endpoint endpoint;
 	struct error err;
-	int fd = silent_server(&target), rc;
-	struct negotiation_job job = job_for(&target, 5000);
+	int fd = silent_server(&endpoint), rc;
+	struct negotiation_job job = job_for(&endpoint, 5000);
 
 	(void)state;
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
@@ -216,15 +216,15 @@ static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
 	struct sockaddr_in *address;
 	struct known_address known = {.length = sizeof(*address)};
 	struct negotiation attempt;
-	struct target target;
+	struct endpoint endpoint;
 	struct error err;
-	int fd = silent_server(&target);
-	struct negotiation_job job = job_for(&target, 20000);
+	int fd = silent_server(&endpoint);
+	struct negotiation_job job = job_for(&endpoint, 20000);
 
 	(void)state;
 	address = (struct sockaddr_in *)&known.address;
 	assert_int_equal(getsockname(fd, (struct sockaddr *)address, &known.length), 0);
-	strcpy(target.hosts[0].name, "no-such-host.invalid");
+	strcpy(endpoint.hosts[0].name, "no-such-host.invalid");
 	job.known = &known;
 	job.impatient = true;
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
@@ -239,7 +239,7 @@ struct fake {
 	struct negotiation_message message;
 	struct negotiation_result result;
 	struct error err;
-	struct target target;
+	struct endpoint endpoint;
 	size_t size;
 	void (*act)(int channel);
 };
@@ -250,8 +250,8 @@ static int setup_fake(void **state)
 
 	fake->attempt.result.fd = -1;
 	fake->attempt.job.kind = NEGOTIATION_INFO;
-	fake->attempt.job.target = &fake->target;
-	fake->target.host_count = 2;
+	fake->attempt.job.endpoint = &fake->endpoint;
+	fake->endpoint.host_count = 2;
 	*state = fake;
 	return 0;
 }
@@ -378,7 +378,7 @@ static void a_unix_socket_is_host_0(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->target.host_count = 0;
+	fake->endpoint.host_count = 0;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_int_equal(send_and_step(fake, sizeof(fake->message)), 0);
 }
@@ -387,7 +387,7 @@ static void a_unix_socket_is_no_other_host(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->target.host_count = 0;
+	fake->endpoint.host_count = 0;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->message.result.host_index = 1;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
@@ -419,9 +419,9 @@ static int negotiate_names(struct names_fake *fake, struct export_names *names, 
 	memset(names, 0, sizeof(*names));
 	fake->fake.attempt.result.fd = -1;
 	fake->fake.attempt.job.kind = NEGOTIATION_INFO;
-	fake->fake.attempt.job.target = &fake->fake.target;
+	fake->fake.attempt.job.endpoint = &fake->fake.endpoint;
 	fake->fake.attempt.job.names = names;
-	strcpy(fake->fake.target.export_name, "mine");
+	strcpy(fake->fake.endpoint.export_name, "mine");
 	fake->fake.message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->names.type = NEGOTIATION_MESSAGE_NAMES;
 	memset(&fake->names.names, '\x1b', sizeof(fake->names.names));
@@ -712,7 +712,7 @@ static void act_and_hang(int channel, const void *argument)
 static void start_hostile(struct fake *fake, const struct hostile *hostile)
 {
 	socklen_t len = sizeof(listener_address);
-	struct target ignored;
+	struct endpoint ignored;
 
 	listener = silent_server(&ignored);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&listener_address, &len), 0);

@@ -145,42 +145,42 @@ static void too_many_words_are_refused(void **state)
 static void a_uri_takes_no_export_beside_it(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "nbds://host/a", "b"), 0);
-	assert_true(options_target(&options, 1, &target, &err) < 0);
+	assert_true(options_target(&options, 1, &config, &err) < 0);
 	assert_int_equal(err.kind, ERROR_USAGE);
 }
 
 static void the_command_line_goes_before_the_uri(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbd://host:1/x", "--port", "2", "--tls"), 0);
-	assert_int_equal(options_target(&options, 0, &target, &err), 0);
-	assert_int_equal(target.hosts[0].port, 2);
-	assert_true(target.tls);
+	assert_int_equal(options_target(&options, 0, &config, &err), 0);
+	assert_int_equal(config.endpoint.hosts[0].port, 2);
+	assert_true(config.tls.wanted);
 }
 
 static void the_port_option_is_for_each_host(void **state)
 {
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a,b:1", "x", "--port", "2"), 0);
-	assert_int_equal(options_target(&options, 1, &target, &err), 0);
-	assert_int_equal(target.host_count, 2);
-	assert_int_equal(target.hosts[0].port, 2);
-	assert_int_equal(target.hosts[1].port, 2);
+	assert_int_equal(options_target(&options, 1, &config, &err), 0);
+	assert_int_equal(config.endpoint.host_count, 2);
+	assert_int_equal(config.endpoint.hosts[0].port, 2);
+	assert_int_equal(config.endpoint.hosts[1].port, 2);
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a:1,a:3", "x", "--port", "2"), 0);
-	assert_true(options_target(&options, 1, &target, &err) < 0);
+	assert_true(options_target(&options, 1, &config, &err) < 0);
 	assert_int_equal(err.kind, ERROR_USAGE);
 }
 
@@ -188,13 +188,13 @@ static void plain_targets_need_no_credentials(void **state)
 {
 	struct tls_credentials *creds = NULL;
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "host"), 0);
-	assert_int_equal(options_target(&options, 0, &target, &err), 0);
-	assert_int_equal(options_credentials(&options, &target, &creds, &err), 0);
+	assert_int_equal(options_target(&options, 0, &config, &err), 0);
+	assert_int_equal(options_credentials(&options, &config, &creds, &err), 0);
 	assert_null(creds);
 }
 
@@ -202,13 +202,13 @@ static void a_unix_socket_under_tls_needs_a_name(void **state)
 {
 	struct tls_credentials *creds = NULL;
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbds+unix:///?socket=/run/x"), 0);
-	assert_int_equal(options_target(&options, 0, &target, &err), 0);
-	assert_true(options_credentials(&options, &target, &creds, &err) < 0);
+	assert_int_equal(options_target(&options, 0, &config, &err), 0);
+	assert_true(options_credentials(&options, &config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "--tls-hostname"));
 }
 
@@ -216,17 +216,17 @@ static void a_uri_that_asks_for_a_psk_gets_one_or_nothing(void **state)
 {
 	struct tls_credentials *creds = NULL;
 	struct options options;
-	struct target target;
+	struct config config;
 	struct error err;
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=psk"), 0);
-	assert_int_equal(options_target(&options, 0, &target, &err), 0);
-	assert_true(options_credentials(&options, &target, &creds, &err) < 0);
+	assert_int_equal(options_target(&options, 0, &config, &err), 0);
+	assert_true(options_credentials(&options, &config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "--tls-psk"));
 	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=x509", "--tls-psk", "keys.psk"), 0);
-	assert_int_equal(options_target(&options, 0, &target, &err), 0);
-	assert_true(options_credentials(&options, &target, &creds, &err) < 0);
+	assert_int_equal(options_target(&options, 0, &config, &err), 0);
+	assert_true(options_credentials(&options, &config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "tls-type=x509"));
 }
 

@@ -59,19 +59,20 @@ static void end_stalled(int fd, const int clients[STALLED_CLIENTS])
 	close(fd);
 }
 
-static void add(struct target *target, const char *name, const struct sockaddr_in *address)
+static void add(struct endpoint *endpoint, const char *name, const struct sockaddr_in *address)
 {
-	struct target_host *host = &target->hosts[target->host_count++];
+	struct endpoint_host *host = &endpoint->hosts[endpoint->host_count++];
 
 	snprintf(host->name, sizeof(host->name), "%s", name);
 	host->port = ntohs(address->sin_port);
 }
 
-static int try(const struct target *target, const struct known_address *known, int timeout_ms,
+static int try(const struct endpoint *endpoint, const struct known_address *known, int timeout_ms,
 	struct connection *connection, struct error *err)
 {
-	struct tcp_connect_params params = {
-		.target = target, .known = known, .deadline_ms = monotonic_now_ms() + timeout_ms};
+	struct tcp_connect_params params = {.endpoint = endpoint,
+		.known = known,
+		.deadline_ms = monotonic_now_ms() + timeout_ms};
 
 	*connection = (struct connection){.fd = -1};
 	memset(err, 0, sizeof(*err));
@@ -91,15 +92,15 @@ static void the_second_host_answers_when_the_first_refuses(void **state)
 {
 	struct sockaddr_in closed, open;
 	int closed_fd = bound(&closed), open_fd = listening(&open);
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct connection connection;
 	struct error err;
 	char expected[64];
 
 	(void)state;
-	add(&target, "127.0.0.1", &closed);
-	add(&target, "127.0.0.1", &open);
-	assert_int_equal(try(&target, NULL, 5000, &connection, &err), 0);
+	add(&endpoint, "127.0.0.1", &closed);
+	add(&endpoint, "127.0.0.1", &open);
+	assert_int_equal(try(&endpoint, NULL, 5000, &connection, &err), 0);
 	assert_int_equal(connection.host_index, 1);
 	snprintf(expected, sizeof(expected), "127.0.0.1:%u", ntohs(open.sin_port));
 	assert_string_equal(connection.address, expected);
@@ -112,14 +113,14 @@ static void the_first_host_is_preferred(void **state)
 {
 	struct sockaddr_in first, second;
 	int first_fd = listening(&first), second_fd = listening(&second);
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct connection connection;
 	struct error err;
 
 	(void)state;
-	add(&target, "127.0.0.1", &first);
-	add(&target, "127.0.0.1", &second);
-	assert_int_equal(try(&target, NULL, 5000, &connection, &err), 0);
+	add(&endpoint, "127.0.0.1", &first);
+	add(&endpoint, "127.0.0.1", &second);
+	assert_int_equal(try(&endpoint, NULL, 5000, &connection, &err), 0);
 	assert_int_equal(connection.host_index, 0);
 	close(connection.fd);
 	close(first_fd);
@@ -130,15 +131,15 @@ static void hosts_that_all_fail_are_counted(void **state)
 {
 	struct sockaddr_in closed[2];
 	int fds[2] = {bound(&closed[0]), bound(&closed[1])};
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct connection connection;
 	struct error err;
 
 	(void)state;
-	add(&target, "no-such-host.invalid", &closed[0]);
-	add(&target, "127.0.0.1", &closed[0]);
-	add(&target, "127.0.0.1", &closed[1]);
-	assert_int_equal(try(&target, NULL, 20000, &connection, &err), -ECONNREFUSED);
+	add(&endpoint, "no-such-host.invalid", &closed[0]);
+	add(&endpoint, "127.0.0.1", &closed[0]);
+	add(&endpoint, "127.0.0.1", &closed[1]);
+	assert_int_equal(try(&endpoint, NULL, 20000, &connection, &err), -ECONNREFUSED);
 	assert_non_null(strstr(err.text,
 		"none of 3 hosts (2 addresses tried) answered, the last: cannot connect to "
 		"127.0.0.1"));
@@ -156,14 +157,14 @@ static void a_dead_path_costs_its_share_and_no_more(void **state)
 	struct sockaddr_in dead, open;
 	int clients[STALLED_CLIENTS], dead_fd = stalled(&dead, clients), open_fd = listening(&open);
 	int64_t began_ms = monotonic_now_ms();
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct connection connection;
 	struct error err;
 
 	(void)state;
-	add(&target, "127.0.0.1", &dead);
-	add(&target, "127.0.0.1", &open);
-	assert_int_equal(try(&target, NULL, 1000, &connection, &err), 0);
+	add(&endpoint, "127.0.0.1", &dead);
+	add(&endpoint, "127.0.0.1", &open);
+	assert_int_equal(try(&endpoint, NULL, 1000, &connection, &err), 0);
 	assert_int_equal(connection.host_index, 1);
 	assert_in_range(monotonic_now_ms() - began_ms, 490, 900);
 	close(connection.fd);
@@ -176,14 +177,14 @@ static void the_impatient_give_an_address_five_seconds(void **state)
 	struct sockaddr_in dead;
 	int clients[STALLED_CLIENTS], dead_fd = stalled(&dead, clients);
 	int64_t began_ms = monotonic_now_ms();
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct tcp_connect_params params = {
-		.target = &target, .deadline_ms = began_ms + 20000, .impatient = true};
+		.endpoint = &endpoint, .deadline_ms = began_ms + 20000, .impatient = true};
 	struct connection connection;
 	struct error err;
 
 	(void)state;
-	add(&target, "127.0.0.1", &dead);
+	add(&endpoint, "127.0.0.1", &dead);
 	assert_int_equal(tcp_connect(&params, &connection, &err), -ETIMEDOUT);
 	assert_in_range(monotonic_now_ms() - began_ms, 4990, 8000);
 	assert_true(err.retry);
@@ -195,19 +196,19 @@ static void a_name_that_does_not_resolve_is_tried_where_it_was(void **state)
 	struct sockaddr_in open;
 	int open_fd = listening(&open);
 	struct known_address known[2] = {{.length = 0}, {.length = sizeof(open)}};
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct connection connection;
 	struct error err;
 
 	(void)state;
 	memcpy(&known[1].address, &open, sizeof(open));
-	add(&target, "no-such-host.invalid", &open);
-	assert_int_equal(try(&target, NULL, 20000, &connection, &err), -EHOSTUNREACH);
+	add(&endpoint, "no-such-host.invalid", &open);
+	assert_int_equal(try(&endpoint, NULL, 20000, &connection, &err), -EHOSTUNREACH);
 	assert_non_null(strstr(err.text, "cannot resolve host name \"no-such-host.invalid\""));
 	assert_true(err.retry);
-	assert_int_equal(try(&target, known, 20000, &connection, &err), -EHOSTUNREACH);
-	add(&target, "nor-this-one.invalid", &open);
-	assert_int_equal(try(&target, known, 20000, &connection, &err), 0);
+	assert_int_equal(try(&endpoint, known, 20000, &connection, &err), -EHOSTUNREACH);
+	add(&endpoint, "nor-this-one.invalid", &open);
+	assert_int_equal(try(&endpoint, known, 20000, &connection, &err), 0);
 	assert_int_equal(connection.host_index, 1);
 	close(connection.fd);
 	close(open_fd);
@@ -218,14 +219,14 @@ static void the_resolver_is_believed_before_what_is_known(void **state)
 	struct sockaddr_in closed, open;
 	int closed_fd = bound(&closed), open_fd = listening(&open);
 	struct known_address known = {.length = sizeof(open)};
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct connection connection;
 	struct error err;
 
 	(void)state;
 	memcpy(&known.address, &open, sizeof(open));
-	add(&target, "127.0.0.1", &closed);
-	assert_int_equal(try(&target, &known, 5000, &connection, &err), -ECONNREFUSED);
+	add(&endpoint, "127.0.0.1", &closed);
+	assert_int_equal(try(&endpoint, &known, 5000, &connection, &err), -ECONNREFUSED);
 	close(closed_fd);
 	close(open_fd);
 }
@@ -243,13 +244,13 @@ static void liveness_is_what_the_socket_says(void **state)
 	};
 	struct sockaddr_in open;
 	int open_fd = listening(&open), fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct target target = {0};
+	struct endpoint endpoint = {0};
 	struct connection connection;
 	struct error err;
 
 	(void)state;
-	add(&target, "127.0.0.1", &open);
-	assert_int_equal(try(&target, NULL, 5000, &connection, &err), 0);
+	add(&endpoint, "127.0.0.1", &open);
+	assert_int_equal(try(&endpoint, NULL, 5000, &connection, &err), 0);
 	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_NODELAY), 1);
 	assert_int_equal(option(connection.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
 	assert_int_equal(option(connection.fd, IPPROTO_TCP, TCP_KEEPIDLE),

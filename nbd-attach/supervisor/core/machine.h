@@ -70,7 +70,7 @@ struct machine_link {
 	/* No notice of the former socket's end has come: the slot was only taken to be free. */
 	bool owes_notice;
 	bool is_presumed_lost;   /* adopted, and nothing could tell whether it serves */
-	uint32_t host;           /* of the target's hosts */
+	uint32_t host;           /* of the endpoint's hosts */
 	uint64_t size_bytes;     /* of the export, as this connection was told; 0: not known */
 	int64_t ask_again_at_ms; /* SLOW: when to ask the server again whether it lives */
 	int64_t proven_at_ms;

@@ -9,22 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include "config/backend-id.h"
-#include "config/target.h"
+#include "config/endpoint.h"
+#include "config/nbd-uri.h"
 
-static struct target target;
+static struct endpoint endpoint;
+static struct tls_config tls;
 static struct error err;
 
 static void parse(const char *uri)
 {
 	memset(&err, 0, sizeof(err));
-	if (target_parse_uri(&target, uri, &err))
+	if (nbd_uri_parse(&endpoint, &tls, uri, &err))
 		fail_msg("%s: %s", uri, err.text);
 }
 
 static void refused(const char *uri, const char *sentence)
 {
 	memset(&err, 0, sizeof(err));
-	if (target_parse_uri(&target, uri, &err) != -EINVAL)
+	if (nbd_uri_parse(&endpoint, &tls, uri, &err) != -EINVAL)
 		fail_msg("%s was taken", uri);
 	assert_int_equal(err.kind, ERROR_USAGE);
 	if (!strstr(err.text, sentence))
@@ -36,7 +38,7 @@ static void test_uri_basics(void **state)
 	static const struct {
 		const char *uri, *host, *export;
 		int port;
-		bool tls;
+		bool wanted;
 	} table[] = {
 		{"nbd://example.com", "example.com", "", 10809, false},
 		{"nbd://example.com/", "example.com", "", 10809, false},
@@ -62,12 +64,12 @@ static void test_uri_basics(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		parse(table[i].uri);
-		assert_int_equal(target.host_count, 1);
-		assert_string_equal(target.hosts[0].name, table[i].host);
-		assert_string_equal(target.export_name, table[i].export);
-		assert_int_equal(target.hosts[0].port, table[i].port);
-		assert_int_equal(target.tls, table[i].tls);
-		assert_string_equal(target.socket_path, "");
+		assert_int_equal(endpoint.host_count, 1);
+		assert_string_equal(endpoint.hosts[0].name, table[i].host);
+		assert_string_equal(endpoint.export_name, table[i].export);
+		assert_int_equal(endpoint.hosts[0].port, table[i].port);
+		assert_int_equal(tls.wanted, table[i].wanted);
+		assert_string_equal(endpoint.socket_path, "");
 	}
 }
 
@@ -75,31 +77,31 @@ static void test_uri_unix(void **state)
 {
 	(void)state;
 	parse("nbd+unix:///disk?socket=/run/nbd%20sock");
-	assert_string_equal(target.socket_path, "/run/nbd sock");
-	assert_string_equal(target.export_name, "disk");
-	assert_int_equal(target.host_count, 0);
-	assert_false(target.tls);
+	assert_string_equal(endpoint.socket_path, "/run/nbd sock");
+	assert_string_equal(endpoint.export_name, "disk");
+	assert_int_equal(endpoint.host_count, 0);
+	assert_false(tls.wanted);
 	parse("nbds+unix:///?socket=s&tls-hostname=h&tls-psk-file=/k");
-	assert_string_equal(target.socket_path, "s");
-	assert_string_equal(target.export_name, "");
-	assert_string_equal(target.tls_hostname, "h");
-	assert_string_equal(target.tls_psk_file, "/k");
-	assert_true(target.tls);
+	assert_string_equal(endpoint.socket_path, "s");
+	assert_string_equal(endpoint.export_name, "");
+	assert_string_equal(tls.hostname, "h");
+	assert_string_equal(tls.psk_file, "/k");
+	assert_true(tls.wanted);
 }
 
 static void test_uri_tls_parameters(void **state)
 {
 	(void)state;
 	parse("nbds://alice@host/x?tls-psk-file=/etc/keys.psk&tls-type=psk");
-	assert_string_equal(target.tls_username, "alice");
-	assert_string_equal(target.tls_psk_file, "/etc/keys.psk");
-	assert_int_equal(target.tls_type, TARGET_TLS_PSK);
+	assert_string_equal(tls.username, "alice");
+	assert_string_equal(tls.psk_file, "/etc/keys.psk");
+	assert_int_equal(tls.type, TLS_TYPE_PSK);
 	parse("nbds://host/x?tls-certificates=/etc/pki/"
 	      "a%26b&tls-username=bob&tls-hostname=other.example&tls-type=x509");
-	assert_string_equal(target.tls_certificates, "/etc/pki/a&b");
-	assert_string_equal(target.tls_username, "bob");
-	assert_string_equal(target.tls_hostname, "other.example");
-	assert_int_equal(target.tls_type, TARGET_TLS_X509);
+	assert_string_equal(tls.certificates_dir, "/etc/pki/a&b");
+	assert_string_equal(tls.username, "bob");
+	assert_string_equal(tls.hostname, "other.example");
+	assert_int_equal(tls.type, TLS_TYPE_X509);
 }
 
 static void test_uri_refusals(void **state)
@@ -199,7 +201,7 @@ static void test_uri_lengths(void **state)
 	(void)state;
 	uri = repeat("nbd://host/", 'e', EXPORT_NAME_MAX);
 	parse(uri);
-	assert_int_equal(strlen(target.export_name), EXPORT_NAME_MAX);
+	assert_int_equal(strlen(endpoint.export_name), EXPORT_NAME_MAX);
 	free(uri);
 	uri = repeat("nbd://host/", 'e', EXPORT_NAME_MAX + 1);
 	refused(uri, "export name of the NBD URI is longer than 4096 bytes");
@@ -233,17 +235,17 @@ static void test_messages_are_printable(void **state)
 static void test_is_uri(void **state)
 {
 	(void)state;
-	assert_true(target_is_uri("nbd://h"));
-	assert_true(target_is_uri("NBDS://h"));
-	assert_true(target_is_uri("nbd+unix:///?socket=x"));
-	assert_true(target_is_uri("nbds+unix:///"));
-	assert_true(target_is_uri("nbd+vsock://2"));
-	assert_false(target_is_uri("nbd"));
-	assert_false(target_is_uri("nbd-server:10809"));
-	assert_false(target_is_uri("nbdserver.example.com"));
-	assert_false(target_is_uri("http://x"));
-	assert_false(target_is_uri(""));
-	assert_false(target_is_uri("host/nbd://"));
+	assert_true(nbd_uri_is_one("nbd://h"));
+	assert_true(nbd_uri_is_one("NBDS://h"));
+	assert_true(nbd_uri_is_one("nbd+unix:///?socket=x"));
+	assert_true(nbd_uri_is_one("nbds+unix:///"));
+	assert_true(nbd_uri_is_one("nbd+vsock://2"));
+	assert_false(nbd_uri_is_one("nbd"));
+	assert_false(nbd_uri_is_one("nbd-server:10809"));
+	assert_false(nbd_uri_is_one("nbdserver.example.com"));
+	assert_false(nbd_uri_is_one("http://x"));
+	assert_false(nbd_uri_is_one(""));
+	assert_false(nbd_uri_is_one("host/nbd://"));
 }
 
 static void test_hosts(void **state)
@@ -293,26 +295,25 @@ static void test_hosts(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (target_parse_host(&target, table[i].word, "x", &err))
+		if (endpoint_parse(&endpoint, table[i].word, "x", &err))
 			fail_msg("%s: %s", table[i].word, err.text);
-		assert_int_equal(target.host_count, 1);
-		assert_string_equal(target.hosts[0].name, table[i].host);
-		assert_int_equal(target.hosts[0].port, table[i].port);
-		assert_string_equal(target.export_name, "x");
-		assert_false(target.tls);
+		assert_int_equal(endpoint.host_count, 1);
+		assert_string_equal(endpoint.hosts[0].name, table[i].host);
+		assert_int_equal(endpoint.hosts[0].port, table[i].port);
+		assert_string_equal(endpoint.export_name, "x");
 	}
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(target_parse_host(&target, bad[i].word, NULL, &err), -EINVAL);
+		assert_int_equal(endpoint_parse(&endpoint, bad[i].word, NULL, &err), -EINVAL);
 		if (!strstr(err.text, bad[i].sentence))
 			fail_msg("%s: '%s' lacks '%s'", bad[i].word, err.text, bad[i].sentence);
 	}
-	assert_int_equal(target_parse_host(&target, "h", NULL, NULL), 0);
-	assert_string_equal(target.export_name, "");
-	assert_int_equal(target_parse_host(&target, "h", "\xff", &err), -EINVAL);
+	assert_int_equal(endpoint_parse(&endpoint, "h", NULL, NULL), 0);
+	assert_string_equal(endpoint.export_name, "");
+	assert_int_equal(endpoint_parse(&endpoint, "h", "\xff", &err), -EINVAL);
 	assert_string_equal(err.text, "the export name is not valid UTF-8");
 	text = repeat("", 'e', EXPORT_NAME_MAX + 1);
-	assert_int_equal(target_parse_host(&target, "h", text, &err), -EINVAL);
-	assert_int_equal(target_parse_host(&target, text, NULL, &err), -EINVAL);
+	assert_int_equal(endpoint_parse(&endpoint, "h", text, &err), -EINVAL);
+	assert_int_equal(endpoint_parse(&endpoint, text, NULL, &err), -EINVAL);
 	assert_string_equal(err.text, "the host name is longer than 255 bytes");
 	free(text);
 }
@@ -322,9 +323,9 @@ static void assert_hosts(const char *word, const char *expected)
 	char buf[512] = "", piece[300];
 	size_t i;
 
-	for (i = 0; i < target.host_count; i++) {
-		snprintf(piece, sizeof(piece), "%s%s %u", i ? ", " : "", target.hosts[i].name,
-			target.hosts[i].port);
+	for (i = 0; i < endpoint.host_count; i++) {
+		snprintf(piece, sizeof(piece), "%s%s %u", i ? ", " : "", endpoint.hosts[i].name,
+			endpoint.hosts[i].port);
 		strcat(buf, piece);
 	}
 	if (strcmp(buf, expected))
@@ -377,17 +378,17 @@ static void test_several_hosts(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (target_parse_host(&target, table[i].word, "x", &err))
+		if (endpoint_parse(&endpoint, table[i].word, "x", &err))
 			fail_msg("%s: %s", table[i].word, err.text);
 		assert_hosts(table[i].word, table[i].wanted);
-		assert_string_equal(target.export_name, "x");
+		assert_string_equal(endpoint.export_name, "x");
 	}
 	for (i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
 		parse(uris[i].word);
 		assert_hosts(uris[i].word, uris[i].wanted);
 	}
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(target_parse_host(&target, bad[i].word, NULL, &err), -EINVAL);
+		assert_int_equal(endpoint_parse(&endpoint, bad[i].word, NULL, &err), -EINVAL);
 		if (!strstr(err.text, bad[i].wanted))
 			fail_msg("%s: '%s' lacks '%s'", bad[i].word, err.text, bad[i].wanted);
 	}
@@ -396,15 +397,15 @@ static void test_several_hosts(void **state)
 static void test_one_port_for_all_hosts(void **state)
 {
 	(void)state;
-	assert_int_equal(target_parse_host(&target, "a:1,b,[::1]:2", NULL, &err), 0);
-	assert_int_equal(target_set_port(&target, 7, &err), 0);
+	assert_int_equal(endpoint_parse(&endpoint, "a:1,b,[::1]:2", NULL, &err), 0);
+	assert_int_equal(endpoint_set_port(&endpoint, 7, &err), 0);
 	assert_hosts("a:1,b,[::1]:2", "a 7, b 7, ::1 7");
-	assert_int_equal(target_parse_host(&target, "a:1,a:2", NULL, &err), 0);
-	assert_int_equal(target_set_port(&target, 7, &err), -EINVAL);
+	assert_int_equal(endpoint_parse(&endpoint, "a:1,a:2", NULL, &err), 0);
+	assert_int_equal(endpoint_set_port(&endpoint, 7, &err), -EINVAL);
 	assert_string_equal(err.text, "the host 'a' is given twice with port 7");
 	parse("nbd+unix:///?socket=/s");
-	assert_int_equal(target_set_port(&target, 7, &err), 0);
-	assert_int_equal(target.host_count, 0);
+	assert_int_equal(endpoint_set_port(&endpoint, 7, &err), 0);
+	assert_int_equal(endpoint.host_count, 0);
 }
 
 static void test_format_of_several_hosts(void **state)
@@ -423,8 +424,8 @@ static void test_format_of_several_hosts(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		assert_int_equal(target_parse_host(&target, table[i].word, "x", &err), 0);
-		target_format(&target, buf, sizeof(buf));
+		assert_int_equal(endpoint_parse(&endpoint, table[i].word, "x", &err), 0);
+		endpoint_format(&endpoint, false, buf, sizeof(buf));
 		assert_string_equal(buf, table[i].formatted);
 	}
 }
@@ -445,12 +446,12 @@ static void test_backend_id(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		assert_int_equal(target_parse_host(&target, table[i].word, "x", &err), 0);
-		assert_int_equal(backend_id_format(&target, id), 0);
+		assert_int_equal(endpoint_parse(&endpoint, table[i].word, "x", &err), 0);
+		assert_int_equal(backend_id_format(&endpoint, id), 0);
 		assert_string_equal(id, table[i].id);
 	}
 	parse("nbd+unix:///x?socket=/run/s");
-	assert_int_equal(backend_id_format(&target, id), 0);
+	assert_int_equal(backend_id_format(&endpoint, id), 0);
 	assert_string_equal(id, "9f0700dd5c6e8f7847538bbbd17ddc87");
 }
 
@@ -474,11 +475,11 @@ static void test_format(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		parse(table[i].uri);
-		target_format(&target, buf, sizeof(buf));
+		endpoint_format(&endpoint, tls.wanted, buf, sizeof(buf));
 		assert_string_equal(buf, table[i].formatted);
 		for (size = 1; size < strlen(table[i].formatted); size++) {
 			memset(buf, 0x55, sizeof(buf));
-			target_format(&target, buf, size);
+			endpoint_format(&endpoint, tls.wanted, buf, size);
 			assert_true(memchr(buf, 0, size) != NULL);
 		}
 	}
@@ -492,7 +493,7 @@ static void test_random_uris(void **state)
 		"nbds://al@h.x:12/a%20b/c?tls-hostname=x&tls-psk-file=/f",
 		"nbd+unix:///e?socket=/r/s", "nbd://[2001:db8::1]:77//x", "nbds://a,b.c,9:5/x"};
 	static const char alphabet[] = "nbds+unix:/?#[]@%0aF&=.-,\xc3\xb6 \n";
-	struct target again;
+	struct endpoint again;
 	char uri[128], buf[16384];
 	int round;
 
@@ -505,15 +506,15 @@ static void test_random_uris(void **state)
 		while (changes--)
 			uri[(size_t)random() % strlen(uri)] =
 				alphabet[(size_t)random() % (sizeof(alphabet) - 1)];
-		if (target_parse_uri(&target, uri, &err))
+		if (nbd_uri_parse(&endpoint, &tls, uri, &err))
 			continue;
-		target_format(&target, buf, sizeof(buf));
-		if (target_parse_uri(&again, buf, &err))
+		endpoint_format(&endpoint, tls.wanted, buf, sizeof(buf));
+		if (nbd_uri_parse(&again, &tls, buf, &err))
 			fail_msg("%s became %s: %s", uri, buf, err.text);
-		assert_string_equal(again.export_name, target.export_name);
-		assert_memory_equal(again.hosts, target.hosts, sizeof(target.hosts));
-		assert_int_equal(again.host_count, target.host_count);
-		assert_string_equal(again.socket_path, target.socket_path);
+		assert_string_equal(again.export_name, endpoint.export_name);
+		assert_memory_equal(again.hosts, endpoint.hosts, sizeof(endpoint.hosts));
+		assert_int_equal(again.host_count, endpoint.host_count);
+		assert_string_equal(again.socket_path, endpoint.socket_path);
 	}
 }
 
@@ -536,5 +537,5 @@ int main(void)
 		cmocka_unit_test(test_random_uris),
 	};
 
-	return cmocka_run_group_tests_name("target", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("endpoint", tests, NULL, NULL);
 }

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config/nbd-uri.h"
+#include "config/endpoint-parts.h"
+#include "base/text.h"
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include <uriparser/Uri.h>
+
+struct scheme {
+	const char *name;
+	bool tls, is_unix;
+};
+
+static const struct scheme schemes[] = {
+	{"nbd", false, false},
+	{"nbds", true, false},
+	{"nbd+unix", false, true},
+	{"nbds+unix", true, true},
+};
+
+/* What has been read of one. */
+struct reader {
+	const struct scheme *scheme;
+	struct endpoint *endpoint;
+	struct tls_config *tls;
+};
+
+/* Bytes with the NUL, less than a struct tls_config has room for. */
+#define FILE_SIZE 256
+#define NAME_SIZE 128
+
+static int refuse(struct error *err, const char *what)
+{
+	return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI %s", what);
+}
+
+bool nbd_uri_is_one(const char *word)
+{
+	size_t scheme =
+		strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+	return scheme >= 3 && !strncasecmp(word, "nbd", 3) && !strncmp(word + scheme, "://", 3);
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9'  ? c - '0' :
+		c >= 'a' && c <= 'f' ? c - 'a' + 10 :
+		c >= 'A' && c <= 'F' ? c - 'A' + 10 :
+				       -1;
+}
+
+/* Append the percent-decoded LEN bytes to OUT, which holds *USED. WHAT names the part for
+ * messages. */
+static int decode_into(char *out, size_t size, size_t *used, const char *text, size_t len,
+	const char *what, struct error *err)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		int c = (unsigned char)text[i];
+
+		if (c == '%') {
+			int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
+			int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+
+			if (high < 0 || low < 0)
+				return error_set(err, ERROR_USAGE, EINVAL,
+					"the %s of the NBD URI has a broken %%XX escape", what);
+			c = high << 4 | low;
+			i += 2;
+		}
+		if (!c)
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"the %s of the NBD URI has a NUL byte (%%00)", what);
+		if (*used + 1 >= size)
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"the %s of the NBD URI is longer than %zu bytes", what, size - 1);
+		out[(*used)++] = (char)c;
+	}
+	out[*used] = 0;
+	return 0;
+}
+
+static int decode_range(
+	char *out, size_t size, const UriTextRangeA *range, const char *what, struct error *err)
+{
+	size_t used = 0;
+
+	out[0] = 0;
+	if (!range->first)
+		return 0;
+	return decode_into(out, size, &used, range->first,
+		(size_t)(range->afterLast - range->first), what, err);
+}
+
+static int find_scheme(const struct scheme **scheme, const char *uri, struct error *err)
+{
+	size_t len = strcspn(uri, ":/?#"), i;
+
+	if (!len || strncmp(uri + len, "://", 3)) {
+		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an NBD URI",
+			endpoint_show(uri, strlen(uri)).text);
+		return error_hint(err, -EINVAL,
+			"a URI starts with nbd://, nbds://, nbd+unix:// or nbds+unix://");
+	}
+	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		if (strlen(schemes[i].name) == len && !strncasecmp(uri, schemes[i].name, len)) {
+			*scheme = &schemes[i];
+			return 0;
+		}
+	}
+	error_set(err, ERROR_USAGE, EINVAL, "the scheme %s:// is not supported",
+		endpoint_show(uri, len).text);
+	return error_hint(err, -EINVAL, "use nbd://, nbds://, nbd+unix:// or nbds+unix://");
+}
+
+/* Cut before decoding: a comma that is written %2C is part of a name, and no name has one. */
+static int take_hosts(
+	struct endpoint *endpoint, const UriTextRangeA *text, uint16_t port, struct error *err)
+{
+	UriTextRangeA part = *text;
+	bool more = true;
+
+	while (more) {
+		const char *comma = memchr(part.first, ',', (size_t)(text->afterLast - part.first));
+		struct endpoint_host *host = endpoint_add_host(endpoint, err);
+		int rc;
+
+		if (!host)
+			return -EINVAL;
+		more = comma != NULL;
+		part.afterLast = more ? comma : text->afterLast;
+		rc = decode_range(host->name, sizeof(host->name), &part, "host", err);
+		if (!rc && !*host->name)
+			rc = refuse(err, "has an empty name among its hosts");
+		if (!rc)
+			rc = endpoint_check_host_name(host->name, err);
+		if (rc)
+			return rc;
+		host->port = port;
+		if (more)
+			part.first = comma + 1;
+	}
+	return endpoint_check_each_once(endpoint, err);
+}
+
+static int take_user(struct reader *self, const UriUriA *uri, struct error *err)
+{
+	int rc = decode_range(self->tls->username, NAME_SIZE, &uri->userInfo, "user name", err);
+
+	if (rc < 0)
+		return rc;
+	if (uri->userInfo.first &&
+		memchr(uri->userInfo.first, ':',
+			(size_t)(uri->userInfo.afterLast - uri->userInfo.first)))
+		return refuse(err,
+			"carries a password: only a PSK identity (nbds://NAME@HOST) can stand "
+			"there");
+	if (*self->tls->username && !self->scheme->tls)
+		return refuse(
+			err, "has a user name, which means something under TLS only (nbds://)");
+	return 0;
+}
+
+static int take_authority(struct reader *self, const UriUriA *uri, struct error *err)
+{
+	bool has_host = uri->hostText.first && uri->hostText.afterLast > uri->hostText.first;
+	uint16_t port = ENDPOINT_DEFAULT_PORT;
+	int rc = take_user(self, uri, err);
+
+	if (rc < 0)
+		return rc;
+	if (uri->hostData.ipFuture.first)
+		return refuse(err, "has an address of unknown kind");
+	if (self->scheme->is_unix) {
+		if (has_host || uri->portText.first)
+			return refuse(err,
+				"of a unix socket names a host or a port (write "
+				"nbd+unix:///EXPORT?socket=PATH)");
+		return 0;
+	}
+	if (!has_host)
+		return refuse(err, "names no host");
+	/* RFC 3986 allows "host:/" to mean the default. */
+	if (uri->portText.first && uri->portText.afterLast > uri->portText.first)
+		rc = endpoint_parse_port(&port, uri->portText.first,
+			(size_t)(uri->portText.afterLast - uri->portText.first), err);
+	return rc < 0 ? rc : take_hosts(self->endpoint, &uri->hostText, port, err);
+}
+
+/* The path without its first slash is the export's name, slashes and all. */
+static int take_export(struct endpoint *endpoint, const UriUriA *uri, struct error *err)
+{
+	const UriPathSegmentA *segment;
+	size_t used = 0;
+	int rc;
+
+	for (segment = uri->pathHead; segment; segment = segment->next) {
+		if (segment != uri->pathHead) {
+			rc = decode_into(endpoint->export_name, sizeof(endpoint->export_name),
+				&used, "/", 1, "export name", err);
+			if (rc < 0)
+				return rc;
+		}
+		rc = decode_into(endpoint->export_name, sizeof(endpoint->export_name), &used,
+			segment->text.first,
+			(size_t)(segment->text.afterLast - segment->text.first), "export name",
+			err);
+		if (rc < 0)
+			return rc;
+	}
+	return endpoint_check_export_name(endpoint->export_name, err);
+}
+
+static int take_verify_peer(struct error *err, const char *value)
+{
+	if (!strcmp(value, "1") || !strcasecmp(value, "true"))
+		return 0;
+	refuse(err,
+		"asks with tls-verify-peer not to verify the server, and nothing turns "
+		"verification off");
+	return error_hint(err, -EINVAL,
+		"trust one key with --tls-pin sha256:HEX, or a CA with --tls-ca FILE");
+}
+
+static int take_tls_type(struct reader *self, struct error *err, const char *value)
+{
+	if (!strcasecmp(value, "x509"))
+		self->tls->type = TLS_TYPE_X509;
+	else if (!strcasecmp(value, "psk"))
+		self->tls->type = TLS_TYPE_PSK;
+	else if (!strcasecmp(value, "anon"))
+		return refuse(err, "asks for anonymous TLS (tls-type=anon), which verifies nobody");
+	else
+		return refuse(err, "has a tls-type other than x509 or psk");
+	return 0;
+}
+
+/* One name=value of the query. SEEN has a bit for each parameter. */
+static int take_parameter(
+	struct reader *self, unsigned *seen, const char *text, size_t len, struct error *err)
+{
+	enum { SOCKET, CERTIFICATES, PSK_FILE, USERNAME, HOSTNAME, VERIFY_PEER, TYPE };
+	char word[8];
+	const struct {
+		const char *name;
+		char *out;
+		size_t size;
+	} known[] = {
+		[SOCKET] = {"socket", self->endpoint->socket_path,
+			sizeof(self->endpoint->socket_path)},
+		[CERTIFICATES] = {"tls-certificates", self->tls->certificates_dir, FILE_SIZE},
+		[PSK_FILE] = {"tls-psk-file", self->tls->psk_file, FILE_SIZE},
+		[USERNAME] = {"tls-username", self->tls->username, NAME_SIZE},
+		[HOSTNAME] = {"tls-hostname", self->tls->hostname, FILE_SIZE},
+		[VERIFY_PEER] = {"tls-verify-peer", word, sizeof(word)},
+		[TYPE] = {"tls-type", word, sizeof(word)},
+	};
+	const char *equals = memchr(text, '=', len);
+	size_t name_len = equals ? (size_t)(equals - text) : len, used = 0, i;
+	int rc;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i].name) == name_len && !memcmp(known[i].name, text, name_len))
+			break;
+	if (i == sizeof(known) / sizeof(known[0])) {
+		if (name_len > 2 && !memcmp(text, "x-", 2))
+			return 0;
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the NBD URI has an unknown query parameter '%s'",
+			endpoint_show(text, name_len).text);
+	}
+	if (!equals || equals + 1 == text + len)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the NBD URI's parameter %s has no value", known[i].name);
+	if (*seen & 1U << i || (i == USERNAME && *self->tls->username))
+		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI gives %s twice",
+			i == USERNAME ? "the user name" : known[i].name);
+	*seen |= 1U << i;
+	if (i == SOCKET && !self->scheme->is_unix)
+		return refuse(err, "has socket=, which goes with nbd+unix:// or nbds+unix:// only");
+	if (i != SOCKET && !self->scheme->tls)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the NBD URI has %s, which means something under TLS only (%s://)",
+			known[i].name, self->scheme->is_unix ? "nbds+unix" : "nbds");
+	rc = decode_into(known[i].out, known[i].size, &used, equals + 1, len - name_len - 1,
+		known[i].name, err);
+	if (rc < 0)
+		return rc;
+	return i == VERIFY_PEER ? take_verify_peer(err, word) :
+		i == TYPE       ? take_tls_type(self, err, word) :
+				  0;
+}
+
+static int check_tls(const struct tls_config *tls, struct error *err)
+{
+	if (*tls->psk_file && *tls->certificates_dir)
+		return refuse(err,
+			"names both certificates and a PSK file: only one can authenticate the "
+			"server");
+	if (tls->type == TLS_TYPE_PSK && *tls->certificates_dir)
+		return refuse(err, "names certificates but asks for tls-type=psk");
+	if (tls->type == TLS_TYPE_X509 && *tls->psk_file)
+		return refuse(err, "names a PSK file but asks for tls-type=x509");
+	return 0;
+}
+
+static int take_query(struct reader *self, const UriTextRangeA *query, struct error *err)
+{
+	const char *p = query->first, *end = query->afterLast, *next;
+	unsigned seen = 0;
+	int rc;
+
+	for (; p && p < end; p = next + 1) {
+		next = memchr(p, '&', (size_t)(end - p));
+		if (!next)
+			next = end;
+		if (next == p)
+			continue;
+		rc = take_parameter(self, &seen, p, (size_t)(next - p), err);
+		if (rc < 0)
+			return rc;
+	}
+	if (self->scheme->is_unix && !*self->endpoint->socket_path)
+		return refuse(err, "of a unix socket has no socket=PATH");
+	return check_tls(self->tls, err);
+}
+
+static void cleanup_uri(UriUriA *uri)
+{
+	uriFreeUriMembersA(uri);
+}
+
+int nbd_uri_parse(
+	struct endpoint *endpoint, struct tls_config *tls, const char *uri, struct error *err)
+{
+	__attribute__((cleanup(cleanup_uri))) UriUriA parsed = {0};
+	struct reader self = {.endpoint = endpoint, .tls = tls};
+	const char *bad = NULL;
+	int rc;
+
+	memset(endpoint, 0, sizeof(*endpoint));
+	memset(tls, 0, sizeof(*tls));
+	rc = find_scheme(&self.scheme, uri, err);
+	if (rc < 0)
+		return rc;
+	rc = uriParseSingleUriA(&parsed, uri, &bad);
+	if (rc == URI_ERROR_MALLOC)
+		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	if (rc != URI_SUCCESS) {
+		error_set(err, ERROR_USAGE, EINVAL, "the NBD URI is not well-formed at '%s'",
+			endpoint_show(bad ? bad : uri, strlen(bad ? bad : uri)).text);
+		return error_hint(err, -EINVAL,
+			"write special characters as %%XX, IPv6 addresses in [brackets], a port as "
+			"a number");
+	}
+	if (parsed.fragment.first)
+		return refuse(
+			err, "has a fragment (#...); write a '#' of the export's name as %23");
+	tls->wanted = self.scheme->tls;
+	rc = take_authority(&self, &parsed, err);
+	if (rc < 0)
+		return rc;
+	rc = take_export(endpoint, &parsed, err);
+	if (rc < 0)
+		return rc;
+	return take_query(&self, &parsed.query, err);
+}
