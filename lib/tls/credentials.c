@@ -251,31 +251,13 @@ static int load_psk(
 	return 0;
 }
 
-static int check_config(const struct tls_config *config, struct error *err)
-{
-	if (*config->psk_file &&
-		(*config->ca_file || *config->cert_file || *config->key_file ||
-			*config->certificates_dir || *config->pin))
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-psk cannot be combined with certificates or --tls-pin: choose one");
-	if (*config->username && !*config->psk_file)
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-username says whose key in a --tls-psk file: give that file too");
-	if (*config->key_file && !*config->cert_file && is_pkcs11(config->key_file))
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-key pkcs11:... needs the certificate too: add --tls-cert");
-	return 0;
-}
-
 int tls_credentials_load(
 	struct tls_credentials **out, const struct tls_config *config, struct error *err)
 {
 	struct tls_config effective = *config;
 	struct tls_credentials *creds;
-	int rc = check_config(config, err);
+	int rc = 0;
 
-	if (rc)
-		return rc;
 	if (*config->key_file && !*config->cert_file) /* nbd-client's habit: one file with both */
 		text_copy(effective.cert_file, sizeof(effective.cert_file), config->key_file);
 	creds = calloc(1, sizeof(*creds));

@@ -34,7 +34,8 @@ struct tls_config {
 
 struct tls_credentials;
 
-/* Load and check everything. Prints nothing. The file's contents are only in GnuTLS's memory
+/* Load and check everything; with a PSK file nothing else of CONFIG is looked at but the username.
+ * Prints nothing. The file's contents are only in GnuTLS's memory
  * afterwards. Free with tls_credentials_free(), which wipes. */
 int tls_credentials_load(
 	struct tls_credentials **creds, const struct tls_config *config, struct error *err);

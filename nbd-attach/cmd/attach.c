@@ -111,48 +111,16 @@ static int fork_supervisor(struct attachment *attachment, int index, bool json)
 	return await_report(fds[0], pid, json);
 }
 
-static bool is_token(const char *name)
-{
-	return strncmp(name, "pkcs11:", 7) == 0;
-}
-
-/* Each of these would work now, and not when the disk is away. */
-static int check_root(
-	const struct options *options, const struct endpoint *endpoint, struct error *err)
-{
-	const struct tls_config *tls = &options->tls_config;
-
-	if (!options->policy.root)
-		return 0;
-	if (*endpoint->socket_path && strncmp(endpoint->socket_path, "/run/", 5) != 0) {
-		error_set(err, ERROR_USAGE, EINVAL,
-			"--root: the socket %s may be on a disk, and a reconnect must need none",
-			endpoint->socket_path);
-		return error_hint(err, -EINVAL, "let the server have its socket in /run");
-	}
-	if (is_token(tls->key_file) || is_token(tls->cert_file)) {
-		error_set(err, ERROR_USAGE, EINVAL,
-			"--root: a token's library and state are on a disk, and a reconnect must "
-			"need none");
-		return error_hint(err, -EINVAL,
-			"give certificate and key as files: they are read once, and kept in "
-			"memory");
-	}
-	return 0;
-}
-
 int attach_run(int index, const struct config *config, const struct options *options)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	bool json = options->json;
-	int rc = attachment ? config_check_attachable(config, &err) : -ENOMEM, status;
+	int rc = attachment ? config_check_device(config, &err) : -ENOMEM, status;
 
 	if (!rc)
-		rc = check_root(options, &config->endpoint, &err);
-	if (!rc)
-		rc = options_credentials(options, config, &creds, &err);
+		rc = config_load_credentials(config, &creds, &err);
 	if (!rc)
 		rc = device_check_permission("attaching", &err);
 	if (rc) {
@@ -160,7 +128,7 @@ int attach_run(int index, const struct config *config, const struct options *opt
 	} else {
 		sandbox_prepare();
 		attachment->endpoint = config->endpoint;
-		attachment->policy = options->policy;
+		attachment->policy = config->policy;
 		attachment->verbose = options->verbose;
 		attachment->creds = creds;
 		attachment->outage_since_ms = -1;
@@ -175,11 +143,11 @@ int attach_run(int index, const struct config *config, const struct options *opt
 }
 
 /* The device alone: the rest is in nbdtab. */
-static int from_tab(struct nbdtab_options *tab, int index, struct options *options,
-	struct config *config, struct error *err)
+static int from_tab(
+	int index, const struct options *options, struct config *config, struct error *err)
 {
 	if (index >= 0)
-		return nbdtab_options_lookup(tab, index, options, config, err);
+		return nbdtab_options_lookup(index, &options->settings, config, err);
 	error_set(err, ERROR_USAGE, EINVAL,
 		"\"auto\" needs a server: only the lines of named devices can be looked up in "
 		"nbdtab");
@@ -190,15 +158,13 @@ int command_attach(struct options *options)
 {
 	struct config *config = calloc(1, sizeof(*config));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	struct nbdtab_options tab = {0};
 	int index = -1, rc = config ? device_name_parse(options->words[0], &index, &err) : -ENOMEM,
 	    status;
 
 	if (!rc)
-		rc = options->word_count > 1 ? options_target(options, 1, config, &err) :
-					       from_tab(&tab, index, options, config, &err);
+		rc = options->word_count > 1 ? config_from_words(config, options, 1, &err) :
+					       from_tab(index, options, config, &err);
 	status = rc ? report_error(&err) : attach_run(index, config, options);
-	nbdtab_options_free(&tab);
 	free(config);
 	return status;
 }

@@ -3,10 +3,10 @@
  * begun; then the supervisor is forked and its one answer awaited. */
 #ifndef NBDA_CMD_ATTACH
 #define NBDA_CMD_ATTACH
-#include "options/options.h"
+#include "options/config.h"
 
-/* Attach /dev/nbdINDEX (-1: any) to CONFIG's server, say so or why not, and return the exit status:
- * when the device is ready, or with --foreground when it is gone. */
+/* Attach /dev/nbdINDEX (-1: any) as CONFIG has it, say so or why not, and return the exit status:
+ * when the device is ready, or with --foreground when it is gone. OPTIONS: how it is said. */
 int attach_run(int index, const struct config *config, const struct options *options);
 
 #endif

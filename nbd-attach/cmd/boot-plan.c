@@ -57,14 +57,15 @@ enum match { MATCH_NONE, MATCH_HOST, MATCH_DISK, MATCH_DEVICE };
 static enum match match_line(const struct nbdtab_options *tab, const struct nbdtab_entry *entry,
 	const struct kcmdline_attachment *asked)
 {
-	const struct config *known = &nbdtab_line(tab, entry)->config;
+	const struct nbdtab_line *known = nbdtab_line(tab, entry);
 
 	if (entry->bad)
 		return MATCH_NONE;
 	if (same_disk(&asked->endpoint, &known->endpoint, asked->port_given))
 		return entry->index == asked->index ? MATCH_DEVICE : MATCH_DISK;
-	return known->tls.wanted && share_a_host(&asked->endpoint, &known->endpoint) ? MATCH_HOST :
-										       MATCH_NONE;
+	return nbdtab_line_wants_tls(known) && share_a_host(&asked->endpoint, &known->endpoint) ?
+		MATCH_HOST :
+		MATCH_NONE;
 }
 
 static const struct nbdtab_entry *find_line(
@@ -126,37 +127,47 @@ static void take_uri_credentials(struct tls_config *tls, const struct tls_config
 
 /* --- jobs */
 
-/* Options that hold for each of them, where nothing else is said. */
-static void init_job(struct boot_plan_entry *job, int index, const struct options *defaults)
+/* What holds for each of them, where nothing else is said. */
+static void init_settings(struct settings *settings, const struct settings *defaults)
 {
-	*job = (struct boot_plan_entry){.index = index, .options = *defaults};
-	job->options.policy.at_boot = job->options.policy.root = true;
-	job->options.given = 0; /* the lines go before them */
-	if (!options_given(defaults, "wait"))
-		job->options.policy.wait_sec = POLICY_INFINITE_SEC;
-	if (!options_given(defaults, "dead-timeout"))
-		job->options.policy.dead_timeout_sec = POLICY_INFINITE_SEC;
+	settings_init(settings);
+	settings_set(settings, "root", NULL, NULL);
+	settings_set(settings, "wait", "infinity", NULL);
+	settings_set(settings, "dead-timeout", "infinity", NULL);
+	settings_merge(settings, defaults);
 }
 
-static struct boot_plan_entry *new_job(
-	struct boot_plan *jobs, int index, const struct options *defaults)
+static struct boot_plan_entry *new_job(struct boot_plan *jobs, int index)
 {
+	struct boot_plan_entry *job = &jobs->jobs[jobs->count];
+
 	if (jobs->count == BOOT_PLAN_MAX) {
 		refuse(jobs, "nbd%d: more than %d devices at boot", index, BOOT_PLAN_MAX);
 		return NULL;
 	}
-	init_job(&jobs->jobs[jobs->count], index, defaults);
-	return &jobs->jobs[jobs->count];
+	*job = (struct boot_plan_entry){.index = index};
+	return job;
 }
 
-/* dracut's NBDOPTS, cut in place: OPTIONS comes to point into them. They are nbd-client's, and may
- * have its dashes. */
-static int apply_nbdopts(struct boot_plan_entry *job, struct kcmdline_attachment *asked)
+/* SETTINGS has all layers: boot's own, nbdtab's, and what the kernel's command line says. */
+static int finish_job(
+	struct boot_plan_entry *job, const struct settings *settings, struct error *err)
+{
+	const struct settings *const layers[] = {settings, NULL};
+	int rc = config_merge(&job->config, layers, err);
+
+	job->config.policy.at_boot = true;
+	return rc;
+}
+
+/* dracut's NBDOPTS, cut in place. They are nbd-client's, and may have its dashes. */
+static int parse_nbdopts(struct settings *settings, struct kcmdline_attachment *asked)
 {
 	char *rest = asked->options, *name, *value, shown[64];
 	struct error err;
 	int rc;
 
+	settings_init(settings);
 	while ((name = strsep(&rest, ","))) {
 		name += strspn(name, "-");
 		value = strchr(name, '=');
@@ -164,7 +175,7 @@ static int apply_nbdopts(struct boot_plan_entry *job, struct kcmdline_attachment
 			*value++ = 0;
 		if (!*name)
 			continue;
-		rc = nbdtab_options_set(&job->options, name, value, &err);
+		rc = nbdtab_options_set(settings, name, value, &err);
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		if (rc == -ENOENT && !*err.text) {
 			fprintf(stderr, "nbd-attach: %s: the unknown option '%s' is ignored\n",
@@ -178,39 +189,44 @@ static int apply_nbdopts(struct boot_plan_entry *job, struct kcmdline_attachment
 	return 0;
 }
 
-static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job,
-	const struct kcmdline_attachment *asked, struct error *err)
+/* What nbdtab knows of the server that is asked for. */
+static enum match apply_line(const struct boot_plan *jobs, struct config *config,
+	struct settings *settings, const struct kcmdline_attachment *asked)
 {
-	const struct nbdtab_entry *entry, *bad;
-	uint16_t default_port = job->options.port;
+	const struct nbdtab_entry *entry;
+	const struct nbdtab_line *known;
 	enum match match;
 
 	entry = find_line(jobs, asked, &match);
 	/* Whoever wished for TLS said by which authority: another disk's line has no say in it. */
-	if (entry && (match > MATCH_HOST || !asked->tls.wanted)) {
-		const struct config *known = &nbdtab_line(&jobs->tab, entry)->config;
-
-		nbdtab_options_apply(&jobs->tab, entry, &job->options, match == MATCH_HOST);
-		take_uri_credentials(&job->config.tls, &known->tls);
-		for (size_t i = 0;
-			match > MATCH_HOST && !asked->port_given && i < known->endpoint.host_count;
-			i++)
-			job->config.endpoint.hosts[i].port = known->endpoint.hosts[i].port;
+	if (!entry || (match == MATCH_HOST && asked->tls.wanted))
+		return match;
+	known = nbdtab_line(&jobs->tab, entry);
+	take_uri_credentials(&config->tls, &known->uri_tls);
+	if (match == MATCH_HOST) {
+		settings_merge_tls(settings, &known->settings);
+		return match;
 	}
-	job->options.port = asked->port_given || match > MATCH_HOST ? 0 : default_port;
-	if (options_adjust_target(&job->options, &job->config, err))
-		return -EINVAL;
-	if (job->config.tls.wanted)
-		return 0;
+	settings_merge(settings, &known->settings);
+	for (size_t i = 0; !asked->port_given && i < known->endpoint.host_count; i++)
+		config->endpoint.hosts[i].port = known->endpoint.hosts[i].port;
+	return match;
+}
+
+/* May it be spoken to without TLS? */
+static int check_clear(const struct boot_plan *jobs, const struct boot_plan_entry *job,
+	enum match match, struct error *err)
+{
+	const struct nbdtab_entry *entry = nbdtab_find(&jobs->tab.nbdtab, job->index), *bad;
+
 	/* Another server, named by the command line or by DHCP, which anybody may answer, in the
 	 * place of one that was to be verified. */
-	entry = nbdtab_find(&jobs->tab.nbdtab, asked->index);
 	if (entry && match < MATCH_DISK &&
-		(entry->bad || nbdtab_line(&jobs->tab, entry)->config.tls.wanted)) {
+		(entry->bad || nbdtab_line_wants_tls(nbdtab_line(&jobs->tab, entry)))) {
 		error_set(err, ERROR_USAGE, EINVAL,
 			"%s:%u %s for TLS on nbd%d, and this server would be spoken to without",
 			jobs->tab.path, entry->line,
-			entry->bad ? "cannot be read and may ask" : "asks", asked->index);
+			entry->bad ? "cannot be read and may ask" : "asks", job->index);
 		return error_hint(
 			err, -EINVAL, "name the server with nbds://, or take that line out");
 	}
@@ -222,20 +238,43 @@ static int apply_line(const struct boot_plan *jobs, struct boot_plan_entry *job,
 		jobs->tab.path, bad->line);
 }
 
-static void add_asked(
-	struct boot_plan *jobs, struct kcmdline_attachment *asked, const struct options *defaults)
+/* URI < boot's command line < nbdtab < NBDOPTS; but a port that stands beside the server, here or
+ * in nbdtab, goes before all. */
+static int configure_asked(const struct boot_plan *jobs, struct boot_plan_entry *job,
+	const struct kcmdline_attachment *asked, const struct settings *nbdopts,
+	const struct settings *defaults, struct error *err)
 {
-	struct boot_plan_entry *job = new_job(jobs, asked->index, defaults);
+	struct settings settings;
+	enum match match;
+	int rc;
+
+	job->config.endpoint = asked->endpoint;
+	job->config.tls = asked->tls;
+	init_settings(&settings, defaults);
+	match = apply_line(jobs, &job->config, &settings, asked);
+	settings_merge(&settings, nbdopts);
+	if (asked->port_given || match > MATCH_HOST)
+		settings_forget(&settings, "port");
+	rc = finish_job(job, &settings, err);
+	if (!rc && !job->config.tls.wanted)
+		rc = check_clear(jobs, job, match, err);
+	return rc ? rc : config_check_attachable(&job->config, err);
+}
+
+static void add_asked(
+	struct boot_plan *jobs, struct kcmdline_attachment *asked, const struct settings *defaults)
+{
+	struct boot_plan_entry *job = new_job(jobs, asked->index);
+	struct settings nbdopts;
 	struct error err;
 
 	if (!job)
 		return;
-	job->config = (struct config){asked->endpoint, asked->tls};
-	if (apply_nbdopts(job, asked)) {
+	if (parse_nbdopts(&nbdopts, asked)) {
 		jobs->refused = true;
 		return;
 	}
-	if (apply_line(jobs, job, asked, &err) || config_check_attachable(&job->config, &err)) {
+	if (configure_asked(jobs, job, asked, &nbdopts, defaults, &err)) {
 		refuse(jobs, "%s: %s%s%s", asked->word, err.text, *err.hint ? "; " : "", err.hint);
 		return;
 	}
@@ -243,18 +282,18 @@ static void add_asked(
 }
 
 static void add_line(
-	struct boot_plan *jobs, const struct nbdtab_entry *entry, const struct options *defaults)
+	struct boot_plan *jobs, const struct nbdtab_entry *entry, const struct settings *defaults)
 {
 	const struct nbdtab_line *line = nbdtab_line(&jobs->tab, entry);
 	struct boot_plan_entry *job;
+	struct settings settings;
 	struct error err;
 
 	/* What the command line says of a device, or of that disk, goes before. */
 	for (size_t i = 0; i < jobs->count; i++)
 		if (jobs->jobs[i].index == entry->index ||
 			(!entry->bad &&
-				same_disk(&jobs->jobs[i].config.endpoint, &line->config.endpoint,
-					true)))
+				same_disk(&jobs->jobs[i].config.endpoint, &line->endpoint, true)))
 			return;
 	for (size_t i = 0; i < jobs->plan->attachment_count; i++) /* one that was refused, too */
 		if (jobs->plan->attachments[i].index == entry->index)
@@ -264,20 +303,21 @@ static void add_line(
 			jobs->tab.path);
 		return;
 	}
-	job = new_job(jobs, entry->index, defaults);
+	job = new_job(jobs, entry->index);
 	if (!job)
 		return;
-	nbdtab_options_apply(&jobs->tab, entry, &job->options, false);
-	job->config = line->config;
-	if (options_adjust_target(&job->options, &job->config, &err) ||
-		config_check_attachable(&job->config, &err)) {
+	job->config.endpoint = line->endpoint;
+	job->config.tls = line->uri_tls;
+	init_settings(&settings, defaults);
+	settings_merge(&settings, &line->settings);
+	if (finish_job(job, &settings, &err) || config_check_attachable(&job->config, &err)) {
 		refuse(jobs, "nbd%d: %s", entry->index, err.text);
 		return;
 	}
 	jobs->count++;
 }
 
-static void add_lines(struct boot_plan *jobs, const struct options *defaults)
+static void add_lines(struct boot_plan *jobs, const struct settings *defaults)
 {
 	struct kcmdline *plan = jobs->plan;
 	const struct nbdtab_entry *named = NULL;
@@ -309,8 +349,17 @@ static void parse_cmdline(struct boot_plan *jobs, const struct kcmdline_input *i
 		kcmdline_parse(jobs->plan, input);
 }
 
+/* Whoever attaches by it locks all memory (--root). */
+static void give_back(struct boot_plan *jobs)
+{
+	struct boot_plan_entry *fewer = realloc(jobs->jobs, (jobs->count + 1) * sizeof(*fewer));
+
+	jobs->jobs = fewer ? fewer : jobs->jobs;
+	nbdtab_options_free(&jobs->tab);
+}
+
 int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input,
-	const struct options *defaults, struct error *err)
+	const struct settings *defaults, struct error *err)
 {
 	int rc;
 
@@ -332,6 +381,7 @@ int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input,
 		add_asked(jobs, &jobs->plan->attachments[i], defaults);
 	if (jobs->has_tab)
 		add_lines(jobs, defaults);
+	give_back(jobs);
 	return 0;
 }
 

@@ -10,22 +10,21 @@
 struct boot_plan_entry {
 	int index;
 	struct config config;
-	struct options options;
 };
 
 struct boot_plan {
 	struct boot_plan_entry *jobs;
 	size_t count;
 	struct kcmdline *plan;
-	struct nbdtab_options tab;
+	struct nbdtab_options tab; /* only its path */
 	bool has_tab;
 	bool refused; /* something that was asked for is not among them; stderr has it */
 };
 
-/* DEFAULTS are the options of the command "boot". Tells on stderr what cannot be used. The jobs
- * point into JOBS and DEFAULTS. Free with boot_plan_free(), whatever is returned. */
+/* DEFAULTS are those of the command "boot". Tells on stderr what cannot be used. Free with
+ * boot_plan_free(), whatever is returned. */
 int boot_plan_make(struct boot_plan *jobs, const struct kcmdline_input *input,
-	const struct options *defaults, struct error *err);
+	const struct settings *defaults, struct error *err);
 void boot_plan_free(struct boot_plan *jobs);
 
 #endif

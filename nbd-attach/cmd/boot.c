@@ -125,21 +125,18 @@ static int print_system_trust(void)
 
 static int print_credentials(const struct boot_plan_entry *job)
 {
-	const struct tls_config *config = &job->options.tls_config;
-	const char *directory = *config->certificates_dir ? config->certificates_dir :
-							    job->config.tls.certificates_dir;
-	const char *psk = *config->psk_file ? config->psk_file : job->config.tls.psk_file;
+	const struct tls_config *tls = &job->config.tls;
 	int status = 0;
 
-	if (!job->config.tls.wanted)
+	if (!tls->wanted)
 		return 0;
-	status |= print_credential(config->ca_file);
-	status |= print_credential(config->cert_file);
-	status |= print_credential(config->key_file);
-	status |= print_credential(psk);
-	if (*directory)
-		status |= print_directory(directory);
-	if (!*config->ca_file && !*directory && !*psk && !*config->pin)
+	status |= print_credential(tls->ca_file);
+	status |= print_credential(tls->cert_file);
+	status |= print_credential(tls->key_file);
+	status |= print_credential(tls->psk_file);
+	if (*tls->certificates_dir)
+		status |= print_directory(tls->certificates_dir);
+	if (!*tls->ca_file && !*tls->certificates_dir && !*tls->psk_file && !*tls->pin)
 		status |= print_system_trust();
 	return status;
 }
@@ -169,9 +166,9 @@ static bool is_done(const struct boot_plan_entry *job)
 }
 
 /* In a process of its own. */
-static int attach_job(struct boot_plan_entry *job)
+static int attach_job(const struct boot_plan_entry *job, const struct options *options)
 {
-	int64_t start_ms = monotonic_now_ms(), wait_ms = job->options.policy.wait_sec * 1000;
+	int64_t start_ms = monotonic_now_ms(), wait_ms = job->config.policy.wait_sec * 1000;
 	struct tls_credentials *creds = NULL;
 	struct error err;
 	int status;
@@ -186,11 +183,11 @@ static int attach_job(struct boot_plan_entry *job)
 			"and change this disk\n",
 			job->index, job->config.endpoint.hosts[0].name);
 	/* what no attempt will cure */
-	if (options_credentials(&job->options, &job->config, &creds, &err))
+	if (config_load_credentials(&job->config, &creds, &err))
 		return report_error(&err);
 	tls_credentials_free(creds);
 	for (;;) {
-		status = attach_run(job->index, &job->config, &job->options);
+		status = attach_run(job->index, &job->config, options);
 		if (!status || error_kind_is_lasting((enum error_kind)status) ||
 			(wait_ms >= 0 && monotonic_now_ms() - start_ms >= wait_ms))
 			return status;
@@ -201,7 +198,7 @@ static int attach_job(struct boot_plan_entry *job)
 	}
 }
 
-static pid_t start_job(struct boot_plan_entry *job)
+static pid_t start_job(const struct boot_plan_entry *job, const struct options *options)
 {
 	pid_t parent = getpid(), pid;
 
@@ -212,16 +209,16 @@ static pid_t start_job(struct boot_plan_entry *job)
 	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(ERROR_OTHER);
-	_exit(report_finish(attach_job(job)));
+	_exit(report_finish(attach_job(job, options)));
 }
 
-static int attach_all(struct boot_plan *jobs)
+static int attach_all(const struct boot_plan *jobs, const struct options *options)
 {
 	pid_t pids[BOOT_PLAN_MAX];
 	int status = 0, one;
 
 	for (size_t i = 0; i < jobs->count; i++) {
-		pids[i] = start_job(&jobs->jobs[i]);
+		pids[i] = start_job(&jobs->jobs[i], options);
 		if (pids[i] < 0)
 			fprintf(stderr, "nbd-attach: nbd%d: cannot start a process: %s\n",
 				jobs->jobs[i].index, strerror(errno));
@@ -275,7 +272,7 @@ static int load(struct boot_plan *jobs, const struct options *options, struct er
 	if (!rc && (!options->files || options->cmdline_file))
 		rc = read_cmdline(options->cmdline_file ? options->cmdline_file : "/proc/cmdline",
 			text, &input.size, err);
-	return rc ? rc : boot_plan_make(jobs, &input, options, err);
+	return rc ? rc : boot_plan_make(jobs, &input, &options->settings, err);
 }
 
 int command_boot(struct options *options)
@@ -296,7 +293,7 @@ int command_boot(struct options *options)
 		else if (options->files)
 			status = print_files(jobs);
 		else
-			status = attach_all(jobs);
+			status = attach_all(jobs, options);
 		status = status ? status : jobs->refused ? ERROR_USAGE : 0;
 		status = report_finish(status);
 	}

@@ -45,19 +45,15 @@ static enum detach_how choose_how(int index, bool force)
 /* With --own: what the supervisor has written down, or else what nbdtab says, is ours. */
 static int find_own(int index, char backend[BACKEND_ID_SIZE])
 {
-	struct options options;
+	struct settings none;
 	struct config config;
-	struct nbdtab_options tab = {0};
 	int rc;
 
 	if (state_read_backend(index, backend) == 0)
 		return 0;
-	options_init(&options);
-	rc = nbdtab_options_lookup(&tab, index, &options, &config, NULL);
-	if (!rc)
-		rc = backend_id_format(&config.endpoint, backend);
-	nbdtab_options_free(&tab);
-	return rc;
+	settings_init(&none);
+	rc = nbdtab_options_lookup(index, &none, &config, NULL);
+	return rc ? rc : backend_id_format(&config.endpoint, backend);
 }
 
 /* What is attached there by another program, for people; "" when it may be ours. */

@@ -2,6 +2,7 @@
 /* info and list: the same question to a server, of one export or of all. */
 #include "child/negotiation.h"
 #include "cmd/commands.h"
+#include "options/config.h"
 #include "nbd/nbd-protocol.h"
 #include "output/report.h"
 #include "child/sandbox.h"
@@ -123,16 +124,16 @@ static int ask(struct options *options, enum negotiation_kind kind)
 	struct negotiation_job job = {
 		.kind = kind,
 		.endpoint = &config->endpoint,
-		.timeout_ms = options->policy.connect_timeout_ms,
+		.timeout_ms = options->settings.policy.connect_timeout_ms,
 		.verbose = options->verbose,
 		.names = kind == NEGOTIATION_INFO ? names : NULL,
 		.on_export = on_export,
 		.on_export_data = &collector,
 	};
-	int rc = names && config ? options_target(options, 0, config, &err) : -1;
+	int rc = names && config ? config_from_words(config, options, 0, &err) : -1;
 
 	if (!rc)
-		rc = options_credentials(options, config, &creds, &err);
+		rc = config_load_credentials(config, &creds, &err);
 	job.tls = creds;
 	sandbox_prepare();
 	if (!rc)

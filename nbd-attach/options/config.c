@@ -1,6 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/config.h"
+#include "config/nbd-uri.h"
 #include <errno.h>
+#include <string.h>
+
+int config_merge(struct config *config, const struct settings *const layers[], struct error *err)
+{
+	struct settings sum;
+
+	settings_init(&sum);
+	sum.tls = config->tls;
+	for (; *layers; layers++)
+		settings_merge(&sum, *layers);
+	config->tls = sum.tls;
+	config->policy = sum.policy;
+	return settings_given(&sum, "port") ? endpoint_set_port(&config->endpoint, sum.port, err) :
+					      0;
+}
+
+int config_from_words(
+	struct config *config, const struct options *options, int at, struct error *err)
+{
+	const struct settings *const layers[] = {&options->settings, NULL};
+	const char *first = options->words[at],
+		   *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
+	int rc;
+
+	*config = (struct config){0};
+	if (nbd_uri_is_one(first)) {
+		if (second)
+			return error_set(err, ERROR_USAGE, EINVAL,
+				"an NBD URI names the export itself: \"%s\" is one argument too "
+				"many",
+				second);
+		rc = nbd_uri_parse(&config->endpoint, &config->tls, first, err);
+	} else {
+		rc = endpoint_parse(&config->endpoint, first, second, err);
+	}
+	return rc ? rc : config_merge(config, layers, err);
+}
 
 int config_check_attachable(const struct config *config, struct error *err)
 {
@@ -10,4 +48,90 @@ int config_check_attachable(const struct config *config, struct error *err)
 		"the kernel's TLS is for TCP only: a device over a unix socket cannot have TLS");
 	return error_hint(err, -EINVAL,
 		"leave TLS out (the socket's permissions guard it), or connect over TCP");
+}
+
+static bool is_token(const char *name)
+{
+	return strncmp(name, "pkcs11:", 7) == 0;
+}
+
+/* Each of these would work now, and not when the disk is away. */
+static int check_root(const struct config *config, struct error *err)
+{
+	const char *path = config->endpoint.socket_path;
+
+	if (!config->policy.root)
+		return 0;
+	if (*path && strncmp(path, "/run/", 5) != 0) {
+		error_set(err, ERROR_USAGE, EINVAL,
+			"--root: the socket %s may be on a disk, and a reconnect must need none",
+			path);
+		return error_hint(err, -EINVAL, "let the server have its socket in /run");
+	}
+	if (is_token(config->tls.key_file) || is_token(config->tls.cert_file)) {
+		error_set(err, ERROR_USAGE, EINVAL,
+			"--root: a token's library and state are on a disk, and a reconnect must "
+			"need none");
+		return error_hint(err, -EINVAL,
+			"give certificate and key as files: they are read once, and kept in "
+			"memory");
+	}
+	return 0;
+}
+
+int config_check_device(const struct config *config, struct error *err)
+{
+	int rc = config_check_attachable(config, err);
+
+	return rc ? rc : check_root(config, err);
+}
+
+static int check_tls_type(const struct tls_config *tls, struct error *err)
+{
+	if (tls->type == TLS_TYPE_PSK && !*tls->psk_file)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the URI asks for a pre-shared key (tls-type=psk) and names none: add "
+			"--tls-psk FILE");
+	if (tls->type == TLS_TYPE_X509 && *tls->psk_file)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared "
+			"key: choose one");
+	return 0;
+}
+
+static int check_tls(const struct config *config, struct error *err)
+{
+	const struct tls_config *tls = &config->tls;
+	int rc = check_tls_type(tls, err);
+
+	if (rc)
+		return rc;
+	if (!config->endpoint.host_count && !*tls->hostname && !*tls->psk_file && !*tls->pin)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"a unix socket has no host name to verify: say which to expect with "
+			"--tls-hostname");
+	if (*tls->psk_file &&
+		(*tls->ca_file || *tls->cert_file || *tls->key_file || *tls->certificates_dir ||
+			*tls->pin))
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-psk cannot be combined with certificates or --tls-pin: choose one");
+	if (*tls->username && !*tls->psk_file)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-username says whose key in a --tls-psk file: give that file too");
+	if (is_token(tls->key_file) && !*tls->cert_file)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"--tls-key pkcs11:... needs the certificate too: add --tls-cert");
+	return 0;
+}
+
+int config_load_credentials(
+	const struct config *config, struct tls_credentials **creds, struct error *err)
+{
+	int rc;
+
+	*creds = NULL;
+	if (!config->tls.wanted)
+		return 0;
+	rc = check_tls(config, err);
+	return rc ? rc : tls_credentials_load(creds, &config->tls, err);
 }

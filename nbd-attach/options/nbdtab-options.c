@@ -21,7 +21,6 @@ enum meaning {
 	MEANS_SWAP,
 	MEANS_NOAUTO,
 	MEANS_NOFAIL,
-	MEANS_UNKNOWN,
 };
 
 struct name {
@@ -57,11 +56,6 @@ static const struct name names[] = {
 	{"psk-identity", MEANS_OPTION, "tls-username"},
 	{"readonly", MEANS_OPTION, "read-only"},
 	{"root", MEANS_ROOT, NULL},
-	/* options that are no property of a device */
-	{"foreground", MEANS_UNKNOWN, NULL},
-	{"help", MEANS_UNKNOWN, NULL},
-	{"json", MEANS_UNKNOWN, NULL},
-	{"verbose", MEANS_UNKNOWN, NULL},
 };
 
 /* What a line says besides the options of the command line. */
@@ -131,7 +125,7 @@ static int set_flag(bool *flag, const char *name, const char *value, struct erro
 
 /* 0; 1 with ERR filled: it is ignored, and somebody should be told; -ENOENT: unknown; else it is
  * refused. */
-static int set_option(struct options *options, struct extras *extras, const char *name,
+static int set_option(struct settings *settings, struct extras *extras, const char *name,
 	const char *value, struct error *err)
 {
 	struct name known = find_name(name);
@@ -154,13 +148,12 @@ static int set_option(struct options *options, struct extras *extras, const char
 	case MEANS_UNIX: return set_flag(&extras->is_unix, name, value, err);
 	case MEANS_ROOT:
 		rc = set_flag(&extras->root, name, value, err);
-		return rc ? rc : options_set(options, "root", NULL, FOR_ATTACH, err);
+		return rc ? rc : settings_set(settings, "root", NULL, err);
 	case MEANS_SWAP:
 		rc = set_flag(&extras->swap, name, value, err);
-		return rc ? rc : options_set(options, "root", NULL, FOR_ATTACH, err);
+		return rc ? rc : settings_set(settings, "root", NULL, err);
 	case MEANS_NOAUTO: return set_flag(&extras->noauto, name, value, err);
 	case MEANS_NOFAIL: return set_flag(&extras->nofail, name, value, err);
-	case MEANS_UNKNOWN: return -ENOENT;
 	case MEANS_LIMIT:
 		if (value && *value && value[strspn(value, "0")] == 0)
 			return 0;
@@ -168,17 +161,17 @@ static int set_option(struct options *options, struct extras *extras, const char
 	case MEANS_OPTION: break;
 	}
 	rc = check_path(known.text, value, err);
-	return rc ? rc : options_set(options, known.text, value, FOR_ATTACH, err);
+	return rc ? rc : settings_set(settings, known.text, value, err);
 }
 
 int nbdtab_options_set(
-	struct options *options, const char *name, const char *value, struct error *err)
+	struct settings *settings, const char *name, const char *value, struct error *err)
 {
 	struct extras extras = {0};
 	int rc;
 
 	*err = (struct error){0};
-	rc = set_option(options, &extras, name + (*name == '_'), value, err);
+	rc = set_option(settings, &extras, name + (*name == '_'), value, err);
 	if (rc == -ENOENT && !*err->text && is_about_tls(name + (*name == '_')))
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"there is no such option, and it looks as if TLS were wished for");
@@ -267,13 +260,13 @@ static int entry_server(const struct nbdtab_entry *entry, const struct extras *e
 }
 
 static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
-	const struct nbdtab_option *option, struct options *options, struct extras *extras)
+	const struct nbdtab_option *option, struct settings *settings, struct extras *extras)
 {
 	bool quiet = *option->name == '_';
 	const char *name = option->name + quiet;
 	struct error err = {0};
 	char shown[64];
-	int rc = set_option(options, extras, name, option->value, &err);
+	int rc = set_option(settings, extras, name, option->value, &err);
 
 	text_sanitise(shown, sizeof(shown), name, strlen(name));
 	if (rc == -ENOENT && !*err.text) {
@@ -291,31 +284,48 @@ static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
 	}
 }
 
+static void refuse(struct nbdtab_options *tab, struct nbdtab_entry *entry, const struct error *err)
+{
+	nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err->text,
+		*err->hint ? "; " : "", err->hint);
+}
+
+static void judge_server(struct nbdtab_options *tab, struct nbdtab_entry *entry,
+	const struct extras *extras, struct nbdtab_line *line)
+{
+	const struct settings *const layers[] = {&line->settings, NULL};
+	struct config config;
+	struct error err;
+	int rc = entry_server(entry, extras, &config, &err);
+
+	line->uri_tls = config.tls;
+	if (!rc)
+		rc = config_merge(&config, layers, &err);
+	line->endpoint = config.endpoint;
+	if (!rc)
+		rc = config_check_attachable(&config, &err);
+	if (rc)
+		refuse(tab, entry, &err);
+}
+
 static void judge_entry(
 	struct nbdtab_options *tab, struct nbdtab_entry *entry, struct nbdtab_line *line)
 {
 	struct extras extras = {0};
-	struct options options;
-	struct error err;
-	int rc;
 
-	options_init(&options);
+	settings_init(&line->settings);
 	for (size_t i = 0; i < entry->option_count; i++)
-		judge_option(tab, entry, &entry->options[i], &options, &extras);
+		judge_option(tab, entry, &entry->options[i], &line->settings, &extras);
+	/* A page that cannot be read back costs a process its life: that is waited for, unless
+	 * somebody said for how long. */
+	if (extras.swap && !settings_given(&line->settings, "dead-timeout"))
+		settings_set(&line->settings, "dead-timeout", "infinity", NULL);
 	line->root = extras.root;
 	line->swap = extras.swap;
 	line->noauto = extras.noauto;
 	line->nofail = extras.nofail;
-	if (entry->bad)
-		return;
-	rc = entry_server(entry, &extras, &line->config, &err);
-	if (!rc)
-		rc = options_adjust_target(&options, &line->config, &err);
-	if (!rc)
-		rc = config_check_attachable(&line->config, &err);
-	if (rc)
-		nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err.text,
-			*err.hint ? "; " : "", err.hint);
+	if (!entry->bad)
+		judge_server(tab, entry, &extras, line);
 }
 
 /* --- the file */
@@ -416,26 +426,9 @@ void nbdtab_options_print_notes(const struct nbdtab_options *tab)
 
 /* --- using a line */
 
-void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_entry *entry,
-	struct options *options, bool tls_only)
+bool nbdtab_line_wants_tls(const struct nbdtab_line *line)
 {
-	const struct options before = *options;
-	struct extras extras = {0};
-	struct error err;
-
-	for (size_t i = 0; i < entry->option_count; i++) {
-		const char *name = entry->options[i].name + (*entry->options[i].name == '_');
-		const char *meant = find_name(name).text;
-
-		if (tls_only && (!meant || strncmp(meant, "tls", 3) != 0))
-			continue;
-		if (!meant || !options_given(&before, meant))
-			set_option(options, &extras, name, entry->options[i].value, &err);
-	}
-	/* A page that cannot be read back costs a process its life: that is waited for, unless
-	 * somebody said for how long. */
-	if (!tls_only && nbdtab_line(tab, entry)->swap && !options_given(options, "dead-timeout"))
-		options->policy.dead_timeout_sec = POLICY_INFINITE_SEC;
+	return line->uri_tls.wanted || line->settings.tls.wanted;
 }
 
 static int no_line(const struct nbdtab_options *tab, int index, struct error *err)
@@ -457,20 +450,13 @@ static int no_line(const struct nbdtab_options *tab, int index, struct error *er
 		used >= sizeof(list) - 16 ? " and others" : "");
 }
 
-int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options *options,
-	struct config *config, struct error *err)
+static int use_line(const struct nbdtab_options *tab, int index,
+	const struct settings *command_line, struct config *config, struct error *err)
 {
-	const struct nbdtab_entry *entry;
+	const struct nbdtab_entry *entry = nbdtab_find(&tab->nbdtab, index);
+	const struct nbdtab_line *line = entry ? nbdtab_line(tab, entry) : NULL;
 	const struct nbdtab_note *reason;
-	int rc = nbdtab_options_load(tab, err);
 
-	if (rc == -ENOENT)
-		error_hint(err, rc,
-			"name the server: nbd-attach nbd%d HOST [EXPORT]; or see nbdtab(5)", index);
-	if (rc)
-		return rc;
-	nbdtab_options_print_notes(tab);
-	entry = nbdtab_find(&tab->nbdtab, index);
 	if (!entry)
 		return no_line(tab, index, err);
 	if (entry->bad) {
@@ -480,7 +466,24 @@ int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options 
 			entry->line, reason ? reason->column : 1, index,
 			reason ? reason->text : "see above");
 	}
-	nbdtab_options_apply(tab, entry, options, false);
-	*config = nbdtab_line(tab, entry)->config;
-	return options_adjust_target(options, config, err);
+	*config = (struct config){.endpoint = line->endpoint, .tls = line->uri_tls};
+	return config_merge(
+		config, (const struct settings *const[]){&line->settings, command_line, NULL}, err);
+}
+
+int nbdtab_options_lookup(
+	int index, const struct settings *command_line, struct config *config, struct error *err)
+{
+	struct nbdtab_options tab;
+	int rc = nbdtab_options_load(&tab, err);
+
+	if (rc == -ENOENT)
+		error_hint(err, rc,
+			"name the server: nbd-attach nbd%d HOST [EXPORT]; or see nbdtab(5)", index);
+	if (rc)
+		return rc;
+	nbdtab_options_print_notes(&tab);
+	rc = use_line(&tab, index, command_line, config, err);
+	nbdtab_options_free(&tab);
+	return rc;
 }

@@ -4,7 +4,7 @@
 #ifndef NBDA_OPTIONS_NBDTAB_OPTIONS
 #define NBDA_OPTIONS_NBDTAB_OPTIONS
 #include "config/nbdtab.h"
-#include "options/options.h"
+#include "options/config.h"
 
 #define NBDTAB_PATH "/etc/nbdtab"
 
@@ -13,8 +13,10 @@ struct nbdtab_line {
 	bool root; /* attached by "boot", in the initramfs */
 	bool swap;
 	bool noauto, nofail; /* for the generator */
-	/* with the port and TLS that the options say; undefined in a bad line */
-	struct config config;
+	/* undefined in a bad line: */
+	struct endpoint endpoint;  /* with the port that the options say */
+	struct tls_config uri_tls; /* what the host says, if that is a URI */
+	struct settings settings;  /* what the options say */
 };
 
 struct nbdtab_options {
@@ -24,8 +26,8 @@ struct nbdtab_options {
 };
 
 /* Read and judge the file ($NBD_ATTACH_TAB, or NBDTAB_PATH). What is wrong with a line goes to its
- * notes, and makes the entry bad. -ENOENT: there is no such file. TAB holds what options point at:
- * keep it as long as they are used, then nbdtab_options_free(). */
+ * notes, and makes the entry bad. -ENOENT: there is no such file. Free with nbdtab_options_free(),
+ * which leaves the path. */
 int nbdtab_options_load(struct nbdtab_options *tab, struct error *err);
 void nbdtab_options_free(struct nbdtab_options *tab);
 /* "FILE:LINE:COLUMN: TEXT". */
@@ -36,20 +38,16 @@ void nbdtab_options_print_notes(const struct nbdtab_options *tab);
 
 const struct nbdtab_line *nbdtab_line(
 	const struct nbdtab_options *tab, const struct nbdtab_entry *entry);
-/* Let the options of a line that is not bad act on OPTIONS, where those that were given already go
- * first; with TLS_ONLY just those about TLS. Only what nbdtab_options_load() accepted is applied,
- * so that this cannot fail. */
-void nbdtab_options_apply(const struct nbdtab_options *tab, const struct nbdtab_entry *entry,
-	struct options *options, bool tls_only);
+bool nbdtab_line_wants_tls(const struct nbdtab_line *line);
 /* One option by a name of nbdtab (nbd-client's or ours, with or without '_'): 0, -ENOENT when it is
  * unknown, another -errno with ERR when it is not acceptable. For lists of options that stand
  * elsewhere. */
 int nbdtab_options_set(
-	struct options *options, const char *name, const char *value, struct error *err);
+	struct settings *settings, const char *name, const char *value, struct error *err);
 
-/* The server and the options by which DEVICE is attached according to the file: for `nbd-attach
- * DEVICE`. Prints the notes. */
-int nbdtab_options_lookup(struct nbdtab_options *tab, int index, struct options *options,
-	struct config *config, struct error *err);
+/* The configuration of /dev/nbdINDEX according to the file; what COMMAND_LINE gives goes before the
+ * line: for `nbd-attach DEVICE`. Prints the notes. */
+int nbdtab_options_lookup(
+	int index, const struct settings *command_line, struct config *config, struct error *err);
 
 #endif

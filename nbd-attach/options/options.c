@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/options.h"
 #include "base/text.h"
-#include "config/nbd-uri.h"
+#include "config/limits.h"
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -41,59 +41,61 @@ struct option_entry {
 };
 
 #define AT(field) offsetof(struct options, field), sizeof(((struct options *)0)->field)
+#define SETTING(field) AT(settings.field)
 
 static const struct option_entry entries[] = {
-	{"tls", 0, KIND_FLAG, NULL, FOR_SERVER, AT(tls),
+	{"tls", 0, KIND_FLAG, NULL, FOR_SERVER, SETTING(tls.wanted),
 		"speak TLS or nothing; the server is always verified"},
-	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, AT(tls_config.ca_file),
+	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, SETTING(tls.ca_file),
 		"trust these authorities instead of the system's"},
-	{"tls-certificates", 0, KIND_STRING, "DIR", FOR_SERVER, AT(tls_config.certificates_dir),
+	{"tls-certificates", 0, KIND_STRING, "DIR", FOR_SERVER, SETTING(tls.certificates_dir),
 		"ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem"},
-	{"tls-cert", 0, KIND_STRING, "FILE", FOR_SERVER, AT(tls_config.cert_file),
+	{"tls-cert", 0, KIND_STRING, "FILE", FOR_SERVER, SETTING(tls.cert_file),
 		"our certificate, for servers that ask for one"},
-	{"tls-key", 0, KIND_STRING, "FILE|URL", FOR_SERVER, AT(tls_config.key_file),
+	{"tls-key", 0, KIND_STRING, "FILE|URL", FOR_SERVER, SETTING(tls.key_file),
 		"its private key: a file or a pkcs11: URL"},
-	{"tls-psk", 0, KIND_STRING, "FILE", FOR_SERVER, AT(tls_config.psk_file),
+	{"tls-psk", 0, KIND_STRING, "FILE", FOR_SERVER, SETTING(tls.psk_file),
 		"a pre-shared key (psktool's file) instead of certificates"},
-	{"tls-username", 0, KIND_STRING, "NAME", FOR_SERVER, AT(tls_config.username),
+	{"tls-username", 0, KIND_STRING, "NAME", FOR_SERVER, SETTING(tls.username),
 		"whose key in that file"},
-	{"tls-hostname", 0, KIND_STRING, "NAME", FOR_SERVER, AT(tls_config.hostname),
+	{"tls-hostname", 0, KIND_STRING, "NAME", FOR_SERVER, SETTING(tls.hostname),
 		"the name to expect in the server's certificate"},
-	{"tls-pin", 0, KIND_STRING, "sha256:HEX", FOR_SERVER, AT(tls_config.pin),
+	{"tls-pin", 0, KIND_STRING, "sha256:HEX", FOR_SERVER, SETTING(tls.pin),
 		"the server's public key; stands in for an authority"},
-	{"tls-min", 0, KIND_TLS_MIN, "1.2|1.3", FOR_SERVER, AT(tls_config.min_version),
+	{"tls-min", 0, KIND_TLS_MIN, "1.2|1.3", FOR_SERVER, SETTING(tls.min_version),
 		"lowest TLS version (default 1.3)"},
-	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, AT(tls_config.priority),
+	{"tls-priority", 0, KIND_STRING, "STRING", FOR_SERVER, SETTING(tls.priority),
 		"GnuTLS priorities instead of ours"},
-	{"port", 'p', KIND_PORT, "N", FOR_SERVER, AT(port), "TCP port (default 10809)"},
-	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, AT(policy.connect_timeout_ms),
+	{"port", 'p', KIND_PORT, "N", FOR_SERVER, SETTING(port), "TCP port (default 10809)"},
+	{"connect-timeout", 0, KIND_SECONDS, "SEC", FOR_SERVER, SETTING(policy.connect_timeout_ms),
 		"for the whole negotiation (default 20)"},
-	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, AT(policy.connections),
+	{"connections", 'C', KIND_COUNT, "N", FOR_DEVICE, SETTING(policy.connections),
 		"TCP connections, if the server offers several (default 1)"},
-	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(policy.liveness_timeout_ms),
+	{"timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, SETTING(policy.liveness_timeout_ms),
 		"a server silent for so long with requests waiting is asked over another "
 		"connection (default 30)"},
 	{"request-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE,
-		AT(policy.request_timeout_sec),
+		SETTING(policy.request_timeout_sec),
 		"close a connection with a request that takes longer: see the manual (default "
 		"infinity)"},
 	{"dead-timeout", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE,
-		AT(policy.dead_timeout_sec),
+		SETTING(policy.dead_timeout_sec),
 		"how long I/O waits for the server to come back (default 600)"},
-	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, AT(policy.io_timeout_ms),
+	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, SETTING(policy.io_timeout_ms),
 		"the driver's look at waiting requests (default 1; several connections: 180)"},
-	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, AT(policy.wait_sec),
+	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, SETTING(policy.wait_sec),
 		"keep trying for the first connection (default: one try)"},
-	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, AT(policy.rekey_records),
+	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, SETTING(policy.rekey_records),
 		"renew a TLS link before it has carried N records (default: 2^24 with AES-GCM)"},
-	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(policy.auto_resize),
+	{"auto-resize", 0, KIND_FLAG, NULL, FOR_DEVICE, SETTING(policy.auto_resize),
 		"grow the device when the server comes back with a larger disk"},
-	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, AT(policy.block_size_bytes),
+	{"block-size", 'b', KIND_BYTES, "BYTES", FOR_DEVICE, SETTING(policy.block_size_bytes),
 		"logical block size (default: the server's minimum, at least 512)"},
-	{"read-only", 'r', KIND_FLAG, NULL, FOR_DEVICE, AT(policy.read_only), "attach read-only"},
-	{"shared", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(policy.shared),
+	{"read-only", 'r', KIND_FLAG, NULL, FOR_DEVICE, SETTING(policy.read_only),
+		"attach read-only"},
+	{"shared", 0, KIND_FLAG, NULL, FOR_DEVICE, SETTING(policy.shared),
 		"attach it although another device here writes to the same export"},
-	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, AT(policy.root),
+	{"root", 0, KIND_FLAG, NULL, FOR_DEVICE, SETTING(policy.root),
 		"it holds the root file system or swap: need nothing from any disk"},
 	{"foreground", 0, KIND_FLAG, NULL, FOR_ATTACH, AT(foreground),
 		"stay: be the supervisor (for systemd, Type=notify)"},
@@ -123,7 +125,23 @@ static const struct option_entry entries[] = {
 };
 
 #define ENTRY_COUNT (sizeof(entries) / sizeof(entries[0]))
-_Static_assert(ENTRY_COUNT <= 64, "options.given has a bit for each");
+_Static_assert(ENTRY_COUNT <= 64, "settings.given has a bit for each");
+_Static_assert(offsetof(struct options, settings) == 0, "an offset is good for both");
+
+static bool is_setting(const struct option_entry *entry)
+{
+	return entry->offset < sizeof(struct settings);
+}
+
+static uint64_t bit_of(const struct option_entry *entry)
+{
+	return 1ULL << (entry - entries);
+}
+
+static bool is_about_tls(const struct option_entry *entry)
+{
+	return strncmp(entry->name, "tls", 3) == 0;
+}
 
 static int bad_value(
 	const struct option_entry *entry, const char *value, const char *wanted, struct error *err)
@@ -213,14 +231,9 @@ static int store_string(
 	return 0;
 }
 
-static int store(struct options *options, const struct option_entry *entry, const char *value,
-	struct error *err)
+static int store_value(
+	const struct option_entry *entry, void *field, const char *value, struct error *err)
 {
-	void *field = (char *)options + entry->offset;
-
-	options->given |= 1ULL << (entry - entries);
-	if (strncmp(entry->name, "tls", 3) == 0)
-		options->tls = true;
 	switch (entry->kind) {
 	case KIND_FLAG: *(bool *)field = true; return 0;
 	case KIND_STRING: return store_string(entry, field, value, err);
@@ -240,6 +253,19 @@ static int store(struct options *options, const struct option_entry *entry, cons
 		return 0;
 	default: return store_number(entry, field, value, err);
 	}
+}
+
+/* Into struct options, or into one of settings alone. */
+static int store(
+	void *options, const struct option_entry *entry, const char *value, struct error *err)
+{
+	struct settings *settings = options;
+
+	if (is_setting(entry))
+		settings->given |= bit_of(entry);
+	if (is_about_tls(entry))
+		settings->tls.wanted = true;
+	return store_value(entry, (char *)options + entry->offset, value, err);
 }
 
 static void build_getopt(struct option *longs, char *shorts)
@@ -269,43 +295,80 @@ static const struct option_entry *find_entry(int code)
 	return NULL;
 }
 
+void settings_init(struct settings *settings)
+{
+	*settings = (struct settings){0};
+	device_policy_init(&settings->policy);
+}
+
 void options_init(struct options *options)
 {
 	*options = (struct options){0};
-	device_policy_init(&options->policy);
+	settings_init(&options->settings);
 }
 
-static const struct option_entry *find_named(const char *name, unsigned mask)
+static const struct option_entry *find_setting(const char *name)
 {
 	for (size_t i = 0; i < ENTRY_COUNT; i++)
-		if (strcmp(entries[i].name, name) == 0 && entries[i].mask & mask)
+		if (is_setting(&entries[i]) && strcmp(entries[i].name, name) == 0)
 			return &entries[i];
 	return NULL;
 }
 
-bool options_given(const struct options *options, const char *name)
+bool settings_given(const struct settings *settings, const char *name)
 {
-	const struct option_entry *entry = find_named(name, ~0U);
+	const struct option_entry *entry = find_setting(name);
 
-	return entry && options->given & 1ULL << (entry - entries);
+	return entry && settings->given & bit_of(entry);
+}
+
+void settings_forget(struct settings *settings, const char *name)
+{
+	const struct option_entry *entry = find_setting(name);
+
+	if (entry)
+		settings->given &= ~bit_of(entry);
+}
+
+static void merge(struct settings *settings, const struct settings *over, bool tls_only)
+{
+	for (size_t i = 0; i < ENTRY_COUNT; i++) {
+		const struct option_entry *entry = &entries[i];
+
+		if (!(over->given & bit_of(entry)) || (tls_only && !is_about_tls(entry)))
+			continue;
+		settings->given |= bit_of(entry);
+		memcpy((char *)settings + entry->offset, (const char *)over + entry->offset,
+			entry->size);
+		settings->tls.wanted = settings->tls.wanted || is_about_tls(entry);
+	}
+}
+
+void settings_merge(struct settings *settings, const struct settings *over)
+{
+	merge(settings, over, false);
+}
+
+void settings_merge_tls(struct settings *settings, const struct settings *over)
+{
+	merge(settings, over, true);
 }
 
 /* Replacing a link takes a moment, in which nothing must fail. */
-static int check_limits(const struct options *options, struct error *err)
+static int check_limits(const struct device_policy *policy, struct error *err)
 {
-	if (options->policy.request_timeout_sec == 0)
+	if (policy->request_timeout_sec == 0)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--request-timeout 0: every request takes longer");
-	if (options->policy.dead_timeout_sec == 0)
+	if (policy->dead_timeout_sec == 0)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--dead-timeout 0: at least one second is needed to renew a link");
 	return 0;
 }
 
-int options_set(struct options *options, const char *name, const char *value, unsigned mask,
-	struct error *err)
+int settings_set(struct settings *settings, const char *name, const char *value, struct error *err)
 {
-	const struct option_entry *entry = find_named(name, mask);
+	const struct option_entry *entry = find_setting(name);
 	int rc;
 
 	if (!entry)
@@ -314,8 +377,8 @@ int options_set(struct options *options, const char *name, const char *value, un
 		return error_set(err, ERROR_USAGE, EINVAL, "%s takes no value", name);
 	if (entry->kind != KIND_FLAG && !value)
 		return error_set(err, ERROR_USAGE, EINVAL, "%s needs a value", name);
-	rc = store(options, entry, value, err);
-	return rc ? rc : check_limits(options, err);
+	rc = store(settings, entry, value, err);
+	return rc ? rc : check_limits(&settings->policy, err);
 }
 
 int options_parse(struct options *options, int argc, char **argv, unsigned mask,
@@ -353,7 +416,7 @@ int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 				"too many arguments, from \"%s\" on", argv[optind]);
 		options->words[options->word_count++] = argv[optind];
 	}
-	return check_limits(options, err);
+	return check_limits(&options->settings.policy, err);
 }
 
 void options_print_help(unsigned mask)
@@ -371,65 +434,4 @@ void options_print_help(unsigned mask)
 		else
 			printf("      %-24s %s\n", left, entries[i].help);
 	}
-}
-
-int options_adjust_target(const struct options *options, struct config *config, struct error *err)
-{
-	if (options->tls)
-		config->tls.wanted = true;
-	return options->port ? endpoint_set_port(&config->endpoint, options->port, err) : 0;
-}
-
-int options_target(const struct options *options, int at, struct config *config, struct error *err)
-{
-	const char *first = options->words[at],
-		   *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
-	int rc;
-
-	*config = (struct config){0};
-	if (nbd_uri_is_one(first)) {
-		if (second)
-			return error_set(err, ERROR_USAGE, EINVAL,
-				"an NBD URI names the export itself: \"%s\" is one argument too "
-				"many",
-				second);
-		rc = nbd_uri_parse(&config->endpoint, &config->tls, first, err);
-	} else {
-		rc = endpoint_parse(&config->endpoint, first, second, err);
-	}
-	return rc ? rc : options_adjust_target(options, config, err);
-}
-
-static void default_string(char wish[TLS_TEXT_SIZE], const char uri_value[TLS_TEXT_SIZE])
-{
-	if (!*wish)
-		memcpy(wish, uri_value, TLS_TEXT_SIZE);
-}
-
-int options_credentials(const struct options *options, const struct config *config,
-	struct tls_credentials **creds, struct error *err)
-{
-	struct tls_config tls = options->tls_config;
-
-	*creds = NULL;
-	if (!config->tls.wanted)
-		return 0;
-	/* What is said on the command line goes before what the URI says. */
-	default_string(tls.certificates_dir, config->tls.certificates_dir);
-	default_string(tls.psk_file, config->tls.psk_file);
-	default_string(tls.username, config->tls.username);
-	default_string(tls.hostname, config->tls.hostname);
-	if (config->tls.type == TLS_TYPE_PSK && !*tls.psk_file)
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"the URI asks for a pre-shared key (tls-type=psk) and names none: add "
-			"--tls-psk FILE");
-	if (config->tls.type == TLS_TYPE_X509 && *tls.psk_file)
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"the URI asks for certificates (tls-type=x509), --tls-psk for a pre-shared "
-			"key: choose one");
-	if (!config->endpoint.host_count && !*tls.hostname && !*tls.psk_file && !*tls.pin)
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"a unix socket has no host name to verify: say which to expect with "
-			"--tls-hostname");
-	return tls_credentials_load(creds, &tls, err);
 }

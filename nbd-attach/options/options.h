@@ -5,9 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/error.h"
-#include "config/limits.h"
 #include "config/policy.h"
-#include "options/config.h"
+#include "tls/credentials.h"
 
 enum command_mask {
 	FOR_ATTACH = 1 << 0,
@@ -23,44 +22,47 @@ enum command_mask {
 	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE,
 };
 
+/* What one source, the command line or a line of nbdtab, says of a server and a device. Plain data;
+ * a copy is a copy. */
+struct settings {
+	struct tls_config tls; /* wanted with any --tls-* option */
+	uint16_t port;
+	struct device_policy policy;
+	uint64_t given; /* which of them were set: see settings_given() */
+};
+
 struct options {
-	const char *words[4]; /* positional arguments */
+	struct settings settings; /* at the front: see entries[] */
+	const char *words[4];     /* positional arguments */
 	int word_count;
 	bool help, json, verbose, force, foreground, watch;
-	bool tls; /* --tls, or any --tls-* option: wishing for part of it is wishing for it */
-	struct tls_config tls_config;
-	uint16_t port; /* 0: not given */
-	struct device_policy policy;
 	bool plan, files;         /* of "boot", as the next three */
 	const char *cmdline_file; /* NULL: /proc/cmdline */
 	const char *dhcp_server, *dhcp_root_path;
 	bool own;            /* of "detach" */
 	bool quiet, is_root; /* of "status" */
-	uint64_t given;      /* which of them were set: see options_given() */
 };
 
+/* What no option says. */
+void options_init(struct options *options);
 /* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. The words, and what only
  * "boot" has, point into ARGV. */
 int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 	const char *command, struct error *err);
-/* What no option says. */
-void options_init(struct options *options);
-/* Set the option NAME (long, without dashes) as the command line would: VALUE is NULL for one that
- * takes none. -ENOENT, without a word in ERR: MASK has no option of that
- * name. */
-int options_set(struct options *options, const char *name, const char *value, unsigned mask,
-	struct error *err);
-/* Was it set since options_init()? */
-bool options_given(const struct options *options, const char *name);
 /* "  --name ARG   help" for each option of MASK. */
 void options_print_help(unsigned mask);
 
-/* The server that words[AT..] and the options name: a URI, or a host and perhaps an export. */
-int options_target(const struct options *options, int at, struct config *config, struct error *err);
-/* What the options say of a server that is known already: its port, and that TLS is spoken. */
-int options_adjust_target(const struct options *options, struct config *config, struct error *err);
-/* Credentials for CONFIG, or NULL in *CREDS when no TLS is asked for. */
-int options_credentials(const struct options *options, const struct config *config,
-	struct tls_credentials **creds, struct error *err);
+/* What holds where nothing is given. */
+void settings_init(struct settings *settings);
+/* Set NAME (long, without dashes) as the command line would: VALUE is NULL for one that takes none.
+ * -ENOENT, without a word in ERR: no setting has that name. */
+int settings_set(struct settings *settings, const char *name, const char *value, struct error *err);
+/* Was it set since settings_init()? */
+bool settings_given(const struct settings *settings, const char *name);
+void settings_forget(struct settings *settings, const char *name);
+/* What is given in OVER goes before what SETTINGS has. */
+void settings_merge(struct settings *settings, const struct settings *over);
+/* The same, but only for what is about TLS. */
+void settings_merge_tls(struct settings *settings, const struct settings *over);
 
 #endif

@@ -26,20 +26,20 @@ static void write_file(const char *path, const char *text)
 static const char *dhcp_server, *dhcp_root_path;
 
 static void make_jobs(struct boot_plan *jobs, const char *tab, const char *cmdline,
-	const struct options *defaults)
+	const struct settings *defaults)
 {
 	struct kcmdline_input input = {.cmdline = cmdline,
 		.size = strlen(cmdline),
 		.dhcp_server = dhcp_server,
 		.dhcp_root_path = dhcp_root_path};
-	struct options none;
+	struct settings none;
 	struct error err = {0};
 
 	if (tab)
 		write_file(tab_path, tab);
 	else
 		unlink(tab_path);
-	options_init(&none);
+	settings_init(&none);
 	assert_int_equal(boot_plan_make(jobs, &input, defaults ? defaults : &none, &err), 0);
 }
 
@@ -53,17 +53,13 @@ static const char *render(const struct boot_plan *jobs)
 	buf[0] = 0;
 	for (size_t i = 0; i < jobs->count; i++) {
 		const struct boot_plan_entry *job = &jobs->jobs[i];
-		const char *ca = job->options.tls_config.ca_file,
-			   *psk = job->options.tls_config.psk_file;
+		const char *ca = job->config.tls.ca_file, *psk = job->config.tls.psk_file;
 
 		endpoint_format(&job->config.endpoint, job->config.tls.wanted, uri, sizeof(uri));
 		used += (size_t)snprintf(buf + used, sizeof(buf) - used, "%snbd%d %s%s%s%s%s",
-			i ? "; " : "", job->index, uri, *ca ? " ca=" : "", ca,
-			*psk                              ? " psk=" :
-				*job->config.tls.psk_file ? " uri-psk=" :
-							    "",
-			*psk ? psk : job->config.tls.psk_file);
-		assert_true(job->options.policy.root && job->options.policy.at_boot);
+			i ? "; " : "", job->index, uri, *ca ? " ca=" : "", ca, *psk ? " psk=" : "",
+			psk);
+		assert_true(job->config.policy.root && job->config.policy.at_boot);
 	}
 	return buf;
 }
@@ -116,7 +112,7 @@ static void command_line_and_nbdtab(void **state)
 		{"nbd0 srv exp cacertfile=/one\n", "root=nbds://srv/exp",
 			"nbd0 nbds://srv/exp ca=/one", false},
 		{"nbd0 nbds://srv/exp?tls-psk-file=/psk\n", "nbdroot=srv,exp,nbd0",
-			"nbd0 nbds://srv/exp uri-psk=/psk", false},
+			"nbd0 nbds://srv/exp psk=/psk", false},
 		/* a host that is known by TLS is never spoken to without */
 		{"nbd5 srv other cacertfile=/one,bs=4096\n", "nbdroot=srv,exp,nbd0",
 			"nbd0 nbds://srv/exp ca=/one", false},
@@ -194,22 +190,22 @@ static void nbdtab_before_dhcp(void **state)
 static void waits_for_ever_unless_told(void **state)
 {
 	struct boot_plan jobs;
-	struct options defaults;
+	struct settings defaults;
 	struct error err;
 
 	(void)state;
 	make_jobs(&jobs, "nbd0 a b root\nnbd1 a c root,wait=5,dead-timeout=7\n", "", NULL);
-	assert_int_equal(jobs.jobs[0].options.policy.wait_sec, POLICY_INFINITE_SEC);
-	assert_int_equal(jobs.jobs[0].options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
-	assert_int_equal(jobs.jobs[1].options.policy.wait_sec, 5);
-	assert_int_equal(jobs.jobs[1].options.policy.dead_timeout_sec, 7);
+	assert_int_equal(jobs.jobs[0].config.policy.wait_sec, POLICY_INFINITE_SEC);
+	assert_int_equal(jobs.jobs[0].config.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
+	assert_int_equal(jobs.jobs[1].config.policy.wait_sec, 5);
+	assert_int_equal(jobs.jobs[1].config.policy.dead_timeout_sec, 7);
 	boot_plan_free(&jobs);
-	options_init(&defaults);
-	assert_int_equal(options_set(&defaults, "wait", "9", FOR_BOOT, &err), 0);
-	assert_int_equal(options_set(&defaults, "tls-ca", "/default", FOR_BOOT, &err), 0);
+	settings_init(&defaults);
+	assert_int_equal(settings_set(&defaults, "wait", "9", &err), 0);
+	assert_int_equal(settings_set(&defaults, "tls-ca", "/default", &err), 0);
 	make_jobs(&jobs, "nbd0 a b root\nnbd1 a c root,wait=5,cacertfile=/line\n", "", &defaults);
-	assert_int_equal(jobs.jobs[0].options.policy.wait_sec, 9);
-	assert_int_equal(jobs.jobs[1].options.policy.wait_sec, 5);
+	assert_int_equal(jobs.jobs[0].config.policy.wait_sec, 9);
+	assert_int_equal(jobs.jobs[1].config.policy.wait_sec, 5);
 	assert_string_equal(render(&jobs), "nbd0 nbds://a/b ca=/default; nbd1 nbds://a/c ca=/line");
 	boot_plan_free(&jobs);
 }

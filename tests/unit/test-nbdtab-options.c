@@ -29,20 +29,26 @@ static void load(struct nbdtab_options *tab, const char *text)
 	assert_int_equal(nbdtab_options_load(tab, &err), 0);
 }
 
-/* The options and the server of nbd0's line. */
-static void apply(struct nbdtab_options *tab, const char *text, struct options *options,
-	struct config *config)
+/* What comes of a line alone. */
+static void configure(const struct nbdtab_line *line, struct config *config)
+{
+	const struct settings *const layers[] = {&line->settings, NULL};
+	struct error err;
+
+	*config = (struct config){.endpoint = line->endpoint, .tls = line->uri_tls};
+	assert_int_equal(config_merge(config, layers, &err), 0);
+}
+
+/* What comes of nbd0's line. */
+static void apply(struct nbdtab_options *tab, const char *text, struct config *config)
 {
 	load(tab, text);
 	assert_int_equal(tab->nbdtab.note_count, 0);
-	options_init(options);
-	nbdtab_options_apply(tab, &tab->nbdtab.entries[0], options, false);
-	*config = nbdtab_line(tab, &tab->nbdtab.entries[0])->config;
+	configure(&tab->lines[0], config);
 }
 
 static void names_of_nbd_client(void **state)
 {
-	struct options options;
 	struct config config;
 	struct nbdtab_options tab;
 
@@ -52,42 +58,40 @@ static void names_of_nbd_client(void **state)
 		"bs=4096,cacertfile=/ca,certfile=/cert,keyfile=/"
 		"key,conns=4,persist,port=10810,priority=NORMAL,"
 		"timeout=7,tlshostname=name,dead-timeout=99\n",
-		&options, &config);
-	assert_int_equal(options.policy.block_size_bytes, 4096);
-	assert_string_equal(options.tls_config.ca_file, "/ca");
-	assert_string_equal(options.tls_config.cert_file, "/cert");
-	assert_string_equal(options.tls_config.key_file, "/key");
-	assert_string_equal(options.tls_config.priority, "NORMAL");
-	assert_string_equal(options.tls_config.hostname, "name");
-	assert_int_equal(options.policy.connections, 4);
-	assert_int_equal(options.policy.liveness_timeout_ms, 7000);
-	assert_int_equal(options.policy.dead_timeout_sec, 99);
-	assert_true(options.tls);
+		&config);
+	assert_int_equal(config.policy.block_size_bytes, 4096);
+	assert_string_equal(config.tls.ca_file, "/ca");
+	assert_string_equal(config.tls.cert_file, "/cert");
+	assert_string_equal(config.tls.key_file, "/key");
+	assert_string_equal(config.tls.priority, "NORMAL");
+	assert_string_equal(config.tls.hostname, "name");
+	assert_int_equal(config.policy.connections, 4);
+	assert_int_equal(config.policy.liveness_timeout_ms, 7000);
+	assert_int_equal(config.policy.dead_timeout_sec, 99);
 	assert_true(config.tls.wanted);
 	assert_int_equal(config.endpoint.hosts[0].port, 10810);
 	assert_string_equal(config.endpoint.export_name, "exp");
-	assert_false(options.policy.root);
+	assert_false(config.policy.root);
 	nbdtab_options_free(&tab);
 }
 
 static void swap_and_root_mean_root(void **state)
 {
-	struct options options;
 	struct config config;
 	struct nbdtab_options tab;
 
 	(void)state;
-	apply(&tab, "nbd0 srv exp swap\n", &options, &config);
-	assert_true(options.policy.root);
+	apply(&tab, "nbd0 srv exp swap\n", &config);
+	assert_true(config.policy.root);
 	assert_true(tab.lines[0].swap);
 	assert_false(tab.lines[0].root);
-	assert_int_equal(options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
+	assert_int_equal(config.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
 	nbdtab_options_free(&tab);
-	apply(&tab, "nbd0 srv exp dead-timeout=99,swap\n", &options, &config);
-	assert_int_equal(options.policy.dead_timeout_sec, 99);
+	apply(&tab, "nbd0 srv exp dead-timeout=99,swap\n", &config);
+	assert_int_equal(config.policy.dead_timeout_sec, 99);
 	nbdtab_options_free(&tab);
-	apply(&tab, "nbd0 srv exp _root,_noauto,nofail\n", &options, &config);
-	assert_true(options.policy.root);
+	apply(&tab, "nbd0 srv exp _root,_noauto,nofail\n", &config);
+	assert_true(config.policy.root);
 	assert_true(tab.lines[0].root && tab.lines[0].noauto && tab.lines[0].nofail);
 	assert_false(tab.lines[0].swap);
 	nbdtab_options_free(&tab);
@@ -109,20 +113,19 @@ static void our_names_with_and_without_underscore(void **state)
 		"psk,tls-username=alice,_tls-min=1.2,dead-timeout=infinity,wait=60,read-only,conns="
 		"2,_export=a%2cb%20c\n",
 	};
-	struct options options;
 	struct config config;
 	struct nbdtab_options tab;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		apply(&tab, lines[i], &options, &config);
-		assert_string_equal(options.tls_config.psk_file, "/psk");
-		assert_string_equal(options.tls_config.username, "alice");
-		assert_int_equal(options.tls_config.min_version, TLS_VERSION_1_2);
-		assert_int_equal(options.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
-		assert_int_equal(options.policy.wait_sec, 60);
-		assert_true(options.policy.read_only && options.tls && config.tls.wanted);
-		assert_int_equal(options.policy.connections, 2);
+		apply(&tab, lines[i], &config);
+		assert_string_equal(config.tls.psk_file, "/psk");
+		assert_string_equal(config.tls.username, "alice");
+		assert_int_equal(config.tls.min_version, TLS_VERSION_1_2);
+		assert_int_equal(config.policy.dead_timeout_sec, POLICY_INFINITE_SEC);
+		assert_int_equal(config.policy.wait_sec, 60);
+		assert_true(config.policy.read_only && config.tls.wanted);
+		assert_int_equal(config.policy.connections, 2);
 		assert_string_equal(config.endpoint.export_name, "a,b c");
 		nbdtab_options_free(&tab);
 	}
@@ -130,14 +133,13 @@ static void our_names_with_and_without_underscore(void **state)
 
 static void zero_is_nbd_clients_word_for_none(void **state)
 {
-	struct options options;
 	struct config config;
 	struct nbdtab_options tab;
 
 	(void)state;
-	apply(&tab, "nbd0 srv exp timeout=0,dead-timeout=0\n", &options, &config);
-	assert_int_equal(options.policy.liveness_timeout_ms, 30000);
-	assert_int_equal(options.policy.dead_timeout_sec, 600);
+	apply(&tab, "nbd0 srv exp timeout=0,dead-timeout=0\n", &config);
+	assert_int_equal(config.policy.liveness_timeout_ms, 30000);
+	assert_int_equal(config.policy.dead_timeout_sec, 600);
 	nbdtab_options_free(&tab);
 }
 
@@ -158,14 +160,13 @@ static void servers(void **state)
 		{"nbd0 nbd://srv/x cacertfile=/ca\n", "nbds://srv/x"},
 		{"nbd0 /run/nbd.sock exp unix\n", "nbd+unix:///exp?socket=/run/nbd.sock"},
 	};
-	struct options options;
 	struct config config;
 	struct nbdtab_options tab;
 	char uri[300];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		apply(&tab, table[i].line, &options, &config);
+		apply(&tab, table[i].line, &config);
 		endpoint_format(&config.endpoint, config.tls.wanted, uri, sizeof(uri));
 		assert_string_equal(uri, table[i].uri);
 		nbdtab_options_free(&tab);
@@ -247,69 +248,63 @@ static void notes(void **state)
 
 static void command_line_goes_before_the_line(void **state)
 {
-	struct options options;
+	struct settings command_line;
 	struct config config;
 	struct error err = {0};
-	struct nbdtab_options tab;
 
 	(void)state;
 	write_tab("nbd0 srv exp port=1,bs=4096,timeout=5,cacertfile=/line\n");
-	options_init(&options);
-	assert_int_equal(options_set(&options, "port", "2", FOR_ATTACH, &err), 0);
-	assert_int_equal(options_set(&options, "tls-ca", "/command", FOR_ATTACH, &err), 0);
-	assert_int_equal(options_set(&options, "block-size", "512", FOR_ATTACH, &err), 0);
-	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &config, &err), 0);
+	settings_init(&command_line);
+	assert_int_equal(settings_set(&command_line, "port", "2", &err), 0);
+	assert_int_equal(settings_set(&command_line, "tls-ca", "/command", &err), 0);
+	assert_int_equal(settings_set(&command_line, "block-size", "512", &err), 0);
+	assert_int_equal(nbdtab_options_lookup(0, &command_line, &config, &err), 0);
 	assert_int_equal(config.endpoint.hosts[0].port, 2);
-	assert_int_equal(options.policy.block_size_bytes, 512);
-	assert_int_equal(options.policy.liveness_timeout_ms, 5000);
-	assert_string_equal(options.tls_config.ca_file, "/command");
-	nbdtab_options_free(&tab);
+	assert_int_equal(config.policy.block_size_bytes, 512);
+	assert_int_equal(config.policy.liveness_timeout_ms, 5000);
+	assert_string_equal(config.tls.ca_file, "/command");
 }
 
 static void lookups_that_fail_say_why(void **state)
 {
-	struct options options;
+	struct settings command_line;
 	struct config config;
 	struct error err = {0};
-	struct nbdtab_options tab;
 
 	(void)state;
-	options_init(&options);
+	settings_init(&command_line);
 	write_tab("nbd1 a b\nnbd7 a b\nnbd3 a\n");
-	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &config, &err), -2);
+	assert_int_equal(nbdtab_options_lookup(0, &command_line, &config, &err), -2);
 	assert_non_null(strstr(err.text, "has no line for /dev/nbd0"));
 	assert_non_null(strstr(err.hint, "/dev/nbd1, /dev/nbd7"));
-	nbdtab_options_free(&tab);
-	assert_true(nbdtab_options_lookup(&tab, 3, &options, &config, &err) < 0);
+	assert_true(nbdtab_options_lookup(3, &command_line, &config, &err) < 0);
 	assert_non_null(strstr(
 		err.text, ":3:6: the line of /dev/nbd3 cannot be used: the export is missing"));
-	nbdtab_options_free(&tab);
 	unlink(path);
 	err = (struct error){0};
-	assert_int_equal(nbdtab_options_lookup(&tab, 0, &options, &config, &err), -2);
+	assert_int_equal(nbdtab_options_lookup(0, &command_line, &config, &err), -2);
 	assert_non_null(strstr(err.text, "cannot be read: No such file"));
-	nbdtab_options_free(&tab);
 	setenv("NBD_ATTACH_TAB", "/tmp", 1);
-	assert_true(nbdtab_options_lookup(&tab, 0, &options, &config, &err) < 0);
+	assert_true(nbdtab_options_lookup(0, &command_line, &config, &err) < 0);
 	assert_non_null(strstr(err.text, "is not a file"));
-	nbdtab_options_free(&tab);
 	setenv("NBD_ATTACH_TAB", path, 1);
 }
 
 static void only_what_is_about_tls(void **state)
 {
-	struct options options;
+	struct settings settings;
 	struct nbdtab_options tab;
 
 	(void)state;
 	load(&tab, "nbd0 srv exp port=1,bs=4096,cacertfile=/ca,psk-identity=x,root\n");
-	options_init(&options);
-	nbdtab_options_apply(&tab, &tab.nbdtab.entries[0], &options, true);
-	assert_string_equal(options.tls_config.ca_file, "/ca");
-	assert_string_equal(options.tls_config.username, "x");
-	assert_int_equal(options.port, 0);
-	assert_int_equal(options.policy.block_size_bytes, 0);
-	assert_false(options.policy.root);
+	settings_init(&settings);
+	settings_merge_tls(&settings, &tab.lines[0].settings);
+	assert_string_equal(settings.tls.ca_file, "/ca");
+	assert_string_equal(settings.tls.username, "x");
+	assert_true(settings.tls.wanted);
+	assert_false(settings_given(&settings, "port"));
+	assert_int_equal(settings.policy.block_size_bytes, 0);
+	assert_false(settings.policy.root);
 	nbdtab_options_free(&tab);
 }
 
@@ -342,18 +337,18 @@ static void random_lines(void **state)
 				words[random_below(sizeof(words) / sizeof(words[0]))]);
 		load(&tab, text);
 		for (size_t i = 0; i < tab.nbdtab.entry_count; i++) {
-			const struct endpoint *endpoint = &tab.lines[i].config.endpoint;
-			bool tls = tab.lines[i].config.tls.wanted;
-			struct options options;
+			const struct nbdtab_line *line = &tab.lines[i];
+			const struct endpoint *endpoint = &line->endpoint;
+			bool tls = nbdtab_line_wants_tls(line);
+			struct config config;
 
 			if (tab.nbdtab.entries[i].bad)
 				continue;
-			options_init(&options);
-			nbdtab_options_apply(&tab, &tab.nbdtab.entries[i], &options, false);
+			configure(line, &config);
 			assert_true(endpoint->host_count || *endpoint->socket_path == '/');
-			assert_true(!options.tls || tls);
+			assert_int_equal(config.tls.wanted, tls);
 			assert_false(tls && *endpoint->socket_path);
-			assert_false(tab.lines[i].root && !options.policy.root);
+			assert_false(line->root && !config.policy.root);
 		}
 		nbdtab_options_free(&tab);
 	}

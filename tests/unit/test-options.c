@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "options/options.h"
+#include "options/config.h"
 
 #define WORDS_MAX 8
 
@@ -34,8 +34,8 @@ static void words_and_options_mix(void **state)
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "--tls", "host", "-p", "123", "export"), 0);
 	assert_int_equal(options.word_count, 3);
 	assert_string_equal(options.words[2], "export");
-	assert_int_equal(options.port, 123);
-	assert_true(options.tls);
+	assert_int_equal(options.settings.port, 123);
+	assert_true(options.settings.tls.wanted);
 }
 
 static void defaults_are_the_documented_ones(void **state)
@@ -45,9 +45,9 @@ static void defaults_are_the_documented_ones(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0"), 0);
-	assert_int_equal(options.policy.connections, 1);
-	assert_int_equal(options.policy.connect_timeout_ms, 20000);
-	assert_false(options.tls);
+	assert_int_equal(options.settings.policy.connections, 1);
+	assert_int_equal(options.settings.policy.connect_timeout_ms, 20000);
+	assert_false(options.settings.tls.wanted);
 }
 
 static void any_tls_option_means_tls(void **state)
@@ -57,10 +57,10 @@ static void any_tls_option_means_tls(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "--tls-ca", "ca.pem"), 0);
-	assert_true(options.tls);
+	assert_true(options.settings.tls.wanted);
 	assert_int_equal(PARSE(FOR_INFO, "--tls-min", "1.2"), 0);
-	assert_true(options.tls);
-	assert_int_equal(options.tls_config.min_version, TLS_VERSION_1_2);
+	assert_true(options.settings.tls.wanted);
+	assert_int_equal(options.settings.tls.min_version, TLS_VERSION_1_2);
 }
 
 static void values_are_copied(void **state)
@@ -72,7 +72,7 @@ static void values_are_copied(void **state)
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "--tls-ca", value), 0);
 	memset(value, 'x', sizeof(value) - 1);
-	assert_string_equal(options.tls_config.ca_file, "/ca.pem");
+	assert_string_equal(options.settings.tls.ca_file, "/ca.pem");
 }
 
 /* Not cut: the rest of a path or a key's name would be another one. */
@@ -85,7 +85,7 @@ static void a_value_that_does_not_fit_is_refused(void **state)
 	(void)state;
 	memset(value, 'x', TLS_TEXT_SIZE - 1);
 	assert_int_equal(PARSE(FOR_INFO, "--tls-ca", value), 0);
-	assert_string_equal(options.tls_config.ca_file, value);
+	assert_string_equal(options.settings.tls.ca_file, value);
 	value[TLS_TEXT_SIZE - 1] = 'x';
 	assert_true(PARSE(FOR_INFO, "--tls-ca", value) < 0);
 	assert_int_equal(err.kind, ERROR_USAGE);
@@ -150,7 +150,7 @@ static void a_uri_takes_no_export_beside_it(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "nbds://host/a", "b"), 0);
-	assert_true(options_target(&options, 1, &config, &err) < 0);
+	assert_true(config_from_words(&config, &options, 1, &err) < 0);
 	assert_int_equal(err.kind, ERROR_USAGE);
 }
 
@@ -162,7 +162,7 @@ static void the_command_line_goes_before_the_uri(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbd://host:1/x", "--port", "2", "--tls"), 0);
-	assert_int_equal(options_target(&options, 0, &config, &err), 0);
+	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
 	assert_int_equal(config.endpoint.hosts[0].port, 2);
 	assert_true(config.tls.wanted);
 }
@@ -175,12 +175,12 @@ static void the_port_option_is_for_each_host(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a,b:1", "x", "--port", "2"), 0);
-	assert_int_equal(options_target(&options, 1, &config, &err), 0);
+	assert_int_equal(config_from_words(&config, &options, 1, &err), 0);
 	assert_int_equal(config.endpoint.host_count, 2);
 	assert_int_equal(config.endpoint.hosts[0].port, 2);
 	assert_int_equal(config.endpoint.hosts[1].port, 2);
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a:1,a:3", "x", "--port", "2"), 0);
-	assert_true(options_target(&options, 1, &config, &err) < 0);
+	assert_true(config_from_words(&config, &options, 1, &err) < 0);
 	assert_int_equal(err.kind, ERROR_USAGE);
 }
 
@@ -193,8 +193,8 @@ static void plain_targets_need_no_credentials(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "host"), 0);
-	assert_int_equal(options_target(&options, 0, &config, &err), 0);
-	assert_int_equal(options_credentials(&options, &config, &creds, &err), 0);
+	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_int_equal(config_load_credentials(&config, &creds, &err), 0);
 	assert_null(creds);
 }
 
@@ -207,8 +207,8 @@ static void a_unix_socket_under_tls_needs_a_name(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbds+unix:///?socket=/run/x"), 0);
-	assert_int_equal(options_target(&options, 0, &config, &err), 0);
-	assert_true(options_credentials(&options, &config, &creds, &err) < 0);
+	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_true(config_load_credentials(&config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "--tls-hostname"));
 }
 
@@ -221,12 +221,12 @@ static void a_uri_that_asks_for_a_psk_gets_one_or_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=psk"), 0);
-	assert_int_equal(options_target(&options, 0, &config, &err), 0);
-	assert_true(options_credentials(&options, &config, &creds, &err) < 0);
+	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_true(config_load_credentials(&config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "--tls-psk"));
 	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=x509", "--tls-psk", "keys.psk"), 0);
-	assert_int_equal(options_target(&options, 0, &config, &err), 0);
-	assert_true(options_credentials(&options, &config, &creds, &err) < 0);
+	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_true(config_load_credentials(&config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "tls-type=x509"));
 }
 
