@@ -154,15 +154,7 @@ static int print_files(const struct boot_plan *jobs)
 
 static bool is_done(const struct boot_plan_entry *job)
 {
-	struct attachment *attachment = calloc(1, sizeof(*attachment));
-	bool done = false;
-
-	if (attachment) {
-		attachment->endpoint = job->config.endpoint;
-		done = adopt_is_ours(attachment, job->index) && control_exists(job->index);
-	}
-	free(attachment);
-	return done;
+	return adopt_is_ours(&job->config.endpoint, job->index) && control_exists(job->index);
 }
 
 /* In a process of its own. */

@@ -22,11 +22,11 @@
 #define FAIL_LINGER_MS 300
 #define QUEUE_READ_MS 1000
 
-bool adopt_is_ours(const struct attachment *attachment, int index)
+bool adopt_is_ours(const struct endpoint *endpoint, int index)
 {
 	char ours[BACKEND_ID_SIZE];
 
-	return index >= 0 && backend_id_format(&attachment->endpoint, ours) == 0 &&
+	return index >= 0 && backend_id_format(endpoint, ours) == 0 &&
 		block_backend_is(index, ours);
 }
 

@@ -7,9 +7,9 @@
 
 #define ADOPT_FDS_MAX (LINKS_MAX + 1)
 
-/* Is INDEX configured, for the very export that ATTACHMENT is to be attached to? The kernel keeps
- * the backend identifier of CONNECT. */
-bool adopt_is_ours(const struct attachment *attachment, int index);
+/* Is INDEX configured, for the very export of ENDPOINT? The kernel keeps the backend identifier of
+ * CONNECT. */
+bool adopt_is_ours(const struct endpoint *endpoint, int index);
 /* Fill ATTACHMENT from what the former supervisor left in its state file, what the service manager
  * kept (FDS: "netlink", "link-N"; all are taken or closed), and what the kernel shows. Links whose
  * socket is not among FDS have fd -1. The driver is told our timeouts. */

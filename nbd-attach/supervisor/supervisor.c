@@ -263,7 +263,7 @@ static int begin(struct supervisor *self, int index, struct error *err)
 	struct attachment *attachment = self->attachment;
 	struct stored_fd fds[ADOPT_FDS_MAX];
 	size_t fd_count = notify_take_fds(fds, ADOPT_FDS_MAX);
-	bool adopt = adopt_is_ours(attachment, index);
+	bool adopt = adopt_is_ours(&attachment->endpoint, index);
 	int rc = index >= 0 && (adopt || !block_is_configured(index)) ?
 		control_open(&self->control, index, err) :
 		0;
