@@ -24,6 +24,7 @@ struct reader {
 	const struct scheme *scheme;
 	struct endpoint *endpoint;
 	struct tls_config *tls;
+	unsigned seen; /* a bit for each parameter of the query */
 };
 
 /* Bytes with the NUL, less than a struct tls_config has room for. */
@@ -238,60 +239,101 @@ static int take_tls_type(struct reader *self, struct error *err, const char *val
 	return 0;
 }
 
-/* One name=value of the query. SEEN has a bit for each parameter. */
-static int take_parameter(
-	struct reader *self, unsigned *seen, const char *text, size_t len, struct error *err)
+enum parameter {
+	SOCKET,
+	CERTIFICATES,
+	PSK_FILE,
+	USERNAME,
+	HOSTNAME,
+	VERIFY_PEER,
+	TYPE,
+	PARAMETER_COUNT,
+};
+
+static const char *const parameters[PARAMETER_COUNT] = {
+	[SOCKET] = "socket",
+	[CERTIFICATES] = "tls-certificates",
+	[PSK_FILE] = "tls-psk-file",
+	[USERNAME] = "tls-username",
+	[HOSTNAME] = "tls-hostname",
+	[VERIFY_PEER] = "tls-verify-peer",
+	[TYPE] = "tls-type",
+};
+
+static enum parameter find_parameter(const char *name, size_t len)
 {
-	enum { SOCKET, CERTIFICATES, PSK_FILE, USERNAME, HOSTNAME, VERIFY_PEER, TYPE };
+	enum parameter which = 0;
+
+	while (which < PARAMETER_COUNT &&
+		(strlen(parameters[which]) != len || memcmp(parameters[which], name, len) != 0))
+		which++;
+	return which;
+}
+
+/* May it stand here? Each but once. */
+static int check_parameter(struct reader *self, enum parameter which, struct error *err)
+{
+	const struct scheme *scheme = self->scheme;
+
+	if (self->seen & 1U << which || (which == USERNAME && *self->tls->username))
+		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI gives %s twice",
+			which == USERNAME ? "the user name" : parameters[which]);
+	self->seen |= 1U << which;
+	if (which == SOCKET && !scheme->is_unix)
+		return refuse(err, "has socket=, which goes with nbd+unix:// or nbds+unix:// only");
+	if (which != SOCKET && !scheme->tls)
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"the NBD URI has %s, which means something under TLS only (%s://)",
+			parameters[which], scheme->is_unix ? "nbds+unix" : "nbds");
+	return 0;
+}
+
+static int take_value(
+	struct reader *self, enum parameter which, const char *value, size_t len, struct error *err)
+{
 	char word[8];
 	const struct {
-		const char *name;
 		char *out;
 		size_t size;
-	} known[] = {
-		[SOCKET] = {"socket", self->endpoint->socket_path,
-			sizeof(self->endpoint->socket_path)},
-		[CERTIFICATES] = {"tls-certificates", self->tls->certificates_dir, FILE_SIZE},
-		[PSK_FILE] = {"tls-psk-file", self->tls->psk_file, FILE_SIZE},
-		[USERNAME] = {"tls-username", self->tls->username, NAME_SIZE},
-		[HOSTNAME] = {"tls-hostname", self->tls->hostname, FILE_SIZE},
-		[VERIFY_PEER] = {"tls-verify-peer", word, sizeof(word)},
-		[TYPE] = {"tls-type", word, sizeof(word)},
+	} places[PARAMETER_COUNT] = {
+		[SOCKET] = {self->endpoint->socket_path, sizeof(self->endpoint->socket_path)},
+		[CERTIFICATES] = {self->tls->certificates_dir, FILE_SIZE},
+		[PSK_FILE] = {self->tls->psk_file, FILE_SIZE},
+		[USERNAME] = {self->tls->username, NAME_SIZE},
+		[HOSTNAME] = {self->tls->hostname, FILE_SIZE},
+		[VERIFY_PEER] = {word, sizeof(word)},
+		[TYPE] = {word, sizeof(word)},
 	};
+	size_t used = 0;
+	int rc = decode_into(
+		places[which].out, places[which].size, &used, value, len, parameters[which], err);
+
+	if (!rc && which == VERIFY_PEER)
+		rc = take_verify_peer(err, word);
+	if (!rc && which == TYPE)
+		rc = take_tls_type(self, err, word);
+	return rc;
+}
+
+/* One name=value of the query. */
+static int take_parameter(struct reader *self, const char *text, size_t len, struct error *err)
+{
 	const char *equals = memchr(text, '=', len);
-	size_t name_len = equals ? (size_t)(equals - text) : len, used = 0, i;
+	size_t name_len = equals ? (size_t)(equals - text) : len;
+	enum parameter which = find_parameter(text, name_len);
 	int rc;
 
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strlen(known[i].name) == name_len && !memcmp(known[i].name, text, name_len))
-			break;
-	if (i == sizeof(known) / sizeof(known[0])) {
-		if (name_len > 2 && !memcmp(text, "x-", 2))
-			return 0;
+	if (which == PARAMETER_COUNT && name_len > 2 && !memcmp(text, "x-", 2))
+		return 0;
+	if (which == PARAMETER_COUNT)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"the NBD URI has an unknown query parameter '%s'",
 			endpoint_show(text, name_len).text);
-	}
 	if (!equals || equals + 1 == text + len)
 		return error_set(err, ERROR_USAGE, EINVAL,
-			"the NBD URI's parameter %s has no value", known[i].name);
-	if (*seen & 1U << i || (i == USERNAME && *self->tls->username))
-		return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI gives %s twice",
-			i == USERNAME ? "the user name" : known[i].name);
-	*seen |= 1U << i;
-	if (i == SOCKET && !self->scheme->is_unix)
-		return refuse(err, "has socket=, which goes with nbd+unix:// or nbds+unix:// only");
-	if (i != SOCKET && !self->scheme->tls)
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"the NBD URI has %s, which means something under TLS only (%s://)",
-			known[i].name, self->scheme->is_unix ? "nbds+unix" : "nbds");
-	rc = decode_into(known[i].out, known[i].size, &used, equals + 1, len - name_len - 1,
-		known[i].name, err);
-	if (rc < 0)
-		return rc;
-	return i == VERIFY_PEER ? take_verify_peer(err, word) :
-		i == TYPE       ? take_tls_type(self, err, word) :
-				  0;
+			"the NBD URI's parameter %s has no value", parameters[which]);
+	rc = check_parameter(self, which, err);
+	return rc ? rc : take_value(self, which, equals + 1, len - name_len - 1, err);
 }
 
 static int check_tls(const struct tls_config *tls, struct error *err)
@@ -310,7 +352,6 @@ static int check_tls(const struct tls_config *tls, struct error *err)
 static int take_query(struct reader *self, const UriTextRangeA *query, struct error *err)
 {
 	const char *p = query->first, *end = query->afterLast, *next;
-	unsigned seen = 0;
 	int rc;
 
 	for (; p && p < end; p = next + 1) {
@@ -319,7 +360,7 @@ static int take_query(struct reader *self, const UriTextRangeA *query, struct er
 			next = end;
 		if (next == p)
 			continue;
-		rc = take_parameter(self, &seen, p, (size_t)(next - p), err);
+		rc = take_parameter(self, p, (size_t)(next - p), err);
 		if (rc < 0)
 			return rc;
 	}

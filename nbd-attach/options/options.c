@@ -160,12 +160,38 @@ static bool parse_number(const char *text, unsigned long max, unsigned long *num
 	return errno == 0 && *end == 0 && *number <= max;
 }
 
+static int store_ms(
+	const struct option_entry *entry, int *field, const char *value, struct error *err)
+{
+	char *end;
+	double sec = strtod(value, &end);
+
+	if (end == value || *end || !isfinite(sec) || sec < 0.001 || sec > 86400)
+		return bad_value(entry, value, "seconds, from 0.001 to 86400, are wanted", err);
+	*field = (int)(sec * 1000);
+	return 0;
+}
+
+static int store_long_seconds(
+	const struct option_entry *entry, int64_t *field, const char *value, struct error *err)
+{
+	unsigned long number;
+
+	if (strcmp(value, "infinity") == 0) {
+		*field = POLICY_INFINITE_SEC;
+		return 0;
+	}
+	if (!parse_number(value, LONG_SECONDS_MAX, &number))
+		return bad_value(entry, value,
+			"whole seconds up to ten years, or infinity, are wanted", err);
+	*field = (int64_t)number;
+	return 0;
+}
+
 static int store_number(
 	const struct option_entry *entry, void *field, const char *value, struct error *err)
 {
 	unsigned long number;
-	char *end;
-	double sec;
 
 	switch (entry->kind) {
 	case KIND_PORT:
@@ -187,16 +213,7 @@ static int store_number(
 				err);
 		*(uint32_t *)field = (uint32_t)number;
 		return 0;
-	case KIND_LONG_SECONDS:
-		if (strcmp(value, "infinity") == 0) {
-			*(int64_t *)field = POLICY_INFINITE_SEC;
-			return 0;
-		}
-		if (!parse_number(value, LONG_SECONDS_MAX, &number))
-			return bad_value(entry, value,
-				"whole seconds up to ten years, or infinity, are wanted", err);
-		*(int64_t *)field = (int64_t)number;
-		return 0;
+	case KIND_LONG_SECONDS: return store_long_seconds(entry, field, value, err);
 	case KIND_RECORDS:
 		if (!parse_number(value, 1UL << 24, &number) || number < REKEY_RECORDS_MIN)
 			return bad_value(entry, value,
@@ -205,13 +222,7 @@ static int store_number(
 				err);
 		*(uint64_t *)field = number;
 		return 0;
-	default:
-		sec = strtod(value, &end);
-		if (end == value || *end || !isfinite(sec) || sec < 0.001 || sec > 86400)
-			return bad_value(
-				entry, value, "seconds, from 0.001 to 86400, are wanted", err);
-		*(int *)field = (int)(sec * 1000);
-		return 0;
+	default: return store_ms(entry, field, value, err);
 	}
 }
 
