@@ -210,6 +210,57 @@ static void waits_for_ever_unless_told(void **state)
 	boot_plan_free(&jobs);
 }
 
+/* With --port 7 --tls-hostname own of boot itself. */
+static void what_goes_before_what(void **state)
+{
+	static const struct {
+		const char *tab, *cmdline, *uri, *hostname;
+		unsigned block_size_bytes;
+	} table[] = {
+		{NULL, "nbdroot=srv,exp,nbd0", "nbds://srv:7/exp", "own", 0},
+		{"nbd0 srv exp root\n", "", "nbds://srv:7/exp", "own", 0},
+		/* boot's before the URI's credentials, a port beside the server before boot's */
+		{NULL, "root=nbds://srv:8/exp?tls-hostname=uri", "nbds://srv:8/exp", "own", 0},
+		{NULL, "root=nbds://srv/exp", "nbds://srv/exp", "own", 0},
+		{NULL, "nbdroot=srv:8/exp root=/dev/nbd0", "nbds://srv:8/exp", "own", 0},
+		/* nbdtab's before boot's, NBDOPTS before nbdtab's, but for a port */
+		{"nbd0 srv exp root,port=9,tlshostname=line,bs=512\n", "", "nbds://srv:9/exp",
+			"line", 512},
+		{"nbd0 srv exp port=9,tlshostname=line,bs=512\n", "root=nbd:srv:exp",
+			"nbds://srv:9/exp", "line", 512},
+		{"nbd0 srv exp port=9,tlshostname=line,bs=512\n",
+			"root=nbd:srv:exp:::port=6,tlshostname=opts,bs=1024", "nbds://srv:9/exp",
+			"opts", 1024},
+		{NULL, "root=nbd:srv:exp:::port=6,tlshostname=opts", "nbds://srv:6/exp", "opts", 0},
+		/* of another disk's line only what is about TLS */
+		{"nbd1 srv two port=9,tlshostname=line,bs=512\n", "root=nbd:srv:exp",
+			"nbds://srv:7/exp", "line", 0},
+	};
+	struct settings own;
+	struct error err;
+	char uri[600];
+
+	(void)state;
+	settings_init(&own);
+	assert_int_equal(settings_set(&own, "port", "7", &err), 0);
+	assert_int_equal(settings_set(&own, "tls-hostname", "own", &err), 0);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct config *config;
+		struct boot_plan jobs;
+
+		make_jobs(&jobs, table[i].tab, table[i].cmdline, &own);
+		assert_int_equal(jobs.count, 1);
+		config = &jobs.jobs[0].config;
+		endpoint_format(&config->endpoint, config->tls.wanted, uri, sizeof(uri));
+		if (strcmp(uri, table[i].uri) || strcmp(config->tls.hostname, table[i].hostname) ||
+			config->policy.block_size_bytes != table[i].block_size_bytes)
+			fail_msg("%s with %s gave %s, %s, %u", table[i].cmdline,
+				table[i].tab ? table[i].tab : "no nbdtab", uri,
+				config->tls.hostname, config->policy.block_size_bytes);
+		boot_plan_free(&jobs);
+	}
+}
+
 /* What the command prints with --plan or --files, and its exit status. */
 static int run_boot(const char *tab, const char *cmdline, bool plan, char *out, size_t size)
 {
@@ -355,6 +406,7 @@ int main(void)
 		cmocka_unit_test(command_line_and_nbdtab),
 		cmocka_unit_test(nbdtab_before_dhcp),
 		cmocka_unit_test(waits_for_ever_unless_told),
+		cmocka_unit_test(what_goes_before_what),
 		cmocka_unit_test(plan_is_told_to_shells),
 		cmocka_unit_test(plan_is_safe_to_evaluate),
 		cmocka_unit_test(files_for_an_initramfs),
