@@ -181,6 +181,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-top kmod-helpers/initramfs-tools/scripts/local-top/nbd-attach
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/scripts/local-bottom kmod-helpers/initramfs-tools/scripts/local-bottom/nbd-attach
 	install -D -m 0644 -t $(DESTDIR)$(prefix)/lib/nbd-attach kmod-helpers/initramfs/shutdown-limits.sh
+	install -D -m 0644 kmod-helpers/initramfs/modules $(DESTDIR)$(prefix)/lib/nbd-attach/initramfs-modules
 	install -D -m 0755 -t $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach kmod-helpers/dracut/95nbd-attach/*.sh
 	install -D -m 0644 -t $(DESTDIR)$(dracutdir)/dracut.conf.d kmod-helpers/dracut/nbd-attach.conf
 

@@ -20,11 +20,8 @@ depends() {
 }
 
 installkernel() {
-    # The ciphers that kernel TLS asks for by alias; what this kernel lacks or has built in is passed over.
-    hostonly='' instmods nbd tls \
-        gcm ghash-generic ghash-clmulni-intel aes_generic aesni-intel ctr ccm seqiv \
-        chacha20poly1305 chacha_generic chacha-x86_64 libchacha20poly1305 poly1305_generic poly1305-x86_64 \
-        ghash-ce aes-ce-blk aes-ce-ccm chacha-neon poly1305-neon dm-mod dm-multipath
+    # shellcheck disable=SC2046 # words are wanted
+    hostonly='' instmods $(sed '/^#/d' /usr/lib/nbd-attach/initramfs-modules)
 }
 
 install() {
