@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154 # functions are called by name; variables of lib.sh
-# boot: ci initramfs-tools dracut
+# boot: ci initramfs-tools 6.1
+# boot: ci dracut 6.12
+# boot: matrix initramfs-tools 6.12
+# boot: matrix dracut 6.1
 #
 # The root file system comes over TLS, and the server is killed once under load: what every change has to pass, in each lane on
 # each kernel. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:, with the server's name, which /etc/hosts of

@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1 6.12
+# vm: together 6.1~27 6.12~59
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086 # functions are called by name; no device or directory here has spaces
 #
@@ -252,30 +252,30 @@ not_root() {
 }
 
 run_test "plain TCP" plain_tcp
-run_test "the device as nbd0, without /dev" short_device_name
+run_test_once "the device as nbd0, without /dev" short_device_name
 run_test "unix socket" unix_socket
-run_test "unix socket with TLS is refused" unix_socket_tls
-run_test "IPv6, by address and by URI" ipv6
-run_test "nbds URI with a certificates directory" uri_tls
-run_test "the export is the one that is named" named_export
+run_test_once "unix socket with TLS is refused" unix_socket_tls
+run_test_once "IPv6, by address and by URI" ipv6
+run_test_once "nbds URI with a certificates directory" uri_tls
+run_test_once "the export is the one that is named" named_export
 run_test "four connections" four_connections
-run_test "four connections to a server without multi-conn are refused" no_multi_conn
+run_test_once "four connections to a server without multi-conn are refused" no_multi_conn
 run_test "--read-only" read_only
 run_test "a read-only server makes a read-only device" read_only_server
 run_test "auto takes a free device and says which" auto
 run_test "a device in use is refused, status 7" busy
-run_test "size 0 is refused" size_zero
-run_test "a size that is no multiple of a block is refused" size_unaligned
+run_test_once "size 0 is refused" size_zero
+run_test_once "a size that is no multiple of a block is refused" size_unaligned
 run_test "the server's minimum and maximum block sizes are respected" block_sizes
 run_test "a minimum block size beyond the kernel's is not ignored" block_size_too_large
 run_test "--block-size" block_size_option
 run_test "the backend identifier is set" backend
-run_test "status and its JSON" status
-run_test "list, info and their JSON" tells_of_the_server
+run_test_once "status and its JSON" status
+run_test_once "list, info and their JSON" tells_of_the_server
 run_test "doctor and its JSON" doctor
-run_test "another CA: status 3, nothing attached" wrong_ca_attaches_nothing
-run_test "--tls with a server without TLS: status 3, nothing attached" tls_asked_is_tls_or_nothing
-run_test "a server that requires TLS says to add --tls" tls_required
-run_test "no server: status 4" nobody_there
-run_test "without root: status 8" not_root
+run_test_once "another CA: status 3, nothing attached" wrong_ca_attaches_nothing
+run_test_once "--tls with a server without TLS: status 3, nothing attached" tls_asked_is_tls_or_nothing
+run_test_once "a server that requires TLS says to add --tls" tls_required
+run_test_once "no server: status 4" nobody_there
+run_test_once "without root: status 8" not_root
 finish

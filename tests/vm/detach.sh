@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1 6.12
+# vm: together 6.1~71 6.12~163
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
@@ -385,31 +385,31 @@ many_times() {
 }
 
 run_test "refused while mounted, naming the mount" mounted
-run_test "refused while a partition is mounted" partition_mounted
+run_test_once "refused while a partition is mounted" partition_mounted
 run_test "refused while swapped on" swapped
 run_test "refused while a device mapper holds it, naming it" held
-run_test "refused while a process has it open, naming the process" open_elsewhere
+run_test_once "refused while a process has it open, naming the process" open_elsewhere
 run_test "refused while a loop device on it is mounted, and the data is whole" loop_mounted
-run_test "refused while a loop device has it by a link" loop_by_link
-run_test "refused while a loop device on a partition is mounted" loop_of_partition
+run_test_once "refused while a loop device has it by a link" loop_by_link
+run_test_once "refused while a loop device on a partition is mounted" loop_of_partition
 run_test "refused while a loop device has it by a name that is gone" loop_by_lost_name
-run_test "refused while a process has it open by another name" open_by_another_name
+run_test_once "refused while a process has it open by another name" open_by_another_name
 run_test "--force detaches a mounted device" forced
-run_test "a device that is not attached: status 7" not_attached
-run_test "no device, or no nbd device" no_such_device
-run_test "detach ends the supervisor and its connection" supervisor_ends
-run_test "SIGTERM to the supervisor detaches" supervisor_terminated
+run_test_once "a device that is not attached: status 7" not_attached
+run_test_once "no device, or no nbd device" no_such_device
+run_test_once "detach ends the supervisor and its connection" supervisor_ends
+run_test_once "SIGTERM to the supervisor detaches" supervisor_terminated
 run_test "the supervisor ends when another program disconnects" someone_else_disconnects
-run_test "detach after the server was killed" server_killed
+run_test_once "detach after the server was killed" server_killed
 run_test "refused in time when the server hangs" server_hangs
-run_test "refused in time when the server hangs and the supervisor was killed" server_hangs_supervisor_killed
-run_test "refused in time when the server hangs and the supervisor does, too" server_hangs_supervisor_stopped
-run_test "refused in time when written data waits for a server that hangs" dirty_server_hangs
-run_test "the supervisor's own read is waited for, and named" own_probe
-run_test "--own leaves another program's device alone" own_leaves_foreign
-run_test "--own detaches ours, by the supervisor's file or nbdtab" own_detaches_ours
+run_test_once "refused in time when the server hangs and the supervisor was killed" server_hangs_supervisor_killed
+run_test_once "refused in time when the server hangs and the supervisor does, too" server_hangs_supervisor_stopped
+run_test_once "refused in time when written data waits for a server that hangs" dirty_server_hangs
+run_test_once "the supervisor's own read is waited for, and named" own_probe
+run_test_once "--own leaves another program's device alone" own_leaves_foreign
+run_test_once "--own detaches ours, by the supervisor's file or nbdtab" own_detaches_ours
 run_test "--own leaves a device alone that another program took" own_leaves_successor
 run_test "a supervisor that is told to end leaves a device alone that another program took" supervisor_leaves_foreign
 run_test "an ext4 is whole after detach and attach" attached_again
-run_test "ten times attach and detach leave nothing" many_times
+run_test_once "ten times attach and detach leave nothing" many_times
 finish

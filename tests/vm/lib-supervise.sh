@@ -125,6 +125,12 @@ outage() {
     outage_ends
 }
 
+# renewed COUNT SECONDS: so many renewals within so long
+renewed() {
+    within "$2" has $nbd ".renewals >= $1" || fail "only $(field $nbd .renewals) renewals after $2 s"
+    note "$(field $nbd .renewals) renewals in $((took_ms / 1000)) s"
+}
+
 # The outages of this test, a line each: when it began and when it ended, by the clock that fio logs.
 outage_begins() { outage_began=$(now_ms); }
 outage_ends() { echo "$outage_began $(now_ms)" >>"$state/outages"; }

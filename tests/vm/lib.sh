@@ -41,7 +41,7 @@ need() {
 # run_test NAME FUNCTION [ARG...]; test_timeout (seconds) can be set before it
 run_test() {
     # The test function sees these too, so they must not take a name that a script uses.
-    local test_name=$1 pid watchdog status=0 messages_before=0
+    local test_name=$1 pid watchdog status=0 messages_before=0 began_sec=$SECONDS
     shift
     [[ -z ${VM_TESTS:-} || $test_name =~ $VM_TESTS ]] || return 0
     rm -rf "$state"
@@ -78,8 +78,11 @@ run_test() {
     else
         ok "$test_name"
     fi
+    [[ $((SECONDS - began_sec)) -lt 10 ]] || echo "took $((SECONDS - began_sec)) s" >>"$state/notes"
     [[ ! -e $state/notes ]] || sed "s/^/# vm $VM_SERIES:   /" "$state/notes"
 }
+# run_test_once NAME FUNCTION [ARG...]: what it shows does not depend on the kernel, and is shown on one (tests/vm/check)
+run_test_once() { [[ -z ${VM_WHOLE:-} ]] || run_test "$@"; }
 finish() {
     : >/run/vm/finished
     [[ $tap_failures -eq 0 ]]

@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: first 6.1 6.12
+# vm: first 6.1~12 6.12~19
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086 # functions are called by name; no device or directory here has spaces
 #

@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1 6.12
+# vm: together 6.1~21 6.12~29
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086 # functions are called by name; no device or directory here has spaces
 #
@@ -38,7 +38,7 @@ write_markers() { # DEVICE
     dd if="$1" bs=1M count="$mib" | cmp - "$state/pattern"
 }
 
-mib=64
+mib=16
 # nbdkit's file plugin serves by name, so that the name is one that matters.
 serve_named() {
     mkdir -p "$state/dir"
@@ -85,6 +85,6 @@ links_are_counted() {
 test_timeout=240
 need_tcpdump() { need tcpdump; "$@"; }
 run_test "control: without TLS a capture shows the data and the export's name" need_tcpdump clear_shows_all
-run_test "with TLS a capture of 64 MiB shows neither" need_tcpdump tls_shows_nothing
+run_test "with TLS a capture of $mib MiB shows neither" need_tcpdump tls_shows_nothing
 run_test "four connections are four kernel TLS links" links_are_counted
 finish

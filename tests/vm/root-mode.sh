@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: last 6.1 6.12
+# vm: last 6.1~62 6.12~111
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
@@ -282,10 +282,10 @@ emptied() {
 
 test_timeout=240
 run_test "in an initrd: no disk in sight, memory locked, marked, and not ended by signals" in_an_initrd
-run_test "status, resize, detach and adoption with --root" from_outside
-run_test "what cannot be done with --root is refused, and says why" refused
-run_test "a reconnect opens nothing outside of /proc, /sys, /dev and /run, and executes nothing" touches_nothing
-run_test "control: without --root, the root disk does not come back" without_it
+run_test_once "status, resize, detach and adoption with --root" from_outside
+run_test_once "what cannot be done with --root is refused, and says why" refused
+run_test_once "a reconnect opens nothing outside of /proc, /sys, /dev and /run, and executes nothing" touches_nothing
+run_test_once "control: without --root, the root disk does not come back" without_it
 run_test "with the root on the disk that is away, under load and want of memory" from_its_own_disk
-run_test "the initramfs is emptied, and the server killed twice" emptied
+run_test_once "the initramfs is emptied, and the server killed twice" emptied
 finish

@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1 6.12
+# vm: together 6.12~182
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
@@ -235,7 +235,7 @@ unwatched_is_detached() {
 test_timeout=300
 [[ -z ${VM_SOAK:-} ]] || test_timeout=$((300 + VM_SOAK * 5))
 run_test "the device goes on without its supervisor, and the next one adopts it" goes_on_alone
-run_test "supervisor and server are killed $(rounds 20 100) times in turn" killed_again_and_again "$(rounds 20 100)"
+run_test "supervisor and server are killed $(rounds 6 100) times in turn" killed_again_and_again "$(rounds 6 100)"
 run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)" --connections 2 --io-timeout 10
 run_test "adopted while the server is away" without_server
 run_test "another export's device is not adopted, nor one that is watched" somebody_elses

@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1 6.12 newest
+# vm: together 6.1~55 6.12~101 newest~45
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
@@ -132,11 +132,11 @@ with_little_room() {
 
 test_timeout=120
 run_test "--dead-timeout counts from the outage's beginning, whoever watches" replaced_in_an_outage true
-run_test "the same with /run full" with_little_room replaced_in_an_outage fill_run
-run_test "a device that failed stays so with /run full" with_little_room failed_unnoted fill_run
+run_test_once "the same with /run full" with_little_room replaced_in_an_outage fill_run
+run_test_once "a device that failed stays so with /run full" with_little_room failed_unnoted fill_run
 run_test "a device that failed stays so without its state file" failed_unnoted forget
 run_test "a device that the driver gave up under its supervisor has failed" given_up_by_driver watched
 run_test "a device that the driver gave up meanwhile has failed" given_up_by_driver unwatched
-run_test "the same without its state file" given_up_by_driver forgotten
+run_test_once "the same without its state file" given_up_by_driver forgotten
 run_test "adopted in an outage without a state file: not taken for alive" adopted_without_a_note
 finish

@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1 6.12
+# vm: together 6.12~150
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
@@ -51,10 +51,10 @@ many() {
 
     # Each link is looked at when it is made, on a device that has been used lately once more within 32 s, and then every 128 s
     # (core/sampling.c): between these lies an idle minute, and to use a device here would put another look into it.
-    sleep 40
+    sleep 36
     before=$(wakeups)
-    sleep 60
-    note "$(($(wakeups) - before)) wake-ups of $count supervisors in 60 s"
+    sleep 30
+    note "$(($(wakeups) - before)) wake-ups of $count supervisors in 30 s"
     [[ $(wakeups) -eq $before ]] || fail "supervisors of idle devices do not sleep"
     for i in 0 31 63; do write_and_compare /dev/nbd$i 1; done
     for ((i = 0; i < count; i++)); do detach /dev/nbd$i; done
@@ -63,6 +63,6 @@ many() {
 modprobe -r nbd 2>/dev/null
 modprobe nbd nbds_max=$count
 test_timeout=300
-run_test "$count devices: all back sooner than attached, 2 MiB each at most, no wake-up in an idle minute" many
+run_test "$count devices: all back sooner than attached, 2 MiB each at most, no wake-up in an idle half-minute" many
 modprobe -r nbd
 finish

@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1 6.12
+# vm: together 6.1~82 6.12~137
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
@@ -171,13 +171,13 @@ adopted_unix() {
 }
 
 test_timeout=120
-run_test "a smaller disk is refused, and I/O waits for the right one" smaller
-run_test "a disk that became read-only is refused" read_only
-run_test "a disk with larger blocks is refused" block_size
+run_test_once "a smaller disk is refused, and I/O waits for the right one" smaller
+run_test_once "a disk that became read-only is refused" read_only
+run_test_once "a disk with larger blocks is refused" block_size
 run_test "a larger disk: the old size, until resize is asked for" larger
 run_test "resize while the server serves" resized_in_use
 run_test "the same with two connections" resized_in_use --connections 2 --io-timeout 10
 run_test "the server dies while the new size waits for slow requests" lost_while_waiting
-run_test "a Unix socket's connection that was adopted: not resized behind its server's back" adopted_unix
-run_test "--auto-resize" by_itself
+run_test_once "a Unix socket's connection that was adopted: not resized behind its server's back" adopted_unix
+run_test_once "--auto-resize" by_itself
 finish
