@@ -10,6 +10,7 @@
 
 #define RECEIVER_LOST_MS 1000 /* as a rule its link hangs up at once */
 #define OUTAGE_SETTLED_MS 500 /* what was answered before it began is done */
+#define OUTAGE_LOOK_MS 4000   /* so exactly is its beginning known */
 #define QUEUE_CHECK_MS 60000
 #define TLS_RECORD_MAX (5 + 16384 + 256) /* RFC 8446, 5.2 */
 
@@ -245,6 +246,26 @@ static void sample_links(struct sampler *sampler)
 		engine_event(sampler->engine, EVENT_IDLE, 0);
 }
 
+/* A link that nobody knows to serve may do so, and then cease to: the outage begins then. */
+static void sample_outage(struct sampler *sampler)
+{
+	const struct machine *machine = &sampler->engine->machine;
+	uint64_t completed;
+
+	if (machine_is_serving(machine) || machine->phase != PHASE_RUNNING)
+		return;
+	if (monotonic_now_ms() < sampler->outage_settles_ms) {
+		loop_call_by(&sampler->due, sampler->outage_settles_ms);
+		return;
+	}
+	completed = block_completed_count(sampler->attachment->index);
+	if (sampler->knows_completed && completed != sampler->completed)
+		engine_event(sampler->engine, EVENT_SERVED, 0);
+	sampler->completed = completed;
+	sampler->knows_completed = true;
+	loop_call_by(&sampler->due, monotonic_now_ms() + OUTAGE_LOOK_MS);
+}
+
 static void on_due(void *owner, short revents)
 {
 	struct sampler *sampler = owner;
@@ -254,10 +275,7 @@ static void on_due(void *owner, short revents)
 	driver_log_read(sampler->receivers->log);
 	if (!engine_owns_device(sampler->engine, sampler->attachment))
 		return;
-	if (!machine_is_serving(machine) && !sampler->knows_completed) {
-		sampler->completed = block_completed_count(sampler->attachment->index);
-		sampler->knows_completed = true;
-	}
+	sample_outage(sampler);
 	sample_links(sampler);
 	start_queue_check(sampler);
 	loop_call_by(&sampler->due,
@@ -292,7 +310,8 @@ void sampler_sample_by(struct sampler *sampler, int64_t at_ms)
 void sampler_note_outage(struct sampler *sampler)
 {
 	sampler->knows_completed = false;
-	sampler_sample_by(sampler, monotonic_now_ms() + OUTAGE_SETTLED_MS);
+	sampler->outage_settles_ms = monotonic_now_ms() + OUTAGE_SETTLED_MS;
+	sampler_sample_by(sampler, sampler->outage_settles_ms);
 }
 
 void sampler_look(const struct sampler *sampler, unsigned at)

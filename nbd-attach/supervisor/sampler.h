@@ -20,8 +20,9 @@ struct sampler {
 	struct job queue_check;
 	int64_t queue_check_at_ms;
 	int unread_bytes[LINKS_MAX]; /* at the last sample, of a silent link; 0: none */
-	uint64_t completed;          /* requests of the device, soon after an outage began */
+	uint64_t completed;          /* requests of the device, at the last sample of an outage */
 	bool knows_completed;
+	int64_t outage_settles_ms;
 	bool silence_told[LINKS_MAX], iostats_told, scheduler_told;
 };
 
@@ -30,12 +31,12 @@ void sampler_init(struct sampler *sampler, struct attachment *attachment, struct
 	struct condition *condition, struct receivers *receivers, struct loop *loop);
 /* Take one at that time at the latest. */
 void sampler_sample_by(struct sampler *sampler, int64_t at_ms);
-/* Link AT has another socket, or none. */
 /* An outage begins, or begins anew. */
 void sampler_note_outage(struct sampler *sampler);
 /* Has a link that was silent brought anything since the last sample? Of one that is lost: has the
- * device got anything done in this outage? LOOKED says so. */
+ * device got anything done? LOOKED says so. */
 void sampler_look(const struct sampler *sampler, unsigned at);
+/* Link AT has another socket, or none. */
 void sampler_forget(struct sampler *sampler, unsigned at);
 /* The driver has said that a request waits for long, of whatever kind
  * (kernel fact unseen-requests): a server that hangs is noticed on a device that nobody looks at

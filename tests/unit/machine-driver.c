@@ -320,6 +320,8 @@ static void limit_dead_timeout(struct model *model, int64_t limit_ms)
 static bool is_served_unseen(
 	const struct model *model, const struct machine *before, const struct machine_event *event)
 {
+	if (event->type == EVENT_SERVED)
+		return before->phase == PHASE_RUNNING;
 	if (event->type == EVENT_PROBED)
 		return event->facts & FACT_DONE;
 	if (event->type == EVENT_LOOKED)

@@ -383,6 +383,8 @@ static void trouble(struct model *model, unsigned at)
 		model_tell(model, EVENT_SHUTDOWN, 0);
 	else if (model_below(model, 3000) == 0)
 		model_tell(model, EVENT_STOP, 0);
+	else if (model_below(model, 20) == 0)
+		model_tell(model, EVENT_SERVED, 0);
 	else if (model_below(model, 20000) == 0) {
 		model->io_failed = true;
 		model_tell(model, EVENT_IO_FAILED, 0);

@@ -374,6 +374,27 @@ static void an_outage_may_be_older_than_the_supervisor(void **state)
 	assert_at_rest(&script);
 }
 
+/* A link that was adopted unseen serves for ten minutes, its server takes no second connection, and
+ * then it dies: the server was not away for as long as nobody knew. */
+static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
+	expect(&script, 0, TICK, 0, "negotiate");
+	script.compares_all = true;
+	expect(&script, DEAD_MS - 1, SERVED, 0, "save");
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
+	script.compares_all = false;
+	expect_deadline(&script, DEAD_MS, "look 0");
+	expect(&script, 0, LOOKED, 0, "cancel");
+	assert_int_equal(script.machine.phase, PHASE_FAILED);
+	/* what is answered now is answered with an error */
+	expect(&script, 0, SERVED, 0, "");
+	assert_true(script.machine.outage_since_ms < script.now_ms);
+}
+
 static void a_server_that_has_answered_in_the_last_moment_keeps_the_device(void **state)
 {
 	struct script script = begin(1);
@@ -799,6 +820,7 @@ int main(void)
 		cmocka_unit_test(a_slot_whose_receiver_still_reads_gets_no_socket),
 		cmocka_unit_test(io_that_the_driver_fails_by_itself_is_the_end),
 		cmocka_unit_test(an_outage_may_be_older_than_the_supervisor),
+		cmocka_unit_test(an_outage_begins_when_the_device_ceases_to_be_served),
 		cmocka_unit_test(a_read_that_was_done_is_service),
 		cmocka_unit_test(a_device_that_gets_something_done_is_not_failed),
 		cmocka_unit_test(a_server_that_has_answered_in_the_last_moment_keeps_the_device),

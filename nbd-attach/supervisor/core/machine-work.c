@@ -409,6 +409,13 @@ static void on_moved(struct step *step)
 		prove(step, at, step->event->facts & FACT_COUNTED);
 }
 
+/* Of one that was adopted unseen, say: whichever it is, the server was not away so long. */
+static void on_served(struct step *step)
+{
+	if (step->machine->phase == PHASE_RUNNING)
+		machine_link_restart_outage(step);
+}
+
 /* --- time */
 
 /* Out of time: a link that was silent may have served again since it was looked at, and one whose
@@ -515,6 +522,7 @@ static void take_event(struct step *step)
 	case EVENT_SPARE_LOST:
 	case EVENT_NOT_HANDED_OVER: on_spare_gone(step); break;
 	case EVENT_HANDED_OVER: on_handed_over(step); break;
+	case EVENT_SERVED: on_served(step); break;
 	case EVENT_IDLE: on_idle(step); break;
 	case EVENT_SERVER_ENDS: shut_all(step); break;
 	case EVENT_DRAINED: on_drained(step); break;

@@ -196,6 +196,7 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(LOOKED, "looked")            /* .facts of link: answer to LOOK */                        \
 	X(PROBED, "probed")            /* .facts of link: a read through the device is done */     \
 	X(MOVED, "moved")              /* link, which was to be proven, carries data; .facts */   \
+	X(SERVED, "served")            /* in an outage the device has got something done */        \
 	X(IDLE, "idle")                /* nothing is in flight */                                  \
 	X(REKEY, "rekey")              /* link has used up half of what its key may do */          \
 	X(REKEY_NOW, "rekey now")      /* link is near its limit, or is not to serve for long */   \
