@@ -63,26 +63,43 @@ static bool exists(int index, const char *attribute)
 		!access(path, F_OK);
 }
 
-bool block_in_flight(int index)
+uint64_t block_in_flight_count(int index)
 {
 	unsigned long long reads = 0, writes = 0;
 	char text[64];
 
 	return block_attr_read(index, "inflight", text, sizeof(text)) == 0 &&
-		sscanf(text, "%llu %llu", &reads, &writes) == 2 && reads + writes > 0;
+			sscanf(text, "%llu %llu", &reads, &writes) == 2 ?
+		reads + writes :
+		0;
 }
 
-uint64_t block_completed_count(int index)
+bool block_in_flight(int index)
+{
+	return block_in_flight_count(index) > 0;
+}
+
+/* Documentation/block/stat.rst: fields 1, 5 and 12, and 16 for flushes */
+static uint64_t count_completed(int index, bool with_flushes)
 {
 	unsigned long long reads = 0, writes = 0, discards = 0, flushes = 0;
 	char text[256];
 
-	/* Documentation/block/stat.rst: fields 1, 5, 12 and 16 */
 	if (block_attr_read(index, "stat", text, sizeof(text)) < 0 ||
 		sscanf(text, "%llu %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %llu",
 			&reads, &writes, &discards, &flushes) < 2)
 		return 0;
-	return reads + writes + discards + flushes;
+	return reads + writes + discards + (with_flushes ? flushes : 0);
+}
+
+uint64_t block_completed_count(int index)
+{
+	return count_completed(index, true);
+}
+
+uint64_t block_answered_count(int index)
+{
+	return count_completed(index, false);
 }
 
 bool block_has_attr(int index, const char *name)

@@ -22,7 +22,10 @@ int block_attr_write(int index, const char *attribute, const char *value);
  * not among them, nor are flushes: the block layer does not count these. False when the kernel does
  * not say. */
 bool block_in_flight(int index);
-/* Requests of any kind that were answered since the device is there; 0 when that cannot be read. */
+uint64_t block_in_flight_count(int index);
+/* Requests of those kinds that were answered since the device is there. */
+uint64_t block_answered_count(int index);
+/* ... of any kind, flushes too; 0 when that cannot be read. */
 uint64_t block_completed_count(int index);
 bool block_exists(int index);
 /* Is there such an attribute, or folder of them? Unlike reading, this waits for nobody. */

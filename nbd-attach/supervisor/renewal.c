@@ -27,15 +27,28 @@ static void on_drained(void *owner, short revents)
 		&(struct machine_event){.type = EVENT_DRAINED, .facts = is_done ? FACT_DONE : 0});
 }
 
-static uint64_t received_bytes(const struct renewal *renewal)
+static bool owes_since_drain(const struct renewal *renewal, unsigned at)
 {
-	uint64_t sum = block_completed_count(renewal->attachment->index);
 	struct link_sample now;
 
+	return link_sample(&renewal->attachment->links[at], &now) == 0 && now.owed &&
+		now.received_bytes == renewal->received_before[at];
+}
+
+/* As many answers as requests were in flight: fewer may all be from before a server that hangs
+ * ceased to answer. */
+static bool is_answered(const struct renewal *renewal)
+{
+	int index = renewal->attachment->index;
+
+	if (!block_in_flight(index))
+		return true;
+	if (block_answered_count(index) - renewal->answered_before < renewal->in_flight_before)
+		return false;
 	for (unsigned i = 0; i < renewal->attachment->link_count; i++)
-		if (link_sample(&renewal->attachment->links[i], &now) == 0)
-			sum += now.received_bytes;
-	return sum;
+		if (owes_since_drain(renewal, i))
+			return false;
+	return true;
 }
 
 /* Under --root, where no process is started for it, a link is taken to be free of requests that
@@ -46,11 +59,23 @@ static void on_answers(void *owner, short revents)
 	struct renewal *renewal = owner;
 
 	(void)revents;
-	if (!block_in_flight(renewal->attachment->index) ||
-		received_bytes(renewal) != renewal->received_before)
+	if (is_answered(renewal))
 		engine_event(renewal->engine, EVENT_DRAINED, 0);
 	else
 		loop_call_at(&renewal->answers, monotonic_now_ms() + ANSWERS_LOOK_MS);
+}
+
+/* What is answered between the two looks counts as in flight. */
+static void note_before(struct renewal *renewal)
+{
+	const struct attachment *attachment = renewal->attachment;
+	struct link_sample now;
+
+	renewal->in_flight_before = block_in_flight_count(attachment->index);
+	renewal->answered_before = block_answered_count(attachment->index);
+	for (unsigned i = 0; i < attachment->link_count; i++)
+		if (link_sample(&attachment->links[i], &now) == 0)
+			renewal->received_before[i] = now.received_bytes;
 }
 
 void renewal_drain(struct renewal *renewal)
@@ -59,7 +84,7 @@ void renewal_drain(struct renewal *renewal)
 	struct error err;
 
 	renewal->drain_begun_ms = monotonic_now_ms();
-	renewal->received_before = received_bytes(renewal);
+	note_before(renewal);
 	/* starting a process may have to wait for memory that only this link can get back */
 	if (isolate_is_entered() || queue_drain_start(&renewal->drain, index, &err))
 		loop_call_at(&renewal->answers, renewal->drain_begun_ms);

@@ -11,7 +11,8 @@ struct renewal {
 	struct engine *engine;
 	struct job drain; /* empties the queue */
 	int64_t drain_begun_ms;
-	uint64_t received_before;
+	/* when a drain began that starts no process: of the device, and of each link */
+	uint64_t in_flight_before, answered_before, received_before[LINKS_MAX];
 	struct loop_source draining, shutting, answers;
 	struct shutting {
 		bool is_due;

@@ -145,22 +145,27 @@ bool sim_driver_is_idle(void)
 	return true;
 }
 
+static void end_request(struct sim_request *r)
+{
+	r->state = REQUEST_NONE;
+	sim_driver.completed++;
+	sim_driver.completed_flushes += r->command == SIM_FLUSH;
+}
+
 static void complete(int request)
 {
 	struct sim_request *r = &sim_requests[request];
 
 	if (r->command == SIM_WRITE && r->version > sim_acknowledged[r->block])
 		sim_acknowledged[r->block] = r->version;
-	r->state = REQUEST_NONE;
-	sim_driver.completed++;
+	end_request(r);
 	sim_driver.served++;
 }
 
 static void fail_request(int request, const char *why)
 {
 	sim_check_failed_request(request, why);
-	sim_requests[request].state = REQUEST_NONE;
-	sim_driver.completed++;
+	end_request(&sim_requests[request]);
 }
 
 /* "shutting down sockets": what waits fails, and what comes (kernel fact revived-device). */
@@ -315,8 +320,7 @@ static void take_answer(int request, int slot_at, uint64_t cookie, int error)
 	}
 	sim_driver.error_replies++;
 	sim_driver.last_error = error;
-	sim_requests[request].state = REQUEST_NONE; /* it fails, and that is the server's word */
-	sim_driver.completed++;
+	end_request(r); /* it fails, and that is the server's word */
 	sim_driver.served++;
 }
 
@@ -582,13 +586,26 @@ bool block_backend_is(int index, const char *backend)
 	return index == SIM_INDEX && is_ours(backend);
 }
 
-bool block_in_flight(int index)
+uint64_t block_in_flight_count(int index)
 {
+	uint64_t count = 0;
+
 	(void)index;
 	for (int i = 0; i < SIM_REQUESTS; i++)
-		if (sim_requests[i].state == REQUEST_SENT && sim_requests[i].command != SIM_FLUSH)
-			return true;
-	return false;
+		count += sim_requests[i].state == REQUEST_SENT &&
+			sim_requests[i].command != SIM_FLUSH;
+	return count;
+}
+
+bool block_in_flight(int index)
+{
+	return block_in_flight_count(index) > 0;
+}
+
+uint64_t block_answered_count(int index)
+{
+	(void)index;
+	return sim_driver.completed - sim_driver.completed_flushes;
 }
 
 uint64_t block_completed_count(int index)

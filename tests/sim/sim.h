@@ -196,7 +196,7 @@ extern struct sim_driver {
 		unsigned generation; /* of the receiver */
 	} slots[SIM_LINKS_MAX];
 	int64_t dead_timeout_ms, io_timeout_ms;
-	uint64_t size_bytes, completed, served;
+	uint64_t size_bytes, completed, completed_flushes, served;
 	unsigned notices;
 	bool are_notices_lost;
 	uint64_t error_replies, stuck, receivers_ended; /* as logged */

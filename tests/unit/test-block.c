@@ -91,6 +91,19 @@ static void test_parse_device(void **state)
 	}
 }
 
+static void test_in_flight(void **state)
+{
+	(void)state;
+	assert_false(block_in_flight(0));
+	fake_root_put("/sys/block/nbd0/inflight", "       0        0\n");
+	assert_false(block_in_flight(0));
+	fake_root_put("/sys/block/nbd0/inflight", "       3       40\n");
+	assert_true(block_in_flight(0));
+	assert_int_equal(block_in_flight_count(0), 43);
+	fake_root_put("/sys/block/nbd0/inflight", "nonsense\n");
+	assert_int_equal(block_in_flight_count(0), 0);
+}
+
 static void test_completed(void **state)
 {
 	(void)state;
@@ -98,6 +111,7 @@ static void test_completed(void **state)
 	fake_root_put("/sys/block/nbd0/stat",
 		"     100  2 3 4   200 6 7 8  9 10 11  300 13 14 15   400 17\n");
 	assert_int_equal(block_completed_count(0), 1000);
+	assert_int_equal(block_answered_count(0), 600);
 	fake_root_put("/sys/block/nbd0/stat", "     100        2        3        4      200\n");
 	assert_int_equal(block_completed_count(0), 300);
 	fake_root_put("/sys/block/nbd0/stat", "nonsense\n");
@@ -425,6 +439,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_device_is_whose_backend_it_shows),
 		CASE(test_parse_device),
+		CASE(test_in_flight),
 		CASE(test_completed),
 		CASE(test_read_write),
 		CASE(test_list_and_state),
