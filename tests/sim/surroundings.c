@@ -46,6 +46,7 @@ static struct sim_child {
 	char argument[64];
 	/* CHILD_NEGOTIATION */
 	struct negotiation_job job;
+	struct export_geometry offer;
 	int socket, host;
 	int64_t deadline_ms;
 	/* CHILD_DRAIN, CHILD_PROBE */
@@ -319,6 +320,17 @@ static void end_negotiation(int id, int rc, enum error_kind kind, const char *te
 	finish(id, rc);
 }
 
+/* Another export of that name: smaller, or not to be written to. */
+static void fill_offer(struct export_geometry *export, const struct sim_host *host)
+{
+	bool is_smaller = host->is_other && host->epoch % 2;
+
+	*export = (struct export_geometry){.has_size = true,
+		.size_bytes = is_smaller ? 1 << 20 : sim_export_bytes,
+		.flags = NBD_TFLAG_HAS_FLAGS | NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_CAN_MULTI_CONN |
+			(host->is_other && !is_smaller ? NBD_TFLAG_READ_ONLY : 0)};
+}
+
 static void step_negotiation(int id, int generation)
 {
 	struct sim_child *child = &children[id];
@@ -342,6 +354,7 @@ static void step_negotiation(int id, int generation)
 	} else {
 		if (child->job.kind == NEGOTIATION_ATTACH)
 			child->socket = sim_connect(child->host);
+		fill_offer(&child->offer, host);
 		finish(id, 0);
 	}
 }
@@ -396,17 +409,6 @@ void negotiation_cancel(struct negotiation *attempt)
 	sim_drop_reference(socket);
 }
 
-/* Another export of that name: smaller, or not to be written to. */
-static void fill_offer(struct export_geometry *export, const struct sim_host *host)
-{
-	bool is_smaller = host->is_other && host->epoch % 2;
-
-	*export = (struct export_geometry){.has_size = true,
-		.size_bytes = is_smaller ? 1 << 20 : sim_export_bytes,
-		.flags = NBD_TFLAG_HAS_FLAGS | NBD_TFLAG_SEND_FLUSH | NBD_TFLAG_CAN_MULTI_CONN |
-			(host->is_other && !is_smaller ? NBD_TFLAG_READ_ONLY : 0)};
-}
-
 int negotiation_step(
 	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
 {
@@ -424,7 +426,7 @@ int negotiation_step(
 		return rc;
 	}
 	memset(result, 0, sizeof(*result));
-	fill_offer(&result->export, &sim_hosts[children[id].host]);
+	result->export = children[id].offer;
 	if (attempt->job.names)
 		*attempt->job.names = (struct export_names){.name = "disk"};
 	result->fd = -1;
