@@ -43,6 +43,7 @@ static void accept_offer(struct spare *spare, struct negotiation_result *result,
 	if (!attachment->export_known) {
 		attachment->export = result->export;
 		attachment->export.size_bytes = size_bytes;
+		attachment->names = spare->names;
 		attachment->export_known = true;
 	}
 	growth_note_offer(spare->growth, grown ? result->export.size_bytes : 0);
@@ -100,7 +101,7 @@ void spare_negotiate(struct spare *spare, uint32_t host, bool is_pinned)
 	if (spare->engine->machine.attempts == 0)
 		condition_tell_lost(spare->condition);
 	job.verbose = false;
-	job.names = spare->attachment->export_known ? NULL : &spare->attachment->names;
+	job.names = spare->attachment->export_known ? NULL : &spare->names;
 	job.first_host = host;
 	job.only_first_host = is_pinned;
 	if (negotiation_start(&spare->negotiation, &job, &err) < 0) {

@@ -14,7 +14,8 @@ struct spare {
 	struct condition *condition;
 	struct growth *growth;
 	struct negotiation negotiation;
-	struct link link; /* fd -1: none */
+	struct export_names names; /* of its offer, when none has counted yet */
+	struct link link;          /* fd -1: none */
 	struct loop_source child, socket;
 };
 
