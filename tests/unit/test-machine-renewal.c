@@ -431,6 +431,29 @@ static void a_drain_counts_at_its_end_only(void **state)
 	assert_at_rest(&script);
 }
 
+/* No reconnect, for whoever counts the server's outages. */
+static void a_renewal_whose_socket_is_dropped_stays_a_renewal(void **state)
+{
+	struct script script = begin_looking(2);
+
+	(void)state;
+	expect(&script, 0, REKEY, 1, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "");
+	expect(&script, 5, IDLE, 0, "shut 1");
+	expect(&script, 1, NOTICE, 0, "");
+	expect_deadline(&script, NOTICE_MS, "hand over 1");
+	expect(&script, 0, HANDED_OVER, 1, "probe");
+	expect_deadline(&script, LOOK_MS, "look 1");
+	expect_facts(&script, 0, LOOKED, 1, FACT_COUNTED, "drop link 1");
+	expect_deadline(&script, BACKOFF_MIN_MS, "");
+	expect_deadline(&script, SETTLE_MS - BACKOFF_MIN_MS, "negotiate");
+	expect_hand_over(&script, 1);
+	expect_facts(&script, 5, PROBED, 1, FACT_DONE | FACT_COUNTED, "");
+	assert_int_equal(script.machine.renewals, 1);
+	assert_int_equal(script.machine.reconnects, 0);
+	assert_at_rest(&script);
+}
+
 static void one_drain_is_asked_for_at_a_time(void **state)
 {
 	struct script script = begin(2);
@@ -674,6 +697,7 @@ int main(void)
 		cmocka_unit_test(a_renewal_that_is_urgent_waits_for_the_drain_only),
 		cmocka_unit_test(an_idle_moment_is_as_good_as_a_drain),
 		cmocka_unit_test(a_drain_counts_at_its_end_only),
+		cmocka_unit_test(a_renewal_whose_socket_is_dropped_stays_a_renewal),
 		cmocka_unit_test(one_drain_is_asked_for_at_a_time),
 		cmocka_unit_test(no_room_is_made_for_what_became_urgent_in_a_pause),
 		cmocka_unit_test(a_drain_that_is_asked_for_at_the_end_of_another_is_not_forgotten),

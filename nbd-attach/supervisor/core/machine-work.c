@@ -249,13 +249,14 @@ static void prove(struct step *step, unsigned at, bool is_seen)
 }
 
 /* It could have been used and was not: the slot was not free. No harm if the driver has it all the
- * same: shutting it frees its slot again. */
+ * same: shutting it frees its slot again. A renewal that it was for is one still: the server was
+ * not away. */
 static void drop_link(struct step *step)
 {
 	unsigned at = step->machine->work_link;
 
 	step_act(step, ACTION_DROP_LINK, at);
-	machine_link_lose(step, at, false);
+	machine_link_lose(step, at, step->machine->links[at].renewal == RENEWAL_SHUT);
 }
 
 /* I/O was done, but not over the only link: another one serves that slot, of which we know nothing.
