@@ -84,6 +84,7 @@ static int new_child(enum child_kind kind)
 	sim_violation("too many children");
 }
 
+/* With what it has made and nobody took. */
 static void forget(int id)
 {
 	struct sim_child *child = &children[id];
@@ -91,6 +92,10 @@ static void forget(int id)
 	if (child->kind == CHILD_DRAIN && !child->is_done)
 		sim_freeze(false);
 	child->is_used = false;
+	if (child->socket == SIM_NONE)
+		return;
+	sim_sockets[child->socket].descriptors++;
+	sim_drop_reference(child->socket);
 }
 
 void sim_children_die(void)
@@ -395,18 +400,11 @@ int64_t negotiation_deadline_ms(const struct negotiation *attempt)
 
 void negotiation_cancel(struct negotiation *attempt)
 {
-	int id = attempt->child.pid - 1, socket;
-
 	if (attempt->child.pid <= 0)
 		return;
-	socket = children[id].socket;
-	sim_close(children[id].fd);
-	forget(id);
+	sim_close(children[attempt->child.pid - 1].fd);
+	forget(attempt->child.pid - 1);
 	attempt->child.pid = 0;
-	if (socket == SIM_NONE)
-		return;
-	sim_sockets[socket].descriptors++;
-	sim_drop_reference(socket);
 }
 
 int negotiation_step(
