@@ -374,6 +374,20 @@ static void an_outage_may_be_older_than_the_supervisor(void **state)
 	assert_at_rest(&script);
 }
 
+/* It was handed over in the last moment of the former supervisor, and nobody uses the device: a look
+ * would show nothing, a read does. */
+static void a_link_that_nobody_used_yet_is_asked_before_its_device_fails(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	machine_adopt_link(&script.machine, 0, ADOPTED_UNPROVEN);
+	machine_set_outage(&script.machine, script.now_ms - 2 * DEAD_MS, script.now_ms);
+	expect(&script, 0, TICK, 0, "probe");
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_COUNTED | FACT_USED | FACT_MOVED, "");
+	assert_at_rest(&script);
+}
+
 /* A link that was adopted unseen serves for ten minutes, its server takes no second connection, and
  * then it dies: the server was not away for as long as nobody knew. */
 static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
@@ -820,6 +834,7 @@ int main(void)
 		cmocka_unit_test(a_slot_whose_receiver_still_reads_gets_no_socket),
 		cmocka_unit_test(io_that_the_driver_fails_by_itself_is_the_end),
 		cmocka_unit_test(an_outage_may_be_older_than_the_supervisor),
+		cmocka_unit_test(a_link_that_nobody_used_yet_is_asked_before_its_device_fails),
 		cmocka_unit_test(an_outage_begins_when_the_device_ceases_to_be_served),
 		cmocka_unit_test(a_read_that_was_done_is_service),
 		cmocka_unit_test(a_device_that_gets_something_done_is_not_failed),
