@@ -23,7 +23,7 @@ static int no_answer(int index, struct error *err)
 		return error_hint(
 			err, -ETIMEDOUT, "it may still do it: nbd-attach status /dev/nbd%d", index);
 	}
-	error_set(err, ERROR_BUSY, ENOTCONN, "nobody watches /dev/nbd%d", index);
+	error_set(err, ERROR_BUSY, ENOTCONN, "no supervisor has /dev/nbd%d", index);
 	return error_hint(err, -ENOTCONN,
 		"run the command again that attached it, which adopts it as it is; then resize");
 }

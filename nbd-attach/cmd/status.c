@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One truth about a device: what its supervisor says, or, where nobody watches it, what the kernel
+/* One truth about a device: what its supervisor says, or, where it has none, what the kernel
  * knows. */
 #include "cmd/commands.h"
 #include "config/device-name.h"
@@ -125,7 +125,7 @@ static int watch(int only, bool json)
 	while (!interrupted) {
 		json_object *devices, *top;
 
-		/* half an answer would show the device as unwatched */
+		/* half an answer would show the device as unsupervised */
 		sigprocmask(SIG_BLOCK, &interrupt, NULL);
 		devices = ask_all(only);
 		if (json) {

@@ -228,9 +228,9 @@ static void print_link(FILE *out, json_object *link, size_t number, int64_t now)
 	else /* told: null. A key that is not there says nothing */
 		fputs(json_object_object_get_ex(link, "tls", NULL) ? ", not encrypted\n" : "\n",
 			out);
-	if (strcmp(state.s, "unwatched") == 0) {
+	if (strcmp(state.s, "unmonitored") == 0) {
 		label(out, "");
-		fputs("made by a former supervisor: watched by the kernel alone, until it is "
+		fputs("made by a former supervisor: monitored by the kernel alone, until it is "
 		      "replaced\n",
 			out);
 	}
@@ -256,9 +256,9 @@ static bool is_ours(const char *backend)
 	return strlen(backend) == 32 && strspn(backend, "0123456789abcdef") == 32;
 }
 
-static void print_unwatched(FILE *out, json_object *status, bool is_root)
+static void print_unmonitored(FILE *out, json_object *status, bool is_root)
 {
-	label(out, "watched:");
+	label(out, "monitored:");
 	if (!is_root) {
 		fputs("not known: supervisors answer root only\n", out);
 		return;
@@ -282,7 +282,7 @@ void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, boo
 
 	print_head(out, status);
 	if (strcmp(state.s, "configured") == 0) {
-		print_unwatched(out, status, is_root);
+		print_unmonitored(out, status, is_root);
 		return;
 	}
 	print_since(out, status, now_unix_sec);

@@ -26,7 +26,7 @@ static void shut_link(struct supervisor *self, unsigned at)
 	rc = sock_destroy(&link->local, &link->peer, &err);
 	if (rc && rc != -ENOENT) {
 		log_message(LOG_NOTICE,
-			"/dev/nbd%d: a link of the former supervisor stays unwatched until it "
+			"/dev/nbd%d: a link of the former supervisor stays unmonitored until it "
 			"ends: %s",
 			attachment->index, err.text);
 		engine_outcome(&self->engine, EVENT_CANNOT_SHUT, at);

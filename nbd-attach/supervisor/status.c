@@ -13,7 +13,7 @@ static const char *link_state(const struct machine_link *link)
 {
 	if (!machine_link_is_up(link))
 		return "dead";
-	return link->state == LINK_UNMONITORED ? "unwatched" : "alive";
+	return link->state == LINK_UNMONITORED ? "unmonitored" : "alive";
 }
 
 static const char *silence(const struct machine_link *link)

@@ -648,7 +648,7 @@ static void an_outage_does_not_wait_for_an_unmonitored_link(void **state)
 	expect_deadline(&script, BACKOFF_MAX_MS - 10 - SETTLE_MS, "negotiate");
 }
 
-/* A single one that nobody watches may be dead, and so may its host. */
+/* A single unmonitored one may be dead, and so may its host. */
 static void a_single_unmonitored_link_may_be_replaced_by_one_to_another_host(void **state)
 {
 	struct script script = begin_adopted(ADOPTED_FOUND);

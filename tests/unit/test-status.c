@@ -185,19 +185,19 @@ static void test_configured(void **state)
 	(void)state;
 	check(ours,
 		"/dev/nbd0: 1 MiB, configured\n"
-		"  watched:   by nobody: whether the server is there is not known, and a lost link "
+		"  monitored: by nobody: whether the server is there is not known, and a lost link "
 		"stays lost\n"
 		"  try:       run the command again that attached it: it adopts the device as it "
 		"is\n");
 	check("{\"device\": \"/dev/nbd0\", \"state\": \"configured\", \"backend\": \"something "
 	      "else\"}",
 		"/dev/nbd0: configured\n"
-		"  watched:   by nobody: whether the server is there is not known, and a lost link "
+		"  monitored: by nobody: whether the server is there is not known, and a lost link "
 		"stays lost\n"
 		"  try:       another program attached it; it can say more\n");
 	text = render_as(ours, false);
 	assert_string_equal(text,
-		"/dev/nbd0: 1 MiB, configured\n  watched:   not known: supervisors answer root "
+		"/dev/nbd0: 1 MiB, configured\n  monitored: not known: supervisors answer root "
 		"only\n");
 	free(text);
 }
@@ -219,20 +219,20 @@ static void test_silent_link(void **state)
 		"    waits:   3 s without an answer; the server is asked over a new connection\n");
 }
 
-static void test_unwatched_link(void **state)
+static void test_unmonitored_link(void **state)
 {
 	(void)state;
 	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"address\": "
-	      "\"h:1\", \"state\": \"unwatched\", \"tls\": null}]}",
+	      "\"h:1\", \"state\": \"unmonitored\", \"tls\": null}]}",
 		"/dev/nbd0: alive\n"
-		"  link 1:    h:1, unwatched, not encrypted\n"
-		"             made by a former supervisor: watched by the kernel alone, until it "
+		"  link 1:    h:1, unmonitored, not encrypted\n"
+		"             made by a former supervisor: monitored by the kernel alone, until it "
 		"is replaced\n");
 	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": "
-	      "\"unwatched\"}]}",
+	      "\"unmonitored\"}]}",
 		"/dev/nbd0: alive\n"
-		"  link 1:    unwatched\n"
-		"             made by a former supervisor: watched by the kernel alone, until it "
+		"  link 1:    unmonitored\n"
+		"             made by a former supervisor: monitored by the kernel alone, until it "
 		"is replaced\n");
 }
 
@@ -327,7 +327,7 @@ int main(void)
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_configured),
-		cmocka_unit_test(test_unwatched_link),
+		cmocka_unit_test(test_unmonitored_link),
 		cmocka_unit_test(test_silent_link),
 		cmocka_unit_test(test_no_control_character_comes_through),
 		cmocka_unit_test(test_other_types_are_as_good_as_missing),

@@ -295,7 +295,7 @@ adopt() { # OPTION...
     expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}" "$@"
     says adopted
     [[ $(wc -l <<<"$said") -eq 1 ]] || fail "more than one line"
-    [[ $(field $nbd .supervisor_pid) -gt 0 ]] || fail "nobody watches it"
+    [[ $(field $nbd .supervisor_pid) -gt 0 ]] || fail "it has no supervisor"
 }
 
 # --- the network

@@ -224,7 +224,7 @@ watchdog() {
     ! grep '^watchdog' "$state/manager.out" || fail "nobody wanted to hear of it"
     detach $nbd
 }
-unwatched_is_detached() {
+unsupervised_is_detached() {
     make_disk
     serve_nbdkit
     attach $nbd localhost --port $tls_port "${tls[@]}"
@@ -238,12 +238,12 @@ run_test "the device goes on without its supervisor, and the next one adopts it"
 run_test "supervisor and server are killed $(rounds 6 100) times in turn" killed_again_and_again "$(rounds 6 100)"
 run_test "the same with two connections" killed_again_and_again "$(rounds 2 20)" --connections 2 --io-timeout 10
 run_test "adopted while the server is away" without_server
-run_test "another export's device is not adopted, nor one that is watched" somebody_elses
+run_test "another export's device is not adopted, nor one that has a supervisor" somebody_elses
 run_test "a service manager hands the sockets on to the next supervisor" handed_on
 run_test "adopted with TLS asked for since: what was in clear is replaced" tls_since
 run_test "the same by hand" tls_since_by_hand
 run_test "TLS asked for since, and the kernel has none: not adopted, nothing changed" tls_since_without_tls
 run_test "a device is supervised while udev takes note of it" udev_hangs
 run_test "a service manager's watchdog is fed" watchdog
-run_test "a device without supervisor is detached" unwatched_is_detached
+run_test "a device without supervisor is detached" unsupervised_is_detached
 finish

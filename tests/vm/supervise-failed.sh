@@ -94,16 +94,16 @@ failed_unnoted() { # SPOIL...
     has_failed --dead-timeout 3
 }
 # The driver's own patience is over first; it says so in its log only.
-given_up_by_driver() { # watched|unwatched|forgotten
+given_up_by_driver() { # supervised|unsupervised|forgotten
     begin
-    [[ $1 == watched ]] || kill_supervisor
+    [[ $1 == supervised ]] || kill_supervisor
     [[ $1 != forgotten ]] || forget
     dead-conn-timeout ${nbd#/dev/nbd} "$(cat /sys/block/${nbd#/dev/}/backend)" 1
     kill_server
     # Sent at once, or when the kernel has seen that the link is dead.
     within 20 fails_at_once || fail "the driver waits on"
     dmesg | sed -n '/vm: test: /h;//!H;${x;p}' | grep 'shutting down sockets' || fail "the driver does not say that it gives up"
-    if [[ $1 == watched ]]; then
+    if [[ $1 == supervised ]]; then
         serve_nbdkit
         within 15 is_state $nbd failed || { nbd-attach status $nbd --json; fail "its supervisor does not take it for failed"; }
         expect 12 nbd-attach status $nbd --quiet
@@ -131,12 +131,12 @@ with_little_room() {
 }
 
 test_timeout=120
-run_test "--dead-timeout counts from the outage's beginning, whoever watches" replaced_in_an_outage true
+run_test "--dead-timeout counts from the outage's beginning, whichever supervisor has it" replaced_in_an_outage true
 run_test_once "the same with /run full" with_little_room replaced_in_an_outage fill_run
 run_test_once "a device that failed stays so with /run full" with_little_room failed_unnoted fill_run
 run_test "a device that failed stays so without its state file" failed_unnoted forget
-run_test "a device that the driver gave up under its supervisor has failed" given_up_by_driver watched
-run_test "a device that the driver gave up meanwhile has failed" given_up_by_driver unwatched
+run_test "a device that the driver gave up under its supervisor has failed" given_up_by_driver supervised
+run_test "a device that the driver gave up meanwhile has failed" given_up_by_driver unsupervised
 run_test_once "the same without its state file" given_up_by_driver forgotten
 run_test "adopted in an outage without a state file: not taken for alive" adopted_without_a_note
 finish

@@ -119,8 +119,8 @@ void machine_renewal_use_spare(struct step *step)
 		machine_link_shut_down(step, (unsigned)at, true);
 }
 
-/* What its key may do is watched of a link whose socket we have; one without is not left so for as
- * long as its users are busy. */
+/* The records of a link whose socket we have are counted; one without is not left so for as long as
+ * its users are busy. */
 void machine_renewal_on_no_idle(struct step *step)
 {
 	struct machine *machine = step->machine;

@@ -127,7 +127,7 @@ bool machine_is_serving(const struct machine *machine)
 /* --- negotiating */
 
 /* While any link serves, another one must be to the same host: two hosts of which each holds a part
- * of the writes are no disk. A single one that nobody watches may be dead, and so may its host. */
+ * of the writes are no disk. A single unmonitored one may be dead, and so may its host. */
 static void negotiate(struct step *step, unsigned at)
 {
 	struct machine *machine = step->machine;
@@ -745,7 +745,7 @@ void machine_set_outage(struct machine *machine, int64_t since_ms, int64_t now_m
 	if (machine_is_serving(machine))
 		return;
 	machine->outage_since_ms = since_ms;
-	/* An outage has one beginning, whoever watches: not where no link can serve. */
+	/* An outage has one beginning, also over several supervisors: not where no link can serve. */
 	for (unsigned i = 0; i < machine->link_count; i++)
 		if (machine->links[i].state == LINK_UNPROVEN || machine->links[i].owes_notice)
 			machine->spared_until_ms = now_ms + MACHINE_SPARED_MS;
