@@ -108,7 +108,7 @@ int export_info_check_attachable(
 /* The logical block size is part of what is on the disk: a partition table and many file systems
  * made at 512 cannot be read at 4096. So the server's preferred size, which may change with its
  * version, never decides it; only what it cannot go below does. */
-int export_info_choose_block_size(const struct export_geometry *geometry, uint32_t wish_bytes,
+int export_info_choose_block_size(const struct export_geometry *geometry, uint32_t override_bytes,
 	uint32_t *block_size_bytes, struct error *err)
 {
 	uint32_t min = geometry->has_block_size ? geometry->block_min_bytes : 0;
@@ -122,25 +122,25 @@ int export_info_choose_block_size(const struct export_geometry *geometry, uint32
 			"the server's minimum block size of %" PRIu32
 			" bytes is above what the kernel's nbd driver can do (%" PRIu32 ", a page)",
 			min, page_size());
-	if (!wish_bytes) {
+	if (!override_bytes) {
 		*block_size_bytes = min > KERNEL_BLOCK_SIZE_MIN ? min : KERNEL_BLOCK_SIZE_MIN;
 		return 0;
 	}
-	if (!is_power_of_two(wish_bytes) || wish_bytes < KERNEL_BLOCK_SIZE_MIN ||
-		wish_bytes > page_size())
+	if (!is_power_of_two(override_bytes) || override_bytes < KERNEL_BLOCK_SIZE_MIN ||
+		override_bytes > page_size())
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"a block size of %" PRIu32 " bytes is not possible: the kernel takes "
 			"powers of two from 512 to %" PRIu32,
-			wish_bytes, page_size());
-	if (wish_bytes < min) {
+			override_bytes, page_size());
+	if (override_bytes < min) {
 		error_set(err, ERROR_SERVER, EINVAL,
 			"the server needs requests of at least %" PRIu32
 			" bytes, more than the block size of %" PRIu32 " asked for",
-			min, wish_bytes);
+			min, override_bytes);
 		return error_hint(
 			err, -EINVAL, "leave out --block-size, or use --block-size %" PRIu32, min);
 	}
-	*block_size_bytes = wish_bytes;
+	*block_size_bytes = override_bytes;
 	return 0;
 }
 

@@ -36,9 +36,9 @@ struct export_info {
  * that break the specification's rules. */
 int export_info_check_attachable(
 	const struct export_geometry *geometry, uint32_t block_size_bytes, struct error *err);
-/* The device's logical block size: the user's wish (0: none) against the server's minimum and
+/* The device's logical block size: the user's override (0: none) against the server's minimum and
  * preferred and the kernel's 512..page-size. */
-int export_info_choose_block_size(const struct export_geometry *geometry, uint32_t wish_bytes,
+int export_info_choose_block_size(const struct export_geometry *geometry, uint32_t override_bytes,
 	uint32_t *block_size_bytes, struct error *err);
 /* Do two offers (two links of one device, or before and after a reconnect) agree? -ESTALE with what
  * differs. */

@@ -188,8 +188,8 @@ static int load_x509(
 	return rc;
 }
 
-/* Find the user's line in "user:hex" lines; with an empty wish the file must have one user only. */
-static int find_psk(char *text, const char *wish, char **user, char **key)
+/* Find the user's line in "user:hex" lines; with an empty one the file must have one user only. */
+static int find_psk(char *text, const char *wanted, char **user, char **key)
 {
 	char *line, *rest = NULL;
 
@@ -200,7 +200,7 @@ static int find_psk(char *text, const char *wish, char **user, char **key)
 		if (*line == '#' || !colon)
 			continue;
 		*colon = 0;
-		if (*wish && strcmp(line, wish) != 0)
+		if (*wanted && strcmp(line, wanted) != 0)
 			continue;
 		if (*user)
 			return -ENOTUNIQ;

@@ -14,7 +14,7 @@ enum tls_type { TLS_TYPE_ANY, TLS_TYPE_X509, TLS_TYPE_PSK };
 
 /* Texts are empty when not given. Plain data; a copy is a copy. */
 struct tls_config {
-	bool wanted; /* wishing for part of it is wishing for it */
+	bool wanted; /* asking for part of it is asking for it */
 	enum tls_type type;
 	char ca_file[TLS_TEXT_SIZE];
 	char cert_file[TLS_TEXT_SIZE];

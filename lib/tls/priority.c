@@ -64,7 +64,7 @@ static void append_defaults(struct priority_text *priority)
 	}
 }
 
-/* Whatever the user wished for: nothing below the floor, nothing that kTLS cannot carry, and with a
+/* Whatever the user asked for: nothing below the floor, nothing that kTLS cannot carry, and with a
  * PSK nothing but a PSK. */
 static void append_limits(struct priority_text *priority, int min_version, bool psk)
 {
@@ -81,19 +81,20 @@ static void append_limits(struct priority_text *priority, int min_version, bool 
 }
 
 static int refuse_empty(
-	gnutls_priority_t priority, const char *wish, int min_version, struct error *err)
+	gnutls_priority_t priority, const char *override, int min_version, struct error *err)
 {
 	const unsigned *list;
 
 	if (gnutls_priority_cipher_list(priority, &list) <= 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-priority \"%s\" allows no cipher that kernel TLS can carry", wish);
+			"--tls-priority \"%s\" allows no cipher that kernel TLS can carry",
+			override);
 		return error_hint(err, -EINVAL,
 			"it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305");
 	}
 	if (gnutls_priority_protocol_list(priority, &list) <= 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-priority \"%s\" allows no TLS version from %s up", wish,
+			"--tls-priority \"%s\" allows no TLS version from %s up", override,
 			tls_version_name(min_version));
 		return error_hint(err, -EINVAL,
 			min_version == TLS_VERSION_1_3 ?
@@ -103,25 +104,25 @@ static int refuse_empty(
 	return 0;
 }
 
-int tls_priority_init(
-	gnutls_priority_t *priority, const char *wish, int min_version, bool psk, struct error *err)
+int tls_priority_init(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
+	struct error *err)
 {
 	struct priority_text text = {.used = 0};
 	const char *error_at = NULL;
 	int rc;
 
-	if (wish && strlen(wish) > PRIORITY_MAX / 2)
+	if (override && strlen(override) > PRIORITY_MAX / 2)
 		return error_set(err, ERROR_USAGE, EINVAL, "--tls-priority is too long");
-	if (wish) { /* by itself first, so that an error points into what the user wrote */
-		rc = gnutls_priority_init(priority, wish, &error_at);
+	if (override) { /* by itself first, so that an error points into what the user wrote */
+		rc = gnutls_priority_init(priority, override, &error_at);
 		if (rc < 0)
 			return error_set(err, ERROR_USAGE, EINVAL,
-				"--tls-priority \"%s\" is not understood%s%s%s", wish,
+				"--tls-priority \"%s\" is not understood%s%s%s", override,
 				error_at && *error_at ? " at \"" : "", error_at ? error_at : "",
 				error_at && *error_at ? "\"" : "");
 		gnutls_priority_deinit(*priority);
 		*priority = NULL;
-		append(&text, "%s", wish);
+		append(&text, "%s", override);
 		append(&text, "%s", ":%PROFILE_MEDIUM");
 	} else {
 		append_defaults(&text);
@@ -129,9 +130,9 @@ int tls_priority_init(
 	append_limits(&text, min_version, psk);
 	rc = gnutls_priority_init(priority, text.text, &error_at);
 	/* with every cipher or version taken away, some versions refuse the string itself */
-	if (rc < 0 && wish) {
+	if (rc < 0 && override) {
 		error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-priority \"%s\" leaves nothing that kernel TLS can carry", wish);
+			"--tls-priority \"%s\" leaves nothing that kernel TLS can carry", override);
 		return error_hint(err, -EINVAL,
 			"it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305 under TLS "
 			"1.3, and 1.2 with --tls-min 1.2");
@@ -140,5 +141,5 @@ int tls_priority_init(
 		return error_set(err, ERROR_OTHER, EINVAL,
 			"GnuTLS does not take our own priorities: %s (at \"%s\")",
 			gnutls_strerror(rc), error_at);
-	return refuse_empty(*priority, wish ? wish : text.text, min_version, err);
+	return refuse_empty(*priority, override ? override : text.text, min_version, err);
 }

@@ -7,7 +7,7 @@
 #include "tls/ktls.h"
 
 /* What GnuTLS is allowed to negotiate. */
-int tls_priority_init(gnutls_priority_t *priority, const char *wish, int min_version, bool psk,
+int tls_priority_init(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
 	struct error *err);
 /* NULL when kTLS cannot carry it. */
 const struct ktls_cipher *tls_ktls_cipher(gnutls_cipher_algorithm_t algorithm);

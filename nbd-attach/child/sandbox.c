@@ -69,7 +69,7 @@ int sandbox_drop_privileges(struct error *err)
 	if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, ERROR_PERMISSION, errno,
 			"the negotiator cannot give up its privileges: %s", strerror(errno));
-	/* Changing user makes a process dumpable only by root, but also resets the wish to die with
+	/* Changing user makes a process dumpable only by root, but also resets the signal to die with
 	 * the parent. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

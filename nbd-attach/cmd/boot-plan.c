@@ -198,7 +198,7 @@ static enum match apply_line(const struct boot_plan *jobs, struct config *config
 	enum match match;
 
 	entry = find_line(jobs, asked, &match);
-	/* Whoever wished for TLS said by which authority: another disk's line has no say in it. */
+	/* An argument that asks for TLS names its authority: another disk's line has no say in it. */
 	if (!entry || (match == MATCH_HOST && asked->tls.wanted))
 		return match;
 	known = nbdtab_line(&jobs->tab, entry);

@@ -83,7 +83,7 @@ static bool is_slip(const char *a, const char *b)
 		(*b && strcmp(a, b + 1) == 0);
 }
 
-/* Is an unknown option one that somebody wrote who wished for TLS? */
+/* Is an unknown option one that was meant to ask for TLS? */
 static bool is_about_tls(const char *name)
 {
 	static const char *const beginnings[] = {"tls", "psk", "cert", "cacert", "ca-", "key"};
@@ -174,7 +174,7 @@ int nbdtab_options_set(
 	rc = set_option(settings, &extras, name + (*name == '_'), value, err);
 	if (rc == -ENOENT && !*err->text && is_about_tls(name + (*name == '_')))
 		return error_set(err, ERROR_USAGE, EINVAL,
-			"there is no such option, and it looks as if TLS were wished for");
+			"there is no such option, and it looks as if TLS were asked for");
 	return rc > 0 ? 0 : rc;
 }
 
@@ -273,7 +273,7 @@ static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
 		/* A slip of the pen must not become a connection in clear. */
 		if (is_about_tls(name))
 			nbdtab_note(&tab->nbdtab, entry, option->column, true,
-				"there is no option '%s', and it looks as if TLS were wished for",
+				"there is no option '%s', and it looks as if TLS were asked for",
 				shown);
 		else if (!quiet)
 			nbdtab_note(&tab->nbdtab, entry, option->column, false,

@@ -257,13 +257,13 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
  * a bit less than N seconds keeps one that was begun late from being N + 1. */
 int attachment_io_timeout_ms(const struct attachment *attachment)
 {
-	int wish_ms = attachment->policy.io_timeout_ms;
+	int override_ms = attachment->policy.io_timeout_ms;
 
 	if (attachment->link_count > 1)
-		return wish_ms ? wish_ms : IO_TIMEOUT_SEVERAL_MS;
-	wish_ms = wish_ms ? wish_ms : IO_TIMEOUT_SINGLE_MS;
+		return override_ms ? override_ms : IO_TIMEOUT_SEVERAL_MS;
+	override_ms = override_ms ? override_ms : IO_TIMEOUT_SINGLE_MS;
 	/* a fraction was meant as it stands */
-	return wish_ms % 1000 ? wish_ms : wish_ms - IO_TIMEOUT_LATE_MS;
+	return override_ms % 1000 ? override_ms : override_ms - IO_TIMEOUT_LATE_MS;
 }
 
 /* What a new device needs before anybody may use it. */

@@ -37,7 +37,7 @@ struct attachment {
 	struct export_names names;   /* of the first offer that counts */
 	uint64_t offered_size_bytes; /* when the server has grown the export since, else 0 */
 	uint32_t block_size_bytes;
-	uint16_t flags; /* as given to the kernel: with READ_ONLY when wished */
+	uint16_t flags; /* as given to the kernel: with READ_ONLY when asked for */
 	char backend[BACKEND_ID_SIZE];
 	struct link links[LINKS_MAX];
 	size_t link_count;

@@ -131,15 +131,15 @@ bool link_is_up(const struct link *link)
 		!(pfd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
-uint64_t link_record_limit(const struct link *link, uint64_t wish)
+uint64_t link_record_limit(const struct link *link, uint64_t override)
 {
 	const struct ktls_cipher *cipher =
 		link->tls.version ? ktls_cipher_find(link->tls.kernel_cipher) : NULL;
 
 	if (!cipher)
 		return 0;
-	return wish && (!cipher->record_limit || wish < cipher->record_limit) ?
-		wish :
+	return override && (!cipher->record_limit || override < cipher->record_limit) ?
+		override :
 		cipher->record_limit;
 }
 

@@ -60,9 +60,9 @@ bool link_has_moved(const struct link *link);
  * no record was made: encryption is proven, not assumed (kernel facts ktls-bypass and
  * record-number). Sets link->proven. */
 int link_prove(struct link *link, struct error *err);
-/* Records that its key may protect; 0: no limit. WISH lowers it, or sets one where the cipher has
- * none; 0: no wish. */
-uint64_t link_record_limit(const struct link *link, uint64_t wish);
+/* Records that its key may protect; 0: no limit. OVERRIDE lowers it, or sets one where the
+ * cipher has none; 0: none given. */
+uint64_t link_record_limit(const struct link *link, uint64_t override);
 /* Both directions at once, and none first: a server that is told of the end while it can still
  * answer may answer with errors, and those are final (kernel fact half-close-errors). What has come
  * by now is still read; what comes from now on is refused (TCP: with a reset). */

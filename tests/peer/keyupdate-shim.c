@@ -53,8 +53,8 @@ static void update_key_when_due(gnutls_session_t session)
 static ssize_t send_padded(gnutls_session_t session, const void *data, size_t size)
 {
 	static bool said;
-	const char *wish = getenv("TLS_PADDING");
-	size_t padding = wish ? strtoul(wish, NULL, 10) : 0;
+	const char *padding_text = getenv("TLS_PADDING");
+	size_t padding = padding_text ? strtoul(padding_text, NULL, 10) : 0;
 
 	if (!padding || gnutls_protocol_get_version(session) != GNUTLS_TLS1_3 ||
 		gnutls_record_check_corked(session) > 0)

@@ -23,7 +23,7 @@ static void the_driver_looks_within_whole_seconds(void **state)
 {
 	static const struct {
 		size_t links;
-		int wish_ms, want_ms;
+		int override_ms, want_ms;
 	} table[] = {
 		{1, 0, 750},
 		{1, 1000, 750},
@@ -42,7 +42,7 @@ static void the_driver_looks_within_whole_seconds(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		attachment->link_count = table[i].links;
-		attachment->policy.io_timeout_ms = table[i].wish_ms;
+		attachment->policy.io_timeout_ms = table[i].override_ms;
 		assert_int_equal(attachment_io_timeout_ms(attachment), table[i].want_ms);
 	}
 }

@@ -144,7 +144,7 @@ static void a_uri_is_the_weakest(void **state)
 	assert_string_equal(config.endpoint.export_name, "x");
 }
 
-/* Nothing takes back what another source wishes for: TLS least of all. */
+/* Nothing takes back what another source asks for: TLS least of all. */
 static void flags_add_up(void **state)
 {
 	struct config config;

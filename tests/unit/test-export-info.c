@@ -66,7 +66,7 @@ static void larger_pages_allow_larger_blocks(void **state)
 static void test_block_size_chosen(void **state)
 {
 	static const struct {
-		uint32_t min, preferred, wish, expect;
+		uint32_t min, preferred, override, expect;
 	} table[] = {
 		{0, 0, 0, 512},
 		{1, 4096, 0, 512},
@@ -87,7 +87,7 @@ static void test_block_size_chosen(void **state)
 			1 << 20, table[i].min, table[i].preferred, table[i].min ? 1U << 25 : 0);
 
 		assert_int_equal(
-			export_info_choose_block_size(&info, table[i].wish, &size, &err), 0);
+			export_info_choose_block_size(&info, table[i].override, &size, &err), 0);
 		assert_int_equal(size, table[i].expect);
 	}
 }
@@ -95,7 +95,7 @@ static void test_block_size_chosen(void **state)
 static void test_block_size_refused(void **state)
 {
 	static const struct {
-		uint32_t min, preferred, max, wish;
+		uint32_t min, preferred, max, override;
 		const char *sentence;
 		enum error_kind kind;
 	} table[] = {
@@ -127,7 +127,7 @@ static void test_block_size_refused(void **state)
 			offer(1 << 20, table[i].min, table[i].preferred, table[i].max);
 
 		memset(&err, 0, sizeof(err));
-		if (export_info_choose_block_size(&info, table[i].wish, &size, &err) != -EINVAL)
+		if (export_info_choose_block_size(&info, table[i].override, &size, &err) != -EINVAL)
 			fail_msg("line %zu was taken", i);
 		says(table[i].sentence);
 		assert_int_equal(err.kind, table[i].kind);

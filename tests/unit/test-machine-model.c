@@ -188,7 +188,7 @@ static void check_step(struct model *model, const struct machine *before,
 
 /* --- what must hold between two steps */
 
-static bool is_wished(const struct machine_link *link)
+static bool is_requested(const struct machine_link *link)
 {
 	return link->renewal != RENEWAL_NONE && link->renewal != RENEWAL_IMPOSSIBLE &&
 		link->renewal != RENEWAL_SHUT && link->silence == SILENCE_NONE;
@@ -216,7 +216,7 @@ static void check_link(struct model *model, const struct machine_link *link, int
 								       machine->config.settle_ms));
 	/* Whatever is to be done, something is under way for it. */
 	is_asked = link->silence == SILENCE_SUSPECTED || link->silence == SILENCE_UNREACHABLE;
-	if (is_asked || (is_up && is_wished(link)) || link->state == LINK_RECEIVING ||
+	if (is_asked || (is_up && is_requested(link)) || link->state == LINK_RECEIVING ||
 		link->state == LINK_FREE ||
 		(link->state == LINK_UNPROVEN && link->silence == SILENCE_NONE))
 		check(model, machine->work != WORK_NONE);

@@ -220,7 +220,7 @@ static void the_end_of_a_key_is_seen_before_it_is_reached(void **state)
 		}
 }
 
-static void renewals_are_wished_at_a_half_and_at_seven_eighths(void **state)
+static void renewals_are_requested_at_a_half_and_at_seven_eighths(void **state)
 {
 	static const struct {
 		uint64_t records;
@@ -536,7 +536,7 @@ int main(void)
 		cmocka_unit_test(a_quiet_moment_is_looked_for_the_more_often_the_less_is_left),
 		cmocka_unit_test(a_quiet_moment_is_looked_for_without_a_limit_too),
 		cmocka_unit_test(the_end_of_a_key_is_seen_before_it_is_reached),
-		cmocka_unit_test(renewals_are_wished_at_a_half_and_at_seven_eighths),
+		cmocka_unit_test(renewals_are_requested_at_a_half_and_at_seven_eighths),
 		cmocka_unit_test(a_key_without_a_limit_is_never_renewed),
 		cmocka_unit_test(limits_of_any_size_are_borne),
 		cmocka_unit_test(a_server_that_says_nothing_is_silent_after_its_time),

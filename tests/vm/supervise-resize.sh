@@ -4,7 +4,7 @@
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
 # A server that comes back with another disk: a smaller one, or one with other properties, is not served from; a larger
-# one is, at the old size until somebody wishes otherwise.
+# one is, at the old size until a resize is asked for.
 
 # shellcheck source=tests/vm/lib-supervise.sh
 . /tests/lib-supervise.sh

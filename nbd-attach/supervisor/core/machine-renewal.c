@@ -10,7 +10,7 @@ bool machine_renewal_is_urgent(const struct machine_link *link)
 
 /* A silent one is not shut for a new key: nothing moves over it, and what it owes may still be
  * executed. */
-static bool is_wished(const struct machine_link *link)
+static bool is_requested(const struct machine_link *link)
 {
 	return machine_link_is_up(link) && link->silence == SILENCE_NONE &&
 		(link->renewal == RENEWAL_WHEN_IDLE || machine_renewal_is_urgent(link));
@@ -21,7 +21,7 @@ int machine_renewal_find(const struct machine *machine)
 	int found = -1;
 
 	for (unsigned i = 0; i < machine->link_count; i++) {
-		if (!is_wished(&machine->links[i]))
+		if (!is_requested(&machine->links[i]))
 			continue;
 		if (machine_renewal_is_urgent(&machine->links[i]))
 			return (int)i;

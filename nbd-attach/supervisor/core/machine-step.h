@@ -61,7 +61,7 @@ bool machine_renewal_make_room(struct step *step);
 /* What was known of requests that take long is out of date; a drain that was asked for since is
  * not. */
 void machine_renewal_forget_drained(struct machine *machine);
-/* The most urgent one that is wished; -1: none. */
+/* The most urgent one that is requested; -1: none. */
 int machine_renewal_find(const struct machine *machine);
 bool machine_renewal_is_urgent(const struct machine_link *link);
 

@@ -619,7 +619,7 @@ static void advance(struct step *step)
 	if (step->machine->phase == PHASE_FAILED || step->event->type == EVENT_IO_FAILED ||
 		(is_out_of_time(step) && !step->machine->last_looks))
 		fail(step);
-	machine_growth_advance(step); /* it may wish for renewals */
+	machine_growth_advance(step); /* it may request renewals */
 	if (step->machine->phase == PHASE_RUNNING)
 		advance_work(step);
 	note_outage(step); /* a renewal may have shut the only link */

@@ -53,7 +53,7 @@ enum link_state {
 
 enum link_renewal {
 	RENEWAL_NONE,
-	RENEWAL_WHEN_IDLE,  /* wished: in a moment with nothing in flight */
+	RENEWAL_WHEN_IDLE,  /* requested: in a moment with nothing in flight */
 	RENEWAL_NOW,        /* at once, but not under a request that takes long */
 	RENEWAL_DRAINING,   /* ... which is being found out */
 	RENEWAL_DRAINED,    /* ... and is answered */
