@@ -87,7 +87,7 @@ struct endpoint_host *endpoint_add_host(struct endpoint *endpoint, struct error 
 	return &endpoint->hosts[endpoint->host_count++];
 }
 
-/* A host given twice would only be tried twice: it is a slip of the pen for another one. */
+/* A host given twice would only be tried twice: it is a typo for another one. */
 int endpoint_check_each_once(const struct endpoint *endpoint, struct error *err)
 {
 	for (size_t i = 1; i < endpoint->host_count; i++)

@@ -262,20 +262,20 @@ static int entry_server(const struct nbdtab_entry *entry, const struct extras *e
 static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
 	const struct nbdtab_option *option, struct settings *settings, struct extras *extras)
 {
-	bool quiet = *option->name == '_';
-	const char *name = option->name + quiet;
+	bool is_optional = *option->name == '_';
+	const char *name = option->name + is_optional;
 	struct error err = {0};
 	char shown[64];
 	int rc = set_option(settings, extras, name, option->value, &err);
 
 	text_sanitise(shown, sizeof(shown), name, strlen(name));
 	if (rc == -ENOENT && !*err.text) {
-		/* A slip of the pen must not become a connection in clear. */
+		/* A typo must not become a connection in clear. */
 		if (is_about_tls(name))
 			nbdtab_note(&tab->nbdtab, entry, option->column, true,
 				"there is no option '%s', and it looks as if TLS were asked for",
 				shown);
-		else if (!quiet)
+		else if (!is_optional)
 			nbdtab_note(&tab->nbdtab, entry, option->column, false,
 				"the unknown option '%s' is ignored", shown);
 	} else if (rc) {

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-#define UDEV_TIMEOUT_MS 10000 /* a busy machine at boot; on a quiet one it takes some tens of ms */
+#define UDEV_TIMEOUT_MS 10000 /* a busy machine at boot; on an idle one it takes some tens of ms */
 
 /* The device is configured: from here on a failure takes it down again, unless it was there before
  * us. */

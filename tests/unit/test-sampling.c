@@ -18,7 +18,7 @@ struct device {
 	struct sampling sampling;
 	struct sampling_input links[LINKS_MAX];
 	unsigned link_count;
-	bool in_flight, awaits_quiet;
+	bool in_flight, awaits_idle;
 	int64_t now_ms, next_sample_ms;
 	unsigned verdicts[LINKS_MAX];
 };
@@ -40,7 +40,7 @@ static int64_t sample(struct device *device)
 		device->verdicts[i] =
 			sampling_link(&device->sampling, i, &device->links[i], device->now_ms);
 	device->next_sample_ms =
-		sampling_finish(&device->sampling, device->now_ms, device->awaits_quiet);
+		sampling_finish(&device->sampling, device->now_ms, device->awaits_idle);
 	assert_true(device->next_sample_ms > device->now_ms);
 	return device->next_sample_ms - device->now_ms;
 }
@@ -132,9 +132,9 @@ static void a_request_in_flight_makes_an_idle_device_active_again(void **state)
 	assert_int_equal(sample_when_due(&device), LIVENESS_MS / 8);
 }
 
-/* Looks for a quiet moment at a pace of so many records a millisecond, until LEFT are left; returns
- * the last interval. */
-static int64_t look_for_quiet(uint64_t records_per_ms, uint64_t left)
+/* Checks for an idle moment while so many records a millisecond are made, until LEFT are left;
+ * returns the last interval. */
+static int64_t check_for_idle(uint64_t records_per_ms, uint64_t left)
 {
 	struct device device = begin(LIVENESS_MS, 1);
 	const uint64_t hard = AES_LIMIT / 8 * 7;
@@ -142,7 +142,7 @@ static int64_t look_for_quiet(uint64_t records_per_ms, uint64_t left)
 
 	device.links[0].record_limit = AES_LIMIT;
 	device.links[0].records = hard - left - 1000 * records_per_ms;
-	device.awaits_quiet = device.in_flight = true;
+	device.awaits_idle = device.in_flight = true;
 	interval_ms = sample(&device);
 	while (device.links[0].records + left < hard) {
 		device.links[0].records += (uint64_t)interval_ms * records_per_ms;
@@ -153,24 +153,24 @@ static int64_t look_for_quiet(uint64_t records_per_ms, uint64_t left)
 	return interval_ms;
 }
 
-static void a_quiet_moment_is_looked_for_the_more_often_the_less_is_left(void **state)
+static void an_idle_moment_is_checked_for_the_more_often_the_less_is_left(void **state)
 {
 	(void)state;
-	/* Dozens of looks fit in between here and the mark. */
-	assert_int_equal(look_for_quiet(50, 1 << 20), 100);
-	assert_in_range(look_for_quiet(50, 100000), 20, 32);
-	assert_in_range(look_for_quiet(50, 20000), 2, 7);
+	/* Dozens of checks fit in between here and the mark. */
+	assert_int_equal(check_for_idle(50, 1 << 20), 100);
+	assert_in_range(check_for_idle(50, 100000), 20, 32);
+	assert_in_range(check_for_idle(50, 20000), 2, 7);
 	/* And at a slow pace there is time. */
-	assert_int_equal(look_for_quiet(1, 100000), 100);
-	assert_in_range(look_for_quiet(10, 20000), 20, 32);
+	assert_int_equal(check_for_idle(1, 100000), 100);
+	assert_in_range(check_for_idle(10, 20000), 20, 32);
 }
 
-static void a_quiet_moment_is_looked_for_without_a_limit_too(void **state)
+static void an_idle_moment_is_checked_for_without_a_limit_too(void **state)
 {
 	struct device device = begin(LIVENESS_MS, 1);
 
 	(void)state;
-	device.awaits_quiet = true; /* a link of a former supervisor */
+	device.awaits_idle = true; /* a link of a former supervisor */
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(sample_when_due(&device), 100);
 }
@@ -193,7 +193,7 @@ static void use_up(uint64_t limit, uint64_t records, unsigned idle_looks)
 			(uint64_t)(device.next_sample_ms - device.now_ms) * RECORDS_PER_MS;
 		pass_traffic(&device, 0);
 		device.in_flight = true;
-		device.awaits_quiet = renew;
+		device.awaits_idle = renew;
 		sample_when_due(&device);
 		assert_true(device.links[0].records < limit);
 		assert_int_equal(!!(device.verdicts[0] & SAMPLING_REKEY),
@@ -272,7 +272,7 @@ static void limits_of_any_size_are_borne(void **state)
 		for (size_t k = 0; k < count; k++) {
 			struct device device = begin(LIVENESS_MS, 1);
 
-			device.awaits_quiet = true;
+			device.awaits_idle = true;
 			for (size_t again = 0; again < 4; again++) {
 				device.links[0] = (struct sampling_input){numbers[k], numbers[i],
 					numbers[(i + again) % count], numbers[k]};
@@ -533,8 +533,8 @@ int main(void)
 		cmocka_unit_test(a_busy_device_is_looked_at_often_enough),
 		cmocka_unit_test(data_makes_an_idle_device_active_again),
 		cmocka_unit_test(a_request_in_flight_makes_an_idle_device_active_again),
-		cmocka_unit_test(a_quiet_moment_is_looked_for_the_more_often_the_less_is_left),
-		cmocka_unit_test(a_quiet_moment_is_looked_for_without_a_limit_too),
+		cmocka_unit_test(an_idle_moment_is_checked_for_the_more_often_the_less_is_left),
+		cmocka_unit_test(an_idle_moment_is_checked_for_without_a_limit_too),
 		cmocka_unit_test(the_end_of_a_key_is_seen_before_it_is_reached),
 		cmocka_unit_test(renewals_are_requested_at_a_half_and_at_seven_eighths),
 		cmocka_unit_test(a_key_without_a_limit_is_never_renewed),

@@ -141,7 +141,7 @@ static void drain_if_due(struct step *step)
 		growth->drain_pause_ms = DRAIN_PAUSE_MAX_MS;
 }
 
-/* Where requests take long, so would those that slip in between the look and the message; and were
+/* Where requests take long, so would those that come between the sample and the message; and were
  * the link to die then, nothing could be put right. */
 void machine_growth_on_drained(struct step *step)
 {

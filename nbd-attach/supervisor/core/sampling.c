@@ -4,14 +4,14 @@
 
 #define ACTIVE_MAX_MS 4000
 #define GROWTH 8
-/* No link is expected to use up records faster: so often must an idle device be looked at that may
+/* No link is expected to use up records faster: so often is an idle device sampled that may
  * become busy at any time. */
 #define RECORDS_PER_MS_MAX 50
 #define CAP_MIN_MS 10
-#define QUIET_MIN_MS 2
-#define QUIET_MAX_MS 100
-/* How many looks for a quiet moment fit between here and the limit. */
-#define QUIET_LOOKS 64
+#define IDLE_CHECK_MIN_MS 2
+#define IDLE_CHECK_MAX_MS 100
+/* How many checks for an idle moment fit between here and the limit. */
+#define IDLE_CHECKS 64
 #define WINDOW_MS 200
 #define STUCK_MS 5000
 
@@ -71,7 +71,7 @@ bool sampling_is_stuck(const struct sampling *sampling, int64_t now_ms)
 void sampling_begin(struct sampling *sampling, bool in_flight, int64_t now_ms)
 {
 	sampling->cap_ms = SAMPLING_IDLE_MS;
-	sampling->quiet_ms = QUIET_MAX_MS;
+	sampling->idle_check_ms = IDLE_CHECK_MAX_MS;
 	sampling->in_flight = sampling->active = in_flight || sampling_is_stuck(sampling, now_ms);
 }
 
@@ -126,15 +126,15 @@ static void consider_limit(struct sampling *sampling, struct sampled_link *link,
 	uint64_t hard = now->record_limit / 8 * 7,
 		 left = hard > now->records ? hard - now->records : 0;
 	int64_t cap_ms = clamp((int64_t)(left / RECORDS_PER_MS_MAX), CAP_MIN_MS, SAMPLING_IDLE_MS),
-		quiet_ms;
+		idle_check_ms;
 
 	if (cap_ms < sampling->cap_ms)
 		sampling->cap_ms = cap_ms;
 	measure_rate(link, now->records, now_ms);
-	quiet_ms = clamp((int64_t)(left * 1000 / (link->records_per_sec + 1) / QUIET_LOOKS),
-		QUIET_MIN_MS, QUIET_MAX_MS);
-	if (quiet_ms < sampling->quiet_ms)
-		sampling->quiet_ms = quiet_ms;
+	idle_check_ms = clamp((int64_t)(left * 1000 / (link->records_per_sec + 1) / IDLE_CHECKS),
+		IDLE_CHECK_MIN_MS, IDLE_CHECK_MAX_MS);
+	if (idle_check_ms < sampling->idle_check_ms)
+		sampling->idle_check_ms = idle_check_ms;
 }
 
 unsigned sampling_link(
@@ -162,7 +162,7 @@ unsigned sampling_link(
 	return verdict;
 }
 
-int64_t sampling_finish(struct sampling *sampling, int64_t now_ms, bool awaits_quiet)
+int64_t sampling_finish(struct sampling *sampling, int64_t now_ms, bool awaits_idle)
 {
 	int64_t next_ms;
 
@@ -171,7 +171,7 @@ int64_t sampling_finish(struct sampling *sampling, int64_t now_ms, bool awaits_q
 		clamp(sampling->interval_ms * GROWTH, CAP_MIN_MS, SAMPLING_IDLE_MS);
 	next_ms =
 		sampling->interval_ms < sampling->cap_ms ? sampling->interval_ms : sampling->cap_ms;
-	if (awaits_quiet && sampling->quiet_ms < next_ms)
-		next_ms = sampling->quiet_ms;
+	if (awaits_idle && sampling->idle_check_ms < next_ms)
+		next_ms = sampling->idle_check_ms;
 	return now_ms + next_ms;
 }

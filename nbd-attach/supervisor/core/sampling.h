@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a sample of the links tells, and when to take the next. Pure: no I/O, no clock. While data
- * flows it samples every few seconds; an idle device is looked at every two minutes, and wakes
+ * flows it samples every few seconds; an idle device is sampled every two minutes, and wakes
  * nobody in between. */
 #ifndef NBDA_SUPERVISOR_CORE_SAMPLING
 #define NBDA_SUPERVISOR_CORE_SAMPLING
@@ -45,7 +45,7 @@ struct sampling {
 	 * not */
 	int64_t stuck_until_ms;
 	/* Of the sample that is being taken: */
-	int64_t cap_ms, quiet_ms;
+	int64_t cap_ms, idle_check_ms;
 	bool active, in_flight;
 };
 
@@ -65,7 +65,7 @@ bool sampling_is_stuck(const struct sampling *sampling, int64_t now_ms);
 void sampling_begin(struct sampling *sampling, bool in_flight, int64_t now_ms);
 unsigned sampling_link(struct sampling *sampling, unsigned link,
 	const struct sampling_input *sample, int64_t now_ms);
-/* When the next one is due. AWAITS_QUIET: a renewal waits for a moment with nothing in flight. */
-int64_t sampling_finish(struct sampling *sampling, int64_t now_ms, bool awaits_quiet);
+/* When the next one is due. AWAITS_IDLE: a renewal waits for a moment with nothing in flight. */
+int64_t sampling_finish(struct sampling *sampling, int64_t now_ms, bool awaits_idle);
 
 #endif
