@@ -39,7 +39,7 @@
 #define NOTICE_MS 5
 #define SLOW_MS 60000
 #define LOOK_MS 500
-#define STANDBY_MS 60000
+#define SPARE_MS 60000
 #define RENEW_PAUSE_MS 10000
 
 static bool is_done(const struct supervisor *self)
@@ -207,7 +207,7 @@ static void begin_machine(struct supervisor *self)
 		.notice_ms = NOTICE_MS,
 		.look_ms = LOOK_MS,
 		.prove_ms = policy->liveness_timeout_ms,
-		.standby_ms = STANDBY_MS,
+		.spare_ms = SPARE_MS,
 		.renew_pause_ms = RENEW_PAUSE_MS,
 		.slow_ms = SLOW_MS,
 		.io_timeout_ms = attachment_io_timeout_ms(self->attachment),

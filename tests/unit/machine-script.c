@@ -9,7 +9,7 @@ const struct machine_config script_config = {
 	.settle_ms = SETTLE_MS,
 	.look_ms = PROVE_MS,
 	.prove_ms = PROVE_MS,
-	.standby_ms = STANDBY_MS,
+	.spare_ms = SPARE_MS,
 	.renew_pause_ms = RENEW_PAUSE_MS,
 	.slow_ms = SLOW_MS,
 	.io_timeout_ms = IO_TIMEOUT_MS,
@@ -192,7 +192,7 @@ void go_to_pause(struct script *script)
 	expect(script, 1, NOT_NEGOTIATED, 0, "");
 }
 
-void go_to_standby(struct script *script)
+void go_to_spare(struct script *script)
 {
 	expect(script, 0, REKEY, 0, "negotiate");
 	expect(script, 30, NEGOTIATED, 0, "");

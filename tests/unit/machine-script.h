@@ -15,7 +15,7 @@
 #define NOTICE_MS 5
 #define LOOK_MS 500
 #define PROVE_MS 30000
-#define STANDBY_MS 60000
+#define SPARE_MS 60000
 #define RENEW_PAUSE_MS 10000
 #define DEAD_MS 600000
 #define SLOW_MS 60000
@@ -72,7 +72,7 @@ void stay(struct script *script);
 void go_to_lost(struct script *script);
 void go_to_negotiate(struct script *script);
 void go_to_pause(struct script *script);
-void go_to_standby(struct script *script); /* for a renewal in an idle moment */
+void go_to_spare(struct script *script); /* for a renewal in an idle moment */
 void go_to_prove(struct script *script);
 void go_to_failed(struct script *script);
 

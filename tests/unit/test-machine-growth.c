@@ -119,7 +119,7 @@ static void a_patient_growth_renews_nothing_by_force(void **state)
 	(void)state;
 	expect_grow(&script, GROW_SOMETIME, "negotiate");
 	expect_with(&script, 30, NEGOTIATED, "", .size_bytes = NEW_SIZE);
-	expect_deadline(&script, STANDBY_MS, "drop spare");
+	expect_deadline(&script, SPARE_MS, "drop spare");
 	expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
 	expect_renewal(&script, 0, NEW_SIZE, "drain");
 	expect_resize(&script);

@@ -16,7 +16,7 @@
 static bool was_up(const struct machine *before, const struct machine_event *event, unsigned at)
 {
 	return machine_link_is_up(&before->links[at]) ||
-		(event->type == EVENT_HANDED_OVER && before->work == WORK_STANDBY &&
+		(event->type == EVENT_HANDED_OVER && before->work == WORK_SPARE &&
 			before->work_link == at && before->links[at].state == LINK_FREE);
 }
 
@@ -236,7 +236,7 @@ static void check_waits(struct model *model, int64_t deadline_ms)
 	check(model,
 		!is_any_down || deadline_ms >= 0 || machine->work == WORK_NEGOTIATE ||
 			is_any(machine, LINK_RECEIVING) ||
-			(machine->work == WORK_STANDBY && is_any(machine, LINK_FREE)));
+			(machine->work == WORK_SPARE && is_any(machine, LINK_FREE)));
 	if (machine->work == WORK_PROVE)
 		check(model,
 			deadline_ms >= 0 && deadline_ms - model->now_ms <= machine->config.look_ms);
@@ -322,7 +322,7 @@ static void check_settled(struct model *model)
 	check_state(model);
 	check_hosts(model);
 	check(model, model->is_negotiating == (machine->work == WORK_NEGOTIATE));
-	check(model, (model->spare != NONE) == (machine->work == WORK_STANDBY));
+	check(model, (model->spare != NONE) == (machine->work == WORK_SPARE));
 	check(model,
 		model->spare == NONE || !is_free || is_any(machine, LINK_LOST) ||
 			is_any(machine, LINK_NOTICED) || is_any(machine, LINK_RECEIVING));
@@ -984,7 +984,7 @@ static void step_of_nonsense(struct nonsense *nonsense, struct machine_event eve
 	check_state(model);
 	check(model,
 		nonsense->is_negotiating == (model->machine.work == WORK_NEGOTIATE) &&
-			nonsense->has_spare == (model->machine.work == WORK_STANDBY));
+			nonsense->has_spare == (model->machine.work == WORK_SPARE));
 }
 
 /* Events that make no sense, of links that do not exist: it may do foolish things then, but not

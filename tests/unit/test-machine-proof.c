@@ -217,7 +217,7 @@ static void a_successor_that_stands_by_waits_for_that_moment(void **state)
 	struct script script = begin_looking(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 5, IDLE, 0, "shut 0");
 	expect(&script, 1, HANGUP, 0, "");
 	expect(&script, 1, NOTICE, 0, "");
@@ -461,7 +461,7 @@ static void a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace(void
 static void an_answer_to_a_look_that_nobody_made_is_no_news(void **state)
 {
 	static void (*const moments[])(struct script * script) = {
-		stay, go_to_lost, go_to_negotiate, go_to_pause, go_to_standby};
+		stay, go_to_lost, go_to_negotiate, go_to_pause, go_to_spare};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {

@@ -76,7 +76,7 @@ static void a_renewal_that_becomes_urgent_waits_no_longer(void **state)
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 1000, REKEY_NOW, 0, "drain");
 	expect(&script, 1000, DRAINED, 0, "shut 0");
 	expect(&script, 1, NOTICE, 0, "hand over 0");
@@ -87,9 +87,9 @@ static void a_renewal_without_an_idle_moment_is_given_up_and_tried_again(void **
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	for (int i = 0; i < 3; i++) {
-		expect_deadline(&script, STANDBY_MS, "drop spare");
+		expect_deadline(&script, SPARE_MS, "drop spare");
 		expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
 		expect(&script, 30, NEGOTIATED, 0, "");
 	}
@@ -114,7 +114,7 @@ static void a_link_that_dies_during_its_own_renewal_has_its_successor_ready(void
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 1000, HANGUP, 0, "");
 	assert_false(machine_awaits_idle(&script.machine));
 	expect(&script, 0, IDLE, 0, "");
@@ -187,7 +187,7 @@ static void a_renewed_link_that_dies_before_its_proof_is_reconnected(void **stat
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 5, IDLE, 0, "shut 0");
 	expect(&script, 1, NOTICE, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
@@ -206,7 +206,7 @@ static void a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile(vo
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 1, HANGUP, 0, "");
 	expect(&script, 1, NOTICE, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
@@ -214,12 +214,12 @@ static void a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile(vo
 	assert_at_rest(&script); /* the new key is unused */
 }
 
-static void a_standby_socket_that_is_lost_is_negotiated_anew(void **state)
+static void a_lost_spare_socket_is_negotiated_anew(void **state)
 {
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 5, SPARE_LOST, 0, "");
 	assert_true(machine_is_serving(&script.machine));
 	expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
@@ -230,13 +230,13 @@ static void a_standby_socket_that_is_lost_is_negotiated_anew(void **state)
 	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate");
 }
 
-static void a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy(void **state)
+static void a_spare_socket_past_its_time_waits_for_a_slot_without_being_busy(void **state)
 {
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
-	expect(&script, STANDBY_MS - 10, HANGUP, 0, "");
+	go_to_spare(&script);
+	expect(&script, SPARE_MS - 10, HANGUP, 0, "");
 	expect(&script, 10, TICK, 0, "");
 	assert_true(machine_deadline_ms(&script.machine) > script.now_ms);
 	expect_deadline(&script, SETTLE_MS - 10, "hand over 0");
@@ -308,7 +308,7 @@ static void an_unmonitored_link_without_an_idle_moment_is_replaced_by_force(void
 	struct script script = begin_unmonitored();
 
 	(void)state;
-	expect_deadline(&script, STANDBY_MS, "drain");
+	expect_deadline(&script, SPARE_MS, "drain");
 	expect(&script, 5, DRAINED, 0, "shut 0");
 	expect_renewed(&script, 0);
 	assert_at_rest(&script);
@@ -372,7 +372,7 @@ static void a_renewal_is_told_as_one(void **state)
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	script.compares_all = true;
 	expect(&script, 5, IDLE, 0, "save, shut 0, tell lost 0 for renewal");
 	expect(&script, 1, HANGUP, 0, "");
@@ -478,8 +478,8 @@ static void no_room_is_made_for_what_became_urgent_in_a_pause(void **state)
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
-	expect_deadline(&script, STANDBY_MS, "drop spare");
+	go_to_spare(&script);
+	expect_deadline(&script, SPARE_MS, "drop spare");
 	expect(&script, 5, REKEY_NOW, 0, "");
 	expect(&script, 5, DRAINED, 0, ""); /* another's */
 	expect(&script, 5, DRAINED, 0, "");
@@ -499,7 +499,7 @@ static void a_drain_that_is_asked_for_at_the_end_of_another_is_not_forgotten(voi
 	machine_adopt_link(&script.machine, 0, ADOPTED_FOUND);
 	expect(&script, 0, TICK, 0, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "");
-	expect(&script, STANDBY_MS, DRAINED, 0, "drain");
+	expect(&script, SPARE_MS, DRAINED, 0, "drain");
 	expect(&script, 5, DRAINED, 0, "shut 0");
 	expect_renewed(&script, 0);
 	assert_at_rest(&script);
@@ -512,7 +512,7 @@ static void a_drain_that_never_ends_holds_up_an_urgent_renewal_only(void **state
 	(void)state;
 	expect(&script, 0, REKEY_NOW, 0, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "drain");
-	expect_deadline(&script, STANDBY_MS, "drop spare");
+	expect_deadline(&script, SPARE_MS, "drop spare");
 	expect_deadline(&script, RENEW_PAUSE_MS, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "");
 	expect(&script, 5, HANGUP, 0, "");
@@ -681,9 +681,8 @@ int main(void)
 		cmocka_unit_test(the_most_urgent_renewal_goes_first),
 		cmocka_unit_test(a_renewed_link_that_dies_before_its_proof_is_reconnected),
 		cmocka_unit_test(a_renewal_is_not_waited_for_by_a_link_that_was_replaced_meanwhile),
-		cmocka_unit_test(a_standby_socket_that_is_lost_is_negotiated_anew),
-		cmocka_unit_test(
-			a_standby_socket_past_its_time_waits_for_a_slot_without_being_busy),
+		cmocka_unit_test(a_lost_spare_socket_is_negotiated_anew),
+		cmocka_unit_test(a_spare_socket_past_its_time_waits_for_a_slot_without_being_busy),
 		cmocka_unit_test(a_silent_link_is_not_shut_for_its_renewal),
 		cmocka_unit_test(room_is_made_on_a_drained_device_only),
 		cmocka_unit_test(an_unmonitored_link_that_lives_is_replaced_in_an_idle_moment),

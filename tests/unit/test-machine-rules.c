@@ -594,7 +594,7 @@ static void a_successor_that_stands_by_is_dropped_at_the_dead_timeout(void **sta
 
 	(void)state;
 	script.machine.config.dead_timeout_ms = 100;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 0, HANGUP, 0, "");
 	expect_deadline(&script, 100, "look 0");
 	expect(&script, 0, LOOKED, 0, "drop spare");

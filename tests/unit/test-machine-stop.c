@@ -28,7 +28,7 @@ static void somebody_elses_disconnect_ends_it_at_any_time(void **state)
 		{go_to_lost, ""},
 		{go_to_negotiate, "cancel"},
 		{go_to_pause, ""},
-		{go_to_standby, "drop spare"},
+		{go_to_spare, "drop spare"},
 		{go_to_prove, ""},
 		{go_to_failed, ""},
 	};
@@ -134,7 +134,7 @@ static void a_device_that_is_somebody_elses_by_now_is_let_be(void **state)
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 0, STOP, 0, "detach");
 	expect_with(&script, 5, DETACHED, "drop spare", .detached = DETACHED_FOREIGN);
 	assert_over(&script, PHASE_LEFT);
@@ -193,7 +193,7 @@ static void the_spare_of_a_device_that_is_left_is_dropped(void **state)
 	struct script script = begin(1);
 
 	(void)state;
-	go_to_standby(&script);
+	go_to_spare(&script);
 	expect(&script, 0, HANGUP, 0, "");
 	expect(&script, 0, STOP, 0, "drop spare, leave");
 	assert_over(&script, PHASE_LEFT);

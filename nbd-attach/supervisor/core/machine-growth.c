@@ -40,7 +40,7 @@ void machine_growth_on_grow(struct step *step, bool is_patient)
 	if (is_patient && machine_is_growing(machine))
 		return;
 	/* negotiated before: its link would be one that was told the old size */
-	if (machine->work == WORK_STANDBY && machine_link_find_in_need(machine) < 0 &&
+	if (machine->work == WORK_SPARE && machine_link_find_in_need(machine) < 0 &&
 		machine->spare_size_bytes < step->event->size_bytes)
 		step_release_work(step);
 	machine->growth = (struct machine_growth){

@@ -129,7 +129,7 @@ void machine_renewal_on_no_idle(struct step *step)
 	if (at >= 0 && machine->links[at].state == LINK_UNMONITORED &&
 		machine->links[at].renewal == RENEWAL_WHEN_IDLE) {
 		machine->links[at].renewal = RENEWAL_NOW;
-		step_set_work(step, WORK_STANDBY, machine->config.standby_ms);
+		step_set_work(step, WORK_SPARE, machine->config.spare_ms);
 		return;
 	}
 	forget_drain(machine);
@@ -140,6 +140,6 @@ void machine_renewal_on_no_idle(struct step *step)
 
 bool machine_awaits_idle(const struct machine *machine)
 {
-	return machine->phase == PHASE_RUNNING && machine->work == WORK_STANDBY &&
+	return machine->phase == PHASE_RUNNING && machine->work == WORK_SPARE &&
 		machine_renewal_find(machine) >= 0 && machine_link_find_in_need(machine) < 0;
 }

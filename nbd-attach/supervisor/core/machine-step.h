@@ -51,9 +51,9 @@ int machine_link_find_silent(const struct machine *machine);
 void machine_renewal_on_rekey(struct step *step, bool is_urgent);
 void machine_renewal_on_idle(struct step *step);
 void machine_renewal_on_drained(struct step *step);
-/* A socket stands by, and no slot is to be filled. */
+/* There is a spare socket, and no slot is to be filled. */
 void machine_renewal_use_spare(struct step *step);
-/* It has stood by for long. */
+/* It has been spare for long. */
 void machine_renewal_on_no_idle(struct step *step);
 /* Some servers serve one connection at a time (qemu-nbd without --shared): a second one is not
  * answered while the first is there. A link that is to be renewed now gives way then. */

@@ -105,7 +105,7 @@ void step_release_work(struct step *step)
 {
 	if (step->machine->work == WORK_NEGOTIATE)
 		step_act(step, ACTION_CANCEL, 0);
-	if (step->machine->work == WORK_STANDBY)
+	if (step->machine->work == WORK_SPARE)
 		step_act(step, ACTION_DROP_SPARE, 0);
 	step->machine->work = WORK_NONE;
 }
@@ -166,7 +166,7 @@ static void on_negotiated(struct step *step)
 	machine->spare_host = step->event->host;
 	machine->spare_size_bytes = step->event->size_bytes;
 	machine_link_on_second_connection(step, true);
-	step_set_work(step, WORK_STANDBY, machine->config.standby_ms);
+	step_set_work(step, WORK_SPARE, machine->config.spare_ms);
 }
 
 /* The driver puts it into the first slot that is dead, whichever we mean: none may be one whose
@@ -230,7 +230,7 @@ static void on_handed_over(struct step *step)
 	struct machine *machine = step->machine;
 	struct machine_link *link = &machine->links[machine->work_link];
 
-	if (machine->work != WORK_STANDBY || link->state != LINK_FREE)
+	if (machine->work != WORK_SPARE || link->state != LINK_FREE)
 		return;
 	link->state = LINK_UNPROVEN;
 	link->host = machine->spare_host;
@@ -456,7 +456,7 @@ static void on_time(struct step *step)
 		return;
 	if (machine->work == WORK_PAUSE)
 		machine->work = WORK_NONE;
-	else if (machine->work == WORK_STANDBY && machine_link_find_in_need(machine) < 0)
+	else if (machine->work == WORK_SPARE && machine_link_find_in_need(machine) < 0)
 		machine_renewal_on_no_idle(step);
 }
 
@@ -484,7 +484,7 @@ static void on_drained(struct step *step)
 
 static void on_spare_gone(struct step *step)
 {
-	if (step->machine->work == WORK_STANDBY)
+	if (step->machine->work == WORK_SPARE)
 		step_pause(step);
 }
 
@@ -604,7 +604,7 @@ static void advance_work(struct step *step)
 	if (machine->work == WORK_PAUSE && machine->for_renewal &&
 		machine_link_find_settled(machine) >= 0)
 		machine->work = WORK_NONE; /* now it is no renewal any more */
-	if (machine->work == WORK_STANDBY)
+	if (machine->work == WORK_SPARE)
 		use_spare(step);
 	if (!wants_connection(machine) &&
 		(machine->work == WORK_NEGOTIATE || machine->work == WORK_PAUSE))
@@ -682,9 +682,9 @@ int64_t machine_deadline_ms(const struct machine *machine)
 	}
 	if (machine->held_notices)
 		step_earlier(&deadline_ms, machine->held_until_ms);
-	/* A socket that stands by for a lost link does so for as long as the link takes. */
+	/* A spare socket for a lost link waits for as long as the link takes. */
 	if (machine->work == WORK_PAUSE || machine->work == WORK_PROVE ||
-		(machine->work == WORK_STANDBY && machine_link_find_in_need(machine) < 0))
+		(machine->work == WORK_SPARE && machine_link_find_in_need(machine) < 0))
 		step_earlier(&deadline_ms, machine->work_until_ms);
 	if (machine->work == WORK_PROVE)
 		step_earlier(&deadline_ms, machine->look_at_ms);

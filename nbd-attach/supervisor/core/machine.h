@@ -9,12 +9,12 @@
  * since a new socket that comes before the driver has let go of the old one is dropped
  * (kernel fact slot-taken). Beside that, at most one piece of work for the whole device at a time:
  *
- *     NONE -> NEGOTIATE -> STANDBY -> PROVE -> NONE      a FREE slot is filled, or a link renewed
- *               |  ^          |         |
- *               v  |          v         v
+ *     NONE -> NEGOTIATE -> SPARE -> PROVE -> NONE        a FREE slot is filled, or a link renewed
+ *               |  ^         |        |
+ *               v  |         v        v
  *              PAUSE <------ (failed, given up, out of time)
  *
- * A renewal negotiates first and shuts the old link only when the new one stands by.
+ * A renewal negotiates first and shuts the old link only when there is a spare socket.
  *
  * Silence is not death. A link that owes an answer and brings no byte is kept: a request that is
  * given up may still be executed by the server, after newer ones to the same place. The server is
@@ -77,7 +77,7 @@ struct machine_link {
 	int64_t settle_until_ms; /* LOST, NOTICED: then the slot counts as free */
 };
 
-enum machine_work { WORK_NONE, WORK_PAUSE, WORK_NEGOTIATE, WORK_STANDBY, WORK_PROVE };
+enum machine_work { WORK_NONE, WORK_PAUSE, WORK_NEGOTIATE, WORK_SPARE, WORK_PROVE };
 
 enum machine_phase {
 	PHASE_RUNNING,
@@ -117,7 +117,7 @@ struct machine_config {
 	/* a new link over which nothing was sent for so long may not have been taken */
 	int64_t look_ms;
 	int64_t prove_ms;       /* how long a new link has for its first data */
-	int64_t standby_ms;     /* how long a negotiated socket waits for an idle moment */
+	int64_t spare_ms;       /* how long a negotiated socket waits for an idle moment */
 	int64_t renew_pause_ms; /* between two attempts at a renewal */
 	int64_t slow_ms;        /* how long an answer over a second connection counts */
 	/* the driver's look at requests that wait (kernel fact io-timeout-resends) */
@@ -138,11 +138,11 @@ struct machine {
 	enum machine_stop stop;
 	enum machine_work work;
 	unsigned work_link;    /* PROVE: which; else which one the work was begun for */
-	int64_t work_until_ms; /* PAUSE, STANDBY, PROVE */
+	int64_t work_until_ms; /* PAUSE, SPARE, PROVE */
 	int64_t look_at_ms;    /* PROVE */
 	bool is_probed;        /* PROVE: a read was asked for */
 	bool for_renewal;      /* PAUSE: no link is in need */
-	uint32_t spare_host;   /* STANDBY: of the socket that waits */
+	uint32_t spare_host;   /* SPARE: of the socket that waits */
 	uint64_t spare_size_bytes;
 	int64_t outage_since_ms; /* no link is alive and proven since; -1: one is */
 	int64_t trying_since_ms; /* since the first of a row of failed attempts; -1: none failed */
@@ -190,12 +190,12 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(NEGOTIATED, "negotiated")    /* .host, .size_bytes: a socket, an acceptable offer */     \
 	X(REFUSED, "refused")          /* an offer that is not acceptable */                       \
 	X(NOT_NEGOTIATED, "not negotiated")                                                        \
-	X(SPARE_LOST, "spare lost")    /* the socket that stands by has hung up; it is closed */   \
+	X(SPARE_LOST, "spare lost")    /* the spare socket has hung up; it is closed */            \
 	X(HANDED_OVER, "handed over")  /* the driver took the message with the socket */           \
 	X(NOT_HANDED_OVER, "not handed over") /* ... or did not; the socket is closed */           \
 	X(LOOKED, "looked")            /* .facts of link: answer to LOOK */                        \
 	X(PROBED, "probed")            /* .facts of link: a read through the device is done */     \
-	X(MOVED, "moved")              /* link, which was to be proven, carries data; .facts */   \
+	X(MOVED, "moved")              /* link, which was to be proven, carries data; .facts */    \
 	X(SERVED, "served")            /* in an outage the device has got something done */        \
 	X(IDLE, "idle")                /* nothing is in flight */                                  \
 	X(REKEY, "rekey")              /* link has used up half of what its key may do */          \
@@ -223,10 +223,10 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(TELL_PROVEN, "tell proven")  /* link; .is_renewal */                                     \
 	X(NEGOTIATE, "negotiate")      /* .host first, and with .is_pinned no other */             \
 	X(CANCEL, "cancel")            /* ... no more */                                           \
-	X(DROP_SPARE, "drop spare")    /* close the socket that stands by */                       \
+	X(DROP_SPARE, "drop spare")    /* close the spare socket */                                \
 	X(SHUT, "shut")                /* link's socket: a hang-up and a notice follow */          \
 	X(AWAIT_RECEIVER, "await receiver") /* RECEIVER_ENDED for link, at once if it has */       \
-	X(HAND_OVER, "hand over")      /* the socket that stands by to the driver, for link */     \
+	X(HAND_OVER, "hand over")      /* the spare socket to the driver, for link */              \
 	X(OFFER_AGAIN, "offer again")  /* link's socket; of no effect where its slot is taken */   \
 	X(PROBE, "probe")              /* read through the device: PROBED */                       \
 	X(LOOK, "look")                /* at link under proof, silent or lost: LOOKED is next */   \
