@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How a device is kept, whoever serves it: what its supervisor has to know of the configuration. */
+/* How a device is kept, whatever its server: what a supervisor has to know of its configuration. */
 #ifndef NBDA_CONFIG_POLICY
 #define NBDA_CONFIG_POLICY
 #include <stdbool.h>

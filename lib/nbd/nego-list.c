@@ -20,8 +20,8 @@ static int handle_server(struct nego *nego, struct export_info *info, struct err
 		memchr(name, 0, name_size))
 		return error_set(err, ERROR_SERVER, EPROTO,
 			"the server's list has an entry of wrong length or content");
-	/* The name stays as it is, since it has to be sent back as it is: whoever shows it
-	 * sanitises. */
+	/* The name stays as it is, since it has to be sent back as it is: what shows it
+	 * sanitises it. */
 	memcpy(info->names.name, name, name_size);
 	text_sanitise(
 		info->names.description, sizeof(info->names.description), reader.at, reader.left);

@@ -105,8 +105,8 @@ static int connect_server(struct negotiator *self, struct error *err)
 	struct connection connection = {.fd = -1};
 	int rc = 0;
 
-	/* A unix socket is a file, and whose it is may matter: connect as whoever we still are, but
-	 * read nothing yet. */
+	/* A unix socket is a file that may be for the present user alone: connect, but read nothing
+	 * yet. */
 	if (*endpoint->socket_path)
 		rc = unix_connect(endpoint, &connection, err);
 	if (!rc)

@@ -69,8 +69,8 @@ int sandbox_drop_privileges(struct error *err)
 	if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, ERROR_PERMISSION, errno,
 			"the negotiator cannot give up its privileges: %s", strerror(errno));
-	/* Changing user makes a process dumpable only by root, but also resets the signal to die with
-	 * the parent. */
+	/* Changing user makes a process dumpable only by root, but also forgets the signal that it
+	 * dies by when its parent does. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (geteuid() == 0 || setuid(0) == 0)

@@ -35,7 +35,7 @@ static bool report_here(const struct supervisor_report *report, void *data)
 	return true;
 }
 
-/* With stderr until here, so that --verbose and libraries reach whoever waits;
+/* With stderr until here, so that --verbose and libraries reach the process that waits;
  * isolate_leave_terminal() takes it away. */
 static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {

@@ -198,7 +198,7 @@ static enum match apply_line(const struct boot_plan *jobs, struct config *config
 	enum match match;
 
 	entry = find_line(jobs, asked, &match);
-	/* An argument that asks for TLS names its authority: another disk's line has no say in it. */
+	/* An argument that asks for TLS names its authority: another disk's line adds nothing. */
 	if (!entry || (match == MATCH_HOST && asked->tls.wanted))
 		return match;
 	known = nbdtab_line(&jobs->tab, entry);
@@ -349,7 +349,7 @@ static void parse_cmdline(struct boot_plan *jobs, const struct kcmdline_input *i
 		kcmdline_parse(jobs->plan, input);
 }
 
-/* Whoever attaches by it locks all memory (--root). */
+/* The process that attaches by it locks all memory (--root). */
 static void give_back(struct boot_plan *jobs)
 {
 	struct boot_plan_entry *fewer = realloc(jobs->jobs, (jobs->count + 1) * sizeof(*fewer));

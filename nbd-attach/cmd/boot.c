@@ -171,7 +171,7 @@ static int attach_job(const struct boot_plan_entry *job, const struct options *o
 	}
 	if (!job->config.tls.wanted && job->config.endpoint.host_count)
 		fprintf(stderr,
-			"nbd-attach: nbd%d: not encrypted: whoever is on the way to %s can read "
+			"nbd-attach: nbd%d: not encrypted: anybody on the way to %s can read "
 			"and change this disk\n",
 			job->index, job->config.endpoint.hosts[0].name);
 	/* what no attempt will cure */

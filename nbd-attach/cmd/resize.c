@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Only the supervisor can ask the server: it has the credentials, and the driver takes sizes from
- * whoever attached. */
+ * the process that attached. */
 #include "cmd/commands.h"
 #include "config/device-name.h"
 #include "supervisor/control.h"

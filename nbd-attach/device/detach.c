@@ -98,7 +98,7 @@ static int not_ours(int index, struct error *err)
 	error_set(err, ERROR_BUSY, ESTALE, "/dev/nbd%d is somebody else's now, and is left alone",
 		index);
 	return error_hint(err, -ESTALE,
-		"whoever it was attached by has to detach it; or name it by hand: nbd-attach "
+		"the program that attached it has to detach it; or name it by hand: nbd-attach "
 		"detach /dev/nbd%d",
 		index);
 }
@@ -256,8 +256,8 @@ static int take_back(struct detachment *detachment, struct error *err)
 }
 
 /* DISCONNECT asks neither whose the device is nor who has it open. The driver's own disconnecting
- * at the last close does both, in one step: whoever has it open, by whatever name and in whatever
- * namespace, is not disturbed. */
+ * at the last close does both, in one step: a process that has it open, by whatever name and in
+ * whatever namespace, is not disturbed. */
 static int disconnect_by_close(struct detachment *detachment, struct error *err)
 {
 	int rc = nbd_genl_disconnect_on_close(

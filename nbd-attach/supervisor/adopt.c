@@ -191,7 +191,7 @@ static int refuse_failed(struct attachment *attachment, struct error *err)
 	_cleanup_fd_ int peer_fd = -1;
 	int index = attachment->index;
 
-	/* Whoever marked it may not have come to this. */
+	/* The supervisor that marked it may not have come to this. */
 	if (attachment_fail_io(attachment, &peer_fd, err) == 0)
 		poll(NULL, 0, FAIL_LINGER_MS);
 	error_set(err, ERROR_BUSY, EIO,

@@ -51,7 +51,7 @@ static void deliver(struct announce *announce)
 		prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
 	}
 	announce->rc = report->rc ? (int)report->error.kind : 0;
-	if (report->rc) { /* whoever is told of it finds nothing left */
+	if (report->rc) { /* a process that is told of it finds nothing left */
 		take_down(announce);
 		control_close(announce->control);
 	}

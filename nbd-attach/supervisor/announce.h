@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* That the device is ready, or why not: told to udev, and once to whoever started us. It is told as
- * soon as udev has noted the device, or its time for that is over. The device has been supervised
- * all the while: what looks at it for udev may be the first to wait for its server. */
+/* That the device is ready, or why not: told to udev, and once to the process that waits. It is
+ * told as soon as udev has noted the device, or its time for that is over. The device has been
+ * supervised all the while: what udev runs on it may be the first to wait for its server. */
 #ifndef NBDA_SUPERVISOR_ANNOUNCE
 #define NBDA_SUPERVISOR_ANNOUNCE
 #include <json.h>
@@ -31,7 +31,7 @@ struct announce {
 /* -ENOMEM. */
 int announce_init(struct announce *announce, struct attachment *attachment, struct control *control,
 	struct manager *manager, struct loop *loop);
-/* The device is there: tell udev, and whoever waits for us when that has noted it. */
+/* The device is there: tell udev, and the process that waits when that has noted it. */
 void announce_begin(struct announce *announce);
 /* It has failed with RC, as the report's error says. */
 void announce_failure(struct announce *announce, int rc);

@@ -427,8 +427,8 @@ int attachment_check_single(struct attachment *attachment, int index, struct err
 		}
 		if (writes || !read_only)
 			fprintf(stderr,
-				"nbd-attach: /dev/nbd%d is attached to the same export%s: whoever "
-				"reads there what changes here may see stale data\n",
+				"nbd-attach: /dev/nbd%d is attached to the same export%s: the "
+				"one that only reads may see stale data\n",
 				indices[i], writes ? ", read-only" : ", for writing");
 	}
 	return 0;

@@ -29,7 +29,7 @@ struct attachment {
 	int64_t outage_since_ms; /* monotonic; no link has served since; -1: one does */
 	bool answers;            /* adopted: a read through it was answered */
 	bool duplicate;          /* another device writes to the same export */
-	/* the dead-timeout is over and I/O was lost: for whoever would adopt it */
+	/* the dead-timeout is over and I/O was lost: for a supervisor that would adopt it */
 	bool failed;
 	/* false after an adoption that found no record of it: the next offer counts */
 	bool export_known;

@@ -23,7 +23,7 @@ void condition_init(struct condition *condition, const struct attachment *attach
 	const struct machine *machine, struct manager *manager);
 /* "alive", "reconnecting", "stopped" or "failed". */
 const char *condition_state(const struct machine *machine);
-/* The state as it stands is known to whoever asks. */
+/* The state as it stands has been reported. */
 void condition_begin(struct condition *condition);
 /* Log, and tell the manager, if the state is another than it was. */
 void condition_tell(struct condition *condition);

@@ -44,8 +44,8 @@ void control_init(struct control *control)
 
 enum lock_outcome { LOCK_TAKEN, LOCK_HELD, LOCK_AGAIN };
 
-/* A supervisor's lock excludes all others, a look's (control_exists()) only those: whoever can
- * share it has met a look alone, or the end of one that removes its file. */
+/* A supervisor's lock excludes all others, a check's (control_exists()) only those: if it
+ * can be shared, there is a check alone, or the end of a supervisor that removes its file. */
 static enum lock_outcome try_lock(int fd)
 {
 	struct stat st;

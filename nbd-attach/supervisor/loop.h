@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One thread, one poll(). Whoever owns a descriptor, or waits for a time, has a source here: adds
- * it, says what it waits for, and removes it. Nothing is allocated, and nothing here blocks but
+/* One thread, one poll(). The owner of a descriptor, or of a time, has a source here: it adds it,
+ * says what it waits for, and removes it. Nothing is allocated, and nothing here blocks but
  * poll() itself. */
 #ifndef NBDA_SUPERVISOR_LOOP
 #define NBDA_SUPERVISOR_LOOP

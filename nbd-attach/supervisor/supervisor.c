@@ -377,7 +377,7 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 
 	if (!self || init(self, attachment))
 		return ERROR_OTHER;
-	signal(SIGPIPE, SIG_IGN); /* whoever reads our log may go away */
+	signal(SIGPIPE, SIG_IGN); /* the reader of the log may go away */
 	announce = &self->announce;
 	err = &announce->report->error;
 	announce->deliver = report;

@@ -31,7 +31,7 @@ guest() {
     . /usr/lib/nbd-attach-test/lib-disk.sh
     wait_booted
     if [[ $boot_count -eq 1 ]]; then
-        # The certificates are where whoever reads the guide has them: where he is.
+        # The certificates are where a reader of the guide has them: in the working directory.
         # shellcheck disable=SC2317
         run_guide() { mv /etc/nbd-attach /root/pki && (cd /root/pki && bash -euxo pipefail /root/guide); }
         check "every command of the guide works" run_guide

@@ -14,7 +14,7 @@ serve root "${tls[@]}"
 
 on_restart() { restart_server root "$1"; }
 in_background() { "$@" & background+=("$!"); }
-on_away() { # SECONDS: answers at once, since whoever asked may soon miss a page that is on the disk
+on_away() { # SECONDS: answers at once, since the process that asked may soon miss a page that is on the disk
     stop_server root
     start_later() { sleep "$1"; start_server root; }
     in_background start_later "$1"

@@ -131,7 +131,7 @@ static bool is_told_twice(const struct peer_shared *shared, uint64_t at)
 }
 
 /* May a client be content although this byte was garbled? Under TLS, no byte on the wire means
- * nothing. Inside TLS and without it, the sender may say what he likes where any value is legal:
+ * nothing. Inside TLS and without it, the sender may say anything where any value is legal:
  * sizes, flags, text, the block's data, the type of an information that the client can do without;
  * and an export of a list may be one that INFO is refused for. */
 static bool is_tolerable(const struct sweep *sweep, const struct peer_shared *shared, uint64_t at)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A scripted NBD server for tests: honest unless its configuration says otherwise. It serves one
- * connection in a process of its own, blocking; whoever forked it kills it. What it saw and did is
+ * connection in a process of its own, blocking; its parent kills it. What it saw and did is
  * in memory shared with the test. */
 #ifndef PEER_H
 #define PEER_H

@@ -162,8 +162,8 @@ static void attempt(const struct trial *trial, uint16_t port, struct outcome *ou
 
 void trial_run(const struct trial *trial, struct peer_shared *shared, struct outcome *outcome)
 {
-	/* The server behind a man in the middle hears what he says too; what counts is what the
-	 * client said. */
+	/* The server behind a man in the middle hears that one, too; what counts is what the client
+	 * said. */
 	static struct peer_shared behind;
 	_cleanup_fd_ int server_fd = -1, mitm_fd = -1;
 	pid_t server = -1, mitm = -1;

@@ -218,7 +218,7 @@ int job_start(struct job *job, job_function *function, const void *argument, int
 	sim_point();
 	job->child.pid = 1 + id;
 	children[id].function = function;
-	/* what it points to is the caller's, and there until he returns */
+	/* what it points to is the caller's, and there until it returns */
 	memcpy(children[id].argument, argument,
 		function == device_detach_task ? sizeof(struct device_detach) : sizeof(int));
 	sim_at(sim_now_ms + sim_delay_ms(5, 100), step_job, id, (int)children[id].generation);

@@ -254,7 +254,7 @@ static int lock_file(int how)
 	return fd >= 0 && flock(fd, how) == 0 ? fd : -1;
 }
 
-static void whoever_looks_does_not_refuse_a_supervisor(void **state)
+static void a_check_does_not_refuse_a_supervisor(void **state)
 {
 	struct timespec a_moment = {.tv_nsec = 50000000};
 	char byte;
@@ -272,7 +272,7 @@ static void whoever_looks_does_not_refuse_a_supervisor(void **state)
 		_exit(0);
 	}
 	assert_int_equal(read(fds[0], &byte, 1), 1);
-	assert_false(control_exists(device)); /* nor does a look take another for a supervisor */
+	assert_false(control_exists(device)); /* nor does a check take another for a supervisor */
 	assert_int_equal(control_open(&control, device, &err), 0);
 	assert_true(control_exists(device));
 	assert_int_equal(status_of(pid), 0);
@@ -280,7 +280,7 @@ static void whoever_looks_does_not_refuse_a_supervisor(void **state)
 	close(fds[1]);
 }
 
-static void a_hundred_looks_refuse_none(void **state)
+static void a_hundred_checks_refuse_none(void **state)
 {
 	pid_t pid;
 
@@ -557,8 +557,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_killed_supervisor_is_followed_by_another, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			whoever_looks_does_not_refuse_a_supervisor, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_hundred_looks_refuse_none, setup, teardown),
+			a_check_does_not_refuse_a_supervisor, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_hundred_checks_refuse_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			nobody_but_root_may_talk_to_it, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_that_is_a_link_is_refused, setup, teardown),

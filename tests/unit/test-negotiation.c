@@ -562,7 +562,7 @@ static int lingering(void)
 	return fd;
 }
 
-/* The last one to have them is then whoever takes them from the channel, or closes it. */
+/* The last one to have them is then the process that takes them from the channel, or closes it. */
 static void say_lingering(int channel, uint32_t type, size_t count)
 {
 	int fds[2] = {lingering(), lingering()};

@@ -38,7 +38,7 @@ static int listening(struct sockaddr_in *address)
 	return fd;
 }
 
-/* Its queue is full and nobody accepts: the kernel drops whoever comes next, as a dead path
+/* Its queue is full and nobody accepts: the kernel drops what comes next, as a dead path
  * does. */
 static int stalled(struct sockaddr_in *address, int clients[STALLED_CLIENTS])
 {

@@ -213,7 +213,7 @@ from_its_own_disk() {
     [[ $(major_faults) -eq $before ]] || fail "$(($(major_faults) - before)) major faults"
     assert_has $nbd '.reconnects >= 2 and .error_replies == 0'
     # On a running system a signal means what it does without --root: it ends, and leaves a device that is in use. But not while the server is
-    # away: whoever is to start another may have to read that from this disk.
+    # away: what is to start another may have to read that from this disk.
     kill_server
     sleep 1
     kill -TERM $pid
@@ -242,7 +242,7 @@ without_it() {
     outage_ends
     sleep 12
     [[ $(timeout 10 nbd-attach status $nbd --json | jq -r '.devices[0].state') != alive ]] || fail "it reconnects: the test above proves nothing"
-    # Nobody brings it back: whoever waits for it, it too, has to be told that it is gone.
+    # Nobody brings it back: each process that waits for it, it too, has to be told that it is gone.
     nbd-attach detach $nbd --force
     for pid in $(pidof nbd-attach || true); do kill -KILL $pid; done
     umount -l $disk

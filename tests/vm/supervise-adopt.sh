@@ -131,9 +131,9 @@ udev_hangs() {
     is_alive $attach_pid || fail "it was only supervised once udev was no longer waited for"
     serve_nbdkit
     becomes $nbd alive 10
-    within 20 eval "! is_alive $attach_pid" || fail "whoever asked is not told that it is ready"
+    within 20 eval "! is_alive $attach_pid" || fail "the command that attached is not told that it is ready"
     detach $nbd
-    # Whoever asked goes away meanwhile.
+    # The command that attached goes away meanwhile.
     start attach nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
     within 20 is_state $nbd alive || fail "it is not supervised"
     kill -KILL $attach_pid

@@ -38,7 +38,7 @@ fails_at_once() {
 # has_failed OPTION...: for good, though the server is back; with a supervisor or without, and with another one
 has_failed() {
     is_alive $server_pid || serve_nbdkit
-    # Whoever watches it has the time to take it up again.
+    # Its supervisor has the time to take it up again.
     local took_ms
     ! within 4 has $nbd '.state == "alive" or .reconnects > 0' || { nbd-attach status $nbd --json; fail "IT HAS COME BACK TO LIFE"; }
     ! watched || kill_supervisor

@@ -30,7 +30,7 @@ assert_same_link() {
     same_link || { nbd-attach status $nbd --json; fail "the link was closed"; }
     assert_has $nbd '.reconnects == 0 and .renewals == 0'
 }
-# stays_slow PID: whoever waits for it goes on to wait, for some more --timeout
+# stays_slow PID: that process goes on to wait, for some more --timeout
 stays_slow() {
     within 40 is_silent slow || { nbd-attach status $nbd --json; fail "it is not said to be slow"; }
     assert_has $nbd '.state == "alive"'

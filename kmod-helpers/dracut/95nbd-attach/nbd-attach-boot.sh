@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# nbd-attach-boot [INTERFACE [ROOT-PATH]]: attach everything, once, whoever comes first (netroot, an interface that is up, or the
+# nbd-attach-boot [INTERFACE [ROOT-PATH]]: attach everything, once, whatever calls it first (netroot, an interface that is up, or the
 # init queue). In the background: the init queue does one thing at a time, and may have yet to bring up the interface that the server
 # is behind. Waits for as long as it takes, and says on the console what for.
 

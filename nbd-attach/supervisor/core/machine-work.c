@@ -745,7 +745,7 @@ void machine_set_outage(struct machine *machine, int64_t since_ms, int64_t now_m
 	if (machine_is_serving(machine))
 		return;
 	machine->outage_since_ms = since_ms;
-	/* An outage has one beginning, also over several supervisors: not where no link can serve. */
+	/* An outage has one beginning over all supervisors: not where no link can serve. */
 	for (unsigned i = 0; i < machine->link_count; i++)
 		if (machine->links[i].state == LINK_UNPROVEN || machine->links[i].owes_notice)
 			machine->spared_until_ms = now_ms + MACHINE_SPARED_MS;
