@@ -157,7 +157,7 @@ enum kmsg_event kmsg_parse(const char *record, int index, int *error)
 	return KMSG_ERROR_REPLY;
 }
 
-/* Is it a reason to look at the device? */
+/* Is it a reason to sample the device? */
 static bool count(struct kernel_log *log, const char *record)
 {
 	log->records++;

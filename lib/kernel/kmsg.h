@@ -29,7 +29,7 @@ int kmsg_open(struct kernel_log *log, int index);
 /* The same, but what it has said since the device was configured is read, as far as the kernel
  * still has it: of an adopted device. */
 int kmsg_open_past(struct kernel_log *log, int index);
-/* Read all that is there, without waiting. Was any of it a reason to look at the device? */
+/* Read all that is there, without waiting. Was any of it a reason to sample the device? */
 bool kmsg_read(struct kernel_log *log);
 void kmsg_close(struct kernel_log *log);
 

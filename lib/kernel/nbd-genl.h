@@ -57,7 +57,7 @@ struct nbd_genl_reconfigure {
 };
 
 /* RECONFIGURE, of a device whose backend identifier is the one given and no other: where none was
- * set the driver compares nothing (kernel fact identifier-compared), so /sys is looked at before
+ * set the driver compares nothing (kernel fact identifier-compared), so /sys is checked before
  * and afterwards: a socket that has gone to another's device is shut. -ENOTCONN (ERROR_BUSY) when
  * the device is not configured any more, or was disconnected and is only held open. */
 int nbd_genl_reconfigure(
@@ -76,7 +76,7 @@ int nbd_genl_adopt(struct nbd_genl *genl, int fd, struct error *err);
 int nbd_genl_fd(const struct nbd_genl *genl);
 
 /* DISCONNECT, as long as the device has this backend identifier; else -ENOTCONN (ERROR_BUSY). The
- * driver itself compares nothing, so what happens between the look and the message is not seen. */
+ * driver itself compares nothing, so what happens between the check and the message is not seen. */
 int nbd_genl_disconnect_own(
 	struct nbd_genl *genl, int index, const char *backend, struct error *err);
 /* DISCONNECT, whose ever it is. The device is gone when block_is_configured() says so, not when

@@ -264,7 +264,7 @@ static int disconnect_by_close(struct detachment *detachment, struct error *err)
 		&detachment->genl, detachment->what.index, backend_of(detachment), true);
 
 	/* One that ioctl() configured, or that was disconnected before. It is open here, and so
-	 * still the one that was looked at. */
+	 * still the one that was checked. */
 	if (rc == -EINVAL)
 		return disconnect(detachment, GONE_TIMEOUT_MS, err);
 	if (rc)

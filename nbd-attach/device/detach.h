@@ -15,7 +15,7 @@ enum detach_how {
 	/* its server is away, or its I/O fails already: as above, and refuse also while anything
 	 * waits to be written */
 	DETACH_UNREACHABLE,
-	DETACH_FORCED, /* neither looked at who uses it nor written back */
+	DETACH_FORCED, /* neither checked for users nor written back */
 };
 
 struct device_detach {

@@ -11,7 +11,7 @@
 
 /* The largest request, for a server that takes at most MAX_BYTES. */
 int queue_limit_requests(int index, uint32_t max_bytes, int timeout_ms, struct error *err);
-/* When the driver looks at a request that is not answered (kernel fact io-timeout-resends). */
+/* When the driver's timer for a request runs out (kernel fact io-timeout-resends). */
 int queue_set_io_timeout(int index, int io_timeout_ms, int timeout_ms, struct error *err);
 bool queue_has_io_timeout(int index, int io_timeout_ms);
 /* No I/O scheduler: with one, a request that was sent in part may be sent again under another tag

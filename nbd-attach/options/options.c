@@ -82,7 +82,7 @@ static const struct option_entry entries[] = {
 		SETTING(policy.dead_timeout_sec),
 		"how long I/O waits for the server to come back (default 600)"},
 	{"io-timeout", 0, KIND_SECONDS, "SEC", FOR_DEVICE, SETTING(policy.io_timeout_ms),
-		"the driver's look at waiting requests (default 1; several connections: 180)"},
+		"the driver's timer for each request (default 1; several connections: 180)"},
 	{"wait", 0, KIND_LONG_SECONDS, "SEC|infinity", FOR_DEVICE, SETTING(policy.wait_sec),
 		"keep trying for the first connection (default: one try)"},
 	{"rekey-records", 0, KIND_RECORDS, "N", FOR_DEVICE, SETTING(policy.rekey_records),

@@ -100,8 +100,8 @@ int announce_init(struct announce *announce, struct attachment *attachment, stru
 	return announce->report ? 0 : -ENOMEM;
 }
 
-/* From here on the device counts as ready. With an adopted one mostly nothing is new, and to look
- * at it now would only hang udev if its server is away. */
+/* From here on the device counts as ready. With an adopted one mostly nothing is new, and to have
+ * udev read it now would only hang udev if its server is away. */
 void announce_begin(struct announce *announce)
 {
 	const struct attachment *attachment = announce->attachment;

@@ -27,7 +27,7 @@
 
 /* The supervisor decides when to give up, since it can tell a device's users; the driver's own
  * limit is for when none is there. */
-#define RENEWAL_LOOK_MS 10
+#define GOING_CHECK_MS 10
 #define GOING_TRIES 500
 /* the driver's largest, with room for 31 partitions each (its default) */
 #define INDEX_TRIED_MAX 32767
@@ -251,7 +251,7 @@ uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment)
 		(uint64_t)sec + DRIVER_EXTRA_SEC;
 }
 
-/* With one connection the driver's timer is only a look: it sends the request again if its link has
+/* With one connection the driver's timer closes no link: it sends the request again if its link has
  * been replaced. With several it closes the link, so there it must not be short
  * (kernel fact stuck-request). The block layer's timers run out on whole seconds of its own clock:
  * a bit less than N seconds keeps one that was begun late from being N + 1. */
@@ -299,8 +299,8 @@ static int renew_device(struct attachment *attachment, int index, struct error *
 		rc = nbd_genl_disconnect(&attachment->genl, index, err);
 	close(fds[0]);
 	close(fds[1]);
-	for (; !rc && block_exists(index) && until_ms > 0; until_ms -= RENEWAL_LOOK_MS)
-		poll(NULL, 0, RENEWAL_LOOK_MS);
+	for (; !rc && block_exists(index) && until_ms > 0; until_ms -= GOING_CHECK_MS)
+		poll(NULL, 0, GOING_CHECK_MS);
 	if (!rc && block_exists(index)) /* somebody holds it open */
 		rc = queue_check_offer(
 			index, attachment->flags, attachment->policy.connect_timeout_ms, err);
@@ -330,7 +330,7 @@ static int connect_device(struct attachment *attachment, int index, bool renewed
 		rc = nbd_genl_connect(&attachment->genl, &params, &attachment->index, err);
 	/* The driver forgets an index some time after its device has gone from sysfs. */
 	for (int left = GOING_TRIES; rc == -EINVAL && renewed && left > 0; left--) {
-		poll(NULL, 0, RENEWAL_LOOK_MS);
+		poll(NULL, 0, GOING_CHECK_MS);
 		rc = nbd_genl_connect(&attachment->genl, &params, &attachment->index, err);
 	}
 	return rc;

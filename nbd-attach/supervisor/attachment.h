@@ -63,8 +63,8 @@ int attachment_open(
 /* May the device INDEX be attached beside what is attached already? -EBUSY when another one writes
  * to the same export, as this would. */
 int attachment_check_single(struct attachment *attachment, int index, struct error *err);
-/* The driver's look at requests that wait (kernel fact io-timeout-resends), and how long new ones
- * wait for a link. */
+/* The driver's timer for a request (kernel fact io-timeout-resends), and how long new ones wait for
+ * a link. */
 int attachment_io_timeout_ms(const struct attachment *attachment);
 uint64_t attachment_dead_conn_timeout_sec(const struct attachment *attachment);
 /* Take the connected socket of RESULT as LINK, and remember where its host was found. */

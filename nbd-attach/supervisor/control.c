@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define ANSWER_MAX_BYTES (128 << 10)
-#define LOOK_TRIES 2000 /* a ms each, and a look takes some us */
+#define CHECK_TRIES 2000 /* a ms each, and a check takes some us */
 /* a supervisor never blocks, but a busy machine may make it wait for its turn */
 #define ANSWER_PATIENCE_MS 5000
 
@@ -60,7 +60,7 @@ static int lock(struct control *control, int index, struct error *err)
 	if (mkdir(RUN_DIRECTORY, 0755) < 0 && errno != EEXIST)
 		return error_set(err, ERROR_OTHER, errno, "cannot make " RUN_DIRECTORY ": %s",
 			strerror(errno));
-	for (int left = LOOK_TRIES; left > 0; left--) {
+	for (int left = CHECK_TRIES; left > 0; left--) {
 		_cleanup_fd_ int fd = open_lock(index, O_RDWR | O_CREAT);
 		enum lock_outcome outcome;
 
@@ -108,7 +108,8 @@ int control_lock_all(void)
 {
 	int fd = open(RUN_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	for (int left = LOOK_TRIES; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && left > 0; left--)
+	for (int left = CHECK_TRIES; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && left > 0;
+		left--)
 		poll(NULL, 0, 1);
 	return fd;
 }

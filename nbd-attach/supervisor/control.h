@@ -29,12 +29,12 @@ struct control {
 	void *owner;
 };
 
-/* The supervisor's side. Nothing here blocks; control_open() may wait some ms for somebody who
- * looks. */
+/* The supervisor's side. Nothing here blocks; control_open() may wait some ms for a
+ * check. */
 void control_init(struct control *control);
 /* Be the one supervisor of INDEX and listen: -EBUSY (ERROR_BUSY) when another one is. */
 int control_open(struct control *control, int index, struct error *err);
-/* Between looking at what all devices are attached to, and attaching one more: nobody else does
+/* Between reading what all devices are attached to, and attaching one more: nobody else does
  * that until the descriptor is closed, unless it takes that one seconds. -1: there is no such
  * folder. */
 int control_lock_all(void);

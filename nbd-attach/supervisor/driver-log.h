@@ -16,7 +16,7 @@ enum driver_news {
 typedef void driver_log_function(void *owner, unsigned news);
 
 struct driver_log {
-	struct kernel_log kmsg; /* its counts may be looked at after driver_log_read() */
+	struct kernel_log kmsg; /* its counts may be read after driver_log_read() */
 	struct loop_source source;
 	struct kernel_log seen; /* as it was told */
 	driver_log_function *tell;

@@ -15,7 +15,7 @@
 
 #define DETACH_TIMEOUT_MS 10000
 #define SHUTDOWN_IO_TIMEOUT_SEC 30
-#define LOOK_MS 500
+#define CHECK_MS 500
 
 static void await_detacher(struct ending *ending)
 {
@@ -142,7 +142,7 @@ static void on_detached(void *owner, short revents)
 	}
 }
 
-static void on_look(void *owner, short revents)
+static void on_check(void *owner, short revents)
 {
 	(void)revents;
 	ending_update(owner);
@@ -155,7 +155,7 @@ void ending_update(struct ending *ending)
 	if (!ending->attachment->policy.root || machine->is_shutting_down ||
 		machine->outage_since_ms < 0 || machine_is_over(machine))
 		return;
-	loop_call_by(&ending->look, monotonic_now_ms() + LOOK_MS);
+	loop_call_by(&ending->check, monotonic_now_ms() + CHECK_MS);
 	if (is_last_program_running())
 		shut_down(ending);
 }
@@ -170,12 +170,12 @@ void ending_init(struct ending *ending, struct attachment *attachment, struct en
 {
 	*ending = (struct ending){.attachment = attachment, .engine = engine};
 	loop_add(loop, &ending->detaching, LOOP_CHILD, on_detached, ending);
-	loop_add(loop, &ending->look, LOOP_TIME, on_look, ending);
+	loop_add(loop, &ending->check, LOOP_TIME, on_check, ending);
 }
 
 void ending_close(struct ending *ending)
 {
 	loop_remove(&ending->detaching);
-	loop_remove(&ending->look);
+	loop_remove(&ending->check);
 	job_kill(&ending->detacher); /* or it might detach a successor's device */
 }

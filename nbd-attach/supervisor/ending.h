@@ -12,7 +12,7 @@ struct ending {
 	struct attachment *attachment;
 	struct engine *engine;
 	struct job detacher; /* a child sees whether the device can be taken along */
-	struct loop_source detaching, look;
+	struct loop_source detaching, check;
 	char why[sizeof(((struct error *)0)->text)]; /* it could not */
 };
 
@@ -21,7 +21,7 @@ void ending_init(struct ending *ending, struct attachment *attachment, struct en
 /* SIGTERM, SIGINT, SIGHUP: end. SIGUSR1: the machine shuts down. */
 void ending_on_signal(struct ending *ending, int signal_number);
 /* There may be an outage, or none any more. Under --root nobody tells us that the machine shuts
- * down: it has to be looked for. */
+ * down: it has to be found out. */
 void ending_update(struct ending *ending);
 /* These are called by actions: EVENT_DETACHED or _GONE follows. */
 void ending_detach(struct ending *ending, bool is_forced);

@@ -6,7 +6,7 @@
 
 #define SOON_MS 1000
 /* A device that has failed sends no notice when somebody detaches it. */
-#define LOOK_MS 5000
+#define CHECK_MS 5000
 #define AGAIN_COUNT 10
 
 static void close_peer(struct failed *failed)
@@ -39,7 +39,7 @@ static void on_again(void *owner, short revents)
 	(void)revents;
 	if (!engine_owns_device(failed->engine, failed->attachment))
 		return;
-	loop_call_at(&failed->again, monotonic_now_ms() + LOOK_MS);
+	loop_call_at(&failed->again, monotonic_now_ms() + CHECK_MS);
 	if (failed->count++ < AGAIN_COUNT)
 		failed_fail_io(failed); /* and soon once more */
 }

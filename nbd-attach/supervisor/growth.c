@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #define SOON_MS 1
-#define LOOK_MS 50
+#define CHECK_MS 50
 
 static void reply_error(struct growth *growth, size_t client, const struct error *err)
 {
@@ -133,7 +133,7 @@ static void begin(struct growth *growth, enum machine_event_type type, uint64_t 
 {
 	engine_tell(
 		growth->engine, &(struct machine_event){.type = type, .size_bytes = size_bytes});
-	loop_call_by(&growth->look, monotonic_now_ms());
+	loop_call_by(&growth->idle_check, monotonic_now_ms());
 }
 
 void growth_begin(struct growth *growth)
@@ -210,7 +210,7 @@ static bool is_anything_owed(const struct growth *growth)
 }
 
 /* An idle moment is short: while it is drained, or somebody waits, none is to be missed. */
-static void on_look(void *owner, short revents)
+static void on_idle_check(void *owner, short revents)
 {
 	struct growth *growth = owner;
 	const struct machine *machine = &growth->engine->machine;
@@ -224,10 +224,10 @@ static void on_look(void *owner, short revents)
 		!sampling_is_stuck(&growth->sampler->sampling, monotonic_now_ms()))
 		engine_event(growth->engine, EVENT_IDLE, 0);
 	if (machine_is_growing(machine))
-		loop_call_by(&growth->look,
+		loop_call_by(&growth->idle_check,
 			monotonic_now_ms() +
 				(machine_growth_awaits_idle(machine) && is_urgent ? SOON_MS :
-										    LOOK_MS));
+										    CHECK_MS));
 }
 
 void growth_ask(struct growth *growth, size_t at)
@@ -272,13 +272,13 @@ void growth_init(struct growth *growth, struct attachment *attachment, struct en
 		.control = control,
 		.client = -1};
 	loop_add(loop, &growth->asking, LOOP_CHILD, on_answer, growth);
-	loop_add(loop, &growth->look, LOOP_TIME, on_look, growth);
+	loop_add(loop, &growth->idle_check, LOOP_TIME, on_idle_check, growth);
 }
 
 void growth_close(struct growth *growth)
 {
 	loop_remove(&growth->asking);
-	loop_remove(&growth->look);
+	loop_remove(&growth->idle_check);
 	if (negotiation_is_running(&growth->negotiation))
 		negotiation_cancel(&growth->negotiation);
 }

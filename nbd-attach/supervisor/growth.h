@@ -15,7 +15,7 @@ struct growth {
 	struct engine *engine;
 	struct sampler *sampler;
 	struct control *control;
-	struct loop_source asking, look;
+	struct loop_source asking, idle_check;
 	struct negotiation negotiation; /* asks the server for its size */
 	int client;                     /* slot in control; -1: nobody waits for an answer */
 };

@@ -4,7 +4,7 @@
 #include "kernel/block-attr.h"
 #include <string.h>
 
-#define LOOK_MS 2
+#define SAMPLE_MS 2
 #define KEPT_MS 5000
 
 static void close_oldest(struct receivers *receivers)
@@ -39,7 +39,7 @@ void receivers_keep(struct receivers *receivers, int fd)
 	loop_call_by(&receivers->closing, until_ms);
 }
 
-/* LOST or NOTICED: it is looked at already, since it may end before the slot is free. */
+/* LOST or NOTICED: its receiver is sampled already, since it may end before the slot is free. */
 static bool is_awaited(const struct receivers *receivers, unsigned at)
 {
 	const struct machine_link *link = &receivers->engine->machine.links[at];
@@ -51,7 +51,7 @@ static bool has_ended(struct receivers *receivers, unsigned at)
 {
 	uint64_t ended = receivers->log->kmsg.receivers_ended - receivers->ended_before[at],
 		 lost = receivers->losses - receivers->losses_before[at];
-	struct receiver_look look = {
+	struct receiver_sample sample = {
 		.now_ms = monotonic_now_ms(),
 		.unread_bytes = link_unread_bytes(&receivers->attachment->links[at]),
 		.log_is_read = receivers->log->kmsg.fd >= 0,
@@ -60,7 +60,7 @@ static bool has_ended(struct receivers *receivers, unsigned at)
 		.in_flight = block_in_flight(receivers->attachment->index),
 	};
 
-	return receiver_has_ended(&receivers->links[at], &look);
+	return receiver_has_ended(&receivers->links[at], &sample);
 }
 
 static void on_waiting(void *owner, short revents)
@@ -77,7 +77,7 @@ static void on_waiting(void *owner, short revents)
 			receivers->engine->machine.links[i].state == LINK_RECEIVING)
 			engine_event(receivers->engine, EVENT_RECEIVER_ENDED, i);
 		if (is_awaited(receivers, i))
-			loop_call_by(&receivers->waiting, monotonic_now_ms() + LOOK_MS);
+			loop_call_by(&receivers->waiting, monotonic_now_ms() + SAMPLE_MS);
 	}
 }
 
@@ -108,7 +108,7 @@ void receivers_await(struct receivers *receivers, unsigned at)
 	driver_log_read(receivers->log);
 	if (has_ended(receivers, at))
 		engine_outcome(receivers->engine, EVENT_RECEIVER_ENDED, at);
-	loop_call_by(&receivers->waiting, monotonic_now_ms() + LOOK_MS);
+	loop_call_by(&receivers->waiting, monotonic_now_ms() + SAMPLE_MS);
 }
 
 void receivers_handed_over(struct receivers *receivers, unsigned at)

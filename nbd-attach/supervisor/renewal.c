@@ -8,8 +8,8 @@
 
 #define QUICK_DRAIN_MS 1000
 #define LAST_ANSWERS_MS 20
-#define LOOK_MS 1
-#define ANSWERS_LOOK_MS 10
+#define CHECK_MS 1
+#define ANSWERS_SAMPLE_MS 10
 
 /* Done quickly, or not possible on this queue: then what is in flight has to be believed. */
 static void on_drained(void *owner, short revents)
@@ -62,7 +62,7 @@ static void on_answers(void *owner, short revents)
 	if (is_answered(renewal))
 		engine_event(renewal->engine, EVENT_DRAINED, 0);
 	else
-		loop_call_at(&renewal->answers, monotonic_now_ms() + ANSWERS_LOOK_MS);
+		loop_call_at(&renewal->answers, monotonic_now_ms() + ANSWERS_SAMPLE_MS);
 }
 
 /* What is answered between the two looks counts as in flight. */
@@ -104,7 +104,7 @@ static void shut_due(struct renewal *renewal)
 		if (!shutting->is_due)
 			continue;
 		if (in_flight && now_ms < shutting->until_ms) {
-			loop_call_by(&renewal->shutting, now_ms + LOOK_MS);
+			loop_call_by(&renewal->shutting, now_ms + CHECK_MS);
 			continue;
 		}
 		shutting->is_due = false;

@@ -173,14 +173,14 @@ static bool sample_and_judge(struct sampler *sampler, unsigned at)
 }
 
 /* --- what somebody else has set of the queue: a rule of the distribution's, or a hand, at any
- * time. Looked at in a process of its own, since reading an attribute there waits for a process
+ * time. Checked in a process of its own, since reading an attribute there waits for a process
  * that writes one, and that one for what is in flight (kernel fact queue-read-waits). Put right by
  * udev's rule, or by nobody. */
 
 #define NO_IOSTATS 1
 #define HAS_SCHEDULER 2
 
-static int look_at_queue(const void *argument, struct error *err)
+static int check_queue(const void *argument, struct error *err)
 {
 	int index = *(const int *)argument;
 
@@ -197,8 +197,7 @@ static void start_queue_check(struct sampler *sampler)
 		now_ms < sampler->queue_check_at_ms)
 		return;
 	sampler->queue_check_at_ms = now_ms + QUEUE_CHECK_MS;
-	(void)job_start(
-		&sampler->queue_check, look_at_queue, &sampler->attachment->index, -1, NULL);
+	(void)job_start(&sampler->queue_check, check_queue, &sampler->attachment->index, -1, NULL);
 	loop_watch(&sampler->checking, job_poll_fd(&sampler->queue_check), POLLIN);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What has to be looked at, since nobody says it: record numbers, silence, idle moments, what has
+/* What has to be sampled, since nobody says it: record numbers, silence, idle moments, what has
  * become of the queue's settings. What a sample means, and when to take the next, is
  * core/sampling.h's to say. */
 #ifndef NBDA_SUPERVISOR_SAMPLER
@@ -39,8 +39,8 @@ void sampler_look(const struct sampler *sampler, unsigned at);
 /* Link AT has another socket, or none. */
 void sampler_forget(struct sampler *sampler, unsigned at);
 /* The driver has said that a request waits for long, of whatever kind
- * (kernel fact unseen-requests): a server that hangs is noticed on a device that nobody looks at
- * just then. */
+ * (kernel fact unseen-requests): a server that hangs is noticed on a device that is not
+ * sampled just then. */
 void sampler_note_stuck(struct sampler *sampler);
 /* ... that a receiver has ended. */
 void sampler_note_receiver(struct sampler *sampler);

@@ -156,8 +156,8 @@ static enum adopted_as look_up_link(const struct supervisor *self, const struct 
 	return rc == -ENOENT ? ADOPTED_GONE : ADOPTED_UNKNOWN;
 }
 
-/* A link of an attachment that is new, or that was adopted: then it may have died while nobody was
- * looking. */
+/* A link of an attachment that is new, or that was adopted: then it may have died without a
+ * supervisor. */
 static void enter_link(struct supervisor *self, unsigned at)
 {
 	const struct link *link = &self->attachment->links[at];

@@ -19,7 +19,7 @@ static struct attachment *attachment;
 /* "Infinite" is a number for the driver, too, which counts it in jiffies. */
 #define A_CENTURY_SEC (100ULL * 365 * 86400)
 
-static void the_driver_looks_within_whole_seconds(void **state)
+static void the_timer_of_a_request_runs_out_within_whole_seconds(void **state)
 {
 	static const struct {
 		size_t links;
@@ -152,7 +152,7 @@ static int remove_root(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_driver_looks_within_whole_seconds),
+		cmocka_unit_test(the_timer_of_a_request_runs_out_within_whole_seconds),
 		cmocka_unit_test(the_driver_waits_longer_than_the_supervisor),
 		cmocka_unit_test(only_a_larger_disk_fits_instead),
 		cmocka_unit_test_setup_teardown(

@@ -455,7 +455,7 @@ static void a_client_that_hangs_up_is_forgotten(void **state)
 	close(connect_client());
 	await(0, 1);
 	assert_false(control_has_client(&control, 0));
-	run_for(20); /* and not looked at again */
+	run_for(20); /* and not told again */
 	assert_int_equal(hang_ups, 1);
 }
 

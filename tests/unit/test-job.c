@@ -140,7 +140,7 @@ static void one_that_is_late_is_abandoned(void **state)
 	assert_int_equal(access(acted, F_OK), 0);
 }
 
-/* What came before the end of its time counts, however late it is looked at. */
+/* What came before the end of its time counts, however late it is seen. */
 static void an_answer_in_time_is_one(void **state)
 {
 	int number = 5;

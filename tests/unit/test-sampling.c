@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When the supervisor looks at its links, and what it makes of what it sees: a simulated device,
- * looked at exactly when it says. */
+/* When the supervisor samples its links, and what follows from a sample: a simulated device that is
+ * sampled exactly when it says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #define AES_LIMIT (1ULL << 24)
 #define RECORDS_PER_MS 50 /* as fast as any link is expected to be */
 
-/* A device whose links do what the test says between two looks. */
+/* A device whose links do what the test says between two samples. */
 struct device {
 	struct sampling sampling;
 	struct sampling_input links[LINKS_MAX];
@@ -32,7 +32,7 @@ static struct device begin(int64_t liveness_ms, unsigned link_count)
 	return device;
 }
 
-/* One look, now; returns how long it is until the next. */
+/* One sample, now; returns how long it is until the next. */
 static int64_t sample(struct device *device)
 {
 	sampling_begin(&device->sampling, device->in_flight, device->now_ms);
@@ -312,7 +312,7 @@ static void a_server_that_says_nothing_is_silent_after_its_time(void **state)
 		device.links[0].sent_bytes += 28;
 		after_ms = silent_after_ms(&device, 0);
 		assert_true(after_ms >= liveness_ms[i]);
-		/* The look at or behind that time. */
+		/* The sample at or behind that time. */
 		assert_true(after_ms <
 			liveness_ms[i] + (liveness_ms[i] / 8 < 4000 ? liveness_ms[i] / 8 : 4000));
 		if (liveness_ms[i] % 8 == 0 && liveness_ms[i] < 32000)

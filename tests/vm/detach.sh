@@ -318,7 +318,7 @@ own_detaches_ours() {
     rm /etc/nbdtab
     assert_not_attached $nbd
 }
-# Taken away and attached by another while nobody looked: what our supervisor left says another name.
+# Taken away and attached by another without a supervisor: what the former one left says another name.
 own_leaves_successor() {
     need nbd-client
     attached 16

@@ -189,7 +189,7 @@ slow_network() {
     tc qdisc del dev lo root
     end_without_reconnect
 }
-# Every request takes longer than the driver waits before it has a look.
+# Every request takes longer than the driver's timer.
 slow_server() {
     make_disk
     serve_nbdkit --filter=delay delay-read=4 delay-write=4

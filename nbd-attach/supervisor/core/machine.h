@@ -120,7 +120,7 @@ struct machine_config {
 	int64_t spare_ms;       /* how long a negotiated socket waits for an idle moment */
 	int64_t renew_pause_ms; /* between two attempts at a renewal */
 	int64_t slow_ms;        /* how long an answer over a second connection counts */
-	/* the driver's look at requests that wait (kernel fact io-timeout-resends) */
+	/* the driver's timer for a request (kernel fact io-timeout-resends) */
 	int64_t io_timeout_ms;
 	/* Under --root a new process may have to wait for memory that only the device's links can
 	 * get back: none is started until nothing else helps. */

@@ -14,7 +14,7 @@ struct receiver {
 	unsigned stalls; /* in a row */
 };
 
-struct receiver_look {
+struct receiver_sample {
 	int64_t now_ms;
 	int unread_bytes; /* 0, too, where that cannot be told */
 	bool log_is_read;
@@ -25,7 +25,7 @@ struct receiver_look {
 };
 
 void receiver_begin(struct receiver *receiver);
-/* A look, every few ms: true once its slot can be given another socket. */
-bool receiver_has_ended(struct receiver *receiver, const struct receiver_look *look);
+/* A sample, every few ms: true once its slot can be given another socket. */
+bool receiver_has_ended(struct receiver *receiver, const struct receiver_sample *sample);
 
 #endif
