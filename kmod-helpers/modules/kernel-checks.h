@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What `nbd-attach doctor` shows of the kernel: what is there, what is missing, and the one command
- * that mends it. */
+ * that fixes it. */
 #ifndef NBDA_MODULES_KERNEL_CHECKS
 #define NBDA_MODULES_KERNEL_CHECKS
 #include <stddef.h>
@@ -12,7 +12,7 @@ enum probe_state {
 	PROBE_MISSING,  /* attach fails without it */
 };
 
-/* All three texts are printable; remedy is one command, empty when there is nothing to mend. */
+/* All three texts are printable; remedy is one command, empty when there is nothing to fix. */
 struct probe_item {
 	char name[48];
 	enum probe_state state;

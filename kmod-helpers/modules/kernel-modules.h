@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Making the kernel ready: is a feature there (built in or loaded), can its module be loaded, and
- * which command mends it. */
+ * which command fixes it. */
 #ifndef NBDA_MODULES_KERNEL_MODULES
 #define NBDA_MODULES_KERNEL_MODULES
 #include <stdbool.h>

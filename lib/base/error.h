@@ -19,7 +19,7 @@ enum error_kind {
 	ERROR_PERMISSION = 8,
 };
 
-/* Lies it here, so that no later attempt does better, whatever is done to the server meanwhile? */
+/* Is the cause on this side, so that nothing that is done to the server makes a later attempt work? */
 bool error_kind_is_lasting(enum error_kind kind);
 
 /* Fixed size and without pointers, so that a negotiator can send it to its parent as it is. */
@@ -37,7 +37,7 @@ int error_set(struct error *err, enum error_kind kind, int errno_value, const ch
 /* Add the hint; returns RC, so that it can end a function. */
 int error_hint(struct error *err, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Mark as curable by a later attempt; returns RC. */
+/* Mark as retryable: a later attempt may do better; returns RC. */
 int error_retry(struct error *err, int rc);
 /* Put "PREFIX: " before the text. */
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -107,8 +107,8 @@ static int try_address(
 	struct connection *connection = search->connection;
 	int rc;
 
-	if (params->impatient && share_ms > TCP_CONNECT_IMPATIENT_MS)
-		share_ms = TCP_CONNECT_IMPATIENT_MS;
+	if (params->short_timeout && share_ms > TCP_CONNECT_SHORT_TIMEOUT_MS)
+		share_ms = TCP_CONNECT_SHORT_TIMEOUT_MS;
 	search->tried++;
 	format_address(ai, connection->address, sizeof(connection->address));
 	rc = connect_one(ai, monotonic_now_ms() + share_ms, &connection->fd);

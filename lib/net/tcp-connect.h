@@ -15,7 +15,7 @@ struct known_address {
 	socklen_t length;
 };
 
-#define TCP_CONNECT_IMPATIENT_MS 5000 /* for one address, when there will be another attempt */
+#define TCP_CONNECT_SHORT_TIMEOUT_MS 5000 /* for one address, when there will be another attempt */
 
 struct tcp_connect_params {
 	const struct endpoint *endpoint;
@@ -28,8 +28,8 @@ struct tcp_connect_params {
 	/* one host, and never another: some link of the device is to it, and two hosts at once may
 	 * not be one disk */
 	bool only_first;
-	/* no address gets more than TCP_CONNECT_IMPATIENT_MS, however far the deadline is */
-	bool impatient;
+	/* no address gets more than TCP_CONNECT_SHORT_TIMEOUT_MS, however far the deadline is */
+	bool short_timeout;
 };
 
 struct connection {

@@ -63,7 +63,7 @@ static void stage(struct negotiator *self, const char *name)
 
 /* glibc waits for 10 s and more for a resolver that does not answer. What the user has set besides
  * stays. */
-static void hurry_resolver(void)
+static void shorten_resolver_timeout(void)
 {
 	const char *options = getenv("RES_OPTIONS");
 	char text[256];
@@ -81,7 +81,7 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 		.deadline_ms = self->transport.deadline_ms,
 		.first = job->first_host,
 		.only_first = job->only_first_host,
-		.impatient = job->impatient,
+		.short_timeout = job->short_timeout,
 	};
 	char name[64], more[24] = "";
 	int rc;
@@ -91,8 +91,8 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 	snprintf(name, sizeof(name), "resolving and connecting to %.24s%s",
 		job->endpoint->hosts[job->first_host % job->endpoint->host_count].name, more);
 	stage(self, name);
-	if (job->impatient)
-		hurry_resolver();
+	if (job->short_timeout)
+		shorten_resolver_timeout();
 	rc = tcp_connect(&params, connection, err);
 	if (!rc && job->kind == NEGOTIATION_ATTACH && job->liveness_timeout_ms > 0)
 		rc = tcp_set_liveness(connection->fd, job->liveness_timeout_ms, err);
@@ -136,7 +136,7 @@ static int start_tls(struct negotiator *self, struct error *err)
 }
 
 /* What the kernel's recv() means by these two is not what strerror() says. A garbled or torn-down
- * connection is curable. */
+ * connection may do better when it is tried again. */
 static int explain_record(int rc, struct error *err)
 {
 	if (err->kind != ERROR_UNREACHABLE || (rc != -EBADMSG && rc != -EIO))

@@ -26,7 +26,7 @@ struct negotiation_job {
 	/* NEGOTIATION_ATTACH: TCP keepalive of the socket; 0: the system's */
 	int liveness_timeout_ms;
 	/* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */
-	bool impatient;
+	bool short_timeout;
 	/* where to begin, and whether that is the only one: see tcp-connect.h */
 	size_t first_host;
 	bool only_first_host;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* doctor: a table of what is there, what is missing, and the one command that mends each. Nothing
+/* doctor: a table of what is there, what is missing, and the one command that fixes each. Nothing
  * is loaded or changed. */
 #include "cmd/commands.h"
 #include "modules/kernel-checks.h"

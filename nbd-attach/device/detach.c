@@ -16,12 +16,12 @@
 #include <sys/mman.h>
 
 #define GONE_TIMEOUT_MS 30000
-#define CLOSED_TIMEOUT_MS 2000  /* udev and its helpers open a device for a moment */
-#define USERS_PATIENCE_MS 12000 /* more than looking for them waits by itself */
-#define AWAY_PATIENCE_MS 2000
-#define SILENT_PATIENCE_MS 8000 /* of a server that answers no request at all */
+#define CLOSED_TIMEOUT_MS 2000 /* udev and its helpers open a device for a moment */
+#define USERS_TIMEOUT_MS 12000 /* more than the search for them waits by itself */
+#define AWAY_TIMEOUT_MS 2000
+#define SILENT_TIMEOUT_MS 8000 /* of a server that answers no request at all */
 /* of one that is said to be alive: a large cache on slow disks takes its time */
-#define FLUSH_PATIENCE_MS 30000
+#define FLUSH_TIMEOUT_MS 30000
 
 /* Who configured the device. While it is open these cannot change
  * (kernel fact open-device-stays). */
@@ -313,7 +313,7 @@ static int run_detachment(const void *argument, struct error *err)
 	return rc;
 }
 
-int device_detach_task(const void *what, struct error *err)
+int device_detach_job(const void *what, struct error *err)
 {
 	struct progress progress = {0};
 	struct detachment detachment = {
@@ -322,20 +322,20 @@ int device_detach_task(const void *what, struct error *err)
 	return run_detachment(&detachment, err);
 }
 
-static int patience_ms(const struct device_detach *what, int stage)
+static int stage_timeout_ms(const struct device_detach *what, int stage)
 {
 	if (stage == STAGE_USERS)
-		return USERS_PATIENCE_MS;
+		return USERS_TIMEOUT_MS;
 	if (what->how == DETACH_UNREACHABLE)
-		return AWAY_PATIENCE_MS;
-	return stage == STAGE_FLUSH && what->how == DETACH_IF_UNUSED ? FLUSH_PATIENCE_MS :
-								       SILENT_PATIENCE_MS;
+		return AWAY_TIMEOUT_MS;
+	return stage == STAGE_FLUSH && what->how == DETACH_IF_UNUSED ? FLUSH_TIMEOUT_MS :
+								       SILENT_TIMEOUT_MS;
 }
 
 static int took_too_long(
 	const struct device_detach *what, int stage, bool committed, struct error *err)
 {
-	int index = what->index, sec = patience_ms(what, stage) / 1000;
+	int index = what->index, sec = stage_timeout_ms(what, stage) / 1000;
 
 	if (committed) {
 		error_set(err, ERROR_BUSY, ETIMEDOUT,
@@ -393,7 +393,7 @@ static int await(struct job *job, const struct detachment *detachment, struct er
 		completed = completed_now;
 		if (monotonic_now_ms() - moved_ms <
 			(committed ? GONE_TIMEOUT_MS + 2 * CLOSED_TIMEOUT_MS :
-				     patience_ms(&detachment->what, stage)))
+				     stage_timeout_ms(&detachment->what, stage)))
 			continue;
 		if (!committed &&
 			!atomic_compare_exchange_strong(

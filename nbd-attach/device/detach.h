@@ -10,7 +10,7 @@
 int device_check_permission(const char *what, struct error *err);
 enum detach_how {
 	DETACH_IF_UNUSED,
-	/* nobody says whether its server answers: as above, with less patience */
+	/* nobody says whether its server answers: as above, with a shorter timeout */
 	DETACH_UNSURE,
 	/* its server is away, or its I/O fails already: as above, and refuse also while anything
 	 * waits to be written */
@@ -34,6 +34,6 @@ int device_detach(
 	const struct device_detach *what, char *warning, size_t warning_size, struct error *err);
 /* The same as a job_function of a struct device_detach, with a time limit of the caller's.
  * Abandoned, it does not detach any more. */
-int device_detach_task(const void *what, struct error *err);
+int device_detach_job(const void *what, struct error *err);
 
 #endif

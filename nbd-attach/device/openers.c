@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 
 /* udev and its helpers open a device for a moment after every change */
-#define OPENER_PATIENCE_MS 2000
-#define PROBE_PATIENCE_MS 6000 /* a supervisor's read through a link that is new */
+#define OPENER_TIMEOUT_MS 2000
+#define PROBE_TIMEOUT_MS 6000 /* a supervisor's read through a link that is new */
 
 /* Looked at by number: a node may be called anything. The link is followed, but nothing is opened,
  * and only where there are devices: a file of a server that is away could make that wait. */
@@ -148,6 +148,6 @@ int device_check_users(int index, bool pass_probes, struct error *err)
 			poll(NULL, 0, 50);
 	} while (rc &&
 		monotonic_now_ms() - began_ms <
-			(only_probes ? PROBE_PATIENCE_MS : OPENER_PATIENCE_MS));
+			(only_probes ? PROBE_TIMEOUT_MS : OPENER_TIMEOUT_MS));
 	return rc;
 }

@@ -47,7 +47,7 @@ bool attachment_is_ours(struct attachment *attachment)
 }
 
 struct negotiation_job attachment_job(
-	const struct attachment *attachment, enum negotiation_kind kind, bool impatient)
+	const struct attachment *attachment, enum negotiation_kind kind, bool short_timeout)
 {
 	return (struct negotiation_job){
 		.kind = kind,
@@ -55,7 +55,7 @@ struct negotiation_job attachment_job(
 		.tls = attachment->creds,
 		.timeout_ms = attachment->policy.connect_timeout_ms,
 		.liveness_timeout_ms = attachment->policy.liveness_timeout_ms,
-		.impatient = impatient,
+		.short_timeout = short_timeout,
 		.known = attachment->known,
 		.verbose = attachment->verbose,
 	};
@@ -146,9 +146,9 @@ static void say_waiting(struct waiting *waiting, const struct attachment *attach
 			err->text);
 }
 
-/* May another attempt do better? At boot somebody may mend the server, its certificate or its clock
+/* May another attempt do better? At boot somebody may fix the server, its certificate or its clock
  * meanwhile. */
-static bool is_curable(const struct attachment *attachment, const struct error *err)
+static bool is_retryable(const struct attachment *attachment, const struct error *err)
 {
 	return attachment->policy.at_boot ? !error_kind_is_lasting(err->kind) : err->retry;
 }
@@ -172,7 +172,8 @@ static int negotiate_first(struct attachment *attachment, int index, struct erro
 			continue;
 		}
 		elapsed_ms = monotonic_now_ms() - start_ms;
-		if (!rc || !is_curable(attachment, err) || (wait_ms >= 0 && elapsed_ms >= wait_ms))
+		if (!rc || !is_retryable(attachment, err) ||
+			(wait_ms >= 0 && elapsed_ms >= wait_ms))
 			return rc;
 		say_waiting(&waiting, attachment, index, err);
 		poll(NULL, 0, (int)backoff_delay_ms(elapsed_ms, random_for_jitter()));

@@ -49,7 +49,7 @@ struct attachment {
 bool attachment_is_ours(struct attachment *attachment);
 /* A job for an attempt of KIND at the attachment's server; pointers into ATTACHMENT. */
 struct negotiation_job attachment_job(
-	const struct attachment *attachment, enum negotiation_kind kind, bool impatient);
+	const struct attachment *attachment, enum negotiation_kind kind, bool short_timeout);
 /* What negotiating and arming the links takes of the kernel: the nbd driver, and with credentials
  * kernel TLS and its ciphers. */
 int attachment_load_modules(const struct attachment *attachment, struct error *err);

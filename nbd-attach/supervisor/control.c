@@ -17,7 +17,7 @@
 #define ANSWER_MAX_BYTES (128 << 10)
 #define CHECK_TRIES 2000 /* a ms each, and a check takes some us */
 /* a supervisor never blocks, but a busy machine may make it wait for its turn */
-#define ANSWER_PATIENCE_MS 5000
+#define ANSWER_TIMEOUT_MS 5000
 
 static struct sockaddr_un control_address(int index)
 {
@@ -278,5 +278,5 @@ json_object *control_command(int index, const char *word, int timeout_ms)
 
 json_object *control_ask(int index)
 {
-	return control_command(index, "status", ANSWER_PATIENCE_MS);
+	return control_command(index, "status", ANSWER_TIMEOUT_MS);
 }

@@ -40,7 +40,7 @@ void ending_detach(struct ending *ending, bool is_forced)
 		.backend = ending->attachment->backend};
 	struct error err;
 
-	if (job_start(&ending->detacher, device_detach_task, &what, -1, &err))
+	if (job_start(&ending->detacher, device_detach_job, &what, -1, &err))
 		give_up(ending, err.text, DETACHED_NOT);
 	await_detacher(ending);
 }

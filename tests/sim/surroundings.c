@@ -194,7 +194,7 @@ static void step_job(int id, int generation)
 	sim_life.is_in_child = was_in_child;
 }
 
-int device_detach_task(const void *what, struct error *err)
+int device_detach_job(const void *what, struct error *err)
 {
 	const struct device_detach *detach = what;
 
@@ -211,7 +211,7 @@ int device_detach_task(const void *what, struct error *err)
 int job_start(struct job *job, job_function *function, const void *argument, int timeout_ms,
 	struct error *err)
 {
-	int id = new_child(function == device_detach_task ? CHILD_DETACH : CHILD_JOB);
+	int id = new_child(function == device_detach_job ? CHILD_DETACH : CHILD_JOB);
 
 	(void)err;
 	(void)timeout_ms;
@@ -220,7 +220,7 @@ int job_start(struct job *job, job_function *function, const void *argument, int
 	children[id].function = function;
 	/* what it points to is the caller's, and there until it returns */
 	memcpy(children[id].argument, argument,
-		function == device_detach_task ? sizeof(struct device_detach) : sizeof(int));
+		function == device_detach_job ? sizeof(struct device_detach) : sizeof(int));
 	sim_at(sim_now_ms + sim_delay_ms(5, 100), step_job, id, (int)children[id].generation);
 	return 0;
 }

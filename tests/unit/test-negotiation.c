@@ -226,7 +226,7 @@ static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
 	assert_int_equal(getsockname(fd, (struct sockaddr *)address, &known.length), 0);
 	strcpy(endpoint.hosts[0].name, "no-such-host.invalid");
 	job.known = &known;
-	job.impatient = true;
+	job.short_timeout = true;
 	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
 	wait_until_waiting(&attempt);
 	negotiation_cancel(&attempt);

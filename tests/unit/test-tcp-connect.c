@@ -172,14 +172,14 @@ static void a_dead_path_costs_its_share_and_no_more(void **state)
 	close(open_fd);
 }
 
-static void the_impatient_give_an_address_five_seconds(void **state)
+static void a_short_timeout_gives_an_address_five_seconds(void **state)
 {
 	struct sockaddr_in dead;
 	int clients[STALLED_CLIENTS], dead_fd = stalled(&dead, clients);
 	int64_t began_ms = monotonic_now_ms();
 	struct endpoint endpoint = {0};
 	struct tcp_connect_params params = {
-		.endpoint = &endpoint, .deadline_ms = began_ms + 20000, .impatient = true};
+		.endpoint = &endpoint, .deadline_ms = began_ms + 20000, .short_timeout = true};
 	struct connection connection;
 	struct error err;
 
@@ -290,7 +290,7 @@ int main(void)
 		cmocka_unit_test(the_first_host_is_preferred),
 		cmocka_unit_test(hosts_that_all_fail_are_counted),
 		cmocka_unit_test(a_dead_path_costs_its_share_and_no_more),
-		cmocka_unit_test(the_impatient_give_an_address_five_seconds),
+		cmocka_unit_test(a_short_timeout_gives_an_address_five_seconds),
 		cmocka_unit_test(a_name_that_does_not_resolve_is_tried_where_it_was),
 		cmocka_unit_test(the_resolver_is_believed_before_what_is_known),
 		cmocka_unit_test(liveness_is_what_the_socket_says),

@@ -75,7 +75,7 @@ a_refused_certificate_is_said_and_tried_again() {
     cat "$state/boot.out"
     stop "$nbdkit_pid"
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
-    wait_until 40 is_attached nbd0 || fail "not attached when the certificate was mended"
+    wait_until 40 is_attached nbd0 || fail "not attached when the certificate was fixed"
     wait_until 20 has_said 'is attached to nbds://localhost/' || fail "success is not said"
     detach $nbd
 }

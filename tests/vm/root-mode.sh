@@ -18,7 +18,7 @@ ignores() { # PID SIGNAL-NUMBER
 mark() { head -c 1 "/proc/$1/cmdline"; }
 # What is mounted where this process can see it, and is not in memory: by another list than the program's own.
 disks_of() { awk '{ type = $0; sub(/.* - /, "", type); sub(/ .*/, "", type) } type !~ /^(ramfs|proc|sysfs|devtmpfs|devpts|tmpfs|tracefs|debugfs)$/' "/proc/$1/mountinfo"; }
-is_aloof() { # PID
+is_isolated() { # PID
     local top fd
     [[ -z $(disks_of $1) ]] || fail "it sees $(disks_of $1)"
     top=$(awk '$5 == "/" { sub(/.* - /, ""); print $1 }' /proc/$1/mountinfo)
@@ -41,7 +41,7 @@ in_an_initrd() {
     serve_nbdkit
     attach_root
     pid=$(supervisor_of $nbd)
-    is_aloof $pid
+    is_isolated $pid
     [[ $(mark $pid) == @ ]] || fail "systemd would kill it"
     for signal in 1 2 15; do
         ignores $pid $signal || fail "it does not ignore signal $signal"
@@ -78,7 +78,7 @@ from_outside() {
     expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}" --root
     says adopted
     pid=$(field $nbd .supervisor_pid)
-    is_aloof $pid
+    is_isolated $pid
     outage 1 serve_nbdkit
     becomes $nbd alive 15
     detach $nbd
@@ -130,9 +130,9 @@ touches_nothing() {
     traced $pid
     note "$(grep -c . "$state/trace") calls in a reconnect; by name: $(grep -oE '"/[^"]*"' "$state/trace" | sort | uniq -c | sort -rn | awk '{ printf "%s %s, ", $2, $1 }')"
     ! executed || fail "it executes something"
-    # What is in its /etc is in memory with it: is_aloof.
+    # What is in its /etc is in memory with it: is_isolated.
     ! found_elsewhere | grep -vE '"/etc/(resolv.conf|hosts|nsswitch.conf|gai.conf|host.conf)"|"/"' || fail "it looks elsewhere"
-    is_aloof $pid
+    is_isolated $pid
     [[ $(faults $pid) -eq $before ]] || fail "$(($(faults $pid) - before)) major faults"
     detach $nbd
     # Control: another one does look elsewhere, and is seen to.
@@ -189,7 +189,7 @@ from_its_own_disk() {
     local pid before i
     make_root_disk
     adopt_on_disk --root
-    is_aloof $pid
+    is_isolated $pid
     [[ $(mark $pid) == / ]] || fail "it bears the mark, and this is no initrd"
     ! ignores $pid 15 || fail "it ignores SIGTERM"
     dd if=/dev/zero of=$disk/load bs=1M count=24
@@ -275,7 +275,7 @@ emptied() {
     done
     # By name, since localhost is in its copy of /etc/hosts.
     assert_has $nbd '.reconnects == 2 and .error_replies == 0 and .links[0].encryption_proven'
-    is_aloof $pid
+    is_isolated $pid
     load_ends load
     detach $nbd
 }

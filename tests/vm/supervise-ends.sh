@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
-# What supervision cannot mend, and how it ends: the retry time is over, somebody else disconnects, the server answers
+# What supervision cannot fix, and how it ends: the retry time is over, somebody else disconnects, the server answers
 # with errors, the user has had enough.
 
 # shellcheck source=tests/vm/lib-supervise.sh

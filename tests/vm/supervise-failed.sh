@@ -93,7 +93,7 @@ failed_unnoted() { # SPOIL...
     [[ $1 != forget ]] || forget
     has_failed --dead-timeout 3
 }
-# The driver's own patience is over first; it says so in its log only.
+# The driver's own timeout is over first; it says so in its log only.
 given_up_by_driver() { # supervised|unsupervised|forgotten
     begin
     [[ $1 == supervised ]] || kill_supervisor

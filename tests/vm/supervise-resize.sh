@@ -33,7 +33,7 @@ stopped() {
     is_alive $load_load_pid || fail "I/O has failed"
 }
 # The right disk again, and all is well.
-mended() {
+fixed() {
     within 30 moves $nbd || fail "no I/O with the right disk"
     sleep 4
     becomes $nbd alive 10
@@ -51,7 +51,7 @@ smaller() {
     kill_server
     truncate -s 64M "$state/disk"
     serve_nbdkit
-    mended
+    fixed
 }
 read_only() {
     attached
@@ -60,7 +60,7 @@ read_only() {
     serve_nbdkit -r
     stopped 'read-only|flag'
     outage 0 serve_nbdkit
-    mended
+    fixed
 }
 block_size() {
     attached
@@ -69,7 +69,7 @@ block_size() {
     serve_nbdkit --filter=blocksize-policy blocksize-minimum=4096 blocksize-preferred=4096 blocksize-maximum=64K
     stopped 'block'
     outage 0 serve_nbdkit
-    mended
+    fixed
 }
 larger() {
     attached
