@@ -103,6 +103,14 @@ static void outcome(struct model *model, enum machine_event_type type, unsigned 
 	push(model, &(struct machine_event){.type = type, .link = link}, true);
 }
 
+bool model_has_link(const struct machine *machine, enum link_state state)
+{
+	for (unsigned i = 0; i < machine->link_count; i++)
+		if (machine->links[i].state == state)
+			return true;
+	return false;
+}
+
 int model_new_socket(struct model *model)
 {
 	check(model, model->socket_count < SOCKETS_MAX);

@@ -94,6 +94,8 @@ void model_begin(struct model *model, const struct machine_config *config, unsig
 /* As a new supervisor finds it. */
 void model_adopt(struct model *model, unsigned at, enum adopted_as how);
 int model_new_socket(struct model *model);
+/* Is any link of MACHINE in that state? */
+bool model_has_link(const struct machine *machine, enum link_state state);
 
 void model_tell(struct model *model, enum machine_event_type type, unsigned link);
 void model_tell_event(struct model *model, const struct machine_event *event);
