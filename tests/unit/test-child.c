@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a child has of its parent, how the parent listens to it, and how it ends. Hostile ones are
- * in test-negotiation.c. */
+ * in test-negotiation-hostile.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
