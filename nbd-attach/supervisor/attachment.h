@@ -7,10 +7,8 @@
 #include <time.h>
 #include "child/negotiation.h"
 #include "config/backend-id.h"
-#include "config/backend-id.h"
 #include "config/limits.h"
 #include "config/policy.h"
-#include "supervisor/control.h"
 #include "supervisor/link.h"
 #include "kernel/nbd-genl.h"
 #include "child/probe.h"
@@ -55,14 +53,6 @@ struct negotiation_job attachment_job(
 int attachment_load_modules(const struct attachment *attachment, struct error *err);
 /* Where the host of LINK was last: for when its name cannot be resolved. */
 void attachment_remember_address(struct attachment *attachment, const struct link *link);
-/* Negotiate every link, CONNECT, read once through the device, and prove that what the driver sends
- * is encrypted. On failure the device is disconnected again. INDEX -1: any free device, which
- * CONTROL is opened for before. */
-int attachment_open(
-	struct attachment *attachment, int index, struct control *control, struct error *err);
-/* May the device INDEX be attached beside what is attached already? -EBUSY when another one writes
- * to the same export, as this would. */
-int attachment_check_single(struct attachment *attachment, int index, struct error *err);
 /* The driver's timer for a request (kernel fact io-timeout-resends), and how long new ones wait for
  * a link. */
 int attachment_io_timeout_ms(const struct attachment *attachment);

@@ -24,6 +24,7 @@
 #include "output/log.h"
 #include "supervisor/adopt.h"
 #include "supervisor/notify.h"
+#include "supervisor/opening.h"
 #include "supervisor/state-file.h"
 #include "supervisor/wiring.h"
 #include <errno.h>
@@ -282,7 +283,7 @@ static int begin(struct supervisor *self, int index, struct error *err)
 			/* of a former attachment: udev's rules take it for this one's readiness */
 			run_file_remove(index, "state");
 		if (!rc)
-			rc = attachment_open(attachment, index, &self->control, err);
+			rc = opening_run(attachment, index, &self->control, err);
 		if (!rc)
 			rc = watch_listen(&self->watch, err);
 	}
