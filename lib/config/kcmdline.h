@@ -24,7 +24,7 @@ struct kcmdline_attachment {
 	struct tls_config tls; /* what a URI says of it */
 	bool port_given;       /* else the endpoint has the default one */
 	char options[512];     /* dracut's NBDOPTS: with commas between */
-	char word[96];         /* what it stands in, for messages */
+	char parameter[96];    /* that it stands in, for messages */
 };
 
 struct kcmdline {
@@ -41,13 +41,13 @@ struct kcmdline {
 	/* somebody wrote "dhcp"; else it is only that nobody wrote anything */
 	bool names_dhcp;
 	struct {
-		char text[320]; /* one sentence, which names the word */
+		char text[320]; /* which names the parameter */
 	} errors[KCMDLINE_ERRORS_MAX];
 	size_t error_count;
 };
 
-/* Fill PLAN (large: not for the stack). Words that cannot be understood are told in the errors; the
- * others count all the same. */
+/* Fill PLAN (large: not for the stack). Parameters that cannot be understood are told in the
+ * errors; the others count all the same. */
 void kcmdline_parse(struct kcmdline *plan, const struct kcmdline_input *input);
 
 #endif

@@ -179,10 +179,10 @@ static int parse_nbdopts(struct settings *settings, struct kcmdline_attachment *
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		if (rc == -ENOENT && !*err.text) {
 			fprintf(stderr, "nbd-attach: %s: the unknown option '%s' is ignored\n",
-				asked->word, shown);
+				asked->parameter, shown);
 		} else if (rc) {
-			fprintf(stderr, "nbd-attach: %s: option '%s': %s\n", asked->word, shown,
-				err.text);
+			fprintf(stderr, "nbd-attach: %s: option '%s': %s\n", asked->parameter,
+				shown, err.text);
 			return rc;
 		}
 	}
@@ -275,7 +275,8 @@ static void add_asked(
 		return;
 	}
 	if (configure_asked(jobs, job, asked, &nbdopts, defaults, &err)) {
-		refuse(jobs, "%s: %s%s%s", asked->word, err.text, *err.hint ? "; " : "", err.hint);
+		refuse(jobs, "%s: %s%s%s", asked->parameter, err.text, *err.hint ? "; " : "",
+			err.hint);
 		return;
 	}
 	jobs->count++;

@@ -319,7 +319,7 @@ struct refused {
 	const char *server, *root_path;
 };
 
-static void errors_name_the_word(void **state)
+static void errors_name_the_parameter(void **state)
 {
 	static const struct refused table[] = {
 		{"nbdroot=a,b,sda root=/dev/nbd0",
@@ -501,7 +501,7 @@ int main(void)
 		cmocka_unit_test(dracut_forms),
 		cmocka_unit_test(our_forms),
 		cmocka_unit_test(quotes_are_the_kernels),
-		cmocka_unit_test(errors_name_the_word),
+		cmocka_unit_test(errors_name_the_parameter),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(uri_credentials_are_kept),
 		cmocka_unit_test(random_command_lines),
