@@ -96,7 +96,7 @@ int export_info_check_attachable(
 		if (geometry->size_bytes % 512 == 0 &&
 			(!geometry->has_block_size || geometry->block_min_bytes <= 512))
 			return error_hint(
-				err, -EINVAL, "use a smaller --block-size, for example 512");
+				err, -EINVAL, "use a smaller block size, for example 512");
 		return error_hint(err, -EINVAL,
 			"round the export up on the server (nbdkit: --filter=truncate "
 			"round-up=%" PRIu32 ")",
@@ -137,8 +137,7 @@ int export_info_choose_block_size(const struct export_geometry *geometry, uint32
 			"the server needs requests of at least %" PRIu32
 			" bytes, more than the block size of %" PRIu32 " asked for",
 			min, override_bytes);
-		return error_hint(
-			err, -EINVAL, "leave out --block-size, or use --block-size %" PRIu32, min);
+		return error_hint(err, -EINVAL, "ask for no block size, or for %" PRIu32, min);
 	}
 	*block_size_bytes = override_bytes;
 	return 0;

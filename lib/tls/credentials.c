@@ -21,7 +21,7 @@ static void wipe_datum(gnutls_datum_t *datum)
 }
 #define _cleanup_datum_ __attribute__((cleanup(wipe_datum)))
 
-/* The whole file in memory; WHAT is "--tls-ca" and the like. -ENOENT is left for the caller to
+/* The whole file in memory; WHAT is "CA" and the like. -ENOENT is left for the caller to
  * judge, with ERR filled. */
 static int read_file(const char *path, const char *what, gnutls_datum_t *datum, struct error *err)
 {
@@ -29,18 +29,18 @@ static int read_file(const char *path, const char *what, gnutls_datum_t *datum, 
 	struct stat st;
 
 	if (!file)
-		return error_set(err, ERROR_USAGE, errno, "cannot read %s file %s: %s", what, path,
-			strerror(errno));
+		return error_set(err, ERROR_USAGE, errno, "cannot read the %s file %s: %s", what,
+			path, strerror(errno));
 	if (fstat(fileno(file), &st) < 0 || S_ISDIR(st.st_mode))
 		return error_set(err, ERROR_USAGE, EISDIR,
-			"cannot read %s file %s: it is a directory", what, path);
+			"cannot read the %s file %s: it is a directory", what, path);
 	datum->data = malloc(CREDENTIAL_FILE_MAX_BYTES);
 	if (!datum->data)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	setvbuf(file, NULL, _IONBF, 0); /* stdio's own buffer would keep a copy of a key */
 	datum->size = (unsigned)fread(datum->data, 1, CREDENTIAL_FILE_MAX_BYTES - 1, file);
 	if (ferror(file) || datum->size == 0 || datum->size == CREDENTIAL_FILE_MAX_BYTES - 1)
-		return error_set(err, ERROR_USAGE, EINVAL, "%s file %s is %s", what, path,
+		return error_set(err, ERROR_USAGE, EINVAL, "the %s file %s is %s", what, path,
 			datum->size ? "too large" : "empty or unreadable");
 	datum->data[datum->size] = 0;
 	return 0;
@@ -56,7 +56,7 @@ static int gnutls_failed(int rc, const char *what, const char *path, struct erro
 static int load_ca_file(struct tls_credentials *creds, const char *path, struct error *err)
 {
 	_cleanup_datum_ gnutls_datum_t pem = {0};
-	int rc = read_file(path, "--tls-ca", &pem, err);
+	int rc = read_file(path, "CA", &pem, err);
 
 	if (rc)
 		return rc;
@@ -127,9 +127,9 @@ static int load_client_cert(
 		creds->has_client_cert = true;
 		return 0;
 	}
-	rc = read_file(cert, "--tls-cert", &cert_pem, err);
+	rc = read_file(cert, "certificate", &cert_pem, err);
 	if (!rc)
-		rc = read_file(key, "--tls-key", &key_pem, err);
+		rc = read_file(key, "key", &key_pem, err);
 	if (rc)
 		return rc;
 	rc = gnutls_certificate_set_x509_key_mem2(
@@ -154,7 +154,7 @@ static int load_certificates_dir(
 
 	if (strlen(dir) > 480)
 		return error_set(
-			err, ERROR_USAGE, ENAMETOOLONG, "--tls-certificates: the path is too long");
+			err, ERROR_USAGE, ENAMETOOLONG, "the path of the certificates is too long");
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", dir);
 	snprintf(crl, sizeof(crl), "%s/ca-crl.pem", dir);
 	snprintf(cert, sizeof(cert), "%s/client-cert.pem", dir);
@@ -216,22 +216,23 @@ static int load_psk(
 	_cleanup_datum_ gnutls_datum_t file = {0};
 	gnutls_datum_t key = {0};
 	char *user, *hex;
-	int rc = read_file(config->psk_file, "--tls-psk", &file, err);
+	int rc = read_file(config->psk_file, "PSK", &file, err);
 
 	if (rc)
 		return rc;
 	rc = find_psk((char *)file.data, config->username, &user, &hex);
-	if (rc == -ENOTUNIQ)
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-psk file %s has several keys%s: say whose with --tls-username",
+	if (rc == -ENOTUNIQ) {
+		error_set(err, ERROR_USAGE, EINVAL, "the PSK file %s has several keys%s",
 			config->psk_file, *config->username ? " for this user" : "");
+		return error_hint(err, -EINVAL, "say whose with --tls-username");
+	}
 	if (rc && *config->username)
 		return error_set(err, ERROR_USAGE, ENOENT,
-			"--tls-psk file %s has no key for user \"%s\"", config->psk_file,
+			"the PSK file %s has no key for user \"%s\"", config->psk_file,
 			config->username);
 	if (rc)
 		return error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-psk file %s has no line of the form user:hexadecimal-key",
+			"the PSK file %s has no line of the form user:hexadecimal-key",
 			config->psk_file);
 	if (strlen(hex) < 32) {
 		error_set(err, ERROR_USAGE, EINVAL,

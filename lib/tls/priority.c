@@ -87,14 +87,14 @@ static int refuse_empty(
 
 	if (gnutls_priority_cipher_list(priority, &list) <= 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-priority \"%s\" allows no cipher that kernel TLS can carry",
+			"the priority string \"%s\" allows no cipher that kernel TLS can carry",
 			override);
 		return error_hint(err, -EINVAL,
 			"it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305");
 	}
 	if (gnutls_priority_protocol_list(priority, &list) <= 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-priority \"%s\" allows no TLS version from %s up", override,
+			"the priority string \"%s\" allows no TLS version from %s up", override,
 			tls_version_name(min_version));
 		return error_hint(err, -EINVAL,
 			min_version == TLS_VERSION_1_3 ?
@@ -112,12 +112,12 @@ int tls_priority_init(gnutls_priority_t *priority, const char *override, int min
 	int rc;
 
 	if (override && strlen(override) > PRIORITY_MAX / 2)
-		return error_set(err, ERROR_USAGE, EINVAL, "--tls-priority is too long");
+		return error_set(err, ERROR_USAGE, EINVAL, "the priority string is too long");
 	if (override) { /* by itself first, so that an error points into what the user wrote */
 		rc = gnutls_priority_init(priority, override, &error_at);
 		if (rc < 0)
 			return error_set(err, ERROR_USAGE, EINVAL,
-				"--tls-priority \"%s\" is not understood%s%s%s", override,
+				"the priority string \"%s\" is not understood%s%s%s", override,
 				error_at && *error_at ? " at \"" : "", error_at ? error_at : "",
 				error_at && *error_at ? "\"" : "");
 		gnutls_priority_deinit(*priority);
@@ -132,7 +132,8 @@ int tls_priority_init(gnutls_priority_t *priority, const char *override, int min
 	/* with every cipher or version taken away, some versions refuse the string itself */
 	if (rc < 0 && override) {
 		error_set(err, ERROR_USAGE, EINVAL,
-			"--tls-priority \"%s\" leaves nothing that kernel TLS can carry", override);
+			"the priority string \"%s\" leaves nothing that kernel TLS can carry",
+			override);
 		return error_hint(err, -EINVAL,
 			"it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305 under TLS "
 			"1.3, and 1.2 with --tls-min 1.2");

@@ -61,7 +61,7 @@ int tls_pin_parse(uint8_t pin[TLS_PIN_BYTES], const char *text, struct error *er
 	if (good)
 		return 0;
 	error_set(err, ERROR_USAGE, EINVAL,
-		"--tls-pin \"%s\" is not sha256: and the 64 hexadecimal digits of a public key's "
+		"the pin \"%s\" is not sha256: and the 64 hexadecimal digits of a public key's "
 		"hash",
 		text);
 	return error_hint(err, -EINVAL,

@@ -178,7 +178,7 @@ static void test_not_attachable(void **state)
 	}
 	info = offer(512 * 3, 0, 0, 0);
 	export_info_check_attachable(&info, 1024, &err);
-	assert_non_null(strstr(err.hint, "--block-size"));
+	assert_non_null(strstr(err.hint, "smaller block size"));
 	info = offer(4096, 0, 0, 0);
 	info.has_size = false;
 	assert_int_equal(export_info_check_attachable(&info, 512, &err), -EINVAL);
