@@ -12,7 +12,7 @@
 struct command {
 	const char *name; /* the first one is what a line without a subcommand means */
 	unsigned mask;
-	int min_words, max_words;
+	int min_arguments, max_arguments;
 	const char *usage, *help;
 	int (*run)(struct options *options);
 };
@@ -53,10 +53,10 @@ static int help(unsigned mask)
 	return report_finish(0);
 }
 
-static const struct command *find_command(const char *word)
+static const struct command *find_command(const char *name)
 {
-	for (size_t i = 0; word && i < COMMAND_COUNT; i++)
-		if (strcmp(commands[i].name, word) == 0)
+	for (size_t i = 0; name && i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
 }
@@ -78,12 +78,11 @@ static int run(const struct command *command, int argc, char **argv)
 	if (options_parse(&options, argc, argv, command->mask, command->name, &err))
 		return report_error(&err);
 	if (options.help)
-		return help(
-			command == commands && options.word_count == 0 ? FOR_ALL : command->mask);
-	if (options.word_count < command->min_words)
-		return usage_error(command,
-			options.word_count ? "something is missing" : "what shall be done?");
-	if (options.word_count > command->max_words)
+		return help(command == commands && options.argument_count == 0 ? FOR_ALL :
+										 command->mask);
+	if (options.argument_count < command->min_arguments)
+		return usage_error(command, "an argument is missing");
+	if (options.argument_count > command->max_arguments)
 		return usage_error(command, "too many arguments");
 	return command->run(&options);
 }

@@ -143,7 +143,7 @@ static void probe_tls(struct report *report)
 static bool has_cpu_flag(const char *flag)
 {
 	_cleanup_free_ char *text = malloc(65536);
-	char *line, *word, *line_save, *word_save;
+	char *line, *found, *line_save, *flag_save;
 
 	if (!text || kernel_read_file("/proc/cpuinfo", text, 65536) < 0)
 		return false;
@@ -151,9 +151,9 @@ static bool has_cpu_flag(const char *flag)
 		line = strtok_r(NULL, "\n", &line_save)) {
 		if (strncmp(line, "flags", 5) && strncmp(line, "Features", 8))
 			continue;
-		for (word = strtok_r(line, " \t:", &word_save); word;
-			word = strtok_r(NULL, " \t:", &word_save))
-			if (!strcmp(word, flag))
+		for (found = strtok_r(line, " \t:", &flag_save); found;
+			found = strtok_r(NULL, " \t:", &flag_save))
+			if (!strcmp(found, flag))
 				return true;
 	}
 	return false;

@@ -31,17 +31,17 @@ static int refuse_device(const char *shown, struct error *err)
 		err, -EINVAL, "name a device as /dev/nbdN or nbdN; auto picks a free one");
 }
 
-int device_name_parse(const char *word, int *index, struct error *err)
+int device_name_parse(const char *text, int *index, struct error *err)
 {
-	const char *name = !strncmp(word, "/dev/", 5) ? word + 5 : word;
+	const char *name = !strncmp(text, "/dev/", 5) ? text + 5 : text;
 	char shown[80];
 	size_t digits;
 
-	if (!strcmp(word, "auto")) {
+	if (!strcmp(text, "auto")) {
 		*index = -1;
 		return 0;
 	}
-	text_sanitise(shown, sizeof(shown), word, strlen(word));
+	text_sanitise(shown, sizeof(shown), text, strlen(text));
 	if (strncmp(name, "nbd", 3))
 		return refuse_device(shown, err);
 	name += 3;

@@ -6,7 +6,7 @@
 
 /* Parse "/dev/nbd7", "nbd7" into 7, "auto" into -1. -EINVAL with a sentence otherwise (partitions
  * such as nbd0p1 are told apart, so are other devices). */
-int device_name_parse(const char *word, int *index, struct error *err);
+int device_name_parse(const char *text, int *index, struct error *err);
 /* Of exactly "nbd7": 7; of anything else -1. */
 int device_name_index(const char *name);
 

@@ -36,12 +36,12 @@ static int refuse(struct error *err, const char *what)
 	return error_set(err, ERROR_USAGE, EINVAL, "the NBD URI %s", what);
 }
 
-bool nbd_uri_is_one(const char *word)
+bool nbd_uri_is_one(const char *text)
 {
 	size_t scheme =
-		strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+		strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
 
-	return scheme >= 3 && !strncasecmp(word, "nbd", 3) && !strncmp(word + scheme, "://", 3);
+	return scheme >= 3 && !strncasecmp(text, "nbd", 3) && !strncmp(text + scheme, "://", 3);
 }
 
 static int hex_digit(char c)
@@ -291,7 +291,7 @@ static int check_parameter(struct reader *self, enum parameter which, struct err
 static int take_value(
 	struct reader *self, enum parameter which, const char *value, size_t len, struct error *err)
 {
-	char word[8];
+	char text[8];
 	const struct {
 		char *out;
 		size_t size;
@@ -301,17 +301,17 @@ static int take_value(
 		[PSK_FILE] = {self->tls->psk_file, FILE_SIZE},
 		[USERNAME] = {self->tls->username, NAME_SIZE},
 		[HOSTNAME] = {self->tls->hostname, FILE_SIZE},
-		[VERIFY_PEER] = {word, sizeof(word)},
-		[TYPE] = {word, sizeof(word)},
+		[VERIFY_PEER] = {text, sizeof(text)},
+		[TYPE] = {text, sizeof(text)},
 	};
 	size_t used = 0;
 	int rc = decode_into(
 		places[which].out, places[which].size, &used, value, len, parameters[which], err);
 
 	if (!rc && which == VERIFY_PEER)
-		rc = take_verify_peer(err, word);
+		rc = take_verify_peer(err, text);
 	if (!rc && which == TYPE)
-		rc = take_tls_type(self, err, word);
+		rc = take_tls_type(self, err, text);
 	return rc;
 }
 

@@ -7,9 +7,9 @@
 #include "config/endpoint.h"
 #include "tls/credentials.h"
 
-/* True when WORD is an NBD URI (nbd:// nbds:// nbd+unix:// nbds+unix:// nbd+vsock://), so that
- * `nbd-attach nbd0 WORD` can tell one from a host name. */
-bool nbd_uri_is_one(const char *word);
+/* True when TEXT is an NBD URI (nbd:// nbds:// nbd+unix:// nbds+unix:// nbd+vsock://), so that
+ * `nbd-attach nbd0 TEXT` can tell one from a host name. */
+bool nbd_uri_is_one(const char *text);
 
 /* Parse an NBD URI into ENDPOINT, and into TLS what it says of that; its user part is the PSK
  * identity, its host may be several with commas between them, with one port. -EINVAL with a

@@ -36,10 +36,10 @@ struct priority_text {
 	size_t used;
 };
 
-static void append(struct priority_text *priority, const char *fmt, const char *word)
+static void append(struct priority_text *priority, const char *fmt, const char *argument)
 {
 	int n = snprintf(priority->text + priority->used, sizeof(priority->text) - priority->used,
-		fmt, word);
+		fmt, argument);
 
 	priority->used += n > 0 ? (size_t)n : 0;
 	if (priority->used >= sizeof(priority->text))

@@ -158,12 +158,12 @@ int command_attach(struct options *options)
 {
 	struct config *config = calloc(1, sizeof(*config));
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	int index = -1, rc = config ? device_name_parse(options->words[0], &index, &err) : -ENOMEM,
-	    status;
+	int index = -1,
+	    rc = config ? device_name_parse(options->arguments[0], &index, &err) : -ENOMEM, status;
 
 	if (!rc)
-		rc = options->word_count > 1 ? config_from_words(config, options, 1, &err) :
-					       from_tab(index, options, config, &err);
+		rc = options->argument_count > 1 ? config_from_arguments(config, options, 1, &err) :
+						   from_tab(index, options, config, &err);
 	status = rc ? report_error(&err) : attach_run(index, config, options);
 	free(config);
 	return status;

@@ -324,7 +324,7 @@ static void add_lines(struct boot_plan *jobs, const struct settings *defaults)
 	const struct nbdtab_entry *named = NULL;
 	size_t before = jobs->count;
 
-	/* root=/dev/nbd0 and no word of the server: nbdtab may know it. */
+	/* root=/dev/nbd0, and nothing names the server: nbdtab may know it. */
 	if (plan->root_index >= 0)
 		named = nbdtab_find(&jobs->tab.nbdtab, plan->root_index);
 	if (named) {
@@ -336,8 +336,8 @@ static void add_lines(struct boot_plan *jobs, const struct settings *defaults)
 			add_line(jobs, &jobs->tab.nbdtab.entries[i], defaults);
 }
 
-/* root=/dev/nbd0 and no word of the server: what nbdtab has for it goes before what DHCP may have.
- * Many a network has a root path for others, and anybody may answer there. */
+/* root=/dev/nbd0, and nothing names the server: what nbdtab has for it goes before what DHCP may
+ * have. Many a network has a root path for others, and anybody may answer there. */
 static void parse_cmdline(struct boot_plan *jobs, const struct kcmdline_input *input)
 {
 	struct kcmdline_input without_dhcp = *input;

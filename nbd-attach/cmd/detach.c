@@ -112,7 +112,7 @@ int command_detach(struct options *options)
 	char warning[256] = "", foreign[300] = "", own[BACKEND_ID_SIZE];
 	struct device_detach what = {.index = -1};
 	struct error err;
-	int rc = device_name_parse(options->words[0], &what.index, &err);
+	int rc = device_name_parse(options->arguments[0], &what.index, &err);
 
 	if (!rc && what.index < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL,

@@ -130,7 +130,7 @@ static int ask(struct options *options, enum negotiation_kind kind)
 		.on_export = on_export,
 		.on_export_data = &collector,
 	};
-	int rc = names && config ? config_from_words(config, options, 0, &err) : -1;
+	int rc = names && config ? config_from_arguments(config, options, 0, &err) : -1;
 
 	if (!rc)
 		rc = config_load_credentials(config, &creds, &err);

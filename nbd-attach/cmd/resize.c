@@ -85,7 +85,7 @@ int command_resize(struct options *options)
 {
 	int64_t former = 0, size = 0;
 	struct error err = {0};
-	int index, rc = device_name_parse(options->words[0], &index, &err);
+	int index, rc = device_name_parse(options->arguments[0], &index, &err);
 
 	if (!rc && index < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL,

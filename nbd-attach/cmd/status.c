@@ -173,9 +173,9 @@ int command_status(struct options *options)
 	int only = -1, rc = 0;
 	struct error err = {0};
 
-	if (options->word_count)
-		rc = device_name_parse(options->words[0], &only, &err);
-	if (!rc && options->word_count && only < 0)
+	if (options->argument_count)
+		rc = device_name_parse(options->arguments[0], &only, &err);
+	if (!rc && options->argument_count && only < 0)
 		rc = error_set(&err, ERROR_USAGE, EINVAL,
 			"status of which device? \"auto\" is for attaching");
 	if (!rc && silent && only < 0)

@@ -18,12 +18,12 @@ int config_merge(struct config *config, const struct settings *const layers[], s
 					      0;
 }
 
-int config_from_words(
+int config_from_arguments(
 	struct config *config, const struct options *options, int at, struct error *err)
 {
 	const struct settings *const layers[] = {&options->settings, NULL};
-	const char *first = options->words[at],
-		   *second = at + 1 < options->word_count ? options->words[at + 1] : NULL;
+	const char *first = options->arguments[at],
+		   *second = at + 1 < options->argument_count ? options->arguments[at + 1] : NULL;
 	int rc;
 
 	*config = (struct config){0};

@@ -17,8 +17,8 @@ struct config {
  * up to a NULL, goes before it and before those in front: URI, nbdtab, command line. What nobody
  * says is settings_init()'s. */
 int config_merge(struct config *config, const struct settings *const layers[], struct error *err);
-/* The server that words[AT..] name, a URI or a host and perhaps an export, with the options. */
-int config_from_words(
+/* The server that arguments[AT..] name, a URI or a host and perhaps an export, with the options. */
+int config_from_arguments(
 	struct config *config, const struct options *options, int at, struct error *err);
 
 /* Can the kernel be attached to it at all? */

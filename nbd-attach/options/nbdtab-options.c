@@ -11,7 +11,7 @@
 
 enum meaning {
 	MEANS_OPTION, /* the option of that name, or of the one in TEXT */
-	MEANS_LIMIT,  /* the same, but 0 is nbd-client's word for "not given" */
+	MEANS_LIMIT,  /* the same, but 0 is nbd-client's value for "not given" */
 	MEANS_NOTHING,
 	MEANS_IGNORED, /* with a warning */
 	MEANS_REFUSAL,
@@ -72,7 +72,7 @@ static struct name find_name(const char *name)
 	return (struct name){name, MEANS_OPTION, name};
 }
 
-/* Do the words differ by one letter that is wrong, missing or too many? */
+/* Do the names differ by one letter that is wrong, missing or too many? */
 static bool is_slip(const char *a, const char *b)
 {
 	while (*a && *a == *b) {

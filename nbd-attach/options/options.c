@@ -422,10 +422,10 @@ int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 			return rc;
 	}
 	for (; optind < argc; optind++) {
-		if (options->word_count == 4)
+		if (options->argument_count == 4)
 			return error_set(err, ERROR_USAGE, E2BIG,
 				"too many arguments, from \"%s\" on", argv[optind]);
-		options->words[options->word_count++] = argv[optind];
+		options->arguments[options->argument_count++] = argv[optind];
 	}
 	return check_limits(&options->settings.policy, err);
 }

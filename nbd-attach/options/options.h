@@ -33,8 +33,8 @@ struct settings {
 
 struct options {
 	struct settings settings; /* at the front: see entries[] */
-	const char *words[4];     /* positional arguments */
-	int word_count;
+	const char *arguments[4]; /* positional arguments */
+	int argument_count;
 	bool help, json, verbose, force, foreground, watch;
 	bool plan, files;         /* of "boot", as the next three */
 	const char *cmdline_file; /* NULL: /proc/cmdline */
@@ -45,8 +45,8 @@ struct options {
 
 /* What no option says. */
 void options_init(struct options *options);
-/* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. The words, and what only
- * "boot" has, point into ARGV. */
+/* Parse ARGV[1..] for the command(s) in MASK, named COMMAND in messages. The arguments, and what
+ * only "boot" has, point into ARGV. */
 int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 	const char *command, struct error *err);
 /* "  --name ARG   help" for each option of MASK. */

@@ -210,8 +210,8 @@ static void on_client(void *owner, short revents)
 {
 	struct control_client *client = owner;
 	struct control *control = client->control;
-	char word[CONTROL_WORD_SIZE];
-	ssize_t n = recv(client->fd, word, sizeof(word) - 1, MSG_DONTWAIT);
+	char command[CONTROL_COMMAND_SIZE];
+	ssize_t n = recv(client->fd, command, sizeof(command) - 1, MSG_DONTWAIT);
 
 	(void)revents;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -219,14 +219,15 @@ static void on_client(void *owner, short revents)
 	if (n <= 0)
 		close_client(client);
 	else
-		word[n] = 0;
-	control->on_word(control->owner, (size_t)(client - control->clients), n > 0 ? word : NULL);
+		command[n] = 0;
+	control->on_command(
+		control->owner, (size_t)(client - control->clients), n > 0 ? command : NULL);
 }
 
 void control_serve(
-	struct control *control, struct loop *loop, control_function *on_word, void *owner)
+	struct control *control, struct loop *loop, control_function *on_command, void *owner)
 {
-	control->on_word = on_word;
+	control->on_command = on_command;
 	control->owner = owner;
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		control->clients[i].control = control;
@@ -258,7 +259,7 @@ bool control_exists(int index)
 	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-json_object *control_command(int index, const char *word, int timeout_ms)
+json_object *control_command(int index, const char *command, int timeout_ms)
 {
 	struct sockaddr_un address = control_address(index);
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -267,7 +268,7 @@ json_object *control_command(int index, const char *word, int timeout_ms)
 	ssize_t n;
 
 	if (fd < 0 || !answer || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-		send(fd, word, strlen(word), MSG_NOSIGNAL) < 0)
+		send(fd, command, strlen(command), MSG_NOSIGNAL) < 0)
 		return NULL;
 	if (poll(&pfd, 1, timeout_ms) <= 0)
 		return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one word, gets one JSON
+/* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one command, gets one JSON
  * text, and the connection ends. nbdN.lock beside it is locked for as long as a supervisor lives,
  * however it ends. */
 #ifndef NBDA_SUPERVISOR_CONTROL
@@ -11,10 +11,10 @@
 #include "supervisor/loop.h"
 
 #define CONTROL_CLIENTS_MAX 8
-#define CONTROL_WORD_SIZE 16
+#define CONTROL_COMMAND_SIZE 16
 
-/* Client AT asks for WORD: control_reply() answers, now or later. WORD NULL: it has hung up. */
-typedef void control_function(void *owner, size_t at, const char *word);
+/* Client AT sent COMMAND: control_reply() answers, now or later. NULL: it has hung up. */
+typedef void control_function(void *owner, size_t at, const char *command);
 
 struct control {
 	int fd, lock_fd;
@@ -25,7 +25,7 @@ struct control {
 		struct loop_source source;
 	} clients[CONTROL_CLIENTS_MAX];
 	struct loop_source listening;
-	control_function *on_word;
+	control_function *on_command;
 	void *owner;
 };
 
@@ -49,14 +49,14 @@ void control_close(struct control *control);
 void control_forget(int index);
 /* Tell OWNER what clients ask for. Too many of them are turned away. */
 void control_serve(
-	struct control *control, struct loop *loop, control_function *on_word, void *owner);
+	struct control *control, struct loop *loop, control_function *on_command, void *owner);
 /* Is it still there to be answered? */
 bool control_has_client(const struct control *control, size_t at);
 /* Answer and hang up. ANSWER is freed. */
 void control_reply(struct control *control, size_t at, json_object *answer);
 
-/* The other side: the answer to WORD, or NULL when nobody answers within TIMEOUT_MS. */
-json_object *control_command(int index, const char *word, int timeout_ms);
+/* The other side: the answer to COMMAND, or NULL when nobody answers within TIMEOUT_MS. */
+json_object *control_command(int index, const char *command, int timeout_ms);
 json_object *control_ask(int index);
 /* Does a supervisor live for this device? */
 bool control_exists(int index);

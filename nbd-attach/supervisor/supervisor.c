@@ -55,21 +55,21 @@ static bool is_over(void *owner)
 
 /* --- what comes from outside */
 
-static void on_word(void *owner, size_t at, const char *word)
+static void on_command(void *owner, size_t at, const char *command)
 {
 	struct supervisor *self = owner;
 	json_object *answer;
 
 	growth_forget_client(&self->growth, at); /* it has hung up, or asks for something else */
-	if (!word)
+	if (!command)
 		return;
-	if (strcmp(word, "resize") == 0) {
+	if (strcmp(command, "resize") == 0) {
 		growth_ask(&self->growth, at);
 		return;
 	}
-	if (strcmp(word, "check") == 0)
+	if (strcmp(command, "check") == 0)
 		engine_owns_device(&self->engine, self->attachment);
-	if (strcmp(word, "status") == 0 || strcmp(word, "check") == 0) {
+	if (strcmp(command, "status") == 0 || strcmp(command, "check") == 0) {
 		answer = supervisor_status(self);
 	} else {
 		answer = json_object_new_object();
@@ -255,7 +255,7 @@ static int enter(struct supervisor *self, struct error *err)
 			attachment->index);
 	sampler_init(&self->sampler, attachment, engine, &self->condition, &self->receivers, loop);
 	receivers_begin(&self->receivers);
-	control_serve(&self->control, loop, on_word, self);
+	control_serve(&self->control, loop, on_command, self);
 	return 0;
 }
 

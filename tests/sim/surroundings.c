@@ -670,11 +670,11 @@ void control_close(struct control *control)
 }
 
 void control_serve(
-	struct control *control, struct loop *loop, control_function *on_word, void *owner)
+	struct control *control, struct loop *loop, control_function *on_command, void *owner)
 {
 	(void)loop;
 	served = control;
-	control->on_word = on_word;
+	control->on_command = on_command;
 	control->owner = owner;
 }
 
@@ -696,7 +696,7 @@ void sim_ask(const char *word)
 		return;
 	served->clients[0].fd = 0;
 	sim_life.is_in_loop = true;
-	served->on_word(served->owner, 0, word);
+	served->on_command(served->owner, 0, word);
 	sim_life.is_in_loop = false;
 }
 

@@ -30,18 +30,18 @@ static struct error err;
 static struct loop loop;
 static struct loop_source timer;
 static bool is_over;
-/* What clients have said: the last word, and how often. */
-static char word[CONTROL_WORD_SIZE + 1];
+/* What clients have said: the last command, and how often. */
+static char command[CONTROL_COMMAND_SIZE + 1];
 static size_t asking;
 static unsigned words, hang_ups;
 
-static void on_word(void *owner, size_t at, const char *said)
+static void on_command(void *owner, size_t at, const char *said)
 {
 	assert_ptr_equal(owner, &control);
 	asking = at;
 	if (said) {
 		words++;
-		snprintf(word, sizeof(word), "%s", said);
+		snprintf(command, sizeof(command), "%s", said);
 	} else {
 		hang_ups++;
 	}
@@ -75,7 +75,7 @@ static int setup_open(void **state)
 		return 0;
 	if (control_open(&control, device, &err))
 		return -1;
-	control_serve(&control, &loop, on_word, &control);
+	control_serve(&control, &loop, on_command, &control);
 	return 0;
 }
 
@@ -353,7 +353,7 @@ static void what_a_killed_supervisor_left_is_removed(void **state)
 	control_forget(device); /* nothing is there */
 }
 
-/* --- one word, one answer */
+/* --- one command, one answer */
 
 static bool is_fine(json_object *answer)
 {
@@ -371,7 +371,7 @@ static void a_word_is_answered(void **state)
 	need_root();
 	pid = start_command("status", 5000, is_fine);
 	receive_word();
-	assert_string_equal(word, "status");
+	assert_string_equal(command, "status");
 	control_reply(&control, 0, say("state", "fine"));
 	assert_false(control_has_client(&control, 0));
 	assert_int_equal(status_of(pid), 0);
@@ -444,7 +444,7 @@ static void a_client_that_says_nothing_holds_nobody_up(void **state)
 	assert_true(control_has_client(&control, 0)); /* it may still */
 	assert_int_equal(send(fd, "status", 6, 0), 6);
 	await(1, 0);
-	assert_string_equal(word, "status");
+	assert_string_equal(command, "status");
 	close(fd);
 }
 
@@ -501,8 +501,8 @@ static void a_word_that_is_too_long_is_cut(void **state)
 	fd = connect_client();
 	assert_int_equal(send(fd, sent, sizeof(sent), 0), sizeof(sent));
 	await(1, 0);
-	assert_int_equal(strlen(word), CONTROL_WORD_SIZE - 1);
-	run_for(20); /* the rest of it is not another word */
+	assert_int_equal(strlen(command), CONTROL_COMMAND_SIZE - 1);
+	run_for(20); /* the rest of it is not another command */
 	assert_int_equal(words, 1);
 	close(fd);
 }

@@ -32,8 +32,8 @@ static void words_and_options_mix(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "--tls", "host", "-p", "123", "export"), 0);
-	assert_int_equal(options.word_count, 3);
-	assert_string_equal(options.words[2], "export");
+	assert_int_equal(options.argument_count, 3);
+	assert_string_equal(options.arguments[2], "export");
 	assert_int_equal(options.settings.port, 123);
 	assert_true(options.settings.tls.wanted);
 }
@@ -150,7 +150,7 @@ static void a_uri_takes_no_export_beside_it(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "nbds://host/a", "b"), 0);
-	assert_true(config_from_words(&config, &options, 1, &err) < 0);
+	assert_true(config_from_arguments(&config, &options, 1, &err) < 0);
 	assert_int_equal(err.kind, ERROR_USAGE);
 }
 
@@ -162,7 +162,7 @@ static void the_command_line_goes_before_the_uri(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbd://host:1/x", "--port", "2", "--tls"), 0);
-	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_int_equal(config_from_arguments(&config, &options, 0, &err), 0);
 	assert_int_equal(config.endpoint.hosts[0].port, 2);
 	assert_true(config.tls.wanted);
 }
@@ -175,12 +175,12 @@ static void the_port_option_is_for_each_host(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a,b:1", "x", "--port", "2"), 0);
-	assert_int_equal(config_from_words(&config, &options, 1, &err), 0);
+	assert_int_equal(config_from_arguments(&config, &options, 1, &err), 0);
 	assert_int_equal(config.endpoint.host_count, 2);
 	assert_int_equal(config.endpoint.hosts[0].port, 2);
 	assert_int_equal(config.endpoint.hosts[1].port, 2);
 	assert_int_equal(PARSE(FOR_ATTACH, "nbd0", "a:1,a:3", "x", "--port", "2"), 0);
-	assert_true(config_from_words(&config, &options, 1, &err) < 0);
+	assert_true(config_from_arguments(&config, &options, 1, &err) < 0);
 	assert_int_equal(err.kind, ERROR_USAGE);
 }
 
@@ -193,7 +193,7 @@ static void plain_targets_need_no_credentials(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "host"), 0);
-	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_int_equal(config_from_arguments(&config, &options, 0, &err), 0);
 	assert_int_equal(config_load_credentials(&config, &creds, &err), 0);
 	assert_null(creds);
 }
@@ -207,7 +207,7 @@ static void a_unix_socket_under_tls_needs_a_name(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbds+unix:///?socket=/run/x"), 0);
-	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_int_equal(config_from_arguments(&config, &options, 0, &err), 0);
 	assert_true(config_load_credentials(&config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "--tls-hostname"));
 }
@@ -221,11 +221,11 @@ static void a_uri_that_asks_for_a_psk_gets_one_or_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=psk"), 0);
-	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_int_equal(config_from_arguments(&config, &options, 0, &err), 0);
 	assert_true(config_load_credentials(&config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "--tls-psk"));
 	assert_int_equal(PARSE(FOR_INFO, "nbds://host/?tls-type=x509", "--tls-psk", "keys.psk"), 0);
-	assert_int_equal(config_from_words(&config, &options, 0, &err), 0);
+	assert_int_equal(config_from_arguments(&config, &options, 0, &err), 0);
 	assert_true(config_load_credentials(&config, &creds, &err) < 0);
 	assert_non_null(strstr(err.text, "tls-type=x509"));
 }

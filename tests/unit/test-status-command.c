@@ -69,8 +69,8 @@ static int ask(struct options options, const char *answer)
 	pid_t pid;
 
 	assert_int_equal(pipe(out), 0);
-	options.words[0] = name;
-	options.word_count = 1;
+	options.arguments[0] = name;
+	options.argument_count = 1;
 	pid = fork();
 	if (pid == 0) {
 		dup2(out[1], 1);
