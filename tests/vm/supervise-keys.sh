@@ -44,7 +44,8 @@ large_reads() {
     [[ $(field $nbd .reconnects) -le $(rounds 2 40) ]] || fail "$(field $nbd .reconnects) links died"
     detach $nbd
 }
-# ChaCha20-Poly1305 has no such limit; one that is given is kept. (nbdkit 1.32 now and then aborts in this test, which is not ours to count.)
+# ChaCha20-Poly1305 has no such limit; --rekey-records sets one.
+# (nbdkit 1.32 now and then aborts in this test, which is not ours to count.)
 chacha() {
     local priority
     priority=$(tls_priority 1.3 CHACHA20-POLY1305)

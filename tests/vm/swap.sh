@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: small 6.1 6.12
+# vm: small 6.12
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
