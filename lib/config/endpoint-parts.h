@@ -9,7 +9,7 @@ struct endpoint;
 struct endpoint_host;
 struct error;
 
-/* A word of the user's or of a configuration file, fit for a message. */
+/* A text of the user's or of a configuration file, fit for a message. */
 struct endpoint_shown {
 	char text[100];
 };

@@ -21,20 +21,20 @@ struct field {
 static void add_note(
 	struct nbdtab *tab, unsigned line, unsigned column, bool bad, const char *fmt, va_list args)
 {
-	struct nbdtab_note *note;
+	struct nbdtab_diagnostic *diagnostic;
 
-	if (tab->note_count == NBDTAB_NOTES_MAX) {
-		tab->notes_dropped++;
+	if (tab->diagnostic_count == NBDTAB_DIAGNOSTICS_MAX) {
+		tab->diagnostics_dropped++;
 		return;
 	}
-	note = &tab->notes[tab->note_count++];
-	note->line = line;
-	note->column = column;
-	note->bad = bad;
-	vsnprintf(note->text, sizeof(note->text), fmt, args);
+	diagnostic = &tab->diagnostics[tab->diagnostic_count++];
+	diagnostic->line = line;
+	diagnostic->column = column;
+	diagnostic->bad = bad;
+	vsnprintf(diagnostic->text, sizeof(diagnostic->text), fmt, args);
 }
 
-void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad,
+void nbdtab_diagnostic(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad,
 	const char *fmt, ...)
 {
 	va_list args;
@@ -108,12 +108,12 @@ static void take_options(struct nbdtab *tab, struct nbdtab_entry *entry, const s
 			*end++ = 0;
 		equals = strchr(p, '=');
 		if (!*p || equals == p) {
-			nbdtab_note(tab, entry, column, true, "an option without a name%s",
+			nbdtab_diagnostic(tab, entry, column, true, "an option without a name%s",
 				*p ? "" : ": a comma too many, or a blank after one");
 			return;
 		}
 		if (entry->option_count == NBDTAB_OPTIONS_MAX) {
-			nbdtab_note(tab, entry, column, true, "more than %d options",
+			nbdtab_diagnostic(tab, entry, column, true, "more than %d options",
 				NBDTAB_OPTIONS_MAX);
 			return;
 		}
@@ -142,7 +142,7 @@ static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry,
 
 	entry->device_column = fields[0].column;
 	if (count < 2) {
-		nbdtab_note(tab, entry, fields[0].column, true,
+		nbdtab_diagnostic(tab, entry, fields[0].column, true,
 			"the host is missing: a line is \"device host export [options]\"");
 		return;
 	}
@@ -150,12 +150,12 @@ static void take_entry(struct nbdtab *tab, struct nbdtab_entry *entry,
 	entry->host_column = fields[1].column;
 	options = options_field(entry, fields);
 	if (!entry->export_name && !nbd_uri_is_one(entry->host)) {
-		nbdtab_note(tab, entry, fields[1].column, true,
+		nbdtab_diagnostic(tab, entry, fields[1].column, true,
 			"the export is missing: a line is \"device host export [options]\"");
 		return;
 	}
 	if (count > FIELDS_MAX || (options == &fields[2] && fields[3].text)) {
-		nbdtab_note(tab, entry, count > FIELDS_MAX ? extra : fields[3].column, true,
+		nbdtab_diagnostic(tab, entry, count > FIELDS_MAX ? extra : fields[3].column, true,
 			"a field too many: options have no blanks between them");
 		return;
 	}
@@ -169,10 +169,10 @@ static void check_bytes(struct nbdtab *tab, struct nbdtab_entry *entry, size_t l
 	size_t control_at, unsigned char control)
 {
 	if (control_at < len)
-		nbdtab_note(tab, entry, (unsigned)control_at + 1, true,
+		nbdtab_diagnostic(tab, entry, (unsigned)control_at + 1, true,
 			"a control character (byte 0x%02x)", control);
 	else if (len > NBDTAB_LINE_MAX)
-		nbdtab_note(tab, entry, NBDTAB_LINE_MAX + 1, true,
+		nbdtab_diagnostic(tab, entry, NBDTAB_LINE_MAX + 1, true,
 			"the line is longer than %d bytes", NBDTAB_LINE_MAX);
 }
 
@@ -214,7 +214,7 @@ static void take_line(struct nbdtab *tab, char *line, size_t len, unsigned numbe
 	}
 	former = nbdtab_find(tab, entry.index);
 	if (former) {
-		nbdtab_note(tab, &entry, fields[0].column, false,
+		nbdtab_diagnostic(tab, &entry, fields[0].column, false,
 			"nbd%d has a line already, line %u, which is the one that counts",
 			entry.index, former->line);
 		return;
@@ -254,8 +254,8 @@ int nbdtab_parse(struct nbdtab *tab, const char *text, size_t size)
 	*tab = (struct nbdtab){0};
 	tab->text = malloc(size + 1);
 	tab->entries = calloc(NBDTAB_ENTRIES_MAX, sizeof(*tab->entries));
-	tab->notes = calloc(NBDTAB_NOTES_MAX, sizeof(*tab->notes));
-	if (!tab->text || !tab->entries || !tab->notes) {
+	tab->diagnostics = calloc(NBDTAB_DIAGNOSTICS_MAX, sizeof(*tab->diagnostics));
+	if (!tab->text || !tab->entries || !tab->diagnostics) {
 		nbdtab_free(tab);
 		return -ENOMEM;
 	}
@@ -285,7 +285,7 @@ void nbdtab_free(struct nbdtab *tab)
 	for (size_t i = 0; tab->entries && i < tab->entry_count; i++)
 		free(tab->entries[i].options);
 	free(tab->entries);
-	free(tab->notes);
+	free(tab->diagnostics);
 	free(tab->text);
 	*tab = (struct nbdtab){0};
 }
@@ -298,10 +298,11 @@ struct nbdtab_entry *nbdtab_find(const struct nbdtab *tab, int index)
 	return NULL;
 }
 
-const struct nbdtab_note *nbdtab_reason(const struct nbdtab *tab, const struct nbdtab_entry *entry)
+const struct nbdtab_diagnostic *nbdtab_reason(
+	const struct nbdtab *tab, const struct nbdtab_entry *entry)
 {
-	for (size_t i = 0; i < tab->note_count; i++)
-		if (tab->notes[i].bad && tab->notes[i].line == entry->line)
-			return &tab->notes[i];
+	for (size_t i = 0; i < tab->diagnostic_count; i++)
+		if (tab->diagnostics[i].bad && tab->diagnostics[i].line == entry->line)
+			return &tab->diagnostics[i];
 	return NULL;
 }

@@ -10,7 +10,7 @@
 #define NBDTAB_LINE_MAX 16384     /* bytes; an export's name of 4096, each %XX, fits */
 #define NBDTAB_ENTRIES_MAX 1024
 #define NBDTAB_OPTIONS_MAX 48 /* of one line */
-#define NBDTAB_NOTES_MAX 100
+#define NBDTAB_DIAGNOSTICS_MAX 100
 
 struct nbdtab_option {
 	const char *name;
@@ -30,13 +30,13 @@ struct nbdtab_entry {
 	const char *export_name;
 	struct nbdtab_option *options;
 	size_t option_count;
-	/* a note says why: nobody is to attach by this line. It stands here so that no later line
-	 * takes its place */
+	/* a diagnostic says why: nobody is to attach by this line. It stands here so that no later
+	 * line takes its place */
 	bool bad;
 };
 
 /* What is to be said about a line. */
-struct nbdtab_note {
+struct nbdtab_diagnostic {
 	unsigned line, column;
 	bool bad;       /* the line is not used; else a warning */
 	char text[320]; /* a sentence, and perhaps what to try; printable */
@@ -47,21 +47,22 @@ struct nbdtab {
 	/* one a device: the first line of it; and the bad lines without a device */
 	struct nbdtab_entry *entries;
 	size_t entry_count;
-	struct nbdtab_note *notes; /* in the order in which they were found */
-	size_t note_count, notes_dropped;
+	struct nbdtab_diagnostic *diagnostics; /* in the order in which they were found */
+	size_t diagnostic_count, diagnostics_dropped;
 };
 
 /* Parse SIZE bytes of TEXT, which is copied. -ENOMEM; otherwise 0, with all that is wrong in the
- * notes. Free with nbdtab_free(). */
+ * diagnostics. Free with nbdtab_free(). */
 int nbdtab_parse(struct nbdtab *tab, const char *text, size_t size);
 void nbdtab_free(struct nbdtab *tab);
 /* The line of /dev/nbdINDEX, or NULL. It may be bad. */
 struct nbdtab_entry *nbdtab_find(const struct nbdtab *tab, int index);
-/* The first note that makes the entry bad, or NULL. */
-const struct nbdtab_note *nbdtab_reason(const struct nbdtab *tab, const struct nbdtab_entry *entry);
-/* Add a note about an entry; BAD marks the entry, too. Foreign words among the arguments go through
- * text_sanitise() first. */
-void nbdtab_note(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad,
+/* The first diagnostic that makes the entry bad, or NULL. */
+const struct nbdtab_diagnostic *nbdtab_reason(
+	const struct nbdtab *tab, const struct nbdtab_entry *entry);
+/* Add a diagnostic about an entry; BAD marks the entry, too. Foreign text among the arguments goes
+ * through text_sanitise() first. */
+void nbdtab_diagnostic(struct nbdtab *tab, struct nbdtab_entry *entry, unsigned column, bool bad,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 #endif

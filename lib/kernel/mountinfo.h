@@ -12,7 +12,7 @@ struct mountinfo_line {
 	int id, parent_id;
 	dev_t number;      /* of its file system: not always a device's */
 	char *path, *type; /* where it is mounted, below this process's root */
-	char *source;      /* a device, or any other word; may be empty */
+	char *source;      /* a device, or any other text; may be empty */
 };
 
 /* Cuts LINE up. False: it is no line of mountinfo. */

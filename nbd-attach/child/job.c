@@ -63,7 +63,7 @@ int job_step(struct job *job, struct error *err)
 			"a process of ours has not come to its end in time");
 	if (got < 0 || outcome.rc > 0)
 		return error_set(
-			err, ERROR_OTHER, ECHILD, "a process of ours ended without a word");
+			err, ERROR_OTHER, ECHILD, "a process of ours ended without an answer");
 	if (outcome.rc && err)
 		*err = outcome.err;
 	return outcome.rc;

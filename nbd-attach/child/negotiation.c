@@ -18,102 +18,103 @@
 /* The child has the same deadline and says politely what it was waiting for; the parent's is for a
  * child that cannot (a resolver that blocks, a compromise). */
 #define GRACE_MS 300
-/* After its last word the child only wipes its keys and ends. */
-#define LAST_WORD_MS 500
+/* After its last message the child only wipes its keys and ends. */
+#define LAST_MESSAGE_MS 500
 /* One that says more than this in a step is not let keep us; and no negotiation has so many
  * stages. */
 #define MESSAGES_AT_ONCE 32
 #define STAGES_MAX 64
 
 int negotiation_start(
-	struct negotiation *attempt, const struct negotiation_job *job, struct error *err)
+	struct negotiation *negotiation, const struct negotiation_job *job, struct error *err)
 {
 	struct child_options options = {.keeps_stdio = true,
 		.dies_with_parent = true,
 		.timeout_ms = job->timeout_ms + GRACE_MS};
 	int rc;
 
-	*attempt = (struct negotiation){.job = *job, .result.fd = -1};
-	text_copy(attempt->stage, sizeof(attempt->stage), "starting");
-	rc = child_start(&attempt->child, &options, negotiator_main, job, err);
+	*negotiation = (struct negotiation){.job = *job, .result.fd = -1};
+	text_copy(negotiation->stage, sizeof(negotiation->stage), "starting");
+	rc = child_start(&negotiation->child, &options, negotiator_main, job, err);
 	return rc == -EAGAIN ? error_retry(err, rc) : rc;
 }
 
-bool negotiation_is_running(const struct negotiation *attempt)
+bool negotiation_is_running(const struct negotiation *negotiation)
 {
-	return child_is_running(&attempt->child);
+	return child_is_running(&negotiation->child);
 }
 
-int negotiation_poll_fd(const struct negotiation *attempt)
+int negotiation_poll_fd(const struct negotiation *negotiation)
 {
-	return child_poll_fd(&attempt->child);
+	return child_poll_fd(&negotiation->child);
 }
 
-int64_t negotiation_deadline_ms(const struct negotiation *attempt)
+int64_t negotiation_deadline_ms(const struct negotiation *negotiation)
 {
-	return child_deadline_ms(&attempt->child);
+	return child_deadline_ms(&negotiation->child);
 }
 
-static void drop_socket(struct negotiation *attempt)
+static void drop_socket(struct negotiation *negotiation)
 {
-	reaper_close(attempt->result.fd);
-	attempt->result.fd = -1;
+	reaper_close(negotiation->result.fd);
+	negotiation->result.fd = -1;
 }
 
-void negotiation_cancel(struct negotiation *attempt)
+void negotiation_cancel(struct negotiation *negotiation)
 {
-	if (!negotiation_is_running(attempt))
+	if (!negotiation_is_running(negotiation))
 		return;
-	child_kill(&attempt->child);
-	drop_socket(attempt);
+	child_kill(&negotiation->child);
+	drop_socket(negotiation);
 }
 
-/* It has said its last word, which RC is, or hung up. How it ends still counts, since a crash in
+/* It has sent its last message, which RC is, or hung up. How it ends still counts, since a crash in
  * its last step is a crash. */
-static void await_end(struct negotiation *attempt, bool has_spoken, int rc)
+static void await_end(struct negotiation *negotiation, bool has_spoken, int rc)
 {
-	child_close_channel(&attempt->child);
-	attempt->state = has_spoken ? NEGOTIATION_HAS_SPOKEN : NEGOTIATION_HAS_HUNG_UP;
-	attempt->rc = rc;
-	attempt->child.deadline_ms = monotonic_now_ms() + LAST_WORD_MS;
+	child_close_channel(&negotiation->child);
+	negotiation->state = has_spoken ? NEGOTIATION_HAS_SPOKEN : NEGOTIATION_HAS_HUNG_UP;
+	negotiation->rc = rc;
+	negotiation->child.deadline_ms = monotonic_now_ms() + LAST_MESSAGE_MS;
 }
 
-static int died(const struct negotiation *attempt, int status, struct error *err)
+static int died(const struct negotiation *negotiation, int status, struct error *err)
 {
-	const char *when = attempt->state == NEGOTIATION_HAS_SPOKEN ? "after its work" : "while ";
+	const char *when =
+		negotiation->state == NEGOTIATION_HAS_SPOKEN ? "after its work" : "while ";
 
 	return error_set(err, ERROR_OTHER, EIO,
 		"the negotiator died by signal %d (%s) %s%s: this is a bug, or an attack",
 		WTERMSIG(status), strsignal(WTERMSIG(status)), when,
-		attempt->state == NEGOTIATION_HAS_SPOKEN ? "" : attempt->stage);
+		negotiation->state == NEGOTIATION_HAS_SPOKEN ? "" : negotiation->stage);
 }
 
 static int step_end(
-	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
+	struct negotiation *negotiation, struct negotiation_result *result, struct error *err)
 {
-	int status, rc = attempt->rc;
-	bool has_ended = child_has_ended(&attempt->child, &status);
+	int status, rc = negotiation->rc;
+	bool has_ended = child_has_ended(&negotiation->child, &status);
 
-	if (!has_ended && !child_is_overdue(&attempt->child))
+	if (!has_ended && !child_is_overdue(&negotiation->child))
 		return 1;
-	child_kill(&attempt->child);
+	child_kill(&negotiation->child);
 	if (WIFSIGNALED(status)) {
-		rc = died(attempt, status, err);
-	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP && !has_ended) {
+		rc = died(negotiation, status, err);
+	} else if (negotiation->state == NEGOTIATION_HAS_HUNG_UP && !has_ended) {
 		rc = error_set(err, ERROR_OTHER, EIO,
 			"the negotiator hung up and did not end while %s: it was killed",
-			attempt->stage);
-	} else if (attempt->state == NEGOTIATION_HAS_HUNG_UP) {
+			negotiation->stage);
+	} else if (negotiation->state == NEGOTIATION_HAS_HUNG_UP) {
 		rc = error_set(err, ERROR_OTHER, EIO,
-			"the negotiator ended without a word (status %d) while %s",
-			WEXITSTATUS(status), attempt->stage);
+			"the negotiator ended without an answer (status %d) while %s",
+			WEXITSTATUS(status), negotiation->stage);
 	} else if (rc == 0) {
-		*result = attempt->result;
-		attempt->result.fd = -1;
+		*result = negotiation->result;
+		negotiation->result.fd = -1;
 	} else if (err) {
-		*err = attempt->err;
+		*err = negotiation->err;
 	}
-	drop_socket(attempt);
+	drop_socket(negotiation);
 	return rc;
 }
 
@@ -173,15 +174,15 @@ static int check_socket(int fd, const struct negotiation_job *job)
 	if (fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM ||
 		(*job->endpoint->socket_path ? !is_unix : !is_tcp))
 		return -EPROTO;
-	/* The negotiator's word that kernel TLS is armed is not taken for it. */
+	/* That the negotiator says that kernel TLS is armed does not count. */
 	if (job->tls && !job->skip_ktls && ktls_record_numbers(fd, &transmitted, &received) < 0)
 		return -EPROTO;
 	return 0;
 }
 
-static int take_result(struct negotiation *attempt, struct negotiation_result *from, int fd)
+static int take_result(struct negotiation *negotiation, struct negotiation_result *from, int fd)
 {
-	const struct negotiation_job *job = &attempt->job;
+	const struct negotiation_job *job = &negotiation->job;
 
 	check_geometry(&from->export);
 	CHECK_TEXT(from->tls.cipher);
@@ -194,12 +195,12 @@ static int take_result(struct negotiation *attempt, struct negotiation_result *f
 	if (from->host_index >= (job->endpoint->host_count ? job->endpoint->host_count : 1) ||
 		(job->tls != NULL) != (from->tls.version != 0) ||
 		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||
-		(job->names && !attempt->has_names) ||
+		(job->names && !negotiation->has_names) ||
 		(job->kind == NEGOTIATION_ATTACH && check_socket(fd, job) < 0))
-		return error_set(&attempt->err, ERROR_TLS, EPROTO,
+		return error_set(&negotiation->err, ERROR_TLS, EPROTO,
 			"the negotiator's result does not hold together: it is not used");
-	attempt->result = *from;
-	attempt->result.fd = job->kind == NEGOTIATION_ATTACH ? fd : -1;
+	negotiation->result = *from;
+	negotiation->result.fd = job->kind == NEGOTIATION_ATTACH ? fd : -1;
 	return 0;
 }
 
@@ -217,34 +218,34 @@ static int take_error(const struct error *from, struct error *err)
 	return -EIO;
 }
 
-static int out_of_time(struct negotiation *attempt, struct error *err)
+static int out_of_time(struct negotiation *negotiation, struct error *err)
 {
-	negotiation_cancel(attempt);
+	negotiation_cancel(negotiation);
 	error_set(err, ERROR_UNREACHABLE, ETIMEDOUT, "timed out after %g s while %s",
-		attempt->job.timeout_ms / 1000.0, attempt->stage);
+		negotiation->job.timeout_ms / 1000.0, negotiation->stage);
 	return error_retry(err, -ETIMEDOUT);
 }
 
-static int take_stage(struct negotiation *attempt, struct negotiation_message *message)
+static int take_stage(struct negotiation *negotiation, struct negotiation_message *message)
 {
-	if (attempt->stage_count++ == STAGES_MAX)
-		return error_set(&attempt->err, ERROR_OTHER, EPROTO,
+	if (negotiation->stage_count++ == STAGES_MAX)
+		return error_set(&negotiation->err, ERROR_OTHER, EPROTO,
 			"the negotiator goes on without end: it is stopped");
 	CHECK_TEXT(message->stage);
-	memcpy(attempt->stage, message->stage, sizeof(attempt->stage));
-	if (attempt->job.verbose)
-		fprintf(stderr, "nbd-attach: %s\n", attempt->stage);
+	memcpy(negotiation->stage, message->stage, sizeof(negotiation->stage));
+	if (negotiation->job.verbose)
+		fprintf(stderr, "nbd-attach: %s\n", negotiation->stage);
 	return 1;
 }
 
-static int receive_export(struct negotiation *attempt)
+static int receive_export(struct negotiation *negotiation)
 {
 	_cleanup_free_ struct negotiation_export_message *message = malloc(sizeof(*message));
-	const struct negotiation_job *job = &attempt->job;
+	const struct negotiation_job *job = &negotiation->job;
 	int got = message ? -EPROTO : -ENOMEM;
 
 	if (message && job->kind == NEGOTIATION_LIST)
-		got = child_receive(&attempt->child, message, sizeof(*message), NULL);
+		got = child_receive(&negotiation->child, message, sizeof(*message), NULL);
 	if (got != 1)
 		return got;
 	check_names(&message->export.names);
@@ -254,121 +255,122 @@ static int receive_export(struct negotiation *attempt)
 	return 1;
 }
 
-static int receive_names(struct negotiation *attempt)
+static int receive_names(struct negotiation *negotiation)
 {
 	_cleanup_free_ struct negotiation_names_message *message = malloc(sizeof(*message));
-	const struct negotiation_job *job = &attempt->job;
+	const struct negotiation_job *job = &negotiation->job;
 	int got = message ? -EPROTO : -ENOMEM;
 
-	if (message && job->names && !attempt->has_names)
-		got = child_receive(&attempt->child, message, sizeof(*message), NULL);
+	if (message && job->names && !negotiation->has_names)
+		got = child_receive(&negotiation->child, message, sizeof(*message), NULL);
 	if (got != 1)
 		return got;
 	check_names(&message->names);
 	*job->names = message->names;
 	/* we know better what was asked for */
 	text_copy(job->names->name, sizeof(job->names->name), job->endpoint->export_name);
-	attempt->has_names = true;
+	negotiation->has_names = true;
 	return 1;
 }
 
 /* 1 with MESSAGE, of which the large ones are dealt with already; or as child_receive(). Only the
  * result of a connection that is to be kept comes with a descriptor. */
-static int receive(struct negotiation *attempt, struct negotiation_message *message, int *fd)
+static int receive(struct negotiation *negotiation, struct negotiation_message *message, int *fd)
 {
-	int got = child_peek(&attempt->child, &message->type, sizeof(message->type));
+	int got = child_peek(&negotiation->child, &message->type, sizeof(message->type));
 
 	if (got != 1)
 		return got;
 	switch (message->type) {
-	case NEGOTIATION_MESSAGE_EXPORT: return receive_export(attempt);
-	case NEGOTIATION_MESSAGE_NAMES: return receive_names(attempt);
+	case NEGOTIATION_MESSAGE_EXPORT: return receive_export(negotiation);
+	case NEGOTIATION_MESSAGE_NAMES: return receive_names(negotiation);
 	case NEGOTIATION_MESSAGE_RESULT:
-		if (attempt->job.kind != NEGOTIATION_ATTACH)
+		if (negotiation->job.kind != NEGOTIATION_ATTACH)
 			fd = NULL;
-		return child_receive(&attempt->child, message, sizeof(*message), fd);
-	default: return child_receive(&attempt->child, message, sizeof(*message), NULL);
+		return child_receive(&negotiation->child, message, sizeof(*message), fd);
+	default: return child_receive(&negotiation->child, message, sizeof(*message), NULL);
 	}
 }
 
-static int refuse(struct negotiation *attempt, int got)
+static int refuse(struct negotiation *negotiation, int got)
 {
 	if (got == -ENOMEM)
-		return error_set(&attempt->err, ERROR_OTHER, ENOMEM, "out of memory");
-	return error_set(&attempt->err, ERROR_OTHER, EPROTO,
+		return error_set(&negotiation->err, ERROR_OTHER, ENOMEM, "out of memory");
+	return error_set(&negotiation->err, ERROR_OTHER, EPROTO,
 		"the negotiator sent a message of the wrong size, or more than was asked for");
 }
 
 /* 1: go on; else it was the last one. */
-static int take_message(struct negotiation *attempt, struct negotiation_message *message, int *fd)
+static int take_message(
+	struct negotiation *negotiation, struct negotiation_message *message, int *fd)
 {
 	int rc;
 
 	switch (message->type) {
 	case NEGOTIATION_MESSAGE_EXPORT:
 	case NEGOTIATION_MESSAGE_NAMES: return 1;
-	case NEGOTIATION_MESSAGE_STAGE: return take_stage(attempt, message);
+	case NEGOTIATION_MESSAGE_STAGE: return take_stage(negotiation, message);
 	case NEGOTIATION_MESSAGE_RESULT:
-		rc = take_result(attempt, &message->result, *fd);
-		if (rc == 0 && attempt->result.fd >= 0)
+		rc = take_result(negotiation, &message->result, *fd);
+		if (rc == 0 && negotiation->result.fd >= 0)
 			*fd = -1;
 		return rc;
-	case NEGOTIATION_MESSAGE_ERROR: return take_error(&message->error, &attempt->err);
+	case NEGOTIATION_MESSAGE_ERROR: return take_error(&message->error, &negotiation->err);
 	default:
-		return error_set(&attempt->err, ERROR_OTHER, EPROTO,
+		return error_set(&negotiation->err, ERROR_OTHER, EPROTO,
 			"the negotiator sent a message of unknown type %u", message->type);
 	}
 }
 
-static int step_talk(struct negotiation *attempt)
+static int step_talk(struct negotiation *negotiation)
 {
 	struct negotiation_message message = {0};
 	int rc = 1;
 
 	for (int i = 0; rc == 1 && i < MESSAGES_AT_ONCE; i++) {
-		int fd = -1, got = receive(attempt, &message, &fd);
+		int fd = -1, got = receive(negotiation, &message, &fd);
 
 		if (got == 0)
 			break;
 		if (got == -EPIPE) {
-			await_end(attempt, false, 0);
+			await_end(negotiation, false, 0);
 			return 0;
 		}
-		rc = got < 0 ? refuse(attempt, got) : take_message(attempt, &message, &fd);
+		rc = got < 0 ? refuse(negotiation, got) : take_message(negotiation, &message, &fd);
 		reaper_close(fd);
 	}
 	if (rc != 1)
-		await_end(attempt, true, rc);
+		await_end(negotiation, true, rc);
 	if (rc == -EPROTO)
-		attempt->child.deadline_ms = 0; /* nothing is expected any more of one who lies */
+		negotiation->child.deadline_ms = 0; /* nothing more is expected of one that lies */
 	return rc;
 }
 
 int negotiation_step(
-	struct negotiation *attempt, struct negotiation_result *result, struct error *err)
+	struct negotiation *negotiation, struct negotiation_result *result, struct error *err)
 {
 	reaper_collect();
-	if (attempt->state == NEGOTIATION_TALKING && child_is_overdue(&attempt->child))
-		return out_of_time(attempt, err);
-	if (attempt->state == NEGOTIATION_TALKING && step_talk(attempt) == 1)
+	if (negotiation->state == NEGOTIATION_TALKING && child_is_overdue(&negotiation->child))
+		return out_of_time(negotiation, err);
+	if (negotiation->state == NEGOTIATION_TALKING && step_talk(negotiation) == 1)
 		return 1;
-	return step_end(attempt, result, err);
+	return step_end(negotiation, result, err);
 }
 
 int negotiation_run(
 	const struct negotiation_job *job, struct negotiation_result *result, struct error *err)
 {
-	struct negotiation attempt;
-	int rc = negotiation_start(&attempt, job, err);
+	struct negotiation negotiation;
+	int rc = negotiation_start(&negotiation, job, err);
 
 	if (rc)
 		return rc;
 	do {
-		struct pollfd pfd = {.fd = negotiation_poll_fd(&attempt), .events = POLLIN};
-		int64_t left_ms = negotiation_deadline_ms(&attempt) - monotonic_now_ms();
+		struct pollfd pfd = {.fd = negotiation_poll_fd(&negotiation), .events = POLLIN};
+		int64_t left_ms = negotiation_deadline_ms(&negotiation) - monotonic_now_ms();
 
 		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
-		rc = negotiation_step(&attempt, result, err);
+		rc = negotiation_step(&negotiation, result, err);
 	} while (rc == 1);
 	return rc;
 }

@@ -286,10 +286,11 @@ static void check_file(struct generator *self, const struct nbdtab_options *tab,
 
 static void say_notes(struct generator *self, const struct nbdtab_options *tab)
 {
-	char text[sizeof(tab->path) + sizeof(struct nbdtab_note) + 64];
+	char text[sizeof(tab->path) + sizeof(struct nbdtab_diagnostic) + 64];
 
-	for (size_t i = 0; i < tab->nbdtab.note_count; i++) {
-		nbdtab_options_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
+	for (size_t i = 0; i < tab->nbdtab.diagnostic_count; i++) {
+		nbdtab_options_format_diagnostic(
+			tab, &tab->nbdtab.diagnostics[i], text, sizeof(text));
 		say(self, "%s", text);
 	}
 }

@@ -272,21 +272,21 @@ static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
 	if (rc == -ENOENT && !*err.text) {
 		/* A typo must not become a connection in clear. */
 		if (is_about_tls(name))
-			nbdtab_note(&tab->nbdtab, entry, option->column, true,
+			nbdtab_diagnostic(&tab->nbdtab, entry, option->column, true,
 				"there is no option '%s', and it looks as if TLS were asked for",
 				shown);
 		else if (!is_optional)
-			nbdtab_note(&tab->nbdtab, entry, option->column, false,
+			nbdtab_diagnostic(&tab->nbdtab, entry, option->column, false,
 				"the unknown option '%s' is ignored", shown);
 	} else if (rc) {
-		nbdtab_note(&tab->nbdtab, entry, option->column, rc < 0, "%s%s%s", err.text,
+		nbdtab_diagnostic(&tab->nbdtab, entry, option->column, rc < 0, "%s%s%s", err.text,
 			*err.hint ? "; " : "", err.hint);
 	}
 }
 
 static void refuse(struct nbdtab_options *tab, struct nbdtab_entry *entry, const struct error *err)
 {
-	nbdtab_note(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err->text,
+	nbdtab_diagnostic(&tab->nbdtab, entry, entry->host_column, true, "%s%s%s", err->text,
 		*err->hint ? "; " : "", err->hint);
 }
 
@@ -356,9 +356,9 @@ static int read_whole(const char *path, char **text, size_t *size, struct error 
 	return 0;
 }
 
-static int compare_notes(const void *a, const void *b)
+static int compare_diagnostics(const void *a, const void *b)
 {
-	const struct nbdtab_note *one = a, *other = b;
+	const struct nbdtab_diagnostic *one = a, *other = b;
 
 	if (one->line != other->line)
 		return one->line < other->line ? -1 : 1;
@@ -387,7 +387,8 @@ int nbdtab_options_load(struct nbdtab_options *tab, struct error *err)
 	}
 	for (size_t i = 0; i < tab->nbdtab.entry_count; i++)
 		judge_entry(tab, &tab->nbdtab.entries[i], &tab->lines[i]);
-	qsort(tab->nbdtab.notes, tab->nbdtab.note_count, sizeof(*tab->nbdtab.notes), compare_notes);
+	qsort(tab->nbdtab.diagnostics, tab->nbdtab.diagnostic_count,
+		sizeof(*tab->nbdtab.diagnostics), compare_diagnostics);
 	return 0;
 }
 
@@ -404,24 +405,25 @@ const struct nbdtab_line *nbdtab_line(
 	return &tab->lines[entry - tab->nbdtab.entries];
 }
 
-void nbdtab_options_format_note(
-	const struct nbdtab_options *tab, const struct nbdtab_note *note, char *buf, size_t size)
+void nbdtab_options_format_diagnostic(const struct nbdtab_options *tab,
+	const struct nbdtab_diagnostic *diagnostic, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s:%u:%u: %s%s", tab->path, note->line, note->column, note->text,
-		note->bad ? " (the line is not used)" : "");
+	snprintf(buf, size, "%s:%u:%u: %s%s", tab->path, diagnostic->line, diagnostic->column,
+		diagnostic->text, diagnostic->bad ? " (the line is not used)" : "");
 }
 
 void nbdtab_options_print_notes(const struct nbdtab_options *tab)
 {
-	char text[sizeof(tab->path) + sizeof(struct nbdtab_note) + 64];
+	char text[sizeof(tab->path) + sizeof(struct nbdtab_diagnostic) + 64];
 
-	for (size_t i = 0; i < tab->nbdtab.note_count; i++) {
-		nbdtab_options_format_note(tab, &tab->nbdtab.notes[i], text, sizeof(text));
+	for (size_t i = 0; i < tab->nbdtab.diagnostic_count; i++) {
+		nbdtab_options_format_diagnostic(
+			tab, &tab->nbdtab.diagnostics[i], text, sizeof(text));
 		fprintf(stderr, "nbd-attach: %s\n", text);
 	}
-	if (tab->nbdtab.notes_dropped)
+	if (tab->nbdtab.diagnostics_dropped)
 		fprintf(stderr, "nbd-attach: %s: and %zu more\n", tab->path,
-			tab->nbdtab.notes_dropped);
+			tab->nbdtab.diagnostics_dropped);
 }
 
 /* --- using a line */
@@ -455,7 +457,7 @@ static int use_line(const struct nbdtab_options *tab, int index,
 {
 	const struct nbdtab_entry *entry = nbdtab_find(&tab->nbdtab, index);
 	const struct nbdtab_line *line = entry ? nbdtab_line(tab, entry) : NULL;
-	const struct nbdtab_note *reason;
+	const struct nbdtab_diagnostic *reason;
 
 	if (!entry)
 		return no_line(tab, index, err);

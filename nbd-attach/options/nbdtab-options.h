@@ -26,14 +26,14 @@ struct nbdtab_options {
 };
 
 /* Read and judge the file ($NBD_ATTACH_TAB, or NBDTAB_PATH). What is wrong with a line goes to its
- * notes, and makes the entry bad. -ENOENT: there is no such file. Free with nbdtab_options_free(),
- * which leaves the path. */
+ * diagnostics, and makes the entry bad. -ENOENT: there is no such file. Free with
+ * nbdtab_options_free(), which leaves the path. */
 int nbdtab_options_load(struct nbdtab_options *tab, struct error *err);
 void nbdtab_options_free(struct nbdtab_options *tab);
 /* "FILE:LINE:COLUMN: TEXT". */
-void nbdtab_options_format_note(
-	const struct nbdtab_options *tab, const struct nbdtab_note *note, char *buf, size_t size);
-/* All notes on stderr. */
+void nbdtab_options_format_diagnostic(const struct nbdtab_options *tab,
+	const struct nbdtab_diagnostic *diagnostic, char *buf, size_t size);
+/* All diagnostics on stderr. */
 void nbdtab_options_print_notes(const struct nbdtab_options *tab);
 
 const struct nbdtab_line *nbdtab_line(
@@ -46,7 +46,7 @@ int nbdtab_options_set(
 	struct settings *settings, const char *name, const char *value, struct error *err);
 
 /* The configuration of /dev/nbdINDEX according to the file; what COMMAND_LINE gives goes before the
- * line: for `nbd-attach DEVICE`. Prints the notes. */
+ * line: for `nbd-attach DEVICE`. Prints the diagnostics. */
 int nbdtab_options_lookup(
 	int index, const struct settings *command_line, struct config *config, struct error *err);
 

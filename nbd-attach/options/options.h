@@ -55,7 +55,7 @@ void options_print_help(unsigned mask);
 /* What holds where nothing is given. */
 void settings_init(struct settings *settings);
 /* Set NAME (long, without dashes) as the command line would: VALUE is NULL for one that takes none.
- * -ENOENT, without a word in ERR: no setting has that name. */
+ * -ENOENT, with nothing in ERR: no setting has that name. */
 int settings_set(struct settings *settings, const char *name, const char *value, struct error *err);
 /* Was it set since settings_init()? */
 bool settings_given(const struct settings *settings, const char *name);

@@ -69,7 +69,7 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 		block_attr_read_u64(index, "ro", &read_only) < 0)
 		return error_set(err, ERROR_KERNEL, EIO,
 			"/sys/block/nbd%d does not tell the device's size", index);
-	/* The kernel's word goes before the file's. */
+	/* What the kernel says goes before the file. */
 	attachment->export.has_size = true;
 	attachment->export.size_bytes = sectors * 512;
 	attachment->block_size_bytes = (uint32_t)block_size;

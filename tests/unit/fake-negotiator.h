@@ -31,7 +31,7 @@ static inline int fake_silent_server(struct endpoint *endpoint)
 
 /* The negotiator is a bad one, which sends MESSAGE, or does what it is told to. */
 struct fake {
-	struct negotiation attempt;
+	struct negotiation negotiation;
 	struct negotiation_message message;
 	struct negotiation_result result;
 	struct error err;
@@ -44,9 +44,9 @@ static inline int fake_setup(void **state)
 {
 	struct fake *fake = calloc(1, sizeof(*fake));
 
-	fake->attempt.result.fd = -1;
-	fake->attempt.job.kind = NEGOTIATION_INFO;
-	fake->attempt.job.endpoint = &fake->endpoint;
+	fake->negotiation.result.fd = -1;
+	fake->negotiation.job.kind = NEGOTIATION_INFO;
+	fake->negotiation.job.endpoint = &fake->endpoint;
 	fake->endpoint.host_count = 2;
 	*state = fake;
 	return 0;
@@ -56,7 +56,7 @@ static inline int fake_teardown(void **state)
 {
 	struct fake *fake = *state;
 
-	negotiation_cancel(&fake->attempt);
+	negotiation_cancel(&fake->negotiation);
 	free(fake);
 	return 0;
 }
@@ -67,7 +67,7 @@ static inline void fake_start(struct fake *fake, child_function *function, int t
 		.keeps_stdio = true, .dies_with_parent = true, .timeout_ms = timeout_ms};
 
 	assert_int_equal(
-		child_start(&fake->attempt.child, &options, function, fake, &fake->err), 0);
+		child_start(&fake->negotiation.child, &options, function, fake, &fake->err), 0);
 }
 
 /* As the supervisor's loop does it. Returns the longest time that it was kept. */
@@ -76,13 +76,14 @@ static inline int64_t fake_drive(struct fake *fake, int *rc)
 	int64_t longest_ms = 0;
 
 	do {
-		struct pollfd pfd = {.fd = negotiation_poll_fd(&fake->attempt), .events = POLLIN};
-		int64_t left_ms = negotiation_deadline_ms(&fake->attempt) - monotonic_now_ms(),
+		struct pollfd pfd = {
+			.fd = negotiation_poll_fd(&fake->negotiation), .events = POLLIN};
+		int64_t left_ms = negotiation_deadline_ms(&fake->negotiation) - monotonic_now_ms(),
 			began_ms;
 
 		poll(&pfd, 1, left_ms > 0 ? (int)left_ms : 0);
 		began_ms = monotonic_now_ms();
-		*rc = negotiation_step(&fake->attempt, &fake->result, &fake->err);
+		*rc = negotiation_step(&fake->negotiation, &fake->result, &fake->err);
 		if (monotonic_now_ms() - began_ms > longest_ms)
 			longest_ms = monotonic_now_ms() - began_ms;
 	} while (*rc == 1);

@@ -43,7 +43,7 @@ static void configure(const struct nbdtab_line *line, struct config *config)
 static void apply(struct nbdtab_options *tab, const char *text, struct config *config)
 {
 	load(tab, text);
-	assert_int_equal(tab->nbdtab.note_count, 0);
+	assert_int_equal(tab->nbdtab.diagnostic_count, 0);
 	configure(&tab->lines[0], config);
 }
 
@@ -173,16 +173,16 @@ static void servers(void **state)
 	}
 }
 
-struct note {
+struct diagnostic {
 	const char *line;
 	unsigned column;
 	bool bad;
 	const char *says;
 };
 
-static void notes(void **state)
+static void diagnostics(void **state)
 {
-	static const struct note table[] = {
+	static const struct diagnostic table[] = {
 		{"nbd0 h e wat", 10, false, "unknown option 'wat' is ignored"},
 		{"nbd0 h e bs=512,wat=1", 17, false, "unknown option 'wat' is ignored"},
 		{"nbd0 h e json", 10, false, "unknown option 'json'"},
@@ -234,13 +234,13 @@ static void notes(void **state)
 
 		load(&tab, table[i].line);
 		assert_int_equal(tab.nbdtab.entry_count, 1);
-		if (tab.nbdtab.note_count != (table[i].says != NULL))
-			fail_msg("%s: %zu notes", table[i].line, tab.nbdtab.note_count);
-		if (table[i].says && !strstr(tab.nbdtab.notes[0].text, table[i].says))
-			fail_msg("%s: \"%s\" lacks \"%s\"", table[i].line, tab.nbdtab.notes[0].text,
-				table[i].says);
-		if (table[i].says && tab.nbdtab.notes[0].column != table[i].column)
-			fail_msg("%s: column %u", table[i].line, tab.nbdtab.notes[0].column);
+		if (tab.nbdtab.diagnostic_count != (table[i].says != NULL))
+			fail_msg("%s: %zu diagnostics", table[i].line, tab.nbdtab.diagnostic_count);
+		if (table[i].says && !strstr(tab.nbdtab.diagnostics[0].text, table[i].says))
+			fail_msg("%s: \"%s\" lacks \"%s\"", table[i].line,
+				tab.nbdtab.diagnostics[0].text, table[i].says);
+		if (table[i].says && tab.nbdtab.diagnostics[0].column != table[i].column)
+			fail_msg("%s: column %u", table[i].line, tab.nbdtab.diagnostics[0].column);
 		assert_int_equal(tab.nbdtab.entries[0].bad, table[i].bad);
 		nbdtab_options_free(&tab);
 	}
@@ -362,7 +362,7 @@ int main(void)
 		cmocka_unit_test(our_names_with_and_without_underscore),
 		cmocka_unit_test(zero_is_nbd_clients_word_for_none),
 		cmocka_unit_test(servers),
-		cmocka_unit_test(notes),
+		cmocka_unit_test(diagnostics),
 		cmocka_unit_test(command_line_goes_before_the_line),
 		cmocka_unit_test(lookups_that_fail_say_why),
 		cmocka_unit_test(only_what_is_about_tls),

@@ -91,7 +91,7 @@ static void good_lines(void **state)
 		struct nbdtab tab = parse(table[i].text);
 
 		assert_string_equal(render(&tab), table[i].expect);
-		assert_int_equal(tab.note_count, 0);
+		assert_int_equal(tab.diagnostic_count, 0);
 		nbdtab_free(&tab);
 	}
 }
@@ -131,13 +131,13 @@ static void bad_lines_cost_only_themselves(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct nbdtab tab = parse(table[i].text);
 
-		assert_int_equal(tab.note_count, 1);
-		assert_true(tab.notes[0].bad);
-		assert_int_equal(tab.notes[0].line, table[i].line);
-		assert_int_equal(tab.notes[0].column, table[i].column);
-		if (!strstr(tab.notes[0].text, table[i].says))
-			fail_msg("\"%s\" lacks \"%s\"", tab.notes[0].text, table[i].says);
-		assert_null(strchr(tab.notes[0].text, '\x1b'));
+		assert_int_equal(tab.diagnostic_count, 1);
+		assert_true(tab.diagnostics[0].bad);
+		assert_int_equal(tab.diagnostics[0].line, table[i].line);
+		assert_int_equal(tab.diagnostics[0].column, table[i].column);
+		if (!strstr(tab.diagnostics[0].text, table[i].says))
+			fail_msg("\"%s\" lacks \"%s\"", tab.diagnostics[0].text, table[i].says);
+		assert_null(strchr(tab.diagnostics[0].text, '\x1b'));
 		assert_string_equal(render(&tab), table[i].entries);
 		nbdtab_free(&tab);
 	}
@@ -150,10 +150,10 @@ static void nul_bytes(void **state)
 
 	(void)state;
 	assert_string_equal(render(&tab), "!0 h ()\n1 h e\n!2 () ()\n3 h e\n");
-	assert_int_equal(tab.note_count, 3);
-	assert_int_equal(tab.notes[0].column, 11);
-	assert_int_equal(tab.notes[1].line, 3);
-	assert_int_equal(tab.notes[2].line, 4);
+	assert_int_equal(tab.diagnostic_count, 3);
+	assert_int_equal(tab.diagnostics[0].column, 11);
+	assert_int_equal(tab.diagnostics[1].line, 3);
+	assert_int_equal(tab.diagnostics[2].line, 4);
 	nbdtab_free(&tab);
 }
 
@@ -164,11 +164,11 @@ static void first_line_of_a_device_counts(void **state)
 	(void)state;
 	/* A bad line is not replaced by a later one either: it may have asked for TLS. */
 	assert_string_equal(render(&tab), "0 h e\n!1 h ()\n");
-	assert_int_equal(tab.note_count, 3);
-	assert_int_equal(tab.notes[1].line, 3);
-	assert_false(tab.notes[1].bad);
-	assert_non_null(strstr(tab.notes[1].text, "line 1"));
-	assert_ptr_equal(nbdtab_reason(&tab, nbdtab_find(&tab, 1)), &tab.notes[0]);
+	assert_int_equal(tab.diagnostic_count, 3);
+	assert_int_equal(tab.diagnostics[1].line, 3);
+	assert_false(tab.diagnostics[1].bad);
+	assert_non_null(strstr(tab.diagnostics[1].text, "line 1"));
+	assert_ptr_equal(nbdtab_reason(&tab, nbdtab_find(&tab, 1)), &tab.diagnostics[0]);
 	assert_null(nbdtab_reason(&tab, nbdtab_find(&tab, 0)));
 	assert_null(nbdtab_find(&tab, 2));
 	nbdtab_free(&tab);
@@ -202,14 +202,14 @@ static void limits(void **state)
 	sprintf(text + used + NBDTAB_LINE_MAX, "\nnbd1 h e\n");
 	tab = parse(text);
 	assert_string_equal(render(&tab), "!0 h ()\n1 h e\n");
-	assert_non_null(strstr(tab.notes[0].text, "longer than"));
+	assert_non_null(strstr(tab.diagnostics[0].text, "longer than"));
 	nbdtab_free(&tab);
 
 	memset(text, 'x', size - 1);
 	text[size - 1] = 0;
 	tab = parse(text);
 	assert_int_equal(tab.entry_count, 0);
-	assert_int_equal(tab.note_count, 1);
+	assert_int_equal(tab.diagnostic_count, 1);
 	nbdtab_free(&tab);
 
 	used = sprintf(text, "nbd0 h e ");
@@ -224,8 +224,8 @@ static void limits(void **state)
 		used += sprintf(text + used, "nbd%d h e\n", i);
 	tab = parse(text);
 	assert_int_equal(tab.entry_count, NBDTAB_ENTRIES_MAX);
-	assert_int_equal(tab.note_count, NBDTAB_NOTES_MAX);
-	assert_int_equal(tab.notes_dropped, 200 - NBDTAB_NOTES_MAX);
+	assert_int_equal(tab.diagnostic_count, NBDTAB_DIAGNOSTICS_MAX);
+	assert_int_equal(tab.diagnostics_dropped, 200 - NBDTAB_DIAGNOSTICS_MAX);
 	nbdtab_free(&tab);
 	free(text);
 }
@@ -260,8 +260,8 @@ static size_t random_text(char *text, size_t max)
 	return used;
 }
 
-/* Whatever the bytes are: each line is an entry, a note, or empty; what an entry points at has no
- * control character. */
+/* Whatever the bytes are: each line is an entry, a diagnostic, or empty; what an entry points at has
+ * no control character. */
 static void random_bytes(void **state)
 {
 	char text[2048];
@@ -289,9 +289,10 @@ static void random_bytes(void **state)
 				assert_true(*entry->options[j].name &&
 					!strpbrk(entry->options[j].name, ",= \t"));
 		}
-		for (size_t i = 0; i < tab.note_count; i++)
-			assert_true(tab.notes[i].line >= 1 && tab.notes[i].line <= lines &&
-				tab.notes[i].column >= 1 && *tab.notes[i].text);
+		for (size_t i = 0; i < tab.diagnostic_count; i++)
+			assert_true(tab.diagnostics[i].line >= 1 &&
+				tab.diagnostics[i].line <= lines &&
+				tab.diagnostics[i].column >= 1 && *tab.diagnostics[i].text);
 		nbdtab_free(&tab);
 	}
 }

@@ -81,7 +81,7 @@ static void say_lingering(int channel, uint32_t type, size_t count)
 		close(fds[1]);
 }
 
-static void says_its_last_word(int channel)
+static void sends_its_last_message(int channel)
 {
 	say(channel, NEGOTIATION_MESSAGE_RESULT, NULL, 0);
 }
@@ -127,7 +127,7 @@ static void gives_two(int channel)
 	say_lingering(channel, NEGOTIATION_MESSAGE_RESULT, 2);
 }
 
-static void lingers_behind_its_last_word(int channel)
+static void lingers_behind_its_last_message(int channel)
 {
 	say(channel, NEGOTIATION_MESSAGE_ERROR, NULL, 0);
 	say_lingering(channel, NEGOTIATION_MESSAGE_STAGE, 2);
@@ -178,7 +178,7 @@ static const struct hostile {
 	enum negotiation_kind kind;
 	const char *message; /* NULL: it is believed */
 } hostiles[] = {
-	{"says its last word and lives on", says_its_last_word, NEGOTIATION_INFO, NULL},
+	{"sends its last message and lives on", sends_its_last_message, NEGOTIATION_INFO, NULL},
 	{"says an error and lives on", says_an_error, NEGOTIATION_INFO, ""},
 	{"closes its channel and lives on", closes, NEGOTIATION_INFO, "hung up and did not end"},
 	{"half-closes its channel and lives on", half_closes, NEGOTIATION_INFO,
@@ -203,7 +203,7 @@ static const struct hostile {
 	{"gives a lingering socket as the result", lingers_in_the_result, NEGOTIATION_ATTACH, NULL},
 	{"gives two lingering sockets as the result", gives_two, NEGOTIATION_ATTACH,
 		"than was asked for"},
-	{"leaves lingering sockets behind its last word", lingers_behind_its_last_word,
+	{"leaves lingering sockets behind its last message", lingers_behind_its_last_message,
 		NEGOTIATION_ATTACH, ""},
 	{"leaves a lingering socket behind an empty message", lingers_behind_nothing,
 		NEGOTIATION_ATTACH, ""},
@@ -225,7 +225,7 @@ static void start_hostile(struct fake *fake, const struct hostile *hostile)
 	listener = fake_silent_server(&ignored);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&listener_address, &len), 0);
 	fake->act = hostile->act;
-	fake->attempt.job.kind = hostile->kind;
+	fake->negotiation.job.kind = hostile->kind;
 	fake_start(fake, act_and_hang, 700);
 }
 
@@ -278,21 +278,24 @@ static void no_zombie_stays(void **state)
 	fail_msg("there are children left");
 }
 
-static void a_crash_after_the_last_word_is_one(void **state)
+static void a_crash_after_the_last_message_is_one(void **state)
 {
 	struct fake *fake = *state;
-	static const struct hostile hostile = {.act = says_its_last_word, .kind = NEGOTIATION_INFO};
+	static const struct hostile hostile = {
+		.act = sends_its_last_message, .kind = NEGOTIATION_INFO};
 	int rc = 1;
 
 	start_hostile(fake, &hostile);
-	while (fake->attempt.state == NEGOTIATION_TALKING) {
-		struct pollfd pfd = {.fd = negotiation_poll_fd(&fake->attempt), .events = POLLIN};
+	while (fake->negotiation.state == NEGOTIATION_TALKING) {
+		struct pollfd pfd = {
+			.fd = negotiation_poll_fd(&fake->negotiation), .events = POLLIN};
 
 		poll(&pfd, 1, 5000);
-		assert_int_equal(negotiation_step(&fake->attempt, &fake->result, &fake->err), 1);
+		assert_int_equal(
+			negotiation_step(&fake->negotiation, &fake->result, &fake->err), 1);
 	}
-	fake->attempt.child.deadline_ms += 60000;
-	kill(fake->attempt.child.pid, SIGABRT);
+	fake->negotiation.child.deadline_ms += 60000;
+	kill(fake->negotiation.child.pid, SIGABRT);
 	fake_drive(fake, &rc);
 	assert_true(rc < 0);
 	assert_non_null(strstr(fake->err.text, "died by signal 6"));
@@ -312,17 +315,17 @@ static void of_one_that_lies_nothing_more_is_awaited(void **state)
 
 	fake->act = sends_three_bytes;
 	fake_start(fake, act_and_hang, 5000);
-	pfd.fd = negotiation_poll_fd(&fake->attempt);
+	pfd.fd = negotiation_poll_fd(&fake->negotiation);
 	assert_int_equal(poll(&pfd, 1, 5000), 1);
-	assert_int_equal(negotiation_step(&fake->attempt, &fake->result, &fake->err), -EPROTO);
-	assert_false(negotiation_is_running(&fake->attempt));
+	assert_int_equal(negotiation_step(&fake->negotiation, &fake->result, &fake->err), -EPROTO);
+	assert_false(negotiation_is_running(&fake->negotiation));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-			a_crash_after_the_last_word_is_one, fake_setup, fake_teardown),
+			a_crash_after_the_last_message_is_one, fake_setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(
 			of_one_that_lies_nothing_more_is_awaited, fake_setup, fake_teardown),
 		cmocka_unit_test(no_negotiator_keeps_the_loop),

@@ -23,7 +23,7 @@ static int send_and_step(struct fake *fake, size_t size)
 	fake->size = size;
 	fake_start(fake, send_its_message, 5000);
 	fake_drive(fake, &rc);
-	assert_false(negotiation_is_running(&fake->attempt));
+	assert_false(negotiation_is_running(&fake->negotiation));
 	return rc;
 }
 
@@ -64,7 +64,7 @@ static void a_result_without_the_tls_that_was_asked_for_is_refused(void **state)
 	struct fake *fake = *state;
 
 	/* only whether there is one matters here */
-	fake->attempt.job.tls = (const struct tls_credentials *)fake;
+	fake->negotiation.job.tls = (const struct tls_credentials *)fake;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
@@ -133,10 +133,10 @@ static int negotiate_names(struct names_fake *fake, struct export_names *names, 
 
 	memset(fake, 0, sizeof(*fake));
 	memset(names, 0, sizeof(*names));
-	fake->fake.attempt.result.fd = -1;
-	fake->fake.attempt.job.kind = NEGOTIATION_INFO;
-	fake->fake.attempt.job.endpoint = &fake->fake.endpoint;
-	fake->fake.attempt.job.names = names;
+	fake->fake.negotiation.result.fd = -1;
+	fake->fake.negotiation.job.kind = NEGOTIATION_INFO;
+	fake->fake.negotiation.job.endpoint = &fake->fake.endpoint;
+	fake->fake.negotiation.job.names = names;
 	strcpy(fake->fake.endpoint.export_name, "mine");
 	fake->fake.message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->names.type = NEGOTIATION_MESSAGE_NAMES;
@@ -169,7 +169,7 @@ static void a_result_without_its_socket_is_refused(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->attempt.job.kind = NEGOTIATION_ATTACH;
+	fake->negotiation.job.kind = NEGOTIATION_ATTACH;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
@@ -200,8 +200,8 @@ static void a_socket_said_to_have_ktls_is_checked(void **state)
 	struct fake *fake = *state;
 	int rc;
 
-	fake->attempt.job.kind = NEGOTIATION_ATTACH;
-	fake->attempt.job.tls = (const struct tls_credentials *)fake;
+	fake->negotiation.job.kind = NEGOTIATION_ATTACH;
+	fake->negotiation.job.tls = (const struct tls_credentials *)fake;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake->message.result.tls.version = 13;
 	fake->message.result.tls.kernel_cipher = 51;
@@ -211,7 +211,7 @@ static void a_socket_said_to_have_ktls_is_checked(void **state)
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 	/* and it is that socket that is refused, not that there is none */
 	fake_setup(state);
-	((struct fake *)*state)->attempt.job.kind = NEGOTIATION_ATTACH;
+	((struct fake *)*state)->negotiation.job.kind = NEGOTIATION_ATTACH;
 	((struct fake *)*state)->message.type = NEGOTIATION_MESSAGE_RESULT;
 	fake_start(*state, send_it_with_a_socket, 5000);
 	fake_drive(*state, &rc);

@@ -22,16 +22,16 @@ static struct negotiation_job job_for(const struct endpoint *endpoint, int timeo
 
 /* Step until the child is at work, so that what is asked of it afterwards is asked of the
  * negotiator and not of our own fork. */
-static void wait_until_waiting(struct negotiation *attempt)
+static void wait_until_waiting(struct negotiation *negotiation)
 {
 	struct negotiation_result result;
 	struct error err;
 
-	while (strcmp(attempt->stage, "waiting for the server's greeting") != 0) {
-		struct pollfd pfd = {.fd = negotiation_poll_fd(attempt), .events = POLLIN};
+	while (strcmp(negotiation->stage, "waiting for the server's greeting") != 0) {
+		struct pollfd pfd = {.fd = negotiation_poll_fd(negotiation), .events = POLLIN};
 
 		assert_true(poll(&pfd, 1, 5000) > 0);
-		assert_int_equal(negotiation_step(attempt, &result, &err), 1);
+		assert_int_equal(negotiation_step(negotiation, &result, &err), 1);
 	}
 }
 
@@ -52,7 +52,7 @@ static void status_line(pid_t pid, const char *key, char *value, size_t size)
 
 static void the_negotiator_has_no_privilege(void **state)
 {
-	struct negotiation attempt;
+	struct negotiation negotiation;
 	struct endpoint endpoint;
 	struct error err;
 	char value[256];
@@ -63,19 +63,19 @@ static void the_negotiator_has_no_privilege(void **state)
 	if (geteuid() != 0)
 		skip();
 	sandbox_prepare();
-	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
-	wait_until_waiting(&attempt);
-	status_line(attempt.child.pid, "Uid:", value, sizeof(value));
+	assert_int_equal(negotiation_start(&negotiation, &job, &err), 0);
+	wait_until_waiting(&negotiation);
+	status_line(negotiation.child.pid, "Uid:", value, sizeof(value));
 	assert_int_not_equal(atoi(value), 0);
-	status_line(attempt.child.pid, "Groups:", value, sizeof(value));
+	status_line(negotiation.child.pid, "Groups:", value, sizeof(value));
 	assert_string_equal(value + strspn(value, " \t\n"), "");
-	status_line(attempt.child.pid, "CapEff:", value, sizeof(value));
+	status_line(negotiation.child.pid, "CapEff:", value, sizeof(value));
 	assert_int_equal(strtoull(value, NULL, 16), 0);
-	status_line(attempt.child.pid, "CapBnd:", value, sizeof(value));
+	status_line(negotiation.child.pid, "CapBnd:", value, sizeof(value));
 	assert_int_equal(strtoull(value, NULL, 16), 0);
-	status_line(attempt.child.pid, "NoNewPrivs:", value, sizeof(value));
+	status_line(negotiation.child.pid, "NoNewPrivs:", value, sizeof(value));
 	assert_int_equal(atoi(value), 1);
-	negotiation_cancel(&attempt);
+	negotiation_cancel(&negotiation);
 	close(fd);
 }
 
@@ -102,7 +102,7 @@ static int keep_idle_of(pid_t pid)
 static void a_link_for_the_kernel_watches_its_path(void **state)
 {
 	static const enum negotiation_kind kinds[] = {NEGOTIATION_ATTACH, NEGOTIATION_INFO};
-	struct negotiation attempt;
+	struct negotiation negotiation;
 	struct endpoint endpoint;
 	struct error err;
 	int fd = fake_silent_server(&endpoint);
@@ -115,11 +115,11 @@ static void a_link_for_the_kernel_watches_its_path(void **state)
 
 		job.kind = kinds[i];
 		job.liveness_timeout_ms = 12345;
-		assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
-		wait_until_waiting(&attempt);
-		assert_true(
-			(keep_idle_of(attempt.child.pid) == 6) == (job.kind == NEGOTIATION_ATTACH));
-		negotiation_cancel(&attempt);
+		assert_int_equal(negotiation_start(&negotiation, &job, &err), 0);
+		wait_until_waiting(&negotiation);
+		assert_true((keep_idle_of(negotiation.child.pid) == 6) ==
+			(job.kind == NEGOTIATION_ATTACH));
+		negotiation_cancel(&negotiation);
 	}
 	close(fd);
 }
@@ -145,7 +145,7 @@ static void a_silent_server_costs_the_deadline_and_no_more(void **state)
 static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 {
 	struct negotiation_result result;
-	struct negotiation attempt;
+	struct negotiation negotiation;
 	struct endpoint endpoint;
 	struct error err;
 	int fd = fake_silent_server(&endpoint), rc;
@@ -153,10 +153,10 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 	int64_t began_ms = monotonic_now_ms();
 
 	(void)state;
-	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
-	wait_until_waiting(&attempt);
-	assert_int_equal(kill(attempt.child.pid, SIGSTOP), 0);
-	while ((rc = negotiation_step(&attempt, &result, &err)) == 1)
+	assert_int_equal(negotiation_start(&negotiation, &job, &err), 0);
+	wait_until_waiting(&negotiation);
+	assert_int_equal(kill(negotiation.child.pid, SIGSTOP), 0);
+	while ((rc = negotiation_step(&negotiation, &result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_in_range(monotonic_now_ms() - began_ms, 990, 3000);
 	assert_non_null(
@@ -167,17 +167,17 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 static void a_negotiator_that_dies_is_told_of(void **state)
 {
 	struct negotiation_result result;
-	struct negotiation attempt;
+	struct negotiation negotiation;
 	struct endpoint endpoint;
 	struct error err;
 	int fd = fake_silent_server(&endpoint), rc;
 	struct negotiation_job job = job_for(&endpoint, 5000);
 
 	(void)state;
-	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
-	wait_until_waiting(&attempt);
-	assert_int_equal(kill(attempt.child.pid, SIGKILL), 0);
-	while ((rc = negotiation_step(&attempt, &result, &err)) == 1)
+	assert_int_equal(negotiation_start(&negotiation, &job, &err), 0);
+	wait_until_waiting(&negotiation);
+	assert_int_equal(kill(negotiation.child.pid, SIGKILL), 0);
+	while ((rc = negotiation_step(&negotiation, &result, &err)) == 1)
 		poll(NULL, 0, 20);
 	assert_non_null(strstr(err.text, "died by signal 9"));
 	close(fd);
@@ -187,7 +187,7 @@ static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
 {
 	struct sockaddr_in *address;
 	struct known_address known = {.length = sizeof(*address)};
-	struct negotiation attempt;
+	struct negotiation negotiation;
 	struct endpoint endpoint;
 	struct error err;
 	int fd = fake_silent_server(&endpoint);
@@ -199,9 +199,9 @@ static void a_name_without_a_resolver_is_tried_where_it_was(void **state)
 	strcpy(endpoint.hosts[0].name, "no-such-host.invalid");
 	job.known = &known;
 	job.short_timeout = true;
-	assert_int_equal(negotiation_start(&attempt, &job, &err), 0);
-	wait_until_waiting(&attempt);
-	negotiation_cancel(&attempt);
+	assert_int_equal(negotiation_start(&negotiation, &job, &err), 0);
+	wait_until_waiting(&negotiation);
+	negotiation_cancel(&negotiation);
 	close(fd);
 }
 

@@ -353,7 +353,7 @@ static void on_looked(struct step *step)
 		look_for_dropped(step);
 }
 
-/* By another's word, so a notice that it owes may still come: then it was never used. */
+/* Another source says so, and a notice that it owes may still come: then it was never used. */
 static void prove_unproven(struct step *step)
 {
 	for (unsigned i = 0; i < step->machine->link_count; i++)
