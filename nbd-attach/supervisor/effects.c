@@ -131,12 +131,12 @@ static void drop_link(struct supervisor *self, unsigned at)
 	manager_store_link(&self->manager, at); /* that there is none */
 }
 
-static void look(struct supervisor *self, unsigned at)
+static void sample(struct supervisor *self, unsigned at)
 {
 	if (self->engine.machine.links[at].state == LINK_UNPROVEN)
-		proof_look(&self->proof, at);
+		proof_sample(&self->proof, at);
 	else
-		sampler_look(&self->sampler, at);
+		sampler_sample_link(&self->sampler, at);
 }
 
 /* --- what has come of it */
@@ -182,7 +182,7 @@ static void carry_out_for_link(struct supervisor *self, const struct machine_act
 	case ACTION_AWAIT_RECEIVER: receivers_await(&self->receivers, at); break;
 	case ACTION_HAND_OVER: hand_over(self, at); break;
 	case ACTION_OFFER_AGAIN: offer_again(self, at); break;
-	case ACTION_LOOK: look(self, at); break;
+	case ACTION_SAMPLE: sample(self, at); break;
 	case ACTION_DROP_LINK: drop_link(self, at); break;
 	default: break;
 	}

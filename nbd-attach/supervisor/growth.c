@@ -214,7 +214,7 @@ static void on_idle_check(void *owner, short revents)
 {
 	struct growth *growth = owner;
 	const struct machine *machine = &growth->engine->machine;
-	bool is_urgent = machine->is_draining || !machine->growth.is_patient;
+	bool is_urgent = machine->is_draining || !machine->growth.is_background;
 
 	(void)revents;
 	if (!machine_is_growing(machine) || !engine_owns_device(growth->engine, growth->attachment))

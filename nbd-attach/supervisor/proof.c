@@ -21,7 +21,7 @@ bool proof_has_moved(
 	return block_completed_count(attachment->index) > link->base.completed;
 }
 
-static unsigned look_at(struct proof *proof, unsigned at)
+static unsigned sample_link(struct proof *proof, unsigned at)
 {
 	struct link *link = &proof->attachment->links[at];
 	unsigned facts = (link_is_tcp(link) ? FACT_COUNTED : 0) |
@@ -54,7 +54,7 @@ static void on_probe(void *owner, short revents)
 	engine_tell(proof->engine,
 		&(struct machine_event){.type = EVENT_PROBED,
 			.link = at,
-			.facts = look_at(proof, at) | (rc == 0 ? FACT_DONE : 0)});
+			.facts = sample_link(proof, at) | (rc == 0 ? FACT_DONE : 0)});
 }
 
 void proof_init(struct proof *proof, struct attachment *attachment, struct engine *engine,
@@ -77,11 +77,11 @@ void proof_probe(struct proof *proof)
 	loop_watch(&proof->source, job_poll_fd(&proof->probe), POLLIN);
 }
 
-void proof_look(struct proof *proof, unsigned at)
+void proof_sample(struct proof *proof, unsigned at)
 {
 	engine_tell_outcome(proof->engine,
 		&(struct machine_event){
-			.type = EVENT_LOOKED, .link = at, .facts = look_at(proof, at)});
+			.type = EVENT_SAMPLED, .link = at, .facts = sample_link(proof, at)});
 }
 
 void proof_offer_again(struct proof *proof, unsigned at)

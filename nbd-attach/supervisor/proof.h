@@ -22,8 +22,8 @@ bool proof_has_moved(
 	const struct attachment *attachment, const struct machine *machine, unsigned at);
 /* These are called by actions. EVENT_PROBED follows, unless one is under way. */
 void proof_probe(struct proof *proof);
-/* EVENT_LOOKED is the outcome. */
-void proof_look(struct proof *proof, unsigned at);
+/* EVENT_SAMPLED is the outcome. */
+void proof_sample(struct proof *proof, unsigned at);
 /* The same socket again, in case the driver dropped it. Where its slot is taken, by it or by
  * another, that does nothing. */
 void proof_offer_again(struct proof *proof, unsigned at);

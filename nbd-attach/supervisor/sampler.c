@@ -313,7 +313,7 @@ void sampler_note_outage(struct sampler *sampler)
 	sampler_sample_by(sampler, sampler->outage_settles_ms);
 }
 
-void sampler_look(const struct sampler *sampler, unsigned at)
+void sampler_sample_link(const struct sampler *sampler, unsigned at)
 {
 	const struct sampled_link *before = &sampler->sampling.links[at];
 	struct sampling_input now;
@@ -326,7 +326,7 @@ void sampler_look(const struct sampler *sampler, unsigned at)
 
 	engine_tell_outcome(sampler->engine,
 		&(struct machine_event){
-			.type = EVENT_LOOKED, .link = at, .facts = has_moved ? FACT_MOVED : 0});
+			.type = EVENT_SAMPLED, .link = at, .facts = has_moved ? FACT_MOVED : 0});
 }
 
 void sampler_forget(struct sampler *sampler, unsigned at)

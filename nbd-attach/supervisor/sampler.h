@@ -34,8 +34,8 @@ void sampler_sample_by(struct sampler *sampler, int64_t at_ms);
 /* An outage begins, or begins anew. */
 void sampler_note_outage(struct sampler *sampler);
 /* Has a link that was silent brought anything since the last sample? Of one that is lost: has the
- * device got anything done? LOOKED says so. */
-void sampler_look(const struct sampler *sampler, unsigned at);
+ * device got anything done? SAMPLED says so. */
+void sampler_sample_link(const struct sampler *sampler, unsigned at);
 /* Link AT has another socket, or none. */
 void sampler_forget(struct sampler *sampler, unsigned at);
 /* The driver has said that a request waits for long, of whatever kind

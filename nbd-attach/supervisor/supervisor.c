@@ -39,7 +39,7 @@
 #define SETTLE_MS 200
 #define NOTICE_MS 5
 #define SLOW_MS 60000
-#define LOOK_MS 500
+#define SAMPLE_MS 500
 #define SPARE_MS 60000
 #define RENEW_PAUSE_MS 10000
 
@@ -206,7 +206,7 @@ static void begin_machine(struct supervisor *self)
 		.dead_timeout_ms = dead_sec == POLICY_INFINITE_SEC ? -1 : dead_sec * 1000,
 		.settle_ms = SETTLE_MS,
 		.notice_ms = NOTICE_MS,
-		.look_ms = LOOK_MS,
+		.sample_ms = SAMPLE_MS,
 		.prove_ms = policy->liveness_timeout_ms,
 		.spare_ms = SPARE_MS,
 		.renew_pause_ms = RENEW_PAUSE_MS,

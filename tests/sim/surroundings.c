@@ -747,7 +747,7 @@ int sim_file_find(const char *path, bool create)
 static bool is_told_often(enum machine_event_type type)
 {
 	return type == EVENT_TICK || type == EVENT_IDLE || type == EVENT_SILENT ||
-		type == EVENT_LOOKED;
+		type == EVENT_SAMPLED;
 }
 
 void __real_machine_step(struct machine *machine, const struct machine_event *event,

@@ -186,7 +186,7 @@ static void hand_over(struct model *model, unsigned at)
 	outcome(model, EVENT_HANDED_OVER, at);
 }
 
-static unsigned look_at(struct model *model, unsigned at)
+static unsigned sample_link(struct model *model, unsigned at)
 {
 	const struct model_socket *socket =
 		model->ours[at] == NONE ? NULL : &model->sockets[model->ours[at]];
@@ -199,12 +199,12 @@ static unsigned look_at(struct model *model, unsigned at)
 		(socket->is_moved ? FACT_MOVED : 0);
 }
 
-static void look(struct model *model, unsigned at)
+static void sample(struct model *model, unsigned at)
 {
-	struct machine_event event = {.type = EVENT_LOOKED, .link = at};
+	struct machine_event event = {.type = EVENT_SAMPLED, .link = at};
 	int socket = model->ours[at];
 
-	model_counts.looks++;
+	model_counts.samples++;
 	if (!machine_link_is_up(&model->machine.links[at])) { /* at the device */
 		event.facts = !model->is_benign && model_chance(model, 10) ? FACT_MOVED : 0;
 		push(model, &event, true);
@@ -217,7 +217,7 @@ static void look(struct model *model, unsigned at)
 	if (model->sockets[socket].is_sent && !model->sockets[socket].is_hung &&
 		(model->is_benign || model_chance(model, 20)))
 		model->sockets[socket].is_moved = true;
-	event.facts = look_at(model, at);
+	event.facts = sample_link(model, at);
 	if (!model->is_benign && model_below(model, 300) == 0)
 		event.facts |= FACT_IN_CLEAR;
 	push(model, &event, true);
@@ -298,7 +298,7 @@ static void carry_out(struct model *model, const struct machine_action *action)
 	case ACTION_HAND_OVER: hand_over(model, action->link); break;
 	case ACTION_OFFER_AGAIN: offer_again(model, action->link); break;
 	case ACTION_PROBE: model->is_probing = true; break;
-	case ACTION_LOOK: look(model, action->link); break;
+	case ACTION_SAMPLE: sample(model, action->link); break;
 	case ACTION_DRAIN: drain(model); break;
 	case ACTION_DROP_LINK: drop_link(model, action->link); break;
 	case ACTION_FAIL_DEVICE: model->failures_told++; break;
@@ -332,8 +332,8 @@ static bool is_served_unseen(
 		return before->phase == PHASE_RUNNING;
 	if (event->type == EVENT_PROBED)
 		return event->facts & FACT_DONE;
-	if (event->type == EVENT_LOOKED)
-		return before->last_looks && event->facts & FACT_MOVED &&
+	if (event->type == EVENT_SAMPLED)
+		return before->last_samples && event->facts & FACT_MOVED &&
 			!machine_link_is_up(&before->links[event->link]);
 	for (unsigned i = 0; i < before->link_count; i++)
 		if (before->links[i].is_presumed_lost && !model->machine.links[i].is_presumed_lost)
@@ -487,7 +487,7 @@ void model_end_probe(struct model *model)
 	model->is_probing = false;
 	if (used)
 		used->is_sent = used->is_moved = true;
-	event.facts = look_at(model, event.link) | (used ? FACT_DONE : 0);
+	event.facts = sample_link(model, event.link) | (used ? FACT_DONE : 0);
 	model_tell_event(model, &event);
 }
 

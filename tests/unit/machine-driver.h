@@ -71,7 +71,7 @@ struct model {
 /* How often each thing has happened. */
 struct model_counts {
 	uint64_t episodes, negotiations, cancels, dropped, shut, handed, dropped_links, renewals,
-		reconnects, failed, ended, left, rests, drained, answered, in_vain, looks,
+		reconnects, failed, ended, left, rests, drained, answered, in_vain, samples,
 		taken_again, hang_ups, overdue, resized, refused[4], cannot_shut, unmonitored,
 		detached, forced;
 	int64_t slowest_ms;

@@ -3,9 +3,9 @@
 #include "machine-weather.h"
 
 /* With a server that answers and a driver that has let go of the last slot, the device serves after
- * no more than this: a look comes at a socket that was dropped, and where there are several links,
+ * no more than this: a sample shows that a socket was dropped, and where there are several links,
  * another one is negotiated once that one's slot has settled. */
-#define SERVES_AGAIN_MS (SETTLE_MS + NOTICE_MS + LOOK_MS + 2 * NEGOTIATION_MS)
+#define SERVES_AGAIN_MS (SETTLE_MS + NOTICE_MS + SAMPLE_MS + 2 * NEGOTIATION_MS)
 #define LINGER_MS 3000
 
 static bool is_running(const struct model *model)
@@ -98,10 +98,10 @@ static void hang_up(struct model *model)
 	model_see_hangups(model);
 }
 
-/* Under swap the read that proves a link comes with the first look only. */
+/* Under swap the read that proves a link comes with the first sample only. */
 static int64_t serves_again_ms(const struct model *model)
 {
-	return SERVES_AGAIN_MS + (model->machine.config.is_isolated ? LOOK_MS : 0);
+	return SERVES_AGAIN_MS + (model->machine.config.is_isolated ? SAMPLE_MS : 0);
 }
 
 /* Progress: a server that answers, links that hang up, and a driver that takes its time. */
@@ -141,7 +141,7 @@ static void hang_up_at_rest(struct model *model)
 	check(model,
 		model->now_ms <= let_go_ms + bound_ms +
 				(NEGOTIATION_MS + HAND_OVER_MS +
-					(model->machine.config.is_isolated ? LOOK_MS : 0)) *
+					(model->machine.config.is_isolated ? SAMPLE_MS : 0)) *
 					count);
 	model_counts.hang_ups++;
 }
@@ -168,7 +168,8 @@ static void end_growth(struct model *model)
 	if (!is_running(model))
 		return;
 	/* A socket that the driver has from a former supervisor may not be known by its address. */
-	if (model->machine.growth.is_patient && model_has_link(&model->machine, LINK_UNMONITORED))
+	if (model->machine.growth.is_background &&
+		model_has_link(&model->machine, LINK_UNMONITORED))
 		return;
 	check(model, !machine_is_growing(&model->machine));
 	check(model, model->now_ms - began_ms <= limit_ms);

@@ -34,10 +34,10 @@ static void check_shut(struct model *model, const struct machine *before,
 		event->type == EVENT_SERVER_ENDS || model->machine.phase == PHASE_FAILED ||
 		before->held_notices > model->machine.held_notices)
 		return;
-	if (event->type == EVENT_LOOKED && before->last_looks && event->facts & FACT_IN_CLEAR)
+	if (event->type == EVENT_SAMPLED && before->last_samples && event->facts & FACT_IN_CLEAR)
 		return;
 	check(model, link->silence == SILENCE_NONE);
-	if (event->type == EVENT_LOOKED || event->type == EVENT_PROBED) {
+	if (event->type == EVENT_SAMPLED || event->type == EVENT_PROBED) {
 		check(model, is_under_proof);
 		check(model, event->facts & FACT_IN_CLEAR || !(event->facts & FACT_USED));
 		return;
@@ -104,7 +104,7 @@ static void check_action(struct model *model, const struct machine *before,
 	switch (action->type) {
 	case ACTION_NEGOTIATE:
 	case ACTION_PROBE:
-	case ACTION_LOOK:
+	case ACTION_SAMPLE:
 	case ACTION_OFFER_AGAIN:
 	case ACTION_RESIZE:
 	case ACTION_DRAIN: check(model, before->phase == PHASE_RUNNING); break;
@@ -222,7 +222,8 @@ static void check_waits(struct model *model, int64_t deadline_ms)
 			(machine->work == WORK_SPARE && model_has_link(machine, LINK_FREE)));
 	if (machine->work == WORK_PROVE)
 		check(model,
-			deadline_ms >= 0 && deadline_ms - model->now_ms <= machine->config.look_ms);
+			deadline_ms >= 0 &&
+				deadline_ms - model->now_ms <= machine->config.sample_ms);
 	if (machine->work == WORK_PAUSE)
 		check(model,
 			machine->work_until_ms - model->now_ms <= (PAUSE_LIMIT_MS > RENEW_PAUSE_MS ?
@@ -230,7 +231,7 @@ static void check_waits(struct model *model, int64_t deadline_ms)
 										  RENEW_PAUSE_MS));
 	if (machine_is_growing(machine) && !machine->growth.is_told)
 		check(model,
-			machine->growth.is_patient ?
+			machine->growth.is_background ?
 				machine->work != WORK_NONE || machine->is_draining ||
 					machine_growth_awaits_idle(machine) || deadline_ms >= 0 ||
 					model_has_link(machine, LINK_UNPROVEN) :
@@ -255,7 +256,7 @@ void invariants_check_state(struct model *model)
 		return;
 	}
 	/* or the loop would be busy */
-	check(model, deadline_ms == -1 || deadline_ms > model->now_ms || machine->last_looks > 0);
+	check(model, deadline_ms == -1 || deadline_ms > model->now_ms || machine->last_samples > 0);
 	for (unsigned i = 0; i < machine->link_count; i++) {
 		const struct machine_link *link = &machine->links[i];
 
@@ -276,7 +277,7 @@ void invariants_check_state(struct model *model)
 	check_waits(model, deadline_ms);
 	check(model,
 		is_serving || machine->config.dead_timeout_ms < 0 ||
-			model->now_ms < machine->spared_until_ms || machine->last_looks ||
+			model->now_ms < machine->spared_until_ms || machine->last_samples ||
 			model->now_ms - machine->outage_since_ms < machine->config.dead_timeout_ms);
 }
 

@@ -7,7 +7,7 @@
 const struct machine_config script_config = {
 	.dead_timeout_ms = DEAD_MS,
 	.settle_ms = SETTLE_MS,
-	.look_ms = PROVE_MS,
+	.sample_ms = PROVE_MS,
 	.prove_ms = PROVE_MS,
 	.spare_ms = SPARE_MS,
 	.renew_pause_ms = RENEW_PAUSE_MS,
@@ -76,12 +76,12 @@ struct script begin(unsigned link_count)
 	return script;
 }
 
-struct script begin_looking(unsigned link_count)
+struct script begin_sampling(unsigned link_count)
 {
 	struct script script = begin(link_count);
 
 	script.machine.config.notice_ms = NOTICE_MS;
-	script.machine.config.look_ms = LOOK_MS;
+	script.machine.config.sample_ms = SAMPLE_MS;
 	return script;
 }
 

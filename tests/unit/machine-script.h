@@ -13,7 +13,7 @@
 
 #define SETTLE_MS 200
 #define NOTICE_MS 5
-#define LOOK_MS 500
+#define SAMPLE_MS 500
 #define PROVE_MS 30000
 #define SPARE_MS 60000
 #define RENEW_PAUSE_MS 10000
@@ -31,13 +31,13 @@ struct script {
 	bool keeps_receivers;
 };
 
-/* The settings of begin(): a slot is free with its notice, and a link under proof is looked at when
+/* The settings of begin(): a slot is free with its notice, and a link under proof is sampled when
  * its time is over only. */
 extern const struct machine_config script_config;
 
 struct script begin(unsigned link_count);
-/* ... with a moment after each notice, and looks in between. */
-struct script begin_looking(unsigned link_count);
+/* ... with a moment after each notice, and samples in between. */
+struct script begin_sampling(unsigned link_count);
 
 /* "shut 1, cancel". */
 void format_actions(

@@ -34,7 +34,7 @@ static struct machine_config draw_config(struct model *model)
 	config.dead_timeout_ms = dead_timeouts_ms[model_below(
 		model, sizeof(dead_timeouts_ms) / sizeof(dead_timeouts_ms[0]))];
 	config.notice_ms = NOTICE_MS;
-	config.look_ms = LOOK_MS;
+	config.sample_ms = SAMPLE_MS;
 	config.is_isolated = model_chance(model, 20);
 	config.size_waits_for_io = model_chance(model, 70);
 	return config;
@@ -66,12 +66,13 @@ void weather_begin(struct model *model)
 
 static void grow(struct model *model)
 {
-	bool is_patient = model_chance(model, 50);
-	struct machine_event event = {.type = is_patient ? EVENT_GROW_SOMETIME : EVENT_GROW};
+	bool is_background = model_chance(model, 50);
+	struct machine_event event = {.type = is_background ? EVENT_GROW_SOMETIME : EVENT_GROW};
 
 	if (!model_chance(model, model->growth_percent))
 		return;
-	if (!is_patient && machine_is_growing(&model->machine) && !model->machine.growth.is_patient)
+	if (!is_background && machine_is_growing(&model->machine) &&
+		!model->machine.growth.is_background)
 		return; /* it is busy with one */
 	if (model->export_bytes < 1ULL << 60)
 		model->export_bytes += 1 << 20;

@@ -37,8 +37,8 @@ static void a_link_under_proof_is_shut_at_the_dead_timeout(void **state)
 	expect(&script, 1, NOTICE, 0, "negotiate");
 	expect(&script, DEAD_MS - 1001, NEGOTIATED, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
-	expect_deadline(&script, 1000, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, FACT_COUNTED | FACT_USED, "shut 0");
+	expect_deadline(&script, 1000, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, FACT_COUNTED | FACT_USED, "shut 0");
 	assert_int_equal(script.machine.phase, PHASE_FAILED);
 	/* as soon as there is a slot to put the end into */
 	expect_deadline(&script, SETTLE_MS, "fail device");
@@ -53,8 +53,8 @@ static void a_spare_socket_is_dropped_at_the_dead_timeout(void **state)
 	script.machine.config.dead_timeout_ms = 100;
 	go_to_spare(&script);
 	expect(&script, 0, HANGUP, 0, "");
-	expect_deadline(&script, 100, "look 0");
-	expect(&script, 0, LOOKED, 0, "drop spare");
+	expect_deadline(&script, 100, "sample 0");
+	expect(&script, 0, SAMPLED, 0, "drop spare");
 	expect_deadline(&script, SETTLE_MS - 100, "fail device");
 	assert_given_up(&script);
 }
@@ -136,8 +136,8 @@ static void a_server_that_answers_nothing_for_the_dead_timeout_fails_the_device(
 	expect(&script, 0, SILENT, 0, "negotiate");
 	expect(&script, 20000, NOT_NEGOTIATED, 0, "");
 	expect(&script, DEAD_MS - 1, TICK, 0, "negotiate");
-	expect(&script, 1, TICK, 0, "look 0");
-	expect(&script, 0, LOOKED, 0, "cancel, shut 0");
+	expect(&script, 1, TICK, 0, "sample 0");
+	expect(&script, 0, SAMPLED, 0, "cancel, shut 0");
 	assert_int_equal(script.machine.phase, PHASE_FAILED);
 	expect(&script, SETTLE_MS, TICK, 0, "fail device");
 }
@@ -150,8 +150,8 @@ static void a_server_that_has_answered_in_the_last_moment_keeps_the_device(void 
 	expect(&script, 0, SILENT, 0, "negotiate");
 	expect(&script, 20000, NOT_NEGOTIATED, 0, "");
 	expect(&script, DEAD_MS - 1, TICK, 0, "negotiate");
-	expect(&script, 1, TICK, 0, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, FACT_MOVED, "cancel");
+	expect(&script, 1, TICK, 0, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, FACT_MOVED, "cancel");
 	assert_at_rest(&script);
 }
 
@@ -171,11 +171,11 @@ static void a_device_that_gets_something_done_is_not_failed(void **state)
 			script.now_ms = since_ms + DEAD_MS - 1;
 		expect(&script, 0, TICK, 0, "negotiate");
 	}
-	expect(&script, 1, TICK, 0, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, FACT_MOVED, "");
+	expect(&script, 1, TICK, 0, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, FACT_MOVED, "");
 	expect(&script, DEAD_MS - 1, NOT_NEGOTIATED, 0, "");
-	expect(&script, 1, TICK, 0, "look 0");
-	expect(&script, 0, LOOKED, 0, "fail device");
+	expect(&script, 1, TICK, 0, "sample 0");
+	expect(&script, 0, SAMPLED, 0, "fail device");
 }
 
 /* Of whatever link: its own is lost by then. */
@@ -214,13 +214,13 @@ static void an_outage_may_be_older_than_the_supervisor(void **state)
 	machine_set_outage(&script.machine, script.now_ms - DEAD_MS + 500, script.now_ms);
 	expect(&script, 0, RECEIVER_ENDED, 0, "negotiate");
 	expect_deadline(&script, 500, "cancel, fail device");
-	/* One that is not known to be dead may have served while nobody was looking. */
+	/* One that is not known to be dead may have served without a supervisor. */
 	script = begin(1);
 	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
 	machine_set_outage(&script.machine, script.now_ms - DEAD_MS + 500, script.now_ms);
 	expect(&script, 0, RECEIVER_ENDED, 0, "negotiate");
-	expect_deadline(&script, MACHINE_SPARED_MS, "look 0");
-	expect(&script, 0, LOOKED, 0, "cancel, fail device");
+	expect_deadline(&script, MACHINE_SPARED_MS, "sample 0");
+	expect(&script, 0, SAMPLED, 0, "cancel, fail device");
 	/* It did until now. */
 	script = begin(1);
 	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);

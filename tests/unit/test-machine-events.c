@@ -28,7 +28,7 @@ static void answers_that_nobody_waits_for_are_no_news(void **state)
 	expect(&script, 1, NOT_HANDED_OVER, 0, "");
 	expect(&script, 1, MOVED, 0, "");
 	for (unsigned facts = 0; facts < 2 * FACT_DONE; facts++) {
-		expect_facts(&script, 1, LOOKED, 0, facts, "");
+		expect_facts(&script, 1, SAMPLED, 0, facts, "");
 		expect_facts(&script, 1, PROBED, 0, facts, "");
 		expect_facts(&script, 1, DRAINED, 0, facts, "");
 	}

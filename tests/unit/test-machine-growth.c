@@ -112,7 +112,7 @@ static void a_link_without_an_idle_moment_is_renewed_by_force(void **state)
 	expect_resize(&script);
 }
 
-static void a_patient_growth_renews_nothing_by_force(void **state)
+static void a_background_growth_renews_nothing_by_force(void **state)
 {
 	struct script script = begin_told(1, OLD_SIZE);
 
@@ -363,7 +363,7 @@ static void a_growth_in_an_outage_ends_at_its_limit(void **state)
 	expect_deadline(&script, LIMIT_MS, "refuse growth: never idle 0");
 }
 
-static void a_patient_growth_has_no_limit(void **state)
+static void a_background_growth_has_no_limit(void **state)
 {
 	struct script script = begin_told(1, NEW_SIZE);
 
@@ -376,7 +376,7 @@ static void a_patient_growth_has_no_limit(void **state)
 	expect_resize(&script);
 }
 
-static void a_patient_growth_gives_way_to_one_that_is_asked_for(void **state)
+static void a_background_growth_gives_way_to_one_that_is_asked_for(void **state)
 {
 	struct script script = begin_told(1, OLD_SIZE);
 
@@ -399,7 +399,7 @@ int main(void)
 		cmocka_unit_test(links_that_know_the_new_size_are_left_alone),
 		cmocka_unit_test(each_of_several_links_is_renewed),
 		cmocka_unit_test(a_link_without_an_idle_moment_is_renewed_by_force),
-		cmocka_unit_test(a_patient_growth_renews_nothing_by_force),
+		cmocka_unit_test(a_background_growth_renews_nothing_by_force),
 		cmocka_unit_test(a_renewal_of_before_is_one_for_the_growth_too),
 		cmocka_unit_test(a_spare_that_was_told_the_old_size_is_negotiated_anew),
 		cmocka_unit_test(a_spare_for_a_lost_link_is_used_whatever_it_was_told),
@@ -417,8 +417,8 @@ int main(void)
 		cmocka_unit_test(a_device_that_fails_does_not_grow),
 		cmocka_unit_test(a_device_that_is_never_idle_does_not_grow),
 		cmocka_unit_test(a_growth_in_an_outage_ends_at_its_limit),
-		cmocka_unit_test(a_patient_growth_has_no_limit),
-		cmocka_unit_test(a_patient_growth_gives_way_to_one_that_is_asked_for),
+		cmocka_unit_test(a_background_growth_has_no_limit),
+		cmocka_unit_test(a_background_growth_gives_way_to_one_that_is_asked_for),
 	};
 
 	return cmocka_run_group_tests_name("machine-growth", tests, NULL, NULL);

@@ -37,7 +37,7 @@ static void check_counts(const struct model *model)
 	see_count(handed);
 	see_count(dropped);
 	see_count(in_vain);
-	see_count(looks);
+	see_count(samples);
 	see_count(taken_again);
 	see_count(dropped_links);
 	see_count(reconnects);
@@ -160,8 +160,8 @@ static void step_of_nonsense(struct nonsense *nonsense, struct machine_event eve
 	model->events++;
 	for (unsigned i = 0; i < actions.count; i++) {
 		note_action(nonsense, &actions.list[i]);
-		if (actions.list[i].type == ACTION_LOOK)
-			answer.type = EVENT_LOOKED;
+		if (actions.list[i].type == ACTION_SAMPLE)
+			answer.type = EVENT_SAMPLED;
 		else if (actions.list[i].type == ACTION_RESIZE)
 			answer.type = EVENT_RESIZED;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a new link is handed over, and what shows that the driver has taken it: its notices, looks at
- * the socket, and reads through the device. */
+/* How a new link is handed over, and what shows that the driver has taken it: its notices, samples
+ * of the socket, and reads through the device. */
 #include "machine-script.h"
 
 #define IN_DRIVER (FACT_COUNTED | FACT_USED) /* something was sent over it, and nothing came */
@@ -32,8 +32,8 @@ static void a_proof_that_runs_out_of_time_costs_the_link(void **state)
 
 	(void)state;
 	go_to_prove(&script);
-	expect_deadline(&script, PROVE_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "shut 0");
+	expect_deadline(&script, PROVE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "shut 0");
 	assert_state(&script, 0, LINK_LOST);
 	expect(&script, 0, MOVED, 0, ""); /* too late */
 	assert_false(machine_is_serving(&script.machine));
@@ -159,8 +159,8 @@ static void a_new_link_whose_first_request_takes_long_is_kept(void **state)
 
 	(void)state;
 	go_to_prove(&script);
-	expect_deadline(&script, PROVE_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, IN_DRIVER, "negotiate");
+	expect_deadline(&script, PROVE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, IN_DRIVER, "negotiate");
 	assert_false(machine_is_serving(&script.machine));
 	expect(&script, 30, NEGOTIATED, 0, "drop spare");
 	assert_true(machine_is_serving(&script.machine));
@@ -170,9 +170,9 @@ static void a_new_link_whose_first_request_takes_long_is_kept(void **state)
 	assert_at_rest(&script);
 }
 
-static struct script begin_looking_at_proof(unsigned link_count)
+static struct script begin_sampling_proof(unsigned link_count)
 {
-	struct script script = begin_looking(link_count);
+	struct script script = begin_sampling(link_count);
 
 	expect(&script, 0, HANGUP, 0, "");
 	expect(&script, 1, NOTICE, 0, "");
@@ -184,7 +184,7 @@ static struct script begin_looking_at_proof(unsigned link_count)
 
 static void a_slot_is_free_a_moment_after_its_notice(void **state)
 {
-	struct script script = begin_looking(1);
+	struct script script = begin_sampling(1);
 
 	(void)state;
 	expect(&script, 0, HANGUP, 0, "");
@@ -203,7 +203,7 @@ static void a_notice_at_the_end_of_the_settling_time_gets_its_moment_too(void **
 {
 	(void)state;
 	for (int late_ms = 0; late_ms < 2; late_ms++) { /* with 1 both are at once */
-		struct script script = begin_looking(1);
+		struct script script = begin_sampling(1);
 
 		expect(&script, 0, HANGUP, 0, "");
 		expect(&script, SETTLE_MS - 1 + late_ms, NOTICE, 0, "");
@@ -214,7 +214,7 @@ static void a_notice_at_the_end_of_the_settling_time_gets_its_moment_too(void **
 
 static void a_successor_that_stands_by_waits_for_that_moment(void **state)
 {
-	struct script script = begin_looking(1);
+	struct script script = begin_sampling(1);
 
 	(void)state;
 	go_to_spare(&script);
@@ -230,7 +230,7 @@ static void a_successor_that_stands_by_waits_for_that_moment(void **state)
 
 static void two_notices_are_for_two_lost_links(void **state)
 {
-	struct script script = begin_looking(3);
+	struct script script = begin_sampling(3);
 
 	(void)state;
 	expect(&script, 0, HANGUP, 0, "");
@@ -256,7 +256,7 @@ static void two_notices_are_for_two_lost_links(void **state)
 /* A link whose notice was lost waits for its own time. */
 static void one_notice_is_for_one_of_two_lost_links(void **state)
 {
-	struct script script = begin_looking(2);
+	struct script script = begin_sampling(2);
 
 	(void)state;
 	expect(&script, 0, HANGUP, 0, "");
@@ -273,7 +273,7 @@ static void one_notice_is_for_one_of_two_lost_links(void **state)
 
 static void a_slot_that_was_taken_to_be_free_is_so_a_moment_after_its_late_notice(void **state)
 {
-	struct script script = begin_looking(1);
+	struct script script = begin_sampling(1);
 
 	(void)state;
 	expect(&script, 0, HANGUP, 0, "");
@@ -289,34 +289,34 @@ static void a_slot_that_was_taken_to_be_free_is_so_a_moment_after_its_late_notic
 	assert_at_rest(&script);
 }
 
-static void a_link_under_proof_is_looked_at_now_and_then(void **state)
+static void a_link_under_proof_is_sampled_now_and_then(void **state)
 {
-	struct script script = begin_looking_at_proof(1);
+	struct script script = begin_sampling_proof(1);
 
 	(void)state;
-	for (int i = 1; i * LOOK_MS < PROVE_MS; i++) {
-		expect_deadline(&script, LOOK_MS, "look 0");
-		expect_facts(&script, 0, LOOKED, 0, IN_DRIVER, "");
+	for (int i = 1; i * SAMPLE_MS < PROVE_MS; i++) {
+		expect_deadline(&script, SAMPLE_MS, "sample 0");
+		expect_facts(&script, 0, SAMPLED, 0, IN_DRIVER, "");
 	}
-	expect_deadline(&script, LOOK_MS, "look 0"); /* and still it ends */
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "shut 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "");
+	expect_deadline(&script, SAMPLE_MS, "sample 0"); /* and still it ends */
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "shut 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "");
 	assert_int_equal(script.machine.attempts, 1);
 	expect_deadline(&script, BACKOFF_MIN_MS, "");
 	expect_deadline(&script, SETTLE_MS - BACKOFF_MIN_MS, "negotiate");
 	expect_reconnect(&script, 0);
-	expect(&script, LOOK_MS, TICK, 0, "");
+	expect(&script, SAMPLE_MS, TICK, 0, "");
 	assert_at_rest(&script);
 }
 
-static void a_look_that_is_late_is_made_once(void **state)
+static void a_sample_that_is_late_is_taken_once(void **state)
 {
-	struct script script = begin_looking_at_proof(1);
+	struct script script = begin_sampling_proof(1);
 
 	(void)state;
-	expect(&script, 5 * LOOK_MS + 7, TICK, 0, "look 0");
+	expect(&script, 5 * SAMPLE_MS + 7, TICK, 0, "sample 0");
 	expect(&script, 0, TICK, 0, "");
-	expect_deadline(&script, LOOK_MS, "look 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
 	expect(&script, 3, MOVED, 0, "");
 	assert_at_rest(&script);
 }
@@ -326,56 +326,56 @@ static void an_isolated_link_of_several_is_probed_before_it_is_dropped(void **st
 {
 	(void)state;
 	for (int is_answered = 0; is_answered < 2; is_answered++) {
-		struct script script = begin_looking(2);
+		struct script script = begin_sampling(2);
 
 		script.machine.config.is_isolated = true;
 		expect(&script, 0, HANGUP, 0, "");
 		expect(&script, 1, NOTICE, 0, "");
 		expect_deadline(&script, NOTICE_MS, "negotiate");
 		expect_hand_over(&script, 0);
-		expect_deadline(&script, LOOK_MS, "look 0");
-		expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "probe");
+		expect_deadline(&script, SAMPLE_MS, "sample 0");
+		expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "probe");
 		if (is_answered) {
 			expect_facts(&script, 5, PROBED, 0, FACT_DONE | NOT_IN_USE, "");
 			assert_at_rest(&script);
 		} else {
-			expect_deadline(&script, LOOK_MS, "look 0");
-			expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "drop link 0");
+			expect_deadline(&script, SAMPLE_MS, "sample 0");
+			expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "drop link 0");
 		}
 	}
 }
 
-/* The proof that came with the deadline needs no look. */
-static void an_outcome_at_the_time_of_a_look_goes_first(void **state)
+/* The proof that came with the deadline needs no sample. */
+static void an_outcome_at_the_time_of_a_sample_goes_first(void **state)
 {
-	struct script script = begin_looking_at_proof(1);
+	struct script script = begin_sampling_proof(1);
 
 	(void)state;
-	expect(&script, LOOK_MS, MOVED, 0, "");
+	expect(&script, SAMPLE_MS, MOVED, 0, "");
 	assert_at_rest(&script);
-	script = begin_looking_at_proof(1);
-	expect(&script, LOOK_MS, HANGUP, 0, "");
+	script = begin_sampling_proof(1);
+	expect(&script, SAMPLE_MS, HANGUP, 0, "");
 	assert_int_equal(script.machine.work, WORK_PAUSE);
-	script = begin_looking_at_proof(1);
-	expect_facts(&script, LOOK_MS, PROBED, 0, FACT_DONE | NOT_IN_USE, "drop link 0");
+	script = begin_sampling_proof(1);
+	expect_facts(&script, SAMPLE_MS, PROBED, 0, FACT_DONE | NOT_IN_USE, "drop link 0");
 }
 
-static void a_link_that_dies_between_two_looks_is_not_looked_at_again(void **state)
+static void a_link_that_dies_between_two_samples_is_not_sampled_again(void **state)
 {
-	struct script script = begin_looking_at_proof(1);
+	struct script script = begin_sampling_proof(1);
 
 	(void)state;
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "offer again 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "offer again 0");
 	expect(&script, 100, HANGUP, 0, "");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "");
 	expect(&script, 1, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "");
 	/* A dead socket that was offered again brings a second notice. */
 	expect(&script, 1, NOTICE, 0, "");
 	expect_deadline(&script, BACKOFF_MIN_MS - NOTICE_MS - 2, "negotiate");
 	expect_hand_over(&script, 0);
-	expect_deadline(&script, LOOK_MS, "look 0"); /* of this one */
+	expect_deadline(&script, SAMPLE_MS, "sample 0"); /* of this one */
 	expect(&script, 3, MOVED, 0, "");
 	assert_at_rest(&script);
 }
@@ -400,7 +400,7 @@ static void no_socket_is_handed_over_while_another_slot_is_read_from(void **stat
 
 static void a_link_of_several_that_was_not_taken_is_negotiated_anew(void **state)
 {
-	struct script script = begin_looking(2);
+	struct script script = begin_sampling(2);
 
 	(void)state;
 	expect(&script, 0, HANGUP, 0, "");
@@ -409,8 +409,8 @@ static void a_link_of_several_that_was_not_taken_is_negotiated_anew(void **state
 	expect(&script, 0, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "negotiate");
 	expect_hand_over(&script, 0);
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "drop link 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "drop link 0");
 	assert_state(&script, 0, LINK_LOST);
 	assert_int_equal(script.machine.work, WORK_PAUSE);
 	assert_int_equal(script.machine.reconnects, 0);
@@ -430,15 +430,15 @@ static void a_link_of_several_that_was_not_taken_is_negotiated_anew(void **state
 
 static void a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace(void **state)
 {
-	struct script script = begin_looking_at_proof(2);
+	struct script script = begin_sampling_proof(2);
 	int64_t last_ms = 0;
 
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		int64_t began_ms;
 
-		expect_deadline(&script, LOOK_MS, "look 0");
-		expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "drop link 0");
+		expect_deadline(&script, SAMPLE_MS, "sample 0");
+		expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "drop link 0");
 		began_ms = script.now_ms;
 		while (script.machine.work != WORK_NEGOTIATE) {
 			struct machine_event event = {.type = EVENT_TICK,
@@ -458,7 +458,7 @@ static void a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace(void
 	assert_true(machine_is_serving(&script.machine));
 }
 
-static void an_answer_to_a_look_that_nobody_made_is_no_news(void **state)
+static void a_sample_that_nobody_asked_for_is_no_news(void **state)
 {
 	static void (*const moments[])(struct script * script) = {
 		stay, go_to_lost, go_to_negotiate, go_to_pause, go_to_spare};
@@ -472,41 +472,41 @@ static void an_answer_to_a_look_that_nobody_made_is_no_news(void **state)
 		moments[i](&script);
 		work = script.machine.work;
 		deadline_ms = machine_deadline_ms(&script.machine);
-		expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "");
-		expect_facts(&script, 0, LOOKED, 0, FACT_IN_CLEAR, "");
+		expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "");
+		expect_facts(&script, 0, SAMPLED, 0, FACT_IN_CLEAR, "");
 		expect_facts(&script, 0, PROBED, 0, NOT_IN_USE, "");
 		assert_int_equal(script.machine.work, work);
 		assert_int_equal(machine_deadline_ms(&script.machine), deadline_ms);
 	}
 }
 
-static void the_dead_timeout_ends_the_looks(void **state)
+static void the_dead_timeout_ends_the_samples(void **state)
 {
-	struct script script = begin_looking(1);
+	struct script script = begin_sampling(1);
 
 	(void)state;
-	script.machine.config.dead_timeout_ms = 2 * LOOK_MS;
+	script.machine.config.dead_timeout_ms = 2 * SAMPLE_MS;
 	expect(&script, 0, HANGUP, 0, "");
 	expect(&script, 0, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "negotiate");
 	expect(&script, 0, NEGOTIATED, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_deadline(&script, LOOK_MS - NOTICE_MS, "look 0"); /* the last one */
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "shut 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_deadline(&script, SAMPLE_MS - NOTICE_MS, "sample 0"); /* the last one */
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "shut 0");
 	expect(&script, 1, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "fail device");
 	assert_int_equal(machine_deadline_ms(&script.machine), -1);
 }
 
-static void a_look_at_the_end_of_a_proof_may_be_the_proof(void **state)
+static void a_sample_at_the_end_of_a_proof_may_be_the_proof(void **state)
 {
 	struct script script = begin(1);
 
 	(void)state;
 	go_to_prove(&script);
-	expect_deadline(&script, PROVE_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, CARRIED, "");
+	expect_deadline(&script, PROVE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, CARRIED, "");
 	assert_int_equal(script.machine.reconnects, 1);
 	assert_at_rest(&script);
 }
@@ -546,8 +546,8 @@ static void a_notice_after_a_late_proof_costs_no_link(void **state)
 	struct script script = begin_without_notice(1);
 
 	(void)state;
-	expect_deadline(&script, PROVE_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, IN_DRIVER, "negotiate");
+	expect_deadline(&script, PROVE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, IN_DRIVER, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "drop spare");
 	expect_facts(&script, 5, MOVED, 0, IN_DRIVER, "");
 	assert_at_rest(&script);
@@ -558,39 +558,39 @@ static void a_notice_after_a_late_proof_costs_no_link(void **state)
 /* The same socket: where the slot is taken, by it or by another, that does nothing. */
 static void a_single_link_that_the_driver_may_have_dropped_is_offered_again(void **state)
 {
-	struct script script = begin_looking_at_proof(1);
+	struct script script = begin_sampling_proof(1);
 
 	(void)state;
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "offer again 0");
-	expect_deadline(&script, LOOK_MS, "look 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "offer again 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
 	expect_facts(
-		&script, 0, LOOKED, 0, UNCOUNTED, "probe, offer again 0"); /* it cannot be told */
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, IN_DRIVER, "");
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, CARRIED, "");
+		&script, 0, SAMPLED, 0, UNCOUNTED, "probe, offer again 0"); /* it cannot be told */
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, IN_DRIVER, "");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, CARRIED, "");
 	assert_at_rest(&script);
 }
 
 /* It might end up in two slots. */
 static void a_link_of_several_is_never_offered_again(void **state)
 {
-	struct script script = begin_looking_at_proof(2);
+	struct script script = begin_sampling_proof(2);
 
 	(void)state;
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, UNCOUNTED, "probe");
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, IN_DRIVER, "");
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "drop link 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, UNCOUNTED, "probe");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, IN_DRIVER, "");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "drop link 0");
 }
 
 /* New requests are held back then, and the read that would use it is, too. */
 static void a_link_of_several_is_not_dropped_during_a_drain(void **state)
 {
-	struct script script = begin_looking(3);
+	struct script script = begin_sampling(3);
 
 	(void)state;
 	expect(&script, 0, REKEY_NOW, 2, "negotiate");
@@ -599,17 +599,17 @@ static void a_link_of_several_is_not_dropped_during_a_drain(void **state)
 	expect(&script, 1, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "");
 	expect(&script, 1, DRAINED, 0, "");
-	expect_deadline(&script, LOOK_MS - 1, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "drop link 0");
+	expect_deadline(&script, SAMPLE_MS - 1, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "drop link 0");
 }
 
 /* A new process may have to wait for memory that only this link gets back. */
 static void an_isolated_device_is_probed_only_when_nothing_else_helps(void **state)
 {
-	struct script script = begin_looking(1);
+	struct script script = begin_sampling(1);
 
 	(void)state;
 	script.machine.config.is_isolated = true;
@@ -618,10 +618,10 @@ static void an_isolated_device_is_probed_only_when_nothing_else_helps(void **sta
 	expect_deadline(&script, NOTICE_MS, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "");
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, NOT_IN_USE, "probe, offer again 0");
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, CARRIED, "");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "probe, offer again 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, CARRIED, "");
 	assert_at_rest(&script);
 }
 
@@ -688,8 +688,8 @@ static void a_read_of_before_is_the_late_proof_of_a_socket_that_counts_nothing(v
 
 	(void)state;
 	go_to_prove(&script);
-	expect_deadline(&script, PROVE_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, UNCOUNTED, "negotiate");
+	expect_deadline(&script, PROVE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, UNCOUNTED, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "drop spare");
 	expect_facts(&script, 5, PROBED, 0, UNCOUNTED, "");
 	assert_state(&script, 0, LINK_UNPROVEN);
@@ -710,8 +710,8 @@ static void a_link_that_is_silent_no_more_goes_on_with_its_proof(void **state)
 	expect(&script, 30, NEGOTIATED, 0, "");
 	expect_deadline(&script, SETTLE_MS - 30, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
-	expect_deadline(&script, PROVE_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, UNCOUNTED, "negotiate");
+	expect_deadline(&script, PROVE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, UNCOUNTED, "negotiate");
 	expect(&script, 30, NEGOTIATED, 0, "hand over 1");
 	expect(&script, 0, HANDED_OVER, 1, "probe");
 	expect(&script, 5, ANSWERED, 0, ""); /* one proof at a time */
@@ -727,8 +727,8 @@ static void a_read_is_no_late_proof_where_sockets_count(void **state)
 
 	(void)state;
 	go_to_prove(&script);
-	expect_deadline(&script, PROVE_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, IN_DRIVER, "negotiate");
+	expect_deadline(&script, PROVE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, IN_DRIVER, "negotiate");
 	expect_facts(&script, 5, PROBED, 0, FACT_DONE | IN_DRIVER, "");
 	assert_state(&script, 0, LINK_UNPROVEN);
 	assert_int_equal(script.machine.reconnects, 0);
@@ -736,13 +736,13 @@ static void a_read_is_no_late_proof_where_sockets_count(void **state)
 
 static void a_link_in_clear_that_should_not_be_is_shut_whenever_it_is_seen(void **state)
 {
-	struct script script = begin_looking_at_proof(1);
+	struct script script = begin_sampling_proof(1);
 
 	(void)state;
-	expect_deadline(&script, LOOK_MS, "look 0");
-	expect_facts(&script, 0, LOOKED, 0, FACT_IN_CLEAR | CARRIED, "shut 0");
+	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_facts(&script, 0, SAMPLED, 0, FACT_IN_CLEAR | CARRIED, "shut 0");
 	assert_int_equal(script.machine.reconnects, 0);
-	script = begin_looking_at_proof(1);
+	script = begin_sampling_proof(1);
 	expect_facts(&script, 1, PROBED, 0, FACT_DONE | FACT_IN_CLEAR | CARRIED, "shut 0");
 	assert_int_equal(script.machine.reconnects, 0);
 	assert_false(machine_is_serving(&script.machine));
@@ -752,7 +752,7 @@ static void a_link_in_clear_that_should_not_be_is_shut_whenever_it_is_seen(void 
  * hangs. Link 0 was replaced meanwhile, and nothing can use it. */
 static void a_server_that_hangs_is_asked_although_a_drain_holds_a_proof_up(void **state)
 {
-	struct script script = begin_looking(2);
+	struct script script = begin_sampling(2);
 	unsigned asked = 0;
 
 	(void)state;
@@ -762,12 +762,12 @@ static void a_server_that_hangs_is_asked_although_a_drain_holds_a_proof_up(void 
 	expect(&script, 0, NOTICE, 0, "");
 	expect(&script, NOTICE_MS, TICK, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
-	expect(&script, PROVE_MS - 1000, SILENT, 1, "look 0");
-	for (int i = 0; i < 4 * DEAD_MS / LOOK_MS && !asked; i++) {
-		struct machine_event event = {.type = EVENT_LOOKED, .facts = NOT_IN_USE};
+	expect(&script, PROVE_MS - 1000, SILENT, 1, "sample 0");
+	for (int i = 0; i < 4 * DEAD_MS / SAMPLE_MS && !asked; i++) {
+		struct machine_event event = {.type = EVENT_SAMPLED, .facts = NOT_IN_USE};
 		struct machine_actions actions;
 
-		event.now_ms = script.now_ms += LOOK_MS;
+		event.now_ms = script.now_ms += SAMPLE_MS;
 		machine_step(&script.machine, &event, &actions);
 		for (unsigned j = 0; j < actions.count; j++)
 			asked += actions.list[j].type == ACTION_NEGOTIATE;
@@ -809,32 +809,32 @@ static void a_notice_of_another_link_does_not_shut_one_that_serves(void **state)
 }
 
 /* A link that was silent in its proof, and may have answered since the last sample (up to 4 s
- * ago), is not looked at before the device is failed for good. */
-static void a_silent_link_is_looked_at_before_the_device_fails(void **state)
+ * ago), is not sampled before the device is failed for good. */
+static void a_silent_link_is_sampled_before_the_device_fails(void **state)
 {
-	struct script script = begin_looking(1);
+	struct script script = begin_sampling(1);
 	struct machine_event event = {.type = EVENT_TICK};
 	struct machine_actions actions;
-	bool is_looked_at = false, is_shut = false;
+	bool is_sampled = false, is_shut = false;
 
 	(void)state;
 	go_to_lost(&script);
 	expect(&script, 1, NOTICE, 0, "");
 	expect(&script, NOTICE_MS, TICK, 0, "negotiate");
 	expect_hand_over(&script, 0);
-	expect_facts(&script, PROVE_MS, LOOKED, 0, IN_DRIVER, "negotiate");
+	expect_facts(&script, PROVE_MS, SAMPLED, 0, IN_DRIVER, "negotiate");
 	while (!is_shut && script.now_ms < 4 * DEAD_MS + 1000000) {
 		event.now_ms = script.now_ms;
 		machine_step(&script.machine, &event, &actions);
 		event.type = EVENT_TICK;
-		is_looked_at = false;
+		is_sampled = false;
 		for (unsigned i = 0; i < actions.count; i++) {
 			is_shut |= actions.list[i].type == ACTION_SHUT;
-			is_looked_at |= actions.list[i].type == ACTION_LOOK;
+			is_sampled |= actions.list[i].type == ACTION_SAMPLE;
 			if (actions.list[i].type == ACTION_NEGOTIATE)
 				event.type = EVENT_NOT_NEGOTIATED;
 		}
-		if (is_looked_at)
+		if (is_sampled)
 			return;
 		script.now_ms += 100;
 	}
@@ -844,7 +844,7 @@ static void a_silent_link_is_looked_at_before_the_device_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_silent_link_is_looked_at_before_the_device_fails),
+		cmocka_unit_test(a_silent_link_is_sampled_before_the_device_fails),
 		cmocka_unit_test(a_server_that_hangs_is_asked_although_a_drain_holds_a_proof_up),
 		cmocka_unit_test(a_notice_of_another_link_does_not_shut_one_that_serves),
 		cmocka_unit_test(a_hand_over_that_fails_is_tried_again),
@@ -866,17 +866,17 @@ int main(void)
 		cmocka_unit_test(one_notice_is_for_one_of_two_lost_links),
 		cmocka_unit_test(
 			a_slot_that_was_taken_to_be_free_is_so_a_moment_after_its_late_notice),
-		cmocka_unit_test(a_link_under_proof_is_looked_at_now_and_then),
-		cmocka_unit_test(a_look_that_is_late_is_made_once),
+		cmocka_unit_test(a_link_under_proof_is_sampled_now_and_then),
+		cmocka_unit_test(a_sample_that_is_late_is_taken_once),
 		cmocka_unit_test(an_isolated_link_of_several_is_probed_before_it_is_dropped),
-		cmocka_unit_test(an_outcome_at_the_time_of_a_look_goes_first),
-		cmocka_unit_test(a_link_that_dies_between_two_looks_is_not_looked_at_again),
+		cmocka_unit_test(an_outcome_at_the_time_of_a_sample_goes_first),
+		cmocka_unit_test(a_link_that_dies_between_two_samples_is_not_sampled_again),
 		cmocka_unit_test(no_socket_is_handed_over_while_another_slot_is_read_from),
 		cmocka_unit_test(a_link_of_several_that_was_not_taken_is_negotiated_anew),
 		cmocka_unit_test(a_link_of_several_that_is_never_taken_is_tried_at_a_slower_pace),
-		cmocka_unit_test(an_answer_to_a_look_that_nobody_made_is_no_news),
-		cmocka_unit_test(the_dead_timeout_ends_the_looks),
-		cmocka_unit_test(a_look_at_the_end_of_a_proof_may_be_the_proof),
+		cmocka_unit_test(a_sample_that_nobody_asked_for_is_no_news),
+		cmocka_unit_test(the_dead_timeout_ends_the_samples),
+		cmocka_unit_test(a_sample_at_the_end_of_a_proof_may_be_the_proof),
 		cmocka_unit_test(a_socket_in_use_is_not_dropped_for_a_read_that_went_elsewhere),
 		cmocka_unit_test(a_device_whose_slot_was_not_free_is_not_failed),
 		cmocka_unit_test(a_notice_after_a_late_proof_costs_no_link),

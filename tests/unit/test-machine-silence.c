@@ -10,7 +10,7 @@ static void a_silent_link_is_kept_and_its_server_asked_over_another_connection(v
 	(void)state;
 	expect(&script, 0, SILENT, 0, "negotiate");
 	assert_true(machine_is_serving(&script.machine));
-	expect(&script, 5, SILENT, 0, ""); /* told at each look */
+	expect(&script, 5, SILENT, 0, ""); /* told with each sample */
 	expect(&script, 30, NEGOTIATED, 0, "drop spare");
 	assert_int_equal(script.machine.links[0].silence, SILENCE_SLOW);
 	assert_true(machine_is_serving(&script.machine));

@@ -260,8 +260,8 @@ static size_t random_text(char *text, size_t max)
 	return used;
 }
 
-/* Whatever the bytes are: each line is an entry, a diagnostic, or empty; what an entry points at has
- * no control character. */
+/* Whatever the bytes are: each line is an entry, a diagnostic, or empty; what an entry points to
+ * has no control character. */
 static void random_bytes(void **state)
 {
 	char text[2048];

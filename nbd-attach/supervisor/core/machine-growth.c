@@ -33,11 +33,11 @@ static void refuse(struct step *step, enum growth_refusal refusal, unsigned at)
 			.type = ACTION_REFUSE_GROWTH, .link = at, .refusal = refusal});
 }
 
-void machine_growth_on_grow(struct step *step, bool is_patient)
+void machine_growth_on_grow(struct step *step, bool is_background)
 {
 	struct machine *machine = step->machine;
 
-	if (is_patient && machine_is_growing(machine))
+	if (is_background && machine_is_growing(machine))
 		return;
 	/* negotiated before: its link would be one that was told the old size */
 	if (machine->work == WORK_SPARE && machine_link_find_in_need(machine) < 0 &&
@@ -45,7 +45,7 @@ void machine_growth_on_grow(struct step *step, bool is_patient)
 		step_release_work(step);
 	machine->growth = (struct machine_growth){
 		.size_bytes = step->event->size_bytes,
-		.is_patient = is_patient,
+		.is_background = is_background,
 		.begun_ms = step->event->now_ms,
 		.drain_pause_ms = DRAIN_PAUSE_MIN_MS,
 		.drained_until_ms = -1,
@@ -61,7 +61,7 @@ int machine_growth_limit_ms(const struct machine *machine)
 
 static int64_t until_ms(const struct machine *machine)
 {
-	return machine->growth.is_patient ?
+	return machine->growth.is_background ?
 		-1 :
 		machine->growth.begun_ms + machine_growth_limit_ms(machine);
 }
@@ -95,7 +95,7 @@ static bool renew_link(struct step *step, unsigned at, bool is_forced)
 static bool renew_links(struct step *step)
 {
 	struct machine *machine = step->machine;
-	bool is_forced = !machine->growth.is_patient &&
+	bool is_forced = !machine->growth.is_background &&
 		step->event->now_ms >= machine->growth.begun_ms + PAUSE_MS;
 
 	for (unsigned i = 0; i < machine->link_count; i++)
@@ -220,7 +220,7 @@ int64_t machine_growth_deadline_ms(const struct machine *machine)
 	if (!machine_is_growing(machine) || growth->is_told)
 		return -1;
 	step_earlier(&deadline_ms, until_ms(machine));
-	if (!growth->is_patient && is_link_waiting(machine))
+	if (!growth->is_background && is_link_waiting(machine))
 		step_earlier(&deadline_ms, growth->begun_ms + PAUSE_MS);
 	if (machine_growth_awaits_idle(machine) && !machine->is_draining &&
 		!machine->config.is_isolated)

@@ -66,7 +66,7 @@ int machine_renewal_find(const struct machine *machine);
 bool machine_renewal_is_urgent(const struct machine_link *link);
 
 /* machine-growth.c */
-void machine_growth_on_grow(struct step *step, bool is_patient);
+void machine_growth_on_grow(struct step *step, bool is_background);
 void machine_growth_on_drained(struct step *step);
 void machine_growth_on_idle(struct step *step);
 void machine_growth_on_resized(struct step *step);

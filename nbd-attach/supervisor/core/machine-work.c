@@ -25,7 +25,7 @@ bool machine_event_is_of_link(enum machine_event_type type)
 {
 	switch (type) {
 	case EVENT_HANGUP:
-	case EVENT_LOOKED:
+	case EVENT_SAMPLED:
 	case EVENT_PROBED:
 	case EVENT_MOVED:
 	case EVENT_REKEY:
@@ -48,7 +48,7 @@ bool machine_action_is_of_link(enum machine_action_type type)
 	case ACTION_AWAIT_RECEIVER:
 	case ACTION_HAND_OVER:
 	case ACTION_OFFER_AGAIN:
-	case ACTION_LOOK:
+	case ACTION_SAMPLE:
 	case ACTION_DROP_LINK: return true;
 	default: return false;
 	}
@@ -218,7 +218,7 @@ static void begin_proof(struct step *step, unsigned at)
 
 	machine->work_link = at;
 	step_set_work(step, WORK_PROVE, machine->config.prove_ms);
-	machine->look_at_ms = step->event->now_ms + machine->config.look_ms;
+	machine->next_sample_ms = step->event->now_ms + machine->config.sample_ms;
 	/* What waits will be sent again, and prove the link; under swap that has to do. */
 	machine->is_probed = !machine->config.is_isolated;
 	if (machine->is_probed)
@@ -296,7 +296,7 @@ static void on_overdue(struct step *step)
 /* Was the new link dropped by the driver (kernel fact slot-taken)? With one link the same socket
  * can simply be offered again. With several it might end up in two slots; and while new requests
  * are held back the read that would use it is, too. */
-static void look_for_dropped(struct step *step)
+static void find_dropped(struct step *step)
 {
 	struct machine *machine = step->machine;
 	bool is_counted = step->event->facts & FACT_COUNTED,
@@ -314,8 +314,8 @@ static void look_for_dropped(struct step *step)
 		step_act(step, ACTION_OFFER_AGAIN, machine->work_link);
 }
 
-/* A link that was silent, and is only looked at before the device is failed. */
-static void on_last_look(struct step *step, bool is_last)
+/* A link that was silent, and is only sampled before the device is failed. */
+static void on_last_sample(struct step *step, bool is_last)
 {
 	unsigned at = step->event->link;
 	const struct machine_link *link = &step->machine->links[at];
@@ -332,15 +332,15 @@ static void on_last_look(struct step *step, bool is_last)
 		machine_link_on_answered(step);
 }
 
-static void on_looked(struct step *step)
+static void on_sampled(struct step *step)
 {
 	struct machine *machine = step->machine;
-	bool is_last = machine->last_looks > 0;
+	bool is_last = machine->last_samples > 0;
 
 	if (is_last)
-		machine->last_looks--;
+		machine->last_samples--;
 	if (!is_under_proof(step)) {
-		on_last_look(step, is_last);
+		on_last_sample(step, is_last);
 		return;
 	}
 	if (step->event->facts & FACT_IN_CLEAR)
@@ -350,7 +350,7 @@ static void on_looked(struct step *step)
 	else if (step->event->now_ms >= machine->work_until_ms)
 		on_overdue(step);
 	else if (!is_out_of_time(step))
-		look_for_dropped(step);
+		find_dropped(step);
 }
 
 /* Another source says so, and a notice that it owes may still come: then it was never used. */
@@ -419,13 +419,13 @@ static void on_served(struct step *step)
 
 /* --- time */
 
-/* Out of time: a link that was silent may have served again since it was looked at, and one whose
+/* Out of time: a link that was silent may have served again since it was sampled, and one whose
  * end was not seen for sure may never have ceased to. */
-static void look_before_failing(struct step *step)
+static void sample_before_failing(struct step *step)
 {
 	struct machine *machine = step->machine;
 
-	machine->last_looks = 0;
+	machine->last_samples = 0;
 	for (unsigned i = 0; i < machine->link_count; i++) {
 		const struct machine_link *link = &machine->links[i];
 
@@ -433,8 +433,8 @@ static void look_before_failing(struct step *step)
 				link->state != LINK_UNPROVEN && link->silence == SILENCE_NONE :
 				!link->owes_notice)
 			continue;
-		machine->last_looks++;
-		step_act(step, ACTION_LOOK, i);
+		machine->last_samples++;
+		step_act(step, ACTION_SAMPLE, i);
 	}
 }
 
@@ -445,12 +445,12 @@ static void on_time(struct step *step)
 
 	machine_link_on_time(step);
 	if (machine->phase == PHASE_RUNNING && is_out_of_time(step)) {
-		if (step->event->type != EVENT_LOOKED)
-			look_before_failing(step);
+		if (step->event->type != EVENT_SAMPLED)
+			sample_before_failing(step);
 	} else if (machine->work == WORK_PROVE &&
-		(now_ms >= machine->look_at_ms || now_ms >= machine->work_until_ms)) {
-		machine->look_at_ms = now_ms + machine->config.look_ms;
-		step_act(step, ACTION_LOOK, machine->work_link);
+		(now_ms >= machine->next_sample_ms || now_ms >= machine->work_until_ms)) {
+		machine->next_sample_ms = now_ms + machine->config.sample_ms;
+		step_act(step, ACTION_SAMPLE, machine->work_link);
 	}
 	if (now_ms < machine->work_until_ms)
 		return;
@@ -498,7 +498,7 @@ static void take_link_event(struct step *step)
 {
 	switch (step->event->type) {
 	case EVENT_HANGUP: machine_link_on_hangup(step); break;
-	case EVENT_LOOKED: on_looked(step); break;
+	case EVENT_SAMPLED: on_sampled(step); break;
 	case EVENT_PROBED: on_probed(step); break;
 	case EVENT_MOVED: on_moved(step); break;
 	case EVENT_REKEY: machine_renewal_on_rekey(step, false); break;
@@ -617,7 +617,7 @@ static void advance(struct step *step)
 {
 	note_outage(step);
 	if (step->machine->phase == PHASE_FAILED || step->event->type == EVENT_IO_FAILED ||
-		(is_out_of_time(step) && !step->machine->last_looks))
+		(is_out_of_time(step) && !step->machine->last_samples))
 		fail(step);
 	machine_growth_advance(step); /* it may request renewals */
 	if (step->machine->phase == PHASE_RUNNING)
@@ -687,8 +687,8 @@ int64_t machine_deadline_ms(const struct machine *machine)
 		(machine->work == WORK_SPARE && machine_link_find_in_need(machine) < 0))
 		step_earlier(&deadline_ms, machine->work_until_ms);
 	if (machine->work == WORK_PROVE)
-		step_earlier(&deadline_ms, machine->look_at_ms);
-	if (machine->phase == PHASE_RUNNING && !machine->last_looks)
+		step_earlier(&deadline_ms, machine->next_sample_ms);
+	if (machine->phase == PHASE_RUNNING && !machine->last_samples)
 		step_earlier(&deadline_ms, fail_at_ms(machine));
 	step_earlier(&deadline_ms, machine_growth_deadline_ms(machine));
 	step_earlier(&deadline_ms, machine_stop_deadline_ms(machine));

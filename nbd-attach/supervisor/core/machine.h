@@ -101,7 +101,7 @@ enum growth_refusal {
 
 struct machine_growth {
 	uint64_t size_bytes; /* to tell the driver; 0: no growth is under way */
-	bool is_patient;     /* for as long as it takes */
+	bool is_background;  /* for as long as it takes */
 	bool is_told;        /* the driver is: RESIZED is the next event */
 	int64_t begun_ms;
 	int64_t drain_at_ms, drain_pause_ms;
@@ -115,7 +115,7 @@ struct machine_config {
 	/* the driver says so first and frees the slot then: after its notice it gets so long */
 	int64_t notice_ms;
 	/* a new link over which nothing was sent for so long may not have been taken */
-	int64_t look_ms;
+	int64_t sample_ms;
 	int64_t prove_ms;       /* how long a new link has for its first data */
 	int64_t spare_ms;       /* how long a negotiated socket waits for an idle moment */
 	int64_t renew_pause_ms; /* between two attempts at a renewal */
@@ -137,12 +137,12 @@ struct machine {
 	enum machine_phase phase;
 	enum machine_stop stop;
 	enum machine_work work;
-	unsigned work_link;    /* PROVE: which; else which one the work was begun for */
-	int64_t work_until_ms; /* PAUSE, SPARE, PROVE */
-	int64_t look_at_ms;    /* PROVE */
-	bool is_probed;        /* PROVE: a read was asked for */
-	bool for_renewal;      /* PAUSE: no link is in need */
-	uint32_t spare_host;   /* SPARE: of the socket that waits */
+	unsigned work_link;     /* PROVE: which; else which one the work was begun for */
+	int64_t work_until_ms;  /* PAUSE, SPARE, PROVE */
+	int64_t next_sample_ms; /* PROVE */
+	bool is_probed;         /* PROVE: a read was asked for */
+	bool for_renewal;       /* PAUSE: no link is in need */
+	uint32_t spare_host;    /* SPARE: of the socket that waits */
 	uint64_t spare_size_bytes;
 	int64_t outage_since_ms; /* no link is alive and proven since; -1: one is */
 	int64_t trying_since_ms; /* since the first of a row of failed attempts; -1: none failed */
@@ -154,14 +154,14 @@ struct machine {
 	bool is_draining;
 	unsigned held_notices; /* whose hang-up may be seen in a moment */
 	int64_t held_until_ms;
-	unsigned last_looks; /* LOOKED that are awaited, before the device is failed */
-	bool is_refused;     /* the last offer was one that is not accepted */
+	unsigned last_samples; /* SAMPLED that are awaited, before the device is failed */
+	bool is_refused;       /* the last offer was one that is not accepted */
 	bool failure_told;
 	struct machine_growth growth;
 	uint64_t reconnects, renewals;
 };
 
-/* What a look at a link has shown, or a read through the device. */
+/* What a sample of a link has shown, or a read through the device. */
 enum machine_fact {
 	FACT_COUNTED = 1 << 0, /* its socket counts what it carries: TCP */
 	FACT_USED = 1 << 1,    /* something was sent over it; always without COUNTED */
@@ -193,7 +193,7 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(SPARE_LOST, "spare lost")    /* the spare socket has hung up; it is closed */            \
 	X(HANDED_OVER, "handed over")  /* the driver took the message with the socket */           \
 	X(NOT_HANDED_OVER, "not handed over") /* ... or did not; the socket is closed */           \
-	X(LOOKED, "looked")            /* .facts of link: answer to LOOK */                        \
+	X(SAMPLED, "sampled")          /* .facts of link: answer to SAMPLE */                      \
 	X(PROBED, "probed")            /* .facts of link: a read through the device is done */     \
 	X(MOVED, "moved")              /* link, which was to be proven, carries data; .facts */    \
 	X(SERVED, "served")            /* in an outage the device has got something done */        \
@@ -229,7 +229,7 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(HAND_OVER, "hand over")      /* the spare socket to the driver, for link */              \
 	X(OFFER_AGAIN, "offer again")  /* link's socket; of no effect where its slot is taken */   \
 	X(PROBE, "probe")              /* read through the device: PROBED */                       \
-	X(LOOK, "look")                /* at link under proof, silent or lost: LOOKED is next */   \
+	X(SAMPLE, "sample")            /* of link under proof, silent or lost: SAMPLED is next */  \
 	X(DRAIN, "drain")              /* wait until what is in flight is answered: DRAINED */     \
 	X(DROP_LINK, "drop link")      /* shut and close our socket: the driver has it not */      \
 	X(FAIL_DEVICE, "fail device")  /* make the driver fail what waits and what comes */        \
@@ -279,7 +279,7 @@ void machine_adopt_link(struct machine *machine, unsigned link, enum adopted_as 
 /* It is not to serve for long. */
 void machine_renew_link(struct machine *machine, unsigned link);
 /* When all links are known: none has been seen to serve since then. Before it is failed for that,
- * it is looked for some time from NOW_MS on whether one does. */
+ * it is sampled for some time from NOW_MS on whether one does. */
 void machine_set_outage(struct machine *machine, int64_t since_ms, int64_t now_ms);
 void machine_step(struct machine *machine, const struct machine_event *event,
 	struct machine_actions *actions);
@@ -301,7 +301,7 @@ bool machine_awaits_idle(const struct machine *machine);
 bool machine_growth_awaits_idle(const struct machine *machine);
 /* Does a growth wait for anything? */
 bool machine_is_growing(const struct machine *machine);
-/* How long it may take, unless it is patient. */
+/* How long it may take, unless it goes on in the background. */
 int machine_growth_limit_ms(const struct machine *machine);
 /* Is any link up, and either proven and its server not out of reach, or its server known to
  * live? */
