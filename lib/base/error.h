@@ -19,7 +19,8 @@ enum error_kind {
 	ERROR_PERMISSION = 8,
 };
 
-/* Is the cause on this side, so that nothing that is done to the server makes a later attempt work? */
+/* Is the cause on this side, so that nothing that is done to the server makes a later attempt
+ * work? */
 bool error_kind_is_lasting(enum error_kind kind);
 
 /* Fixed size and without pointers, so that a negotiator can send it to its parent as it is. */

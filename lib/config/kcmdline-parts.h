@@ -14,8 +14,8 @@ struct kcmdline_attachment;
 
 /* kcmdline-parameters.c */
 /* The next one at *AT, cut as the kernel does (lib/cmdline.c, next_arg): blanks within double
- * quotes are part of it, and the quotes around it or around its value are not. False at the end. One
- * that does not fit or has a control character comes as it is, cut, with *BAD. */
+ * quotes are part of it, and the quotes around it or around its value are not. False at the end.
+ * One that does not fit or has a control character comes as it is, cut, with *BAD. */
 bool kcmdline_next_parameter(
 	const char **at, const char *end, char *parameter, size_t size, bool *bad);
 /* What follows "NAME=", or NULL. */

@@ -8,8 +8,8 @@
 
 /* Block size and flags, out of the offer and the user's settings. */
 int configure_choose_geometry(struct attachment *attachment, struct error *err);
-/* INDEX -1: any free device, which CONTROL is opened for before. Sets attachment->configured as soon
- * as it has to be disconnected again. */
+/* INDEX -1: any free device, which CONTROL is opened for before. Sets attachment->configured as
+ * soon as it has to be disconnected again. */
 int configure_device(
 	struct attachment *attachment, int index, struct control *control, struct error *err);
 /* May the device INDEX be attached beside what is attached already? -EBUSY when another one writes

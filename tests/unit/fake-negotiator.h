@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Servers and negotiators for the tests of a negotiation: a server that says nothing, and a child in
- * place of the negotiator that does what the test wants. */
+/* Servers and negotiators for the tests of a negotiation: a server that says nothing, and a child
+ * in place of the negotiator that does what the test wants. */
 #ifndef NBDA_TESTS_FAKE_NEGOTIATOR
 #define NBDA_TESTS_FAKE_NEGOTIATOR
 #include <arpa/inet.h>

@@ -235,8 +235,8 @@ static void an_outage_may_be_older_than_the_supervisor(void **state)
 	assert_at_rest(&script);
 }
 
-/* It was handed over in the last moment of the former supervisor, and nobody uses the device: a look
- * would show nothing, a read does. */
+/* It was handed over in the last moment of the former supervisor, and nobody uses the device: a
+ * sample would show nothing, a read does. */
 static void a_link_that_nobody_used_yet_is_asked_before_its_device_fails(void **state)
 {
 	struct script script = begin(1);
@@ -262,8 +262,8 @@ static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
 	expect(&script, DEAD_MS - 1, SERVED, 0, "save");
 	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
 	script.compares_all = false;
-	expect_deadline(&script, DEAD_MS, "look 0");
-	expect(&script, 0, LOOKED, 0, "cancel");
+	expect_deadline(&script, DEAD_MS, "sample 0");
+	expect(&script, 0, SAMPLED, 0, "cancel");
 	assert_int_equal(script.machine.phase, PHASE_FAILED);
 	/* what is answered now is answered with an error */
 	expect(&script, 0, SERVED, 0, "");

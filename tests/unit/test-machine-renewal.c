@@ -431,10 +431,10 @@ static void a_drain_counts_at_its_end_only(void **state)
 	assert_at_rest(&script);
 }
 
-/* No reconnect, for whoever counts the server's outages. */
+/* No reconnect, where somebody counts the server's outages. */
 static void a_renewal_whose_socket_is_dropped_stays_a_renewal(void **state)
 {
-	struct script script = begin_looking(2);
+	struct script script = begin_sampling(2);
 
 	(void)state;
 	expect(&script, 0, REKEY, 1, "negotiate");
@@ -443,8 +443,8 @@ static void a_renewal_whose_socket_is_dropped_stays_a_renewal(void **state)
 	expect(&script, 1, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "hand over 1");
 	expect(&script, 0, HANDED_OVER, 1, "probe");
-	expect_deadline(&script, LOOK_MS, "look 1");
-	expect_facts(&script, 0, LOOKED, 1, FACT_COUNTED, "drop link 1");
+	expect_deadline(&script, SAMPLE_MS, "sample 1");
+	expect_facts(&script, 0, SAMPLED, 1, FACT_COUNTED, "drop link 1");
 	expect_deadline(&script, BACKOFF_MIN_MS, "");
 	expect_deadline(&script, SETTLE_MS - BACKOFF_MIN_MS, "negotiate");
 	expect_hand_over(&script, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A negotiator that does what it can to keep its parent: it floods, stops, hangs, and passes sockets
- * whose closing waits. No step of the loop takes long for it, and no zombie stays. */
+/* A negotiator that does what it can to keep its parent: it floods, stops, hangs, and passes
+ * sockets whose closing waits. No step of the loop takes long for it, and no zombie stays. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* No message of a negotiator is believed: wrong sizes, unknown types, texts, names, and results that
- * are not what was asked for. */
+/* No message of a negotiator is believed: wrong sizes, unknown types, texts, names, and results
+ * that are not what was asked for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
