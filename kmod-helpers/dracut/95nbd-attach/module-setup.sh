@@ -20,8 +20,14 @@ depends() {
 }
 
 installkernel() {
-    # shellcheck disable=SC2046 # words are wanted
-    hostonly='' instmods $(sed '/^#/d' /usr/lib/nbd-attach/initramfs-modules)
+    local modules
+    modules=$(sed '/^#/d' /usr/lib/nbd-attach/initramfs-modules)
+    if [[ -z $modules ]]; then
+        dfatal "nbd-attach: /usr/lib/nbd-attach/initramfs-modules has no modules: such an image could attach nothing"
+        return 1
+    fi
+    # shellcheck disable=SC2086 # words are wanted
+    hostonly='' instmods $modules
 }
 
 install() {
