@@ -43,7 +43,7 @@ static bool is_answered(const struct renewal *renewal)
 
 	if (!block_in_flight(index))
 		return true;
-	if (block_answered_count(index) - renewal->answered_before < renewal->in_flight_before)
+	if (block_answered_count(index) < renewal->answered_before + renewal->in_flight_before)
 		return false;
 	for (unsigned i = 0; i < renewal->attachment->link_count; i++)
 		if (owes_since_drain(renewal, i))
@@ -65,7 +65,7 @@ static void on_answers(void *owner, short revents)
 		loop_call_at(&renewal->answers, monotonic_now_ms() + ANSWERS_SAMPLE_MS);
 }
 
-/* What is answered between the two looks counts as in flight. */
+/* What is answered between the two samples counts as in flight. */
 static void note_before(struct renewal *renewal)
 {
 	const struct attachment *attachment = renewal->attachment;

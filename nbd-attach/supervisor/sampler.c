@@ -10,7 +10,7 @@
 
 #define RECEIVER_LOST_MS 1000 /* as a rule its link hangs up at once */
 #define OUTAGE_SETTLED_MS 500 /* what was answered before it began is done */
-#define OUTAGE_LOOK_MS 4000   /* so exactly is its beginning known */
+#define OUTAGE_SAMPLE_MS 4000 /* so exactly is its beginning known */
 #define QUEUE_CHECK_MS 60000
 #define TLS_RECORD_MAX (5 + 16384 + 256) /* RFC 8446, 5.2 */
 
@@ -258,11 +258,14 @@ static void sample_outage(struct sampler *sampler)
 		return;
 	}
 	completed = block_completed_count(sampler->attachment->index);
-	if (sampler->knows_completed && completed != sampler->completed)
+	if (sampler->knows_completed && completed != sampler->completed) {
 		engine_event(sampler->engine, EVENT_SERVED, 0);
+		/* This outage needs no time to settle. */
+		loop_call_at(&sampler->due, monotonic_now_ms() + OUTAGE_SAMPLE_MS);
+	}
 	sampler->completed = completed;
 	sampler->knows_completed = true;
-	loop_call_by(&sampler->due, monotonic_now_ms() + OUTAGE_LOOK_MS);
+	loop_call_by(&sampler->due, monotonic_now_ms() + OUTAGE_SAMPLE_MS);
 }
 
 static void on_due(void *owner, short revents)

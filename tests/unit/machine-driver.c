@@ -328,8 +328,10 @@ static void limit_dead_timeout(struct model *model, int64_t limit_ms)
 static bool is_served_unseen(
 	const struct model *model, const struct machine *before, const struct machine_event *event)
 {
-	if (event->type == EVENT_SERVED)
-		return before->phase == PHASE_RUNNING;
+	if (event->type == EVENT_SERVED && before->phase == PHASE_RUNNING)
+		for (unsigned i = 0; i < before->link_count; i++)
+			if (machine_link_may_serve(&before->links[i]))
+				return true;
 	if (event->type == EVENT_PROBED)
 		return event->facts & FACT_DONE;
 	if (event->type == EVENT_SAMPLED)

@@ -270,6 +270,19 @@ static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
 	assert_true(script.machine.outage_since_ms < script.now_ms);
 }
 
+/* No link can serve: the driver fails a request that it had sent half of, say. */
+static void an_error_that_comes_late_does_not_begin_an_outage_anew(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 5, NOTICE, 0, "negotiate");
+	script.compares_all = true;
+	expect(&script, 1000, SERVED, 0, "");
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms - 1005);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +303,7 @@ int main(void)
 		cmocka_unit_test(an_outage_may_be_older_than_the_supervisor),
 		cmocka_unit_test(a_link_that_nobody_used_yet_is_asked_before_its_device_fails),
 		cmocka_unit_test(an_outage_begins_when_the_device_ceases_to_be_served),
+		cmocka_unit_test(an_error_that_comes_late_does_not_begin_an_outage_anew),
 	};
 
 	return cmocka_run_group_tests_name("machine-dead-timeout", tests, NULL, NULL);

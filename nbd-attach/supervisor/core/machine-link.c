@@ -14,6 +14,11 @@ bool machine_link_is_up(const struct machine_link *link)
 		link->state == LINK_UNMONITORED;
 }
 
+bool machine_link_may_serve(const struct machine_link *link)
+{
+	return machine_link_is_up(link) || link->owes_notice;
+}
+
 void machine_link_leave_alone(struct machine_link *link)
 {
 	link->state = LINK_UNMONITORED;

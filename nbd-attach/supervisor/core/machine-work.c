@@ -410,11 +410,17 @@ static void on_moved(struct step *step)
 		prove(step, at, step->event->facts & FACT_COUNTED);
 }
 
-/* Of one that was adopted unseen, say: whichever it is, the server was not away so long. */
+/* Only by a link that may serve, one that was adopted unseen, say: where none can, it was an error
+ * that came late (kernel fact partial-send-eio). */
 static void on_served(struct step *step)
 {
-	if (step->machine->phase == PHASE_RUNNING)
-		machine_link_restart_outage(step);
+	const struct machine *machine = step->machine;
+
+	for (unsigned i = 0; machine->phase == PHASE_RUNNING && i < machine->link_count; i++)
+		if (machine_link_may_serve(&machine->links[i])) {
+			machine_link_restart_outage(step);
+			return;
+		}
 }
 
 /* --- time */

@@ -295,6 +295,8 @@ bool machine_action_is_of_link(enum machine_action_type type);
 
 /* Does the driver have a socket for it, as far as we know? */
 bool machine_link_is_up(const struct machine_link *link);
+/* Up, or lost without the driver having said so: then it may never have ceased to serve. */
+bool machine_link_may_serve(const struct machine_link *link);
 /* Is an idle moment of use now, for a renewal? */
 bool machine_awaits_idle(const struct machine *machine);
 /* ... for a growth? */
