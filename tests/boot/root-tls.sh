@@ -6,7 +6,7 @@
 # boot: matrix dracut 6.1
 #
 # The root file system comes over TLS, and the server is killed once under load: what every change has to pass, in each lane on
-# each kernel. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:, with the server's name, which /etc/hosts of
+# one kernel or the other. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:, with the server's name, which /etc/hosts of
 # the image knows in the one, and in the other the name server that DHCP tells.
 
 new_root root
