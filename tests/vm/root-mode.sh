@@ -117,8 +117,16 @@ traced() {
     stop $strace_pid INT
     grep -q 'openat(' "$state/trace" || fail "nothing was traced: $(head -n 3 "$state/trace")"
 }
+# A call is one line: where another process came between, strace has written two.
+calls() {
+    awk '
+        / <unfinished \.\.\.>$/ { sub(/ <unfinished \.\.\.>$/, ""); begun[$1] = $0; next }
+        $2 == "<..." && ($1 in begun) { end = $0; sub(/^.* resumed>/, "", end); print begun[$1] end; delete begun[$1]; next }
+        { print }
+        END { for (pid in begun) print begun[pid] }' "$state/trace"
+}
 # What was found under a name that leads neither to the kernel nor to /run.
-found_elsewhere() { grep -E '^[0-9]+ +[a-z0-9_]+\(' "$state/trace" | grep -vE 'ENOENT|AT_EMPTY_PATH' | grep -vE '"/(proc|sys|dev|run)(/[^"]*)?"'; }
+found_elsewhere() { calls | grep -E '^[0-9]+ +[a-z0-9_]+\(' | grep -vE 'ENOENT|AT_EMPTY_PATH' | grep -vE '"/(proc|sys|dev|run)(/[^"]*)?"'; }
 executed() { grep -E '^[0-9]+ +exec' "$state/trace"; }
 touches_nothing() {
     local pid before
