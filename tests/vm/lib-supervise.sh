@@ -238,14 +238,14 @@ swaps() {
         /reconnected socket/ { line[++n] = sprintf("%.0f %.0f", zero + gone * 1000, zero + $2 * 1000) }
         END { for (i = 1; i <= n; i++) print line[i] }'
 }
-# stalls_at_swaps NAME MS: how many swaps made a request wait for more than MS. Requests that were slow besides, for want of CPU
-# while the next link is negotiated, are not the swap's.
-stalls_at_swaps() {
+# swaps_under_requests NAME: at how many swaps a request was in flight: it began before the link was gone, and ended when there was one again.
+# How long that took is this machine's business. Of uptime there are whole hundredths of a second.
+swaps_under_requests() {
     swaps >"$state/swaps"
-    awk -v limit="$2" '
-        FNR == NR { gone[++n] = $1 - 5; back[n] = $2 + 5; next }
-        $2 / 1000000 > limit { for (i = 1; i <= n; i++) if ($1 >= gone[i] && $1 - $2 / 1000000 <= back[i]) stalled[i] = 1 }
-        END { for (i in stalled) count++; print count + 0 }' "$state/swaps" FS=', ' "$state/$1_lat.log"
+    awk '
+        FNR == NR { gone[++n] = $1 - 15; back[n] = $2; next }
+        { for (i = 1; i <= n; i++) if ($1 - $2 / 1000000 < gone[i] && $1 > back[i]) caught[i] = 1 }
+        END { for (i in caught) count++; print count + 0 }' "$state/swaps" FS=', ' "$state/$1_lat.log"
 }
 
 # --- what status says
