@@ -165,6 +165,7 @@ static void complete(int request)
 static void fail_request(int request, const char *why)
 {
 	sim_check_failed_request(request, why);
+	sim_requests[request].has_failed = true;
 	end_request(&sim_requests[request]);
 }
 
@@ -320,6 +321,7 @@ static void take_answer(int request, int slot_at, uint64_t cookie, int error)
 	}
 	sim_driver.error_replies++;
 	sim_driver.last_error = error;
+	r->has_failed = true;
 	end_request(r); /* it fails, and that is the server's word */
 	sim_driver.served++;
 }

@@ -179,6 +179,7 @@ struct sim_request {
 	uint64_t version; /* to write; or, to read: what must be there at least */
 	int slot, socket;
 	uint64_t cookie; /* of this sending */
+	bool has_failed;
 	int64_t begun_ms, sent_ms, waiting_since_ms;
 };
 extern struct sim_request sim_requests[SIM_REQUESTS];

@@ -166,7 +166,7 @@ static void step_probe(int id, int generation)
 	if (!sim_driver.is_configured || sim_driver.has_failed)
 		finish(id, -EIO);
 	else if (child->is_begun && sim_requests[child->request].state == REQUEST_NONE)
-		finish(id, 0);
+		finish(id, sim_requests[child->request].has_failed ? -EIO : 0);
 	else if (!child->is_begun)
 		child->is_begun = begin_read(id);
 	sim_at(sim_now_ms + 2, step_probe, id, generation);
