@@ -146,6 +146,21 @@ void expect_reconnect(struct script *script, unsigned link)
 	expect_facts(script, 3, MOVED, link, FACT_COUNTED, "");
 }
 
+void expect_renewed(struct script *script, unsigned link)
+{
+	char hand_over[32];
+	uint64_t renewals = script->machine.renewals, reconnects = script->machine.reconnects;
+
+	snprintf(hand_over, sizeof(hand_over), "hand over %u", link);
+	expect(script, 1, NOTICE, 0, hand_over);
+	expect(script, 0, HANDED_OVER, link, "probe");
+	assert_int_equal(script->machine.links[link].renewal, RENEWAL_SHUT);
+	expect(script, 1, MOVED, link, "");
+	assert_int_equal(script->machine.links[link].renewal, RENEWAL_NONE);
+	assert_int_equal(script->machine.renewals, renewals + 1);
+	assert_int_equal(script->machine.reconnects, reconnects);
+}
+
 void assert_at_rest(const struct script *script)
 {
 	assert_int_equal(script->machine.phase, PHASE_RUNNING);
@@ -209,4 +224,9 @@ void go_to_failed(struct script *script)
 {
 	go_to_negotiate(script);
 	expect(script, DEAD_MS, TICK, 0, "cancel, fail device");
+}
+
+void assert_state(const struct script *script, unsigned at, enum link_state state)
+{
+	assert_int_equal(script->machine.links[at].state, state);
 }

@@ -63,6 +63,9 @@ void expect_deadline_at(struct script *script, int64_t after_ms, const char *act
 void expect_reconnect(struct script *script, unsigned link);
 /* ... as far as the hand-over. */
 void expect_hand_over(struct script *script, unsigned link);
+/* From a link that was shut for its renewal to one that is proven. */
+void expect_renewed(struct script *script, unsigned link);
+void assert_state(const struct script *script, unsigned link, enum link_state state);
 void assert_at_rest(const struct script *script);
 /* FAILED, and no event changes that. */
 void assert_given_up(struct script *script);

@@ -205,71 +205,6 @@ static void io_that_the_driver_fails_by_itself_is_the_end(void **state)
 	expect(&script, DEAD_MS, TICK, 0, "");
 }
 
-static void an_outage_may_be_older_than_the_supervisor(void **state)
-{
-	struct script script = begin(1);
-
-	(void)state;
-	machine_adopt_link(&script.machine, 0, ADOPTED_GONE);
-	machine_set_outage(&script.machine, script.now_ms - DEAD_MS + 500, script.now_ms);
-	expect(&script, 0, RECEIVER_ENDED, 0, "negotiate");
-	expect_deadline(&script, 500, "cancel, fail device");
-	/* One that is not known to be dead may have served without a supervisor. */
-	script = begin(1);
-	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
-	machine_set_outage(&script.machine, script.now_ms - DEAD_MS + 500, script.now_ms);
-	expect(&script, 0, RECEIVER_ENDED, 0, "negotiate");
-	expect_deadline(&script, MACHINE_SPARED_MS, "sample 0");
-	expect(&script, 0, SAMPLED, 0, "cancel, fail device");
-	/* It did until now. */
-	script = begin(1);
-	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
-	machine_set_outage(&script.machine, script.now_ms - DEAD_MS + 500, script.now_ms);
-	expect(&script, 0, RECEIVER_ENDED, 0, "negotiate");
-	script.compares_all = true;
-	expect(&script, 1000, NOTICE, 0, "save, await receiver 0");
-	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
-	script = begin(1);
-	machine_set_outage(&script.machine, script.now_ms - 2 * DEAD_MS, script.now_ms);
-	expect(&script, 0, TICK, 0, "");
-	assert_at_rest(&script);
-}
-
-/* It was handed over in the last moment of the former supervisor, and nobody uses the device: a
- * sample would show nothing, a read does. */
-static void a_link_that_nobody_used_yet_is_asked_before_its_device_fails(void **state)
-{
-	struct script script = begin(1);
-
-	(void)state;
-	machine_adopt_link(&script.machine, 0, ADOPTED_UNPROVEN);
-	machine_set_outage(&script.machine, script.now_ms - 2 * DEAD_MS, script.now_ms);
-	expect(&script, 0, TICK, 0, "probe");
-	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_COUNTED | FACT_USED | FACT_MOVED, "");
-	assert_at_rest(&script);
-}
-
-/* A link that was adopted unseen serves for ten minutes, its server takes no second connection, and
- * then it dies: the server was not away for as long as nobody knew. */
-static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
-{
-	struct script script = begin(1);
-
-	(void)state;
-	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
-	expect(&script, 0, TICK, 0, "negotiate");
-	script.compares_all = true;
-	expect(&script, DEAD_MS - 1, SERVED, 0, "save");
-	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
-	script.compares_all = false;
-	expect_deadline(&script, DEAD_MS, "sample 0");
-	expect(&script, 0, SAMPLED, 0, "cancel");
-	assert_int_equal(script.machine.phase, PHASE_FAILED);
-	/* what is answered now is answered with an error */
-	expect(&script, 0, SERVED, 0, "");
-	assert_true(script.machine.outage_since_ms < script.now_ms);
-}
-
 /* No link can serve: the driver fails a request that it had sent half of, say. */
 static void an_error_that_comes_late_does_not_begin_an_outage_anew(void **state)
 {
@@ -300,9 +235,6 @@ int main(void)
 		cmocka_unit_test(a_device_that_gets_something_done_is_not_failed),
 		cmocka_unit_test(a_read_that_was_done_is_service),
 		cmocka_unit_test(io_that_the_driver_fails_by_itself_is_the_end),
-		cmocka_unit_test(an_outage_may_be_older_than_the_supervisor),
-		cmocka_unit_test(a_link_that_nobody_used_yet_is_asked_before_its_device_fails),
-		cmocka_unit_test(an_outage_begins_when_the_device_ceases_to_be_served),
 		cmocka_unit_test(an_error_that_comes_late_does_not_begin_an_outage_anew),
 	};
 

@@ -315,24 +315,6 @@ static void while_a_link_is_up_another_one_is_to_its_host_only(void **state)
 	expect_deadline(&script, BACKOFF_MIN_MS - 1, "negotiate from 2");
 }
 
-/* It was begun when none seemed to be up. */
-static void an_attempt_at_any_host_is_given_up_for_a_link_that_cannot_be_shut(void **state)
-{
-	struct script script = begin(2);
-
-	(void)state;
-	script.compares_all = true;
-	machine_set_link(&script.machine, 0, 1, 0);
-	machine_set_link(&script.machine, 1, 1, 0);
-	machine_adopt_link(&script.machine, 0, ADOPTED_ANSWERING);
-	expect(&script, 0, HANGUP, 1, "tell lost 1");
-	expect(&script, 1, NOTICE, 0, "await receiver 1, negotiate only 1");
-	expect(&script, 1, NOT_NEGOTIATED, 0, "");
-	expect(&script, BACKOFF_MIN_MS, SERVER_ENDS, 0,
-		"save, shut 0, tell lost 0, negotiate from 1");
-	expect(&script, 0, CANNOT_SHUT, 0, "save, cancel, negotiate only 1");
-}
-
 static void a_renewal_is_to_the_host_of_its_link(void **state)
 {
 	struct script script = begin(1);
@@ -363,7 +345,6 @@ int main(void)
 		cmocka_unit_test(a_link_of_several_is_no_outage_to_save),
 		cmocka_unit_test(each_attempt_of_an_outage_begins_with_another_host),
 		cmocka_unit_test(while_a_link_is_up_another_one_is_to_its_host_only),
-		cmocka_unit_test(an_attempt_at_any_host_is_given_up_for_a_link_that_cannot_be_shut),
 		cmocka_unit_test(a_renewal_is_to_the_host_of_its_link),
 	};
 

@@ -8,11 +8,6 @@
 #define CARRIED (FACT_COUNTED | FACT_USED | FACT_MOVED)
 #define UNCOUNTED FACT_USED /* a Unix socket */
 
-static void assert_state(const struct script *script, unsigned at, enum link_state state)
-{
-	assert_int_equal(script->machine.links[at].state, state);
-}
-
 static void a_hand_over_that_fails_is_tried_again(void **state)
 {
 	struct script script = begin(1);
@@ -524,22 +519,6 @@ static void a_socket_in_use_is_not_dropped_for_a_read_that_went_elsewhere(void *
 	assert_at_rest(&script);
 }
 
-static void a_device_whose_slot_was_not_free_is_not_failed(void **state)
-{
-	struct script script = begin(1);
-
-	(void)state;
-	script.machine.config.dead_timeout_ms = 5000;
-	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
-	expect(&script, 0, TICK, 0, "negotiate");
-	expect(&script, 0, RECEIVER_ENDED, 0, "");
-	expect_hand_over(&script, 0);
-	expect_facts(&script, 5, PROBED, 0, FACT_DONE | NOT_IN_USE, "drop link 0");
-	expect(&script, 5000, TICK, 0, "");
-	assert_int_equal(script.machine.phase, PHASE_RUNNING);
-	assert_int_equal(script.machine.outage_since_ms, -1);
-}
-
 /* Of a link that carries data nothing is owed: the notice is another's, or came twice. */
 static void a_notice_after_a_late_proof_costs_no_link(void **state)
 {
@@ -779,35 +758,6 @@ static void a_server_that_hangs_is_asked_although_a_drain_holds_a_proof_up(void 
 	assert_int_not_equal(asked, 0);
 }
 
-/* Two links over a Unix socket, adopted in an outage: the notices of both were sent before anybody
- * listened, so that none is owed. */
-static void a_notice_of_another_link_does_not_shut_one_that_serves(void **state)
-{
-	struct script script = begin(2);
-
-	(void)state;
-	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
-	machine_adopt_link(&script.machine, 1, ADOPTED_UNKNOWN);
-	machine_set_outage(&script.machine, script.now_ms, script.now_ms);
-	expect(&script, 0, TICK, 0, "negotiate");
-	expect(&script, 0, RECEIVER_ENDED, 0, "");
-	expect(&script, 0, RECEIVER_ENDED, 1, "");
-	expect(&script, 30, NEGOTIATED, 0, "hand over 0");
-	expect(&script, 0, HANDED_OVER, 0, "probe");
-	expect_facts(&script, 5, PROBED, 0, FACT_DONE | UNCOUNTED, "negotiate");
-	expect(&script, 30, NEGOTIATED, 0, "hand over 1");
-	expect(&script, 0, HANDED_OVER, 1, "probe");
-	expect_facts(&script, 5, PROBED, 1, FACT_DONE | UNCOUNTED, "");
-	assert_at_rest(&script);
-	/* An hour later the driver gives link 1 up: it says so, then shuts it
-	 * (kernel fact early-notice). */
-	expect(&script, 3600000, NOTICE, 0, "");
-	expect(&script, SETTLE_MS - 1, HANGUP, 1, "negotiate");
-	assert_state(&script, 0, LINK_ALIVE);
-	expect_reconnect(&script, 1);
-	assert_at_rest(&script);
-}
-
 /* A link that was silent in its proof, and may have answered since the last sample (up to 4 s
  * ago), is not sampled before the device is failed for good. */
 static void a_silent_link_is_sampled_before_the_device_fails(void **state)
@@ -846,7 +796,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_silent_link_is_sampled_before_the_device_fails),
 		cmocka_unit_test(a_server_that_hangs_is_asked_although_a_drain_holds_a_proof_up),
-		cmocka_unit_test(a_notice_of_another_link_does_not_shut_one_that_serves),
 		cmocka_unit_test(a_hand_over_that_fails_is_tried_again),
 		cmocka_unit_test(a_proof_that_runs_out_of_time_costs_the_link),
 		cmocka_unit_test(a_link_that_dies_before_its_proof_is_no_proof),
@@ -878,7 +827,6 @@ int main(void)
 		cmocka_unit_test(the_dead_timeout_ends_the_samples),
 		cmocka_unit_test(a_sample_at_the_end_of_a_proof_may_be_the_proof),
 		cmocka_unit_test(a_socket_in_use_is_not_dropped_for_a_read_that_went_elsewhere),
-		cmocka_unit_test(a_device_whose_slot_was_not_free_is_not_failed),
 		cmocka_unit_test(a_notice_after_a_late_proof_costs_no_link),
 		cmocka_unit_test(a_single_link_that_the_driver_may_have_dropped_is_offered_again),
 		cmocka_unit_test(a_link_of_several_is_never_offered_again),
