@@ -406,8 +406,6 @@ void sim_use_device(int a, int b)
 	dispatch(request);
 }
 
-void sim_read_once(int request);
-
 void sim_read_once(int request)
 {
 	int block = (int)sim_below(SIM_BLOCKS);

@@ -4,6 +4,7 @@
  * SIM_SEED=N plays that one alone; SIM_SHOW=1 prints each step, at once. SIM_WANTED=REGEX
  * stops at the first violation that is like that, and takes no notice of others. */
 #include "sim.h"
+#include "supervisor/attachment.h"
 #include "supervisor/supervisor.h"
 #include <signal.h>
 #include <stdatomic.h>
@@ -35,10 +36,32 @@ static bool report(const struct supervisor_report *report, void *data)
 	return true;
 }
 
+/* What the command line makes. */
+static struct attachment *new_attachment(void)
+{
+	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	struct error err;
+
+	device_policy_init(&attachment->policy);
+	if (endpoint_parse(&attachment->endpoint,
+		    sim_config.host_count > 1 ? "192.0.2.0,192.0.2.1" : "192.0.2.0", "disk", &err))
+		sim_violation("%s", err.text);
+	attachment->policy.connections = sim_config.link_count;
+	attachment->policy.dead_timeout_sec = sim_config.dead_timeout_sec;
+	attachment->policy.request_timeout_sec = sim_config.request_timeout_sec;
+	attachment->policy.liveness_timeout_ms = sim_config.liveness_timeout_ms;
+	attachment->policy.rekey_records = (uint64_t)sim_config.rekey_records;
+	attachment->policy.auto_resize = sim_config.auto_resize;
+	attachment->policy.root = sim_config.is_root;
+	attachment->creds = sim_config.tls ? (const struct tls_credentials *)attachment : NULL;
+	attachment->outage_since_ms = -1;
+	return attachment;
+}
+
 /* Returns whether another life is to follow. */
 static bool live(bool is_first)
 {
-	struct attachment *attachment = sim_new_attachment();
+	struct attachment *attachment = new_attachment();
 	int rc;
 
 	sim_life.lives++;
@@ -47,6 +70,7 @@ static bool live(bool is_first)
 	sim_life.began_ms = sim_now_ms;
 	sim_life.kill_at_ms = INT64_MAX;
 	sim_life.is_running = true;
+	sim_modules_begin();
 	if (setjmp(sim_life.end) == 0) {
 		rc = supervisor_run(attachment, SIM_INDEX, report, NULL, true);
 		sim_life.is_running = false;
@@ -84,7 +108,9 @@ static void begin_world(uint64_t seed)
 	sim_now_ms = BEGIN_MS;
 	sim_life.told_to_end_ms = -1;
 	sim_driver_begin();
-	sim_surroundings_begin();
+	sim_children_begin();
+	sim_files_begin();
+	sim_control_begin();
 	sim_weather_begin();
 	sim_check_begin();
 	sim_at(sim_now_ms + 100, sim_use_device, 0, 0);

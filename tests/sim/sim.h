@@ -4,10 +4,11 @@
  * and come back. Everything follows from a seed.
  *
  * world.c has the time, what happens in it, and descriptors; driver.c the nbd driver and who uses
- * the device; netlink.c how it is told; server.c the servers, their connections and negotiations;
- * surroundings.c the service manager, the files in /run, jobs, and the modules that a supervisor
- * calls beside; wrap.c the system calls; weather.c what goes wrong when; check.c is what must never
- * happen. */
+ * the device; netlink.c how it is told; server.c the servers and their connections, sockets.c what
+ * these tell; children.c a supervisor's jobs, negotiations.c its negotiations; manager.c the service
+ * manager, control.c clients and signals, files.c what is in /run; modules.c what a supervisor only
+ * asks; wrap.c the other system calls; weather.c what goes wrong when; check.c is what must never
+ * happen; main.c plays one supervisor after the other. */
 #ifndef NBDA_SIM
 #define NBDA_SIM
 #include <setjmp.h>
@@ -225,6 +226,7 @@ void sim_driver_disconnect(void);
 void sim_driver_see(int socket);
 void sim_answer(int socket, int request, uint64_t cookie, bool is_error);
 void sim_use_device(int a, int b); /* by its users, from now on */
+void sim_read_once(int request);
 bool sim_driver_is_idle(void);
 unsigned sim_driver_sent_count(void);
 /* A queue is frozen: what is new waits. */
@@ -232,30 +234,32 @@ void sim_freeze(bool on);
 bool sim_is_nothing_sent(void);
 bool sim_log_is_readable(void);
 
-/* --- surroundings.c */
+/* --- children.c */
 
-void sim_surroundings_begin(void);
+void sim_children_begin(void);
+void sim_children_die(void);
+bool sim_child_is_readable(int id);
+
+/* --- manager.c */
+
 void sim_manager_forget(void);
+
+/* --- control.c */
+
+void sim_control_begin(void);
 void sim_ask(const char *word); /* over the control socket, as a client */
 void sim_signal(int number);
 int sim_take_signal(void);
 bool sim_signal_is_pending(void);
-struct attachment;
-struct attachment *sim_new_attachment(void);
-void sim_children_die(void);
-bool sim_child_is_readable(int id);
-/* A file in /run, by its path. */
-int sim_file_find(const char *path, bool create);
-struct sim_file {
-	char path[64];
-	bool exists;
-	char *text;
-	size_t size, room, at;
-	unsigned mode;
-	int64_t changed_ms;
-};
-#define SIM_FILES 8
-extern struct sim_file sim_files[SIM_FILES];
+
+/* --- files.c */
+
+void sim_files_begin(void);
+
+/* --- modules.c */
+
+/* A supervisor begins. */
+void sim_modules_begin(void);
 
 /* --- check.c */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* System calls about descriptors and times of the simulated world, by the linker's --wrap. */
+/* System calls about descriptors and times of the simulated world, by the linker's --wrap. Those about
+ * files are in files.c. */
 #include "sim.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -8,12 +9,10 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include "supervisor/loop.h"
@@ -272,144 +271,8 @@ int __wrap_prctl(int option, ...)
 	return 0;
 }
 
-/* --- files in /run */
-
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...)
-{
-	int at;
-
-	if (strcmp(path, "/proc/1/status") == 0)
-		return -1;
-	sim_point();
-	at = sim_file_find(path, flags & O_CREAT);
-	if (at == SIM_NONE) {
-		errno = ENOENT;
-		return -1;
-	}
-	if (flags & O_TRUNC)
-		sim_files[at].size = 0;
-	sim_files[at].at = 0;
-	sim_files[at].mode = sim_files[at].mode ? sim_files[at].mode : 0600;
-	return sim_open(SIM_FILE, at);
-}
-
-ssize_t __real_write(int fd, const void *buf, size_t size);
-ssize_t __wrap_write(int fd, const void *buf, size_t size);
-ssize_t __wrap_write(int fd, const void *buf, size_t size)
-{
-	struct sim_file *file;
-	int at;
-
-	if (sim_kind_of(fd, &at) != SIM_FILE)
-		return __real_write(fd, buf, size);
-	sim_point();
-	file = &sim_files[at];
-	if (file->size + size > file->room) {
-		file->room = 2 * (file->size + size);
-		file->text = realloc(file->text, file->room);
-	}
-	memcpy(file->text + file->size, buf, size);
-	file->size += size;
-	file->changed_ms = sim_now_ms;
-	return (ssize_t)size;
-}
-
-ssize_t __real_read(int fd, void *buf, size_t size);
-ssize_t __wrap_read(int fd, void *buf, size_t size);
-ssize_t __wrap_read(int fd, void *buf, size_t size)
-{
-	struct signalfd_siginfo *info = buf;
-	struct sim_file *file;
-	int at;
-	enum sim_kind kind = sim_kind_of(fd, &at);
-
-	if (kind == SIM_SIGNALS) {
-		memset(info, 0, sizeof(*info));
-		info->ssi_signo = (unsigned)sim_take_signal();
-		return info->ssi_signo ? (ssize_t)sizeof(*info) : -1;
-	}
-	if (kind != SIM_FILE)
-		return __real_read(fd, buf, size);
-	file = &sim_files[at];
-	size = size < file->size - file->at ? size : file->size - file->at;
-	memcpy(buf, file->text + file->at, size);
-	file->at += size;
-	return (ssize_t)size;
-}
-
-int __wrap_fstat(int fd, struct stat *st);
-int __wrap_fstat(int fd, struct stat *st)
-{
-	int at;
-
-	if (sim_kind_of(fd, &at) != SIM_FILE)
-		return -1;
-	*st = (struct stat){.st_mode = S_IFREG | sim_files[at].mode};
-	st->st_mtim.tv_sec = sim_files[at].changed_ms / 1000;
-	st->st_mtim.tv_nsec = sim_files[at].changed_ms % 1000 * 1000000;
-	return 0;
-}
-
 uid_t __wrap_geteuid(void);
 uid_t __wrap_geteuid(void)
 {
-	return 0;
-}
-
-int __wrap_rename(const char *from, const char *to);
-int __wrap_rename(const char *from, const char *to)
-{
-	int at, former;
-
-	sim_point();
-	at = sim_file_find(from, false);
-	former = sim_file_find(to, false);
-	if (at == SIM_NONE)
-		return -1;
-	if (former != SIM_NONE)
-		sim_files[former].exists = false;
-	snprintf(sim_files[at].path, sizeof(sim_files[at].path), "%s", to);
-	return 0;
-}
-
-int __wrap_unlink(const char *path);
-int __wrap_unlink(const char *path)
-{
-	int at;
-
-	sim_point();
-	at = sim_file_find(path, false);
-	if (at == SIM_NONE)
-		return -1;
-	sim_files[at].exists = false;
-	sim_files[at].mode = 0;
-	return 0;
-}
-
-int __wrap_chmod(const char *path, mode_t mode);
-int __wrap_chmod(const char *path, mode_t mode)
-{
-	int at = sim_file_find(path, false);
-
-	sim_point();
-	if (at == SIM_NONE)
-		return -1;
-	sim_files[at].mode = mode;
-	return 0;
-}
-
-int __wrap_utimensat(int dir, const char *path, const struct timespec times[2], int flags);
-int __wrap_utimensat(int dir, const char *path, const struct timespec times[2], int flags)
-{
-	int at = sim_file_find(path, false);
-
-	(void)dir;
-	(void)flags;
-	sim_point();
-	if (at == SIM_NONE)
-		return -1;
-	sim_files[at].changed_ms = times[1].tv_sec * 1000 + times[1].tv_nsec / 1000000;
 	return 0;
 }
