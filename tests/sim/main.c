@@ -2,7 +2,8 @@
 /* sim [SECONDS [FIRST [COUNT]]]: plays the episodes of the seeds from FIRST on, on every CPU. Each
  * has a process of its own, so an episode is the same alone and among others.
  * SIM_SEED=N plays that one alone; SIM_SHOW=1 prints each step, at once. SIM_WANTED=REGEX
- * stops at the first violation that is like that, and takes no notice of others. */
+ * stops at the first violation that is like that, and takes no notice of others. SIM_WORLD="NAME=N
+ * ..." plays in such worlds only: see weather.c. */
 #include "sim.h"
 #include "supervisor/attachment.h"
 #include "supervisor/supervisor.h"

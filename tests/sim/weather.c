@@ -2,6 +2,7 @@
 /* What an episode is like, and what goes wrong in it. */
 #include "sim.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct sim_config sim_config;
@@ -265,6 +266,42 @@ static void turn(int a, int b)
 	disturb((int)sim_below(sim_config.host_count));
 }
 
+static void set(const char *world, const char *name, void *value, size_t size)
+{
+	const char *at = strstr(world, name);
+	int64_t number = at ? strtoll(at + strlen(name), NULL, 0) : 0;
+
+	if (at)
+		memcpy(value, &number, size); /* little-endian */
+}
+
+#define SET(name) set(world, #name "=", &sim_config.name, sizeof(sim_config.name))
+
+/* SIM_WORLD="is_unix=1 link_count=2": these are as they are told, whatever was drawn. */
+static void read_settings(void)
+{
+	const char *world = getenv("SIM_WORLD");
+
+	if (!world)
+		return;
+	SET(link_count);
+	SET(host_count);
+	SET(tls);
+	SET(is_unix);
+	SET(is_root);
+	SET(has_manager);
+	SET(has_log);
+	SET(has_sock_diag);
+	SET(serves_one_connection);
+	SET(dead_timeout_sec);
+	SET(request_timeout_sec);
+	SET(slow_driver_percent);
+	if (sim_config.is_unix)
+		sim_config.tls = sim_config.has_sock_diag = false;
+	if (sim_config.link_count > 1)
+		sim_config.serves_one_connection = false;
+}
+
 void sim_weather_begin(void)
 {
 	static const int64_t dead_timeouts_sec[] = {-1, 5, 20, 60, 600, 600};
@@ -289,6 +326,7 @@ void sim_weather_begin(void)
 	sim_config.auto_resize = sim_chance(50);
 	sim_config.notice_loss_percent = sim_chance(20) ? 30 : 0;
 	sim_config.slow_driver_percent = sim_chance(50) ? 5 : (int)sim_below(60);
+	read_settings();
 	memset(sim_hosts, 0, sizeof(sim_hosts));
 	for (unsigned i = 0; i < sim_config.host_count; i++)
 		sim_hosts[i].is_up = true;
