@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/adopt.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "nbd/nbd-protocol.h"
 #include "kernel/kmsg.h"
 #include "device/queue.h"
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #define PROBE_MS 1000
+#define ERRORS_MS 3000
+#define ERRORS_PAUSE_MS 100
 #define FAIL_LINGER_MS 300
 #define QUEUE_READ_MS 1000
 
@@ -225,22 +228,35 @@ static bool is_any_link_alive(const struct attachment *attachment)
 	return false;
 }
 
+/* Without the log nobody tells an error that the server sends, as one that ends does, from those of a
+ * device that has failed: these go on. */
+static int read_device(const struct attachment *attachment, bool is_log_read)
+{
+	struct probe probe = attachment_probe(attachment);
+	int64_t until_ms = monotonic_now_ms() + (is_log_read ? 0 : ERRORS_MS);
+	int rc;
+
+	while ((rc = probe_run(&probe, PROBE_MS, NULL)) == -EIO && monotonic_now_ms() < until_ms)
+		poll(NULL, 0, ERRORS_PAUSE_MS);
+	return rc;
+}
+
 /* No link is known to live. Is one alive all the same (then a read is answered), is there an outage
  * (it waits), or has the driver given up already (it fails at once)? */
 static int ask_device(struct attachment *attachment, struct error *err)
 {
-	struct probe probe = attachment_probe(attachment);
 	struct kernel_log log;
 	int rc;
 
 	if (is_any_link_alive(attachment))
 		return 0;
 	kmsg_open(&log, attachment->index);
-	rc = probe_run(&probe, PROBE_MS, NULL);
+	rc = read_device(attachment, log.fd >= 0);
 	kmsg_read(&log);
 	kmsg_close(&log);
-	/* an error that the server sends is an answer, too */
-	attachment->answers = rc == 0 || log.error_replies > 0;
+	/* An error that the server sends is an answer, too; not one for another request, which a
+	 * link that is dead may have brought before. */
+	attachment->answers = rc == 0 || (rc == -EIO && log.error_replies > 0);
 	return rc == -EIO && !attachment->answers ? refuse_failed(attachment, err) : 0;
 }
 
