@@ -92,6 +92,8 @@ void manager_store_all(struct manager *manager)
 		link_name(name, i);
 		if (manager->attachment->links[i].fd >= 0)
 			notify_store_fd(name, manager->attachment->links[i].fd);
+		else /* what an adoption did not take: it would keep its server from others */
+			notify_forget_fd(name);
 	}
 	retry_soon(manager);
 }
