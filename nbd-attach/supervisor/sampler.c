@@ -245,6 +245,12 @@ static void sample_links(struct sampler *sampler)
 		engine_event(sampler->engine, EVENT_IDLE, 0);
 }
 
+/* Without the kernel's log a driver that fails what waits is not told from one that serves. */
+static bool is_failing_seen(const struct sampler *sampler)
+{
+	return sampler->receivers->log->kmsg.fd >= 0;
+}
+
 /* A link that nobody knows to serve may do so, and then cease to: the outage begins then. */
 static void sample_outage(struct sampler *sampler)
 {
@@ -259,7 +265,9 @@ static void sample_outage(struct sampler *sampler)
 	}
 	completed = block_completed_count(sampler->attachment->index);
 	if (sampler->knows_completed && completed != sampler->completed) {
-		engine_event(sampler->engine, EVENT_SERVED, 0);
+		engine_tell(sampler->engine,
+			&(struct machine_event){.type = EVENT_SERVED,
+				.facts = is_failing_seen(sampler) ? FACT_DONE : 0});
 		/* This outage needs no time to settle. */
 		loop_call_at(&sampler->due, monotonic_now_ms() + OUTAGE_SAMPLE_MS);
 	}
@@ -322,7 +330,7 @@ void sampler_sample_link(const struct sampler *sampler, unsigned at)
 	struct sampling_input now;
 	int lost_ms;
 	bool has_moved = !machine_link_is_up(&sampler->engine->machine.links[at]) ?
-		sampler->knows_completed &&
+		sampler->knows_completed && is_failing_seen(sampler) &&
 			block_completed_count(sampler->attachment->index) != sampler->completed :
 		before->known && sample_link(sampler, at, &now, &lost_ms) == 0 &&
 			now.received_bytes != before->last.received_bytes;

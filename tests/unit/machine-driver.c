@@ -328,7 +328,8 @@ static void limit_dead_timeout(struct model *model, int64_t limit_ms)
 static bool is_served_unseen(
 	const struct model *model, const struct machine *before, const struct machine_event *event)
 {
-	if (event->type == EVENT_SERVED && before->phase == PHASE_RUNNING)
+	if (event->type == EVENT_SERVED && before->phase == PHASE_RUNNING &&
+		event->facts & FACT_DONE)
 		for (unsigned i = 0; i < before->link_count; i++)
 			if (machine_link_may_serve(&before->links[i]))
 				return true;

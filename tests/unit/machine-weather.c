@@ -102,7 +102,9 @@ static void trouble(struct model *model, unsigned at)
 	else if (model_below(model, 3000) == 0)
 		model_tell(model, EVENT_STOP, 0);
 	else if (model_below(model, 20) == 0)
-		model_tell(model, EVENT_SERVED, 0);
+		model_tell_event(model,
+			&(struct machine_event){.type = EVENT_SERVED,
+				.facts = model_chance(model, 50) ? FACT_DONE : 0});
 	else if (model_below(model, 20000) == 0) {
 		model->io_failed = true;
 		model_tell(model, EVENT_IO_FAILED, 0);

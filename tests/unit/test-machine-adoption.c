@@ -328,15 +328,33 @@ static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
 	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
 	expect(&script, 0, TICK, 0, "negotiate");
 	script.compares_all = true;
-	expect(&script, DEAD_MS - 1, SERVED, 0, "save");
+	expect_facts(&script, DEAD_MS - 1, SERVED, 0, FACT_DONE, "save");
 	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
 	script.compares_all = false;
 	expect_deadline(&script, DEAD_MS, "sample 0");
 	expect(&script, 0, SAMPLED, 0, "cancel");
 	assert_int_equal(script.machine.phase, PHASE_FAILED);
 	/* what is answered now is answered with an error */
-	expect(&script, 0, SERVED, 0, "");
+	expect_facts(&script, 0, SERVED, 0, FACT_DONE, "");
 	assert_true(script.machine.outage_since_ms < script.now_ms);
+}
+
+/* Nobody reads the kernel's log, and the driver may have begun to fail what waits. */
+static void what_may_be_errors_is_no_service_until_a_read_is_done(void **state)
+{
+	struct script script = begin(1);
+	int64_t since_ms;
+
+	(void)state;
+	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
+	expect(&script, 0, TICK, 0, "negotiate");
+	since_ms = script.now_ms;
+	expect(&script, 1000, SERVED, 0, "probe");
+	expect(&script, 5, PROBED, 0, "");
+	assert_int_equal(script.machine.outage_since_ms, since_ms);
+	expect(&script, 4000, SERVED, 0, "probe");
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_COUNTED, "");
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
 }
 
 /* It was begun when none seemed to be up. */
@@ -427,6 +445,7 @@ int main(void)
 		cmocka_unit_test(an_outage_may_be_older_than_the_supervisor),
 		cmocka_unit_test(a_link_that_nobody_used_yet_is_asked_before_its_device_fails),
 		cmocka_unit_test(an_outage_begins_when_the_device_ceases_to_be_served),
+		cmocka_unit_test(what_may_be_errors_is_no_service_until_a_read_is_done),
 		cmocka_unit_test(an_attempt_at_any_host_is_given_up_for_a_link_that_cannot_be_shut),
 		cmocka_unit_test(a_device_whose_slot_was_not_free_is_not_failed),
 		cmocka_unit_test(a_notice_of_another_link_does_not_shut_one_that_serves),

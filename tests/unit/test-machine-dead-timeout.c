@@ -214,8 +214,13 @@ static void an_error_that_comes_late_does_not_begin_an_outage_anew(void **state)
 	expect(&script, 0, HANGUP, 0, "");
 	expect(&script, 5, NOTICE, 0, "negotiate");
 	script.compares_all = true;
-	expect(&script, 1000, SERVED, 0, "");
-	assert_int_equal(script.machine.outage_since_ms, script.now_ms - 1005);
+	expect_facts(&script, 1000, SERVED, 0, FACT_DONE, "probe");
+	expect(&script, 5, PROBED, 0, "");
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms - 1010);
+	/* one that was taken for another serves all the same */
+	expect_facts(&script, 4000, SERVED, 0, FACT_DONE, "probe");
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_COUNTED, "save");
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
 }
 
 int main(void)

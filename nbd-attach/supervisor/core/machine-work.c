@@ -410,17 +410,25 @@ static void on_moved(struct step *step)
 		prove(step, at, step->event->facts & FACT_COUNTED);
 }
 
-/* Only by a link that may serve, one that was adopted unseen, say: where none can, it was an error
- * that came late (kernel fact partial-send-eio). */
+static bool is_any_able_to_serve(const struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->link_count; i++)
+		if (machine_link_may_serve(&machine->links[i]))
+			return true;
+	return false;
+}
+
+/* By a link that was adopted unseen, say. It may have been an error instead: one that comes late
+ * (kernel fact partial-send-eio), or those of a driver that has given up, which only its log tells.
+ * Then a read tells (PROBED). */
 static void on_served(struct step *step)
 {
-	const struct machine *machine = step->machine;
-
-	for (unsigned i = 0; machine->phase == PHASE_RUNNING && i < machine->link_count; i++)
-		if (machine_link_may_serve(&machine->links[i])) {
-			machine_link_restart_outage(step);
-			return;
-		}
+	if (step->machine->phase != PHASE_RUNNING)
+		return;
+	if (step->event->facts & FACT_DONE && is_any_able_to_serve(step->machine))
+		machine_link_restart_outage(step);
+	else
+		step_act(step, ACTION_PROBE, 0);
 }
 
 /* --- time */

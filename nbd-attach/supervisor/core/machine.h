@@ -168,8 +168,8 @@ enum machine_fact {
 	FACT_MOVED = 1 << 2, /* data has gone both ways, encrypted if it should be. A link that was
 				 * silent: it has answered; one that is lost: the device serves */
 	FACT_IN_CLEAR = 1 << 3, /* data was sent unencrypted that should not be */
-	FACT_DONE = 1 << 4,     /* PROBED: the read was done. DRAINED: quickly, or it has to be
-				 * believed. RESIZED: yes */
+	FACT_DONE = 1 << 4,     /* PROBED: the read was done. SERVED: no error, by the kernel's log.
+			     * DRAINED: quickly, or it has to be believed. RESIZED: yes */
 };
 
 /* What is known of an adopted link, whose socket we have not but for the first. */
@@ -196,7 +196,7 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(SAMPLED, "sampled")          /* .facts of link: answer to SAMPLE */                      \
 	X(PROBED, "probed")            /* .facts of link: a read through the device is done */     \
 	X(MOVED, "moved")              /* link, which was to be proven, carries data; .facts */    \
-	X(SERVED, "served")            /* in an outage the device has got something done */        \
+	X(SERVED, "served")            /* in an outage the device has ended requests; .facts */    \
 	X(IDLE, "idle")                /* nothing is in flight */                                  \
 	X(REKEY, "rekey")              /* link has used up half of what its key may do */          \
 	X(REKEY_NOW, "rekey now")      /* link is near its limit, or is not to serve for long */   \
