@@ -16,17 +16,17 @@
 #define ITEMS_MAX 16
 
 struct report {
-	struct probe_item *items;
+	struct check_item *items;
 	size_t count;
 };
 
-static void add(struct report *report, enum probe_state state, const char *name, const char *remedy,
+static void add(struct report *report, enum check_state state, const char *name, const char *remedy,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-static void add(struct report *report, enum probe_state state, const char *name, const char *remedy,
+static void add(struct report *report, enum check_state state, const char *name, const char *remedy,
 	const char *fmt, ...)
 {
-	struct probe_item *item = &report->items[report->count];
+	struct check_item *item = &report->items[report->count];
 	char detail[400];
 	va_list ap;
 
@@ -50,25 +50,25 @@ static void add_module(struct report *report, const char *label, const char *nam
 
 	snprintf(remedy, sizeof(remedy), "modprobe %s", name);
 	switch (state) {
-	case KERNEL_MODULE_LIVE: add(report, PROBE_OK, label, "", "loaded%s", extra); break;
+	case KERNEL_MODULE_LIVE: add(report, CHECK_OK, label, "", "loaded%s", extra); break;
 	case KERNEL_MODULE_BUILTIN:
-		add(report, PROBE_OK, label, "", "in the running kernel%s", extra);
+		add(report, CHECK_OK, label, "", "in the running kernel%s", extra);
 		break;
 	case KERNEL_MODULE_LOADABLE:
-		add(report, PROBE_LOADABLE, label, remedy, "%s; attach does it", why);
+		add(report, CHECK_LOADABLE, label, remedy, "%s; attach does it", why);
 		break;
 	case KERNEL_MODULE_BLOCKED:
 		snprintf(remedy, sizeof(remedy), "grep -rw %s /etc/modprobe.d /lib/modprobe.d",
 			name);
-		add(report, PROBE_MISSING, label, remedy, "%s", why);
+		add(report, CHECK_MISSING, label, remedy, "%s", why);
 		break;
 	case KERNEL_MODULE_MISSING:
-		add(report, PROBE_MISSING, label, kernel_package_remedy(), "%s", why);
+		add(report, CHECK_MISSING, label, kernel_package_remedy(), "%s", why);
 		break;
 	}
 }
 
-static void probe_release(struct report *report)
+static void check_release(struct report *report)
 {
 	unsigned major_number = 0, minor_number = 0;
 	struct utsname kernel;
@@ -78,21 +78,21 @@ static void probe_release(struct report *report)
 	/* TLS 1.3 in both directions is of 5.1, ChaCha20-Poly1305 of 5.11; what the tests run on
 	 * begins at 6.1. */
 	if (major_number < 5 || (major_number == 5 && minor_number < 1))
-		add(report, PROBE_MISSING, "kernel", kernel_package_remedy(),
+		add(report, CHECK_MISSING, "kernel", kernel_package_remedy(),
 			"%s has no TLS 1.3 in the kernel (5.1 has)", kernel.release);
 	else if (major_number < 6 || (major_number == 6 && minor_number < 1))
-		add(report, PROBE_WARN, "kernel", kernel_package_remedy(),
+		add(report, CHECK_WARN, "kernel", kernel_package_remedy(),
 			"%s is older than what is tested (6.1)", kernel.release);
 	else
-		add(report, PROBE_OK, "kernel", "", "%s", kernel.release);
+		add(report, CHECK_OK, "kernel", "", "%s", kernel.release);
 }
 
-static void probe_nbd(struct report *report)
+static void check_nbd(struct report *report)
 {
 	enum kernel_module_state state;
 	char why[200], max_part[16] = "", nbds_max[16] = "", extra[80] = "";
 
-	state = kernel_module_probe("nbd", why, sizeof(why));
+	state = kernel_module_check("nbd", why, sizeof(why));
 	kernel_read_file("/sys/module/nbd/parameters/max_part", max_part, sizeof(max_part));
 	kernel_read_file("/sys/module/nbd/parameters/nbds_max", nbds_max, sizeof(nbds_max));
 	if (*max_part && *nbds_max)
@@ -101,42 +101,42 @@ static void probe_nbd(struct report *report)
 	/* Before 6.2 or so the driver gives partitions no device when max_part is 0, later kernels
 	 * give them dynamic numbers. */
 	if (!strcmp(max_part, "0"))
-		add(report, PROBE_WARN, "partitions", "modprobe -r nbd && modprobe nbd max_part=15",
+		add(report, CHECK_WARN, "partitions", "modprobe -r nbd && modprobe nbd max_part=15",
 			"loaded with max_part=0: partitions may get no device");
 }
 
 /* Only what can be seen without asking the kernel over netlink: attach asks for the driver's family
  * itself. */
-static void probe_nodes(struct report *report)
+static void check_nodes(struct report *report)
 {
 	char size[32];
 
-	if (kernel_module_probe("nbd", NULL, 0) > KERNEL_MODULE_BUILTIN)
+	if (kernel_module_check("nbd", NULL, 0) > KERNEL_MODULE_BUILTIN)
 		return; /* they come with the module */
 	if (kernel_read_file("/sys/block/nbd0/size", size, sizeof(size)) < 0)
-		add(report, PROBE_WARN, "device nodes", "",
+		add(report, CHECK_WARN, "device nodes", "",
 			"the driver was loaded with nbds_max=0: use 'auto' for the device");
 	else if (!kernel_path_exists("/dev/nbd0"))
-		add(report, PROBE_MISSING, "device nodes", "mount -t devtmpfs devtmpfs /dev",
+		add(report, CHECK_MISSING, "device nodes", "mount -t devtmpfs devtmpfs /dev",
 			"the kernel has nbd0 but /dev/nbd0 is not there");
 	else
-		add(report, PROBE_OK, "device nodes", "", "/dev/nbd0 is there");
+		add(report, CHECK_OK, "device nodes", "", "/dev/nbd0 is there");
 }
 
-static void probe_tls(struct report *report)
+static void check_tls(struct report *report)
 {
 	const struct ktls_cipher *cipher;
 	enum kernel_module_state state;
 	char why[200];
 
-	state = kernel_module_probe("tls", why, sizeof(why));
+	state = kernel_module_check("tls", why, sizeof(why));
 	add_module(report, "kernel TLS", "tls", state, why, "");
 	for (size_t i = 0; (cipher = ktls_cipher_at(i)); i++) {
-		state = kernel_cipher_probe(cipher->kernel_cipher, why, sizeof(why));
+		state = kernel_cipher_check(cipher->kernel_cipher, why, sizeof(why));
 		add_module(report, cipher->name, cipher->module, state, why, "");
 		/* The others will do, unless the server insists. */
 		if (state >= KERNEL_MODULE_BLOCKED)
-			report->items[report->count - 1].state = PROBE_WARN;
+			report->items[report->count - 1].state = CHECK_WARN;
 	}
 }
 
@@ -159,16 +159,16 @@ static bool has_cpu_flag(const char *flag)
 	return false;
 }
 
-static void probe_cpu(struct report *report)
+static void check_cpu(struct report *report)
 {
 	if (has_cpu_flag("aes"))
-		add(report, PROBE_OK, "CPU", "", "has AES instructions: AES-GCM comes first");
+		add(report, CHECK_OK, "CPU", "", "has AES instructions: AES-GCM comes first");
 	else
-		add(report, PROBE_OK, "CPU", "",
+		add(report, CHECK_OK, "CPU", "",
 			"has no AES instructions: ChaCha20-Poly1305 comes first");
 }
 
-static void probe_privilege(struct report *report)
+static void check_privilege(struct report *report)
 {
 	unsigned long long effective = 0;
 	char status[4096], map[256], *line;
@@ -177,7 +177,7 @@ static void probe_privilege(struct report *report)
 
 	if (kernel_read_file("/proc/self/status", status, sizeof(status)) < 0 ||
 		!(line = strstr(status, "CapEff:"))) {
-		add(report, PROBE_WARN, "permission", "",
+		add(report, CHECK_WARN, "permission", "",
 			"cannot be told: /proc/self/status is not there");
 		return;
 	}
@@ -188,59 +188,59 @@ static void probe_privilege(struct report *report)
 		sscanf(map, "%u %u %u", &inside, &outside, &length) == 3)
 		initial = !inside && !outside && length == 4294967295U;
 	if (!(effective >> CAP_SYS_ADMIN & 1))
-		add(report, PROBE_WARN, "permission", "sudo nbd-attach doctor",
+		add(report, CHECK_WARN, "permission", "sudo nbd-attach doctor",
 			"no CAP_SYS_ADMIN (root): list and info work, attach and detach do not");
 	else if (!initial)
-		add(report, PROBE_MISSING, "permission", "",
+		add(report, CHECK_MISSING, "permission", "",
 			"this is root of a user namespace only: run nbd-attach on the host, "
 			"outside of the container");
 	else
-		add(report, PROBE_OK, "permission", "", "CAP_SYS_ADMIN");
+		add(report, CHECK_OK, "permission", "", "CAP_SYS_ADMIN");
 }
 
-static void probe_container(struct report *report)
+static void check_container(struct report *report)
 {
 	char text[256];
 
 	if (!kernel_read_file("/run/systemd/container", text, sizeof(text)))
-		add(report, PROBE_WARN, "container", "",
+		add(report, CHECK_WARN, "container", "",
 			"this is a container (%s): devices and modules are the host's", text);
 	else if (kernel_path_exists("/.dockerenv") || kernel_path_exists("/run/.containerenv"))
-		add(report, PROBE_WARN, "container", "",
+		add(report, CHECK_WARN, "container", "",
 			"this is a container: devices and modules are the host's");
 }
 
-static void probe_loading(struct report *report)
+static void check_loading(struct report *report)
 {
 	char text[64];
 
 	if (!kernel_read_file("/proc/sys/kernel/modules_disabled", text, sizeof(text)) &&
 		!strcmp(text, "1"))
-		add(report, PROBE_WARN, "module loading",
+		add(report, CHECK_WARN, "module loading",
 			"printf 'nbd\\ntls\\n' > /etc/modules-load.d/nbd.conf && reboot",
 			"kernel.modules_disabled is 1: what is not loaded by now cannot be");
 	else if (!kernel_read_file("/sys/kernel/security/lockdown", text, sizeof(text)) &&
 		!strstr(text, "[none]"))
-		add(report, PROBE_OK, "module loading", "",
+		add(report, CHECK_OK, "module loading", "",
 			"lockdown is on (%s): signed modules only", text);
 	else
-		add(report, PROBE_OK, "module loading", "", "allowed");
+		add(report, CHECK_OK, "module loading", "", "allowed");
 }
 
-int kernel_probe(struct probe_item **items, size_t *count)
+int kernel_check(struct check_item **items, size_t *count)
 {
-	struct report report = {.items = calloc(ITEMS_MAX, sizeof(struct probe_item))};
+	struct report report = {.items = calloc(ITEMS_MAX, sizeof(struct check_item))};
 
 	if (!report.items)
 		return -ENOMEM;
-	probe_release(&report);
-	probe_nbd(&report);
-	probe_nodes(&report);
-	probe_tls(&report);
-	probe_cpu(&report);
-	probe_privilege(&report);
-	probe_container(&report);
-	probe_loading(&report);
+	check_release(&report);
+	check_nbd(&report);
+	check_nodes(&report);
+	check_tls(&report);
+	check_cpu(&report);
+	check_privilege(&report);
+	check_container(&report);
+	check_loading(&report);
 	*items = report.items;
 	*count = report.count;
 	return 0;

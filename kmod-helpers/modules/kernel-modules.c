@@ -234,7 +234,7 @@ static void explain(enum kernel_module_state state, const char *name, char *why,
 			name);
 }
 
-static enum kernel_module_state probe(struct kmod_ctx *ctx, const char *name)
+static enum kernel_module_state find_state(struct kmod_ctx *ctx, const char *name)
 {
 	_cleanup_list_ struct kmod_list *list = look_up(ctx, name);
 	enum kernel_module_state best = KERNEL_MODULE_MISSING, state;
@@ -251,13 +251,13 @@ static enum kernel_module_state probe(struct kmod_ctx *ctx, const char *name)
 	return best;
 }
 
-enum kernel_module_state kernel_module_probe(const char *name, char *why, size_t why_size)
+enum kernel_module_state kernel_module_check(const char *name, char *why, size_t why_size)
 {
 	_cleanup_context_ struct kmod_ctx *ctx = open_context();
 	enum kernel_module_state state = KERNEL_MODULE_MISSING;
 
 	if (ctx)
-		state = probe(ctx, name);
+		state = find_state(ctx, name);
 	else if (is_seen_running(name))
 		state = KERNEL_MODULE_BUILTIN;
 	explain(state, name, why, why_size);
@@ -302,7 +302,7 @@ int kernel_module_load(const char *name, const char *options, struct error *err)
 
 	if (!ctx)
 		return is_seen_running(name) ? 0 : refuse_load(name, KERNEL_MODULE_MISSING, 0, err);
-	state = probe(ctx, name);
+	state = find_state(ctx, name);
 	/* An algorithm is there, but perhaps only in generic code: its faster modules are loaded
 	 * all the same. */
 	if (state <= KERNEL_MODULE_BUILTIN && strncmp(name, "crypto-", 7))
@@ -321,7 +321,7 @@ int kernel_module_load(const char *name, const char *options, struct error *err)
 			failed = rc;
 	}
 	if (state > KERNEL_MODULE_BUILTIN)
-		state = probe(ctx, name);
+		state = find_state(ctx, name);
 	return state <= KERNEL_MODULE_BUILTIN ? 0 : refuse_load(name, state, failed, err);
 }
 
@@ -368,7 +368,7 @@ int kernel_load_cipher(int kernel_cipher, struct error *err)
 	return 0;
 }
 
-enum kernel_module_state kernel_cipher_probe(int kernel_cipher, char *why, size_t why_size)
+enum kernel_module_state kernel_cipher_check(int kernel_cipher, char *why, size_t why_size)
 {
 	const struct ktls_cipher *cipher = ktls_cipher_find(kernel_cipher);
 	enum kernel_module_state worst, state;
@@ -381,9 +381,9 @@ enum kernel_module_state kernel_cipher_probe(int kernel_cipher, char *why, size_
 		return KERNEL_MODULE_MISSING;
 	if (has_algorithm(cipher->algorithm))
 		return KERNEL_MODULE_LIVE;
-	worst = kernel_module_probe(cipher->parts[0], why, why_size);
+	worst = kernel_module_check(cipher->parts[0], why, why_size);
 	for (i = 1; cipher->parts[i] && worst != KERNEL_MODULE_MISSING; i++) {
-		state = kernel_module_probe(cipher->parts[i], text, sizeof(text));
+		state = kernel_module_check(cipher->parts[i], text, sizeof(text));
 		if (state == KERNEL_MODULE_MISSING || state <= worst)
 			continue;
 		worst = state;

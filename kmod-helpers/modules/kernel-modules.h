@@ -23,7 +23,7 @@ enum kernel_module_state {
 /* State of NAME (a module or an alias such as "crypto-rfc7539(chacha20,poly1305)"). Falls back to
  * /sys/module and /proc when there is no modules.dep for the running kernel (containers). WHY, if
  * not NULL, receives a sentence for every state but live/builtin. */
-enum kernel_module_state kernel_module_probe(const char *name, char *why, size_t why_size);
+enum kernel_module_state kernel_module_check(const char *name, char *why, size_t why_size);
 
 /* Load NAME with OPTIONS ("max_part=15 nbds_max=16" or NULL) through libkmod, honouring modprobe.d
  * (blacklist, options, install). 0 when it is there at the end. ERROR_KERNEL otherwise, naming the
@@ -36,8 +36,8 @@ int kernel_load_nbd(struct error *err);
 /* Kernel TLS, and what CIPHER (ktls.h's kernel cipher number; 0: none yet) needs. */
 int kernel_load_tls(struct error *err);
 int kernel_load_cipher(int kernel_cipher, struct error *err);
-/* As kernel_module_probe(), for everything that CIPHER needs; nothing is loaded. */
-enum kernel_module_state kernel_cipher_probe(int kernel_cipher, char *why, size_t why_size);
+/* As kernel_module_check(), for everything that CIPHER needs; nothing is loaded. */
+enum kernel_module_state kernel_cipher_check(int kernel_cipher, char *why, size_t why_size);
 /* One command that puts a missing module where it can be loaded, for this machine. */
 const char *kernel_package_remedy(void);
 

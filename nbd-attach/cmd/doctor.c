@@ -11,36 +11,36 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *state_name(enum probe_state state)
+static const char *state_name(enum check_state state)
 {
 	switch (state) {
-	case PROBE_OK: return "ok";
-	case PROBE_LOADABLE: return "loadable"; /* done by attach itself */
-	case PROBE_WARN: return "warning";
+	case CHECK_OK: return "ok";
+	case CHECK_LOADABLE: return "loadable"; /* done by attach itself */
+	case CHECK_WARN: return "warning";
 	default: return "missing";
 	}
 }
 
-static void library_item(struct probe_item *item)
+static void library_item(struct check_item *item)
 {
 	snprintf(item->name, sizeof(item->name), "GnuTLS");
-	item->state = PROBE_OK;
+	item->state = CHECK_OK;
 	snprintf(item->detail, sizeof(item->detail), "%s; post-quantum hybrid groups: %s",
 		tls_library_version(), tls_hybrid_group() ? "yes" : "not in this version");
 	*item->remedy = 0;
 }
 
-static void print_table(const struct probe_item *items, size_t count)
+static void print_table(const struct check_item *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		printf("%-28s %-9s %s\n", items[i].name, state_name(items[i].state),
 			items[i].detail);
-		if (items[i].state != PROBE_OK && *items[i].remedy)
+		if (items[i].state != CHECK_OK && *items[i].remedy)
 			printf("%-28s %-9s -> %s\n", "", "", items[i].remedy);
 	}
 }
 
-static int print_json(const struct probe_item *items, size_t count, bool healthy)
+static int print_json(const struct check_item *items, size_t count, bool healthy)
 {
 	json_object *top = json_object_new_object(), *list = json_object_new_array(), *object;
 
@@ -62,23 +62,23 @@ static int print_json(const struct probe_item *items, size_t count, bool healthy
 
 int command_doctor(struct options *options)
 {
-	struct probe_item *items = NULL, *grown;
+	struct check_item *items = NULL, *grown;
 	struct error err;
 	size_t count = 0;
 	bool healthy = true;
-	int rc = kernel_probe(&items, &count);
+	int rc = kernel_check(&items, &count);
 
 	grown = rc ? NULL : reallocarray(items, count + 1, sizeof(*items));
 	if (!grown) {
 		free(items);
-		error_set(&err, ERROR_OTHER, ENOMEM, "the kernel cannot be probed: %s",
+		error_set(&err, ERROR_OTHER, ENOMEM, "the kernel cannot be checked: %s",
 			strerror(rc ? -rc : ENOMEM));
 		return report_error(&err);
 	}
 	items = grown;
 	library_item(&items[count++]);
 	for (size_t i = 0; i < count; i++)
-		healthy = healthy && items[i].state != PROBE_MISSING;
+		healthy = healthy && items[i].state != CHECK_MISSING;
 	if (options->json)
 		rc = print_json(items, count, healthy);
 	else

@@ -67,15 +67,15 @@ static void test_states(void **state)
 	(void)state;
 	if (!has_tools)
 		skip();
-	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
+	assert_int_equal(kernel_module_check("nbdx", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
 	assert_string_equal(why, "the module nbdx is not loaded");
 	assert_int_equal(
-		kernel_module_probe("crypto-fakealg", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
+		kernel_module_check("crypto-fakealg", why, sizeof(why)), KERNEL_MODULE_LOADABLE);
 	assert_int_equal(
-		kernel_module_probe("crypto-fakealg(aes)", NULL, 0), KERNEL_MODULE_LOADABLE);
-	assert_int_equal(kernel_module_probe("builtx", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
+		kernel_module_check("crypto-fakealg(aes)", NULL, 0), KERNEL_MODULE_LOADABLE);
+	assert_int_equal(kernel_module_check("builtx", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
 	assert_string_equal(why, "");
-	assert_int_equal(kernel_module_probe("nonesuch", why, sizeof(why)), KERNEL_MODULE_MISSING);
+	assert_int_equal(kernel_module_check("nonesuch", why, sizeof(why)), KERNEL_MODULE_MISSING);
 	assert_non_null(strstr(why, "has no module nonesuch"));
 }
 
@@ -87,16 +87,16 @@ static void test_blocked(void **state)
 	if (!has_tools)
 		skip();
 	fake_root_put("/etc/modprobe.d/b.conf", "blacklist nbdx\n");
-	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
+	assert_int_equal(kernel_module_check("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
 	assert_string_equal(why, "the module nbdx is blocked in modprobe.d (blacklist or install)");
 	assert_int_equal(kernel_module_load("nbdx", NULL, &err), -ENODEV);
 	assert_int_equal(err.kind, ERROR_KERNEL);
 	assert_non_null(strstr(err.hint, "modprobe.d"));
 	fake_root_put("/etc/modprobe.d/b.conf", "install nbdx /bin/false\n");
-	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
+	assert_int_equal(kernel_module_check("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
 	fake_root_put("/etc/modprobe.d/b.conf", "");
 	fake_root_put("/proc/sys/kernel/modules_disabled", "1\n");
-	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
+	assert_int_equal(kernel_module_check("nbdx", why, sizeof(why)), KERNEL_MODULE_BLOCKED);
 	assert_non_null(strstr(why, "modules_disabled"));
 	assert_int_equal(kernel_module_load("nbdx", NULL, &err), -ENODEV);
 	assert_non_null(strstr(err.hint, "reboot"));
@@ -134,11 +134,11 @@ static void test_without_modules_directory(void **state)
 	(void)state;
 	snprintf(command, sizeof(command), "rm -rf '%s/lib'", fake_root);
 	assert_int_equal(system(command), 0);
-	assert_int_equal(kernel_module_probe("nbdx", why, sizeof(why)), KERNEL_MODULE_MISSING);
+	assert_int_equal(kernel_module_check("nbdx", why, sizeof(why)), KERNEL_MODULE_MISSING);
 	assert_non_null(strstr(why, "are not installed"));
 	assert_non_null(strstr(kernel_package_remedy(), "reboot"));
 	fake_root_put("/sys/module/nbd_x/refcnt", "0");
-	assert_int_equal(kernel_module_probe("nbd-x", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
+	assert_int_equal(kernel_module_check("nbd-x", why, sizeof(why)), KERNEL_MODULE_BUILTIN);
 	assert_int_equal(kernel_module_load("nbd-x", NULL, &err), 0);
 	fake_root_put("/proc/sys/net/ipv4/tcp_available_ulp", "espintcp mptcp tls\n");
 	assert_int_equal(kernel_load_tls(&err), 0);
@@ -150,23 +150,23 @@ static void test_ciphers(void **state)
 
 	(void)state;
 	assert_int_equal(
-		kernel_cipher_probe(TLS_CIPHER_AES_GCM_128, why, sizeof(why)), KERNEL_MODULE_LIVE);
+		kernel_cipher_check(TLS_CIPHER_AES_GCM_128, why, sizeof(why)), KERNEL_MODULE_LIVE);
 	assert_int_equal(
-		kernel_cipher_probe(TLS_CIPHER_AES_GCM_256, why, sizeof(why)), KERNEL_MODULE_LIVE);
+		kernel_cipher_check(TLS_CIPHER_AES_GCM_256, why, sizeof(why)), KERNEL_MODULE_LIVE);
 	assert_int_equal(kernel_load_cipher(TLS_CIPHER_AES_GCM_128, &err), 0);
 	assert_int_equal(kernel_load_cipher(0, &err), 0);
-	assert_int_equal(kernel_cipher_probe(TLS_CIPHER_CHACHA20_POLY1305, why, sizeof(why)),
+	assert_int_equal(kernel_cipher_check(TLS_CIPHER_CHACHA20_POLY1305, why, sizeof(why)),
 		KERNEL_MODULE_MISSING);
 	assert_true(*why);
 	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), -ENODEV);
 	assert_non_null(strstr(err.text, "CHACHA20-POLY1305: "));
 	assert_int_equal(kernel_load_cipher(4711, &err), -EINVAL);
-	assert_int_equal(kernel_cipher_probe(4711, NULL, 0), KERNEL_MODULE_MISSING);
+	assert_int_equal(kernel_cipher_check(4711, NULL, 0), KERNEL_MODULE_MISSING);
 	fake_root_put("/proc/crypto", "name         : rfc7539(chacha20,poly1305)\n");
 	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), 0);
 }
 
-static const struct probe_item *find(const struct probe_item *items, size_t count, const char *name)
+static const struct check_item *find(const struct check_item *items, size_t count, const char *name)
 {
 	size_t i;
 
@@ -176,14 +176,14 @@ static const struct probe_item *find(const struct probe_item *items, size_t coun
 	return NULL;
 }
 
-static enum probe_state state_of(const char *name, const char *part)
+static enum check_state state_of(const char *name, const char *part)
 {
-	struct probe_item *items = NULL;
-	const struct probe_item *item;
-	enum probe_state found;
+	struct check_item *items = NULL;
+	const struct check_item *item;
+	enum check_state found;
 	size_t count = 0;
 
-	assert_int_equal(kernel_probe(&items, &count), 0);
+	assert_int_equal(kernel_check(&items, &count), 0);
 	item = find(items, count, name);
 	if (!item)
 		fail_msg("no item %s", name);
@@ -194,51 +194,51 @@ static enum probe_state state_of(const char *name, const char *part)
 	return found;
 }
 
-static void test_probe(void **state)
+static void test_checks(void **state)
 {
 	(void)state;
 	fake_root_put("/proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
 	fake_root_put("/proc/self/uid_map", "         0          0 4294967295\n");
 	fake_root_put("/proc/cpuinfo", "processor : 0\nflags\t\t: fpu vaes aes sse2\n");
-	assert_int_equal(state_of("kernel", "."), PROBE_OK);
-	assert_int_equal(state_of("AES-128-GCM", "loaded"), PROBE_OK);
-	assert_int_equal(state_of("CHACHA20-POLY1305", "no"), PROBE_WARN);
-	assert_int_equal(state_of("CPU", "AES-GCM comes first"), PROBE_OK);
-	assert_int_equal(state_of("permission", "CAP_SYS_ADMIN"), PROBE_OK);
-	assert_int_equal(state_of("module loading", "allowed"), PROBE_OK);
+	assert_int_equal(state_of("kernel", "."), CHECK_OK);
+	assert_int_equal(state_of("AES-128-GCM", "loaded"), CHECK_OK);
+	assert_int_equal(state_of("CHACHA20-POLY1305", "no"), CHECK_WARN);
+	assert_int_equal(state_of("CPU", "AES-GCM comes first"), CHECK_OK);
+	assert_int_equal(state_of("permission", "CAP_SYS_ADMIN"), CHECK_OK);
+	assert_int_equal(state_of("module loading", "allowed"), CHECK_OK);
 	fake_root_put("/proc/cpuinfo", "flags : fpu vaes\n");
-	assert_int_equal(state_of("CPU", "ChaCha20-Poly1305 comes first"), PROBE_OK);
+	assert_int_equal(state_of("CPU", "ChaCha20-Poly1305 comes first"), CHECK_OK);
 	fake_root_put("/proc/self/uid_map", "0 100000 65536\n");
-	assert_int_equal(state_of("permission", "user namespace"), PROBE_MISSING);
+	assert_int_equal(state_of("permission", "user namespace"), CHECK_MISSING);
 	fake_root_put("/proc/self/status", "CapEff:\t0000000000000000\n");
-	assert_int_equal(state_of("permission", "sudo"), PROBE_WARN);
+	assert_int_equal(state_of("permission", "sudo"), CHECK_WARN);
 	fake_root_put("/proc/sys/kernel/modules_disabled", "1\n");
-	assert_int_equal(state_of("module loading", "modules_disabled"), PROBE_WARN);
+	assert_int_equal(state_of("module loading", "modules_disabled"), CHECK_WARN);
 	fake_root_put("/proc/sys/kernel/modules_disabled", "0\n");
 	fake_root_put("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
-	assert_int_equal(state_of("module loading", "signed"), PROBE_OK);
+	assert_int_equal(state_of("module loading", "signed"), CHECK_OK);
 	fake_root_put("/run/systemd/container", "lxc\033\n");
-	assert_int_equal(state_of("container", "lxc?"), PROBE_WARN);
+	assert_int_equal(state_of("container", "lxc?"), CHECK_WARN);
 	fake_root_put("/sys/module/nbd/parameters/max_part", "0\n");
 	fake_root_put("/sys/module/nbd/parameters/nbds_max", "16\n");
-	assert_int_equal(state_of("nbd driver", "max_part=0 nbds_max=16"), PROBE_OK);
-	assert_int_equal(state_of("partitions", "max_part=15"), PROBE_WARN);
-	assert_int_equal(state_of("device nodes", "nbds_max=0"), PROBE_WARN);
+	assert_int_equal(state_of("nbd driver", "max_part=0 nbds_max=16"), CHECK_OK);
+	assert_int_equal(state_of("partitions", "max_part=15"), CHECK_WARN);
+	assert_int_equal(state_of("device nodes", "nbds_max=0"), CHECK_WARN);
 	fake_root_put("/sys/block/nbd0/size", "0\n");
-	assert_int_equal(state_of("device nodes", "devtmpfs"), PROBE_MISSING);
+	assert_int_equal(state_of("device nodes", "devtmpfs"), CHECK_MISSING);
 	fake_root_put("/dev/nbd0", "");
-	assert_int_equal(state_of("device nodes", "is there"), PROBE_OK);
+	assert_int_equal(state_of("device nodes", "is there"), CHECK_OK);
 }
 
 /* On whatever machine this runs: it answers, and each missing thing has a text. */
-static void test_probe_of_this_machine(void **state)
+static void test_checks_of_this_machine(void **state)
 {
-	struct probe_item *items = NULL;
+	struct check_item *items = NULL;
 	size_t count = 0, i;
 
 	(void)state;
 	system_root_set(NULL);
-	assert_int_equal(kernel_probe(&items, &count), 0);
+	assert_int_equal(kernel_check(&items, &count), 0);
 	assert_true(count >= 8);
 	for (i = 0; i < count; i++)
 		assert_true(*items[i].name && *items[i].detail);
@@ -255,8 +255,8 @@ int main(void)
 		CASE(test_load_fails_with_a_reason),
 		CASE(test_without_modules_directory),
 		CASE(test_ciphers),
-		CASE(test_probe),
-		CASE(test_probe_of_this_machine),
+		CASE(test_checks),
+		CASE(test_checks_of_this_machine),
 	};
 
 	return cmocka_run_group_tests_name("kernel-modules", tests, NULL, NULL);
