@@ -5,6 +5,7 @@
 #include "child/negotiator.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
+#include "base/passed-fd.h"
 #include "nbd/nbd-protocol.h"
 #include "nbd/nego.h"
 #include "child/sandbox.h"
@@ -32,23 +33,10 @@ struct negotiator {
 static void send_message(struct negotiator *self, void *message, size_t size, int fd)
 {
 	struct iovec iov = {message, size};
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {.bytes = {0}};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct passed_fd room;
 
-	if (fd >= 0) {
-		struct cmsghdr *cmsg;
-
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	}
+	passed_fd_add(&msg, &room, fd);
 	if (sendmsg(self->channel, &msg, MSG_NOSIGNAL) < 0)
 		_exit(1); /* the parent is gone */
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/notify.h"
 #include "base/cleanup.h"
+#include "base/passed-fd.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -41,14 +42,13 @@ static size_t waiting_count;
 /* A manager that hangs must not hang us: we may be what its own disk depends on. */
 static int send_now(const char *message, int attached_fd)
 {
-	char control[CMSG_SPACE(sizeof(int))]
-		__attribute__((aligned(__alignof__(struct cmsghdr)))) = {0};
 	struct iovec iov = {(char *)message, strlen(message)};
 	struct sockaddr_un address;
 	struct msghdr msg = {.msg_name = &address,
 		.msg_namelen = manager_address(&address),
 		.msg_iov = &iov,
 		.msg_iovlen = 1};
+	struct passed_fd room;
 	_cleanup_fd_ int fd = -1;
 
 	if (!msg.msg_namelen)
@@ -56,16 +56,7 @@ static int send_now(const char *message, int attached_fd)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (attached_fd >= 0) {
-		struct cmsghdr *cmsg = (struct cmsghdr *)control;
-
-		*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(sizeof(int))};
-		memcpy(CMSG_DATA(cmsg), &attached_fd, sizeof(int));
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-	}
+	passed_fd_add(&msg, &room, attached_fd);
 	return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/passed-fd.h"
 #include "child/reaper.h"
 #include "fake-negotiator.h"
 
@@ -136,14 +137,10 @@ static void lingers_behind_its_last_message(int channel)
 static void lingers_behind_nothing(int channel)
 {
 	int fd = lingering();
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-	struct msghdr msg = {.msg_control = control, .msg_controllen = sizeof(control)};
-	struct cmsghdr *cmsg = (struct cmsghdr *)control;
+	struct msghdr msg = {0};
+	struct passed_fd room;
 
-	*cmsg = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-		.cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(int))};
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	passed_fd_add(&msg, &room, fd);
 	says_an_error(channel);
 	send(channel, "", 0, 0);
 	sendmsg(channel, &msg, 0);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <unistd.h>
+#include "base/passed-fd.h"
 #include "fake-negotiator.h"
 
 static void send_its_message(int channel, const void *argument)
@@ -181,17 +182,10 @@ static void send_it_with_a_socket(int channel, const void *argument)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct negotiation_message message = fake->message;
 	struct iovec iov = {&message, sizeof(message)};
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control)};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct passed_fd room;
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	passed_fd_add(&msg, &room, fd);
 	sendmsg(channel, &msg, 0);
 }
 
