@@ -67,12 +67,14 @@ static int make_root(void **state)
 	if (fake_root_make())
 		return -1;
 	fake_root_path(path, "/sys/block/");
-	return 0;
+	attachment = calloc(1, sizeof(*attachment)); /* large */
+	return attachment ? 0 : -1;
 }
 
 static int remove_root(void **state)
 {
 	(void)state;
+	free(attachment);
 	return fake_root_remove();
 }
 
@@ -82,12 +84,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			two_writers_are_one_too_many, make_root, remove_root),
 	};
-	int failed;
 
-	attachment = calloc(1, sizeof(*attachment)); /* large */
-	if (!attachment)
-		return 1;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	free(attachment);
-	return failed;
+	return cmocka_run_group_tests_name("configure", tests, NULL, NULL);
 }

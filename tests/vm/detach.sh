@@ -49,11 +49,14 @@ held() {
     dmsetup remove --noudevsync above
     detach $nbd
 }
-partition_mounted() {
+partitioned() {
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 32M
     attach $nbd localhost --port 10809 "${tls[@]}"
     printf 'n\np\n1\n\n\nw\n' | busybox fdisk $nbd || true
     if ! wait_until 5 test -b ${nbd}p1; then skip_test "no partition device: max_part is 0"; fi
+}
+partition_mounted() {
+    partitioned
     mke2fs -q -F ${nbd}p1
     mkdir -p $mnt
     mount ${nbd}p1 $mnt
@@ -120,10 +123,7 @@ loop_by_lost_name() {
     detach $nbd
 }
 loop_of_partition() {
-    nbdkit_server 10809 "${nbdkit_x509[@]}" memory 32M
-    attach $nbd localhost --port 10809 "${tls[@]}"
-    printf 'n\np\n1\n\n\nw\n' | busybox fdisk $nbd || true
-    if ! wait_until 5 test -b ${nbd}p1; then skip_test "no partition device: max_part is 0"; fi
+    partitioned
     loop_of ${nbd}p1 ${nbd}p1
 }
 open_by_another_name() {

@@ -101,13 +101,16 @@ in_an_attempt() {
     # It may look just when the one device is gone and the other not there.
     ends_and_leaves_it '(somebody else|detached)'
 }
-in_a_pause() {
+replace_in_a_pause() {
     begin
     kill_server
     becomes $nbd reconnecting 10
     replace_unseen
     serve_nbdkit
     kill -CONT $supervisor
+}
+in_a_pause() {
+    replace_in_a_pause
     ends_and_leaves_it
 }
 while_alive() {
@@ -116,15 +119,10 @@ while_alive() {
     kill -CONT $supervisor
     ends_and_leaves_it
 }
-# taken_for_ours: it was not looked at what device this is, and our server is back
+# taken_for_ours: it was not checked what device this is, and our server is back
 taken_for_ours() { is_state $nbd alive; }
 told_to_end() {
-    begin
-    kill_server
-    becomes $nbd reconnecting 10
-    replace_unseen
-    serve_nbdkit
-    kill -CONT $supervisor
+    replace_in_a_pause
     within 20 eval "has_ended $supervisor || taken_for_ours" || fail "it neither ends nor goes on"
     kill -TERM $supervisor || true
     supervisor_ends || fail "the supervisor lives on"
