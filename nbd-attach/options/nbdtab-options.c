@@ -73,7 +73,7 @@ static struct name find_name(const char *name)
 }
 
 /* Do the names differ by one letter that is wrong, missing or too many? */
-static bool is_slip(const char *a, const char *b)
+static bool is_typo(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
 		a++;
@@ -93,9 +93,9 @@ static bool is_about_tls(const char *name)
 			return true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].text && strncmp(names[i].text, "tls", 3) == 0 &&
-			is_slip(name, names[i].name))
+			is_typo(name, names[i].name))
 			return true;
-	return is_slip(name, "tls");
+	return is_typo(name, "tls");
 }
 
 /* At boot, and for a supervisor, there is no directory that a relative name could be relative

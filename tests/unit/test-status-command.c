@@ -53,10 +53,10 @@ static void attach_device(void)
 	fake_root_put(path, "");
 }
 
-static void on_word(void *owner, size_t at, const char *word)
+static void on_command(void *owner, size_t at, const char *command)
 {
 	(void)owner;
-	assert_string_equal(word, "status");
+	assert_string_equal(command, "status");
 	control_reply(&control, at, json_tokener_parse(to_say));
 	to_say = NULL;
 }
@@ -113,7 +113,7 @@ static void the_supervisors_answer_is_passed_on(void **state)
 	attach_device();
 	assert_int_equal(control_open(&control, device, &err), 0);
 	loop_init(&loop);
-	control_serve(&control, &loop, on_word, NULL);
+	control_serve(&control, &loop, on_command, NULL);
 	assert_int_equal(ask(quiet, "{\"state\": \"alive\", \"root\": true}"), 0);
 	assert_int_equal(ask(quiet, "{\"state\": \"reconnecting\", \"root\": true}"), 10);
 	assert_int_equal(ask(is_root, "{\"state\": \"alive\", \"root\": true}"), 0);
