@@ -20,8 +20,9 @@
 #include <unistd.h>
 
 #define PROBE_MS 1000
-#define ERRORS_MS 3000
-#define ERRORS_PAUSE_MS 100
+/* longer than the kernel's log is silent about more error replies (kmsg.h) */
+#define ERRORS_MS 6000
+#define ERRORS_PAUSE_MS 1000
 #define FAIL_LINGER_MS 300
 #define QUEUE_READ_MS 1000
 
@@ -228,16 +229,20 @@ static bool is_any_link_alive(const struct attachment *attachment)
 	return false;
 }
 
-/* Without the log nobody tells an error that the server sends, as one that ends does, from those of a
- * device that has failed: these go on. */
-static int read_device(const struct attachment *attachment, bool is_log_read)
+/* An error that the server sends, as one that ends does, looks like those of a device that has
+ * failed, unless the log tells. These go on. */
+static int read_device(const struct attachment *attachment, struct kernel_log *log)
 {
 	struct probe probe = attachment_probe(attachment);
-	int64_t until_ms = monotonic_now_ms() + (is_log_read ? 0 : ERRORS_MS);
+	int64_t until_ms = monotonic_now_ms() + ERRORS_MS;
 	int rc;
 
-	while ((rc = probe_run(&probe, PROBE_MS, NULL)) == -EIO && monotonic_now_ms() < until_ms)
+	while ((rc = probe_run(&probe, PROBE_MS, NULL)) == -EIO) {
+		kmsg_read(log);
+		if (log->error_replies || log->io_failed || monotonic_now_ms() >= until_ms)
+			break;
 		poll(NULL, 0, ERRORS_PAUSE_MS);
+	}
 	return rc;
 }
 
@@ -251,12 +256,11 @@ static int ask_device(struct attachment *attachment, struct error *err)
 	if (is_any_link_alive(attachment))
 		return 0;
 	kmsg_open(&log, attachment->index);
-	rc = read_device(attachment, log.fd >= 0);
-	kmsg_read(&log);
+	rc = read_device(attachment, &log);
 	kmsg_close(&log);
 	/* An error that the server sends is an answer, too; not one for another request, which a
 	 * link that is dead may have brought before. */
-	attachment->answers = rc == 0 || (rc == -EIO && log.error_replies > 0);
+	attachment->answers = rc == 0 || (rc == -EIO && log.error_replies > 0 && !log.io_failed);
 	return rc == -EIO && !attachment->answers ? refuse_failed(attachment, err) : 0;
 }
 
