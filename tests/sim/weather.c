@@ -2,6 +2,7 @@
 /* What an episode is like, and what goes wrong in it. */
 #include "sim.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,36 +267,47 @@ static void turn(int a, int b)
 	disturb((int)sim_below(sim_config.host_count));
 }
 
-static void set(const char *world, const char *name, void *value, size_t size)
+#define SETTING(name)                                                                              \
+	{                                                                                          \
+#name, &sim_config.name, sizeof(sim_config.name)                                   \
+	}
+
+static const struct setting {
+	const char *name;
+	void *value;
+	size_t size_bytes;
+} settings[] = {SETTING(link_count), SETTING(host_count), SETTING(tls), SETTING(is_unix),
+	SETTING(is_root), SETTING(has_manager), SETTING(has_log), SETTING(has_sock_diag),
+	SETTING(serves_one_connection), SETTING(dead_timeout_sec), SETTING(request_timeout_sec),
+	SETTING(slow_driver_percent)};
+
+/* NAME=N; the end of it. A world that was misspelt would be another one. */
+static const char *read_setting(const char *at)
 {
-	const char *at = strstr(world, name);
-	int64_t number = at ? strtoll(at + strlen(name), NULL, 0) : 0;
+	size_t length = strcspn(at, "= ");
 
-	if (at)
-		memcpy(value, &number, size); /* little-endian */
+	for (size_t i = 0; at[length] == '=' && i < sizeof(settings) / sizeof(*settings); i++) {
+		const struct setting *setting = &settings[i];
+		char *end;
+		int64_t number;
+
+		if (strlen(setting->name) != length || strncmp(at, setting->name, length) != 0)
+			continue;
+		number = strtoll(at + length + 1, &end, 0);
+		memcpy(setting->value, &number, setting->size_bytes); /* little-endian */
+		return end;
+	}
+	fprintf(stderr, "SIM_WORLD: there is no setting \"%.*s\"\n", (int)strcspn(at, " "), at);
+	exit(2);
 }
-
-#define SET(name) set(world, #name "=", &sim_config.name, sizeof(sim_config.name))
 
 /* SIM_WORLD="is_unix=1 link_count=2": these are as they are told, whatever was drawn. */
 static void read_settings(void)
 {
-	const char *world = getenv("SIM_WORLD");
+	const char *at = getenv("SIM_WORLD");
 
-	if (!world)
-		return;
-	SET(link_count);
-	SET(host_count);
-	SET(tls);
-	SET(is_unix);
-	SET(is_root);
-	SET(has_manager);
-	SET(has_log);
-	SET(has_sock_diag);
-	SET(serves_one_connection);
-	SET(dead_timeout_sec);
-	SET(request_timeout_sec);
-	SET(slow_driver_percent);
+	while (at && *(at += strspn(at, " ")))
+		at = read_setting(at);
 	if (sim_config.is_unix)
 		sim_config.tls = sim_config.has_sock_diag = false;
 	if (sim_config.link_count > 1)
