@@ -329,7 +329,7 @@ static bool is_served_unseen(
 	const struct model *model, const struct machine *before, const struct machine_event *event)
 {
 	if (event->type == EVENT_SERVED && before->phase == PHASE_RUNNING &&
-		event->facts & FACT_DONE)
+		(event->facts & FACT_DONE || before->config.is_isolated))
 		for (unsigned i = 0; i < before->link_count; i++)
 			if (machine_link_may_serve(&before->links[i]))
 				return true;

@@ -102,8 +102,12 @@ static void check_action(struct model *model, const struct machine *before,
 	check(model, action->type < ACTION_COUNT && action->link < machine->link_count);
 	check(model, count_actions(actions, action->type, action->link) == 1);
 	switch (action->type) {
+	case ACTION_PROBE: /* no process is started under swap until nothing else helps */
+		check(model,
+			before->phase == PHASE_RUNNING &&
+				(!machine->config.is_isolated || machine->work == WORK_PROVE));
+		break;
 	case ACTION_NEGOTIATE:
-	case ACTION_PROBE:
 	case ACTION_SAMPLE:
 	case ACTION_OFFER_AGAIN:
 	case ACTION_RESIZE:

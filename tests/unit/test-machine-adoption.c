@@ -288,7 +288,8 @@ static void an_outage_may_be_older_than_the_supervisor(void **state)
 	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
 	machine_set_outage(&script.machine, script.now_ms - DEAD_MS + 500, script.now_ms);
 	expect(&script, 0, RECEIVER_ENDED, 0, "negotiate");
-	expect_deadline(&script, MACHINE_SPARED_MS, "sample 0");
+	expect_deadline(&script, MACHINE_SPARED_MS - MACHINE_LAST_PROBE_MS, "probe");
+	expect_deadline(&script, MACHINE_LAST_PROBE_MS, "sample 0");
 	expect(&script, 0, SAMPLED, 0, "cancel, fail device");
 	/* It did until now. */
 	script = begin(1);
@@ -331,12 +332,37 @@ static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
 	expect_facts(&script, DEAD_MS - 1, SERVED, 0, FACT_DONE, "save");
 	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
 	script.compares_all = false;
-	expect_deadline(&script, DEAD_MS, "sample 0");
+	expect_deadline(&script, DEAD_MS - MACHINE_LAST_PROBE_MS, "probe");
+	expect_deadline(&script, MACHINE_LAST_PROBE_MS, "sample 0");
 	expect(&script, 0, SAMPLED, 0, "cancel");
 	assert_int_equal(script.machine.phase, PHASE_FAILED);
 	/* what is answered now is answered with an error */
 	expect_facts(&script, 0, SERVED, 0, FACT_DONE, "");
 	assert_true(script.machine.outage_since_ms < script.now_ms);
+}
+
+/* No sample shows that it serves. */
+static void a_device_that_nobody_uses_is_read_before_it_fails(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
+	expect(&script, 0, TICK, 0, "negotiate");
+	for (int i = 0; i < 3; i++) {
+		expect_deadline(&script, DEAD_MS - MACHINE_LAST_PROBE_MS, "probe");
+		expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_COUNTED, "");
+	}
+	expect_deadline(&script, DEAD_MS - MACHINE_LAST_PROBE_MS, "probe");
+	expect(&script, 5, PROBED, 0, "");
+	expect_deadline(&script, MACHINE_LAST_PROBE_MS - 5, "sample 0");
+	expect(&script, 0, SAMPLED, 0, "cancel");
+	/* no process is started for it under swap */
+	script = begin(1);
+	script.machine.config.is_isolated = true;
+	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect_deadline(&script, DEAD_MS, "sample 0");
 }
 
 /* Nobody reads the kernel's log, and the driver may have begun to fail what waits. */
@@ -354,6 +380,10 @@ static void what_may_be_errors_is_no_service_until_a_read_is_done(void **state)
 	assert_int_equal(script.machine.outage_since_ms, since_ms);
 	expect(&script, 4000, SERVED, 0, "probe");
 	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_COUNTED, "");
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
+	/* no process is started for it under swap */
+	script.machine.config.is_isolated = true;
+	expect(&script, 4000, SERVED, 0, "");
 	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
 }
 
@@ -445,6 +475,7 @@ int main(void)
 		cmocka_unit_test(an_outage_may_be_older_than_the_supervisor),
 		cmocka_unit_test(a_link_that_nobody_used_yet_is_asked_before_its_device_fails),
 		cmocka_unit_test(an_outage_begins_when_the_device_ceases_to_be_served),
+		cmocka_unit_test(a_device_that_nobody_uses_is_read_before_it_fails),
 		cmocka_unit_test(what_may_be_errors_is_no_service_until_a_read_is_done),
 		cmocka_unit_test(an_attempt_at_any_host_is_given_up_for_a_link_that_cannot_be_shut),
 		cmocka_unit_test(a_device_whose_slot_was_not_free_is_not_failed),

@@ -481,7 +481,7 @@ static void the_dead_timeout_ends_the_samples(void **state)
 
 	(void)state;
 	script.machine.config.dead_timeout_ms = 2 * SAMPLE_MS;
-	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 0, HANGUP, 0, "probe");
 	expect(&script, 0, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "negotiate");
 	expect(&script, 0, NEGOTIATED, 0, "hand over 0");

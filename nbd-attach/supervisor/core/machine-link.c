@@ -128,6 +128,7 @@ void machine_link_restart_outage(struct step *step)
 	if (step->machine->outage_since_ms < 0)
 		return;
 	step->machine->outage_since_ms = step->event->now_ms;
+	step->machine->is_last_probed = false;
 	machine_stop_limit_next_outage(step->machine);
 }
 

@@ -212,6 +212,14 @@ static bool is_out_of_time(const struct step *step)
 	return at_ms >= 0 && step->event->now_ms >= at_ms;
 }
 
+static void probe(struct step *step)
+{
+	for (unsigned i = 0; i < step->actions->count; i++)
+		if (step->actions->list[i].type == ACTION_PROBE)
+			return;
+	step_act(step, ACTION_PROBE, 0);
+}
+
 static void begin_proof(struct step *step, unsigned at)
 {
 	struct machine *machine = step->machine;
@@ -222,7 +230,7 @@ static void begin_proof(struct step *step, unsigned at)
 	/* What waits will be sent again, and prove the link; under swap that has to do. */
 	machine->is_probed = !machine->config.is_isolated;
 	if (machine->is_probed)
-		step_act(step, ACTION_PROBE, 0);
+		probe(step);
 }
 
 static void on_handed_over(struct step *step)
@@ -308,7 +316,7 @@ static void find_dropped(struct step *step)
 	}
 	if (machine->config.is_isolated || !is_counted) {
 		machine->is_probed = true;
-		step_act(step, ACTION_PROBE, 0);
+		probe(step);
 	}
 	if (machine->link_count == 1 && (!is_counted || !is_used))
 		step_act(step, ACTION_OFFER_AGAIN, machine->work_link);
@@ -420,15 +428,18 @@ static bool is_any_able_to_serve(const struct machine *machine)
 
 /* By a link that was adopted unseen, say. It may have been an error instead: one that comes late
  * (kernel fact partial-send-eio), or those of a driver that has given up, which only its log tells.
- * Then a read tells (PROBED). */
+ * Then a read tells (PROBED); but not under swap, where no process is started for it. */
 static void on_served(struct step *step)
 {
-	if (step->machine->phase != PHASE_RUNNING)
+	const struct machine *machine = step->machine;
+	bool can_probe = !machine->config.is_isolated;
+
+	if (machine->phase != PHASE_RUNNING)
 		return;
-	if (step->event->facts & FACT_DONE && is_any_able_to_serve(step->machine))
+	if (is_any_able_to_serve(machine) && (step->event->facts & FACT_DONE || !can_probe))
 		machine_link_restart_outage(step);
-	else
-		step_act(step, ACTION_PROBE, 0);
+	else if (can_probe)
+		probe(step);
 }
 
 /* --- time */
@@ -450,6 +461,37 @@ static void sample_before_failing(struct step *step)
 		machine->last_samples++;
 		step_act(step, ACTION_SAMPLE, i);
 	}
+}
+
+/* Does it serve, for all that is known, though it is not seen to? */
+static bool may_serve_unseen(const struct machine *machine)
+{
+	for (unsigned i = 0; i < machine->link_count; i++)
+		if (machine->links[i].owes_notice || machine->links[i].state == LINK_UNPROVEN)
+			return true;
+	return false;
+}
+
+/* A read tells more than a sample: of a device that nobody uses, and of one whose I/O may be
+ * failing, for all that is known without a log. -1: there is nothing to ask. */
+static int64_t last_probe_at_ms(const struct machine *machine)
+{
+	int64_t at_ms = fail_at_ms(machine);
+
+	if (at_ms < 0 || machine->is_last_probed || machine->config.is_isolated ||
+		!may_serve_unseen(machine))
+		return -1;
+	return at_ms - MACHINE_LAST_PROBE_MS;
+}
+
+static void probe_before_failing(struct step *step)
+{
+	int64_t at_ms = last_probe_at_ms(step->machine);
+
+	if (at_ms < 0 || step->event->now_ms < at_ms)
+		return;
+	step->machine->is_last_probed = true;
+	probe(step);
 }
 
 static void on_time(struct step *step)
@@ -566,6 +608,7 @@ static void note_outage(struct step *step)
 		return;
 	}
 	machine->outage_since_ms = -1;
+	machine->is_last_probed = false;
 	machine_stop_limit_next_outage(machine);
 }
 
@@ -637,6 +680,8 @@ static void advance(struct step *step)
 	if (step->machine->phase == PHASE_RUNNING)
 		advance_work(step);
 	note_outage(step); /* a renewal may have shut the only link */
+	if (step->machine->phase == PHASE_RUNNING)
+		probe_before_failing(step);
 	machine_stop_advance(step);
 }
 
@@ -702,8 +747,10 @@ int64_t machine_deadline_ms(const struct machine *machine)
 		step_earlier(&deadline_ms, machine->work_until_ms);
 	if (machine->work == WORK_PROVE)
 		step_earlier(&deadline_ms, machine->next_sample_ms);
-	if (machine->phase == PHASE_RUNNING && !machine->last_samples)
+	if (machine->phase == PHASE_RUNNING && !machine->last_samples) {
 		step_earlier(&deadline_ms, fail_at_ms(machine));
+		step_earlier(&deadline_ms, last_probe_at_ms(machine));
+	}
 	step_earlier(&deadline_ms, machine_growth_deadline_ms(machine));
 	step_earlier(&deadline_ms, machine_stop_deadline_ms(machine));
 	return deadline_ms;

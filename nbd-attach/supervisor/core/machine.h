@@ -38,6 +38,8 @@
 #define MACHINE_SHUTDOWN_MS 60000
 /* how long a device whose outage is older than its supervisor is spared */
 #define MACHINE_SPARED_MS 5000
+/* how long before a device is failed it is read from once more */
+#define MACHINE_LAST_PROBE_MS 2000
 
 enum link_state {
 	LINK_ALIVE,
@@ -155,6 +157,7 @@ struct machine {
 	unsigned held_notices; /* whose hang-up may be seen in a moment */
 	int64_t held_until_ms;
 	unsigned last_samples; /* SAMPLED that are awaited, before the device is failed */
+	bool is_last_probed;   /* the device is asked whether it serves, before it is failed */
 	bool is_refused;       /* the last offer was one that is not accepted */
 	bool failure_told;
 	struct machine_growth growth;
@@ -168,8 +171,9 @@ enum machine_fact {
 	FACT_MOVED = 1 << 2, /* data has gone both ways, encrypted if it should be. A link that was
 				 * silent: it has answered; one that is lost: the device serves */
 	FACT_IN_CLEAR = 1 << 3, /* data was sent unencrypted that should not be */
-	FACT_DONE = 1 << 4,     /* PROBED: the read was done. SERVED: no error, by the kernel's log.
-			     * DRAINED: quickly, or it has to be believed. RESIZED: yes */
+	/* PROBED: the read was done. SERVED: if the driver failed I/O, its log would tell. DRAINED:
+	 * quickly, or it has to be believed. RESIZED: yes */
+	FACT_DONE = 1 << 4,
 };
 
 /* What is known of an adopted link, whose socket we have not but for the first. */
