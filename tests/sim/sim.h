@@ -5,10 +5,10 @@
  *
  * world.c has the time, what happens in it, and descriptors; driver.c the nbd driver and who uses
  * the device; netlink.c how it is told; server.c the servers and their connections, sockets.c what
- * these tell; children.c a supervisor's jobs, negotiations.c its negotiations; manager.c the service
- * manager, control.c clients and signals, files.c what is in /run; modules.c what a supervisor only
- * asks; wrap.c the other system calls; weather.c what goes wrong when; check.c is what must never
- * happen; main.c plays one supervisor after the other. */
+ * these tell; children.c a supervisor's jobs, negotiations.c its negotiations; manager.c the
+ * service manager, control.c clients and signals, files.c what is in /run; modules.c what a
+ * supervisor only asks; wrap.c the other system calls; weather.c what goes wrong when; check.c is
+ * what must never happen; main.c plays one supervisor after the other. */
 #ifndef NBDA_SIM
 #define NBDA_SIM
 #include <setjmp.h>

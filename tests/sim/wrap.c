@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* System calls about descriptors and times of the simulated world, by the linker's --wrap. Those about
- * files are in files.c. */
+/* System calls about descriptors and times of the simulated world, by the linker's --wrap. Those
+ * about files are in files.c. */
 #include "sim.h"
 #include <errno.h>
 #include <fcntl.h>

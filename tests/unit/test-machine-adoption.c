@@ -357,6 +357,14 @@ static void a_device_that_nobody_uses_is_read_before_it_fails(void **state)
 	expect(&script, 5, PROBED, 0, "");
 	expect_deadline(&script, MACHINE_LAST_PROBE_MS - 5, "sample 0");
 	expect(&script, 0, SAMPLED, 0, "cancel");
+	/* not at once and again, however short the time is */
+	script = begin(1);
+	script.machine.config.dead_timeout_ms = 1000;
+	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect_deadline(&script, 500, "probe");
+	expect_facts(&script, 0, PROBED, 0, FACT_DONE | FACT_COUNTED, "");
+	expect_deadline(&script, 500, "probe");
 	/* no process is started for it under swap */
 	script = begin(1);
 	script.machine.config.is_isolated = true;

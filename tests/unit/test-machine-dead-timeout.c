@@ -52,8 +52,9 @@ static void a_spare_socket_is_dropped_at_the_dead_timeout(void **state)
 	(void)state;
 	script.machine.config.dead_timeout_ms = 100;
 	go_to_spare(&script);
-	expect(&script, 0, HANGUP, 0, "probe");
-	expect_deadline(&script, 100, "sample 0");
+	expect(&script, 0, HANGUP, 0, "");
+	expect_deadline(&script, 50, "probe");
+	expect_deadline(&script, 50, "sample 0");
 	expect(&script, 0, SAMPLED, 0, "drop spare");
 	expect_deadline(&script, SETTLE_MS - 100, "fail device");
 	assert_given_up(&script);

@@ -481,12 +481,13 @@ static void the_dead_timeout_ends_the_samples(void **state)
 
 	(void)state;
 	script.machine.config.dead_timeout_ms = 2 * SAMPLE_MS;
-	expect(&script, 0, HANGUP, 0, "probe");
+	expect(&script, 0, HANGUP, 0, "");
 	expect(&script, 0, NOTICE, 0, "");
 	expect_deadline(&script, NOTICE_MS, "negotiate");
 	expect(&script, 0, NEGOTIATED, 0, "hand over 0");
 	expect(&script, 0, HANDED_OVER, 0, "probe");
-	expect_deadline(&script, SAMPLE_MS, "sample 0");
+	expect_deadline(&script, SAMPLE_MS - NOTICE_MS, "probe"); /* the device, once more */
+	expect_deadline(&script, NOTICE_MS, "sample 0");
 	expect_deadline(&script, SAMPLE_MS - NOTICE_MS, "sample 0"); /* the last one */
 	expect_facts(&script, 0, SAMPLED, 0, NOT_IN_USE, "shut 0");
 	expect(&script, 1, NOTICE, 0, "");

@@ -476,19 +476,20 @@ static bool may_serve_unseen(const struct machine *machine)
  * failing, for all that is known without a log. -1: there is nothing to ask. */
 static int64_t last_probe_at_ms(const struct machine *machine)
 {
-	int64_t at_ms = fail_at_ms(machine);
+	int64_t at_ms = fail_at_ms(machine), before_ms = machine->config.dead_timeout_ms / 2;
 
 	if (at_ms < 0 || machine->is_last_probed || machine->config.is_isolated ||
 		!may_serve_unseen(machine))
 		return -1;
-	return at_ms - MACHINE_LAST_PROBE_MS;
+	/* not at once: a read that is done begins the outage anew */
+	return at_ms - (before_ms < MACHINE_LAST_PROBE_MS ? before_ms : MACHINE_LAST_PROBE_MS);
 }
 
 static void probe_before_failing(struct step *step)
 {
 	int64_t at_ms = last_probe_at_ms(step->machine);
 
-	if (at_ms < 0 || step->event->now_ms < at_ms)
+	if (step->machine->phase != PHASE_RUNNING || at_ms < 0 || step->event->now_ms < at_ms)
 		return;
 	step->machine->is_last_probed = true;
 	probe(step);
@@ -680,8 +681,7 @@ static void advance(struct step *step)
 	if (step->machine->phase == PHASE_RUNNING)
 		advance_work(step);
 	note_outage(step); /* a renewal may have shut the only link */
-	if (step->machine->phase == PHASE_RUNNING)
-		probe_before_failing(step);
+	probe_before_failing(step);
 	machine_stop_advance(step);
 }
 
