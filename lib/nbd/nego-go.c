@@ -33,12 +33,22 @@ static int info_export(struct wire_reader *reader, struct export_info *info, str
 
 static int info_block_size(struct wire_reader *reader, struct export_info *info, struct error *err)
 {
-	info->geometry.block_min_bytes = wire_read_u32(reader);
-	info->geometry.block_preferred_bytes = wire_read_u32(reader);
-	info->geometry.block_max_bytes = wire_read_u32(reader);
+	struct export_geometry *geometry = &info->geometry;
+	uint32_t min_bytes = wire_read_u32(reader), preferred_bytes = wire_read_u32(reader),
+		 max_bytes = wire_read_u32(reader);
+
 	if (reader->failed || reader->left)
 		return bad_info("NBD_INFO_BLOCK_SIZE", err);
-	info->geometry.has_block_size = true;
+	if (geometry->has_block_size &&
+		(geometry->block_min_bytes != min_bytes ||
+			geometry->block_preferred_bytes != preferred_bytes ||
+			geometry->block_max_bytes != max_bytes))
+		return error_set(err, ERROR_SERVER, EPROTO,
+			"the server told the export's block sizes twice, and differently");
+	geometry->has_block_size = true;
+	geometry->block_min_bytes = min_bytes;
+	geometry->block_preferred_bytes = preferred_bytes;
+	geometry->block_max_bytes = max_bytes;
 	return 0;
 }
 
