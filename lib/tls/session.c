@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/session.h"
 #include "tls/credentials-struct.h"
+#include "tls/names.h"
 #include "tls/priority.h"
 #include "tls/verify.h"
 #include "base/clock.h"
 #include "tls/ktls.h"
 #include "base/text.h"
 #include "base/wire.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <gnutls/socket.h>
 #include <poll.h>
@@ -297,8 +297,7 @@ static int configure(struct tls_session *session, struct transport *transport, s
 			gnutls_credentials_set(session->gnutls, GNUTLS_CRD_PSK, creds->psk) :
 			gnutls_credentials_set(
 				session->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
-	if (rc == 0 && *hostname && inet_pton(AF_INET, hostname, address) != 1 &&
-		inet_pton(AF_INET6, hostname, address) != 1)
+	if (rc == 0 && *hostname && !tls_names_parse_address(hostname, address))
 		rc = gnutls_server_name_set(
 			session->gnutls, GNUTLS_NAME_DNS, hostname, strlen(hostname));
 	if (rc < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/verify.h"
+#include "tls/names.h"
 #include "base/text.h"
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <gnutls/abstract.h>
@@ -112,53 +112,17 @@ static void fill_peer(gnutls_x509_crt_t crt, struct tls_info *info)
 		format_pin(pin, info->peer_pin, sizeof(info->peer_pin));
 }
 
-/* The subject alternative names as a list for people; the number of those that are names or
- * addresses. */
-static size_t format_names(gnutls_x509_crt_t crt, char *out, size_t size)
-{
-	size_t used = 0, found = 0;
-
-	*out = 0;
-	for (unsigned i = 0; i < 64; i++) {
-		unsigned char san[512];
-		char text[300];
-		size_t san_size = sizeof(san) - 1;
-		int type = gnutls_x509_crt_get_subject_alt_name(crt, i, san, &san_size, NULL);
-
-		if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
-			break;
-		if (type == GNUTLS_SAN_DNSNAME)
-			text_sanitise(text, sizeof(text), san, strnlen((char *)san, san_size));
-		else if (type != GNUTLS_SAN_IPADDRESS ||
-			!inet_ntop(san_size == 4 ? AF_INET : AF_INET6, san, text, sizeof(text)))
-			continue;
-		found++;
-		if (used + strlen(text) + 6 < size)
-			used += (size_t)snprintf(
-				out + used, size - used, "%s%s", used ? ", " : "", text);
-		else if (used + 4 < size)
-			used += (size_t)snprintf(out + used, size - used, "...");
-	}
-	return found;
-}
-
 static int check_name(gnutls_x509_crt_t crt, const char *hostname, struct error *err)
 {
-	unsigned char address[16];
 	char names[300], cn[160] = "";
-	size_t cn_size = sizeof(cn), address_size = 0;
-	bool matches;
+	size_t cn_size = sizeof(cn), count;
 
 	if (!*hostname)
 		return error_set(err, ERROR_TLS, EACCES,
 			"there is no host name to look for in the server's certificate");
-	if (inet_pton(AF_INET, hostname, address) == 1)
-		address_size = 4;
-	else if (inet_pton(AF_INET6, hostname, address) == 1)
-		address_size = 16;
-	/* RFC 9525: names come from the subject alternative names only. GnuTLS would fall back to
-	 * the common name. */
-	if (format_names(crt, names, sizeof(names)) == 0) {
+	if (tls_names_match(crt, hostname, names, sizeof(names), &count))
+		return 0;
+	if (count == 0) {
 		if (gnutls_x509_crt_get_dn_by_oid(
 			    crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &cn_size) < 0)
 			cn_size = 0;
@@ -171,11 +135,6 @@ static int check_name(gnutls_x509_crt_t crt, const char *hostname, struct error 
 			"make the server a certificate with dns_name or ip_address, or pin its key "
 			"with --tls-pin");
 	}
-	matches = address_size ? gnutls_x509_crt_check_ip(crt, address, (unsigned)address_size, 0) :
-				 gnutls_x509_crt_check_hostname2(
-					 crt, hostname, GNUTLS_VERIFY_DO_NOT_ALLOW_IP_MATCHES);
-	if (matches)
-		return 0;
 	error_set(err, ERROR_TLS, EACCES,
 		"the server's certificate is not for \"%s\": it is for %s", hostname, names);
 	return error_hint(err, -EACCES,
