@@ -2,6 +2,7 @@
 #include "cmd/commands.h"
 #include "cmd/generator.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "child/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -37,19 +38,29 @@ static const struct command commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
+static void show_command(const struct command *command)
+{
+	bool is_named = command != commands;
+
+	show_line(stdout, "  nbd-attach %s%s%s", is_named ? command->name : "",
+		is_named && *command->usage ? " " : "", command->usage);
+	show_line(stdout, "      %s", command->help);
+}
+
 static int help(unsigned mask)
 {
-	printf("Attach remote disks (NBD) as block devices, encrypted by the kernel.\n\n");
+	show_line(stdout, "Attach remote disks (NBD) as block devices, encrypted by the kernel.");
+	show_line(stdout, "%s", "");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		if (commands[i].mask & mask)
-			printf("  nbd-attach %s%s%s\n      %s\n", i ? commands[i].name : "",
-				i && *commands[i].usage ? " " : "", commands[i].usage,
-				commands[i].help);
-	printf("\nOptions:\n");
+			show_command(&commands[i]);
+	show_line(stdout, "%s", "");
+	show_line(stdout, "Options:");
 	options_print_help(mask);
 	if (mask == FOR_ALL)
-		printf("      --version                  the program's version\n");
-	printf("\nThe manual page nbd-attach(8) says it all, exit statuses too.\n");
+		show_line(stdout, "      --version                  the program's version");
+	show_line(stdout, "%s", "");
+	show_line(stdout, "The manual page nbd-attach(8) says it all, exit statuses too.");
 	return report_finish(0);
 }
 
@@ -63,9 +74,9 @@ static const struct command *find_command(const char *name)
 
 static int usage_error(const struct command *command, const char *problem)
 {
-	fprintf(stderr,
-		"nbd-attach: %s\n  usage: nbd-attach %s%s%s [options]; see nbd-attach --help\n",
-		problem, command == commands ? "" : command->name,
+	show_note("%s", problem);
+	show_line(stderr, "  usage: nbd-attach %s%s%s [options]; see nbd-attach --help",
+		command == commands ? "" : command->name,
 		command == commands || !*command->usage ? "" : " ", command->usage);
 	return ERROR_USAGE;
 }
@@ -109,7 +120,7 @@ int main(int argc, char **argv)
 		return generator_main(argc, argv);
 	sandbox_no_core_dumps();
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		printf("nbd-attach %s\n", NBD_ATTACH_VERSION);
+		show_line(stdout, "nbd-attach %s", NBD_ATTACH_VERSION);
 		return report_finish(0);
 	}
 	if (!command)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
+#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ int error_set(struct error *err, enum error_kind kind, int errno_value, const ch
 		va_start(ap, fmt);
 		vsnprintf(err->text, sizeof(err->text), fmt, ap);
 		va_end(ap);
+		text_make_printable(err->text);
 	}
 	return -errno_value;
 }
@@ -26,6 +28,7 @@ int error_hint(struct error *err, int rc, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(err->hint, sizeof(err->hint), fmt, ap);
 		va_end(ap);
+		text_make_printable(err->hint);
 	}
 	return rc;
 }
@@ -57,4 +60,5 @@ void error_prefix(struct error *err, const char *fmt, ...)
 	va_end(ap);
 	if (used >= 0 && (size_t)used < sizeof(err->text))
 		snprintf(err->text + used, sizeof(err->text) - used, ": %s", old);
+	text_make_printable(err->text);
 }

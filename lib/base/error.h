@@ -31,8 +31,8 @@ struct error {
 	char hint[384]; /* what to try; empty when there is nothing to say */
 };
 
-/* Fill ERR (which may be NULL) and return -ERRNO_VALUE. Arguments that come from a peer go through
- * text_sanitise() first. */
+/* Fill ERR (which may be NULL) and return -ERRNO_VALUE. Whatever the arguments are, what comes of
+ * them is one printable line (text_make_printable()). */
 int error_set(struct error *err, enum error_kind kind, int errno_value, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* Add the hint; returns RC, so that it can end a function. */

@@ -87,6 +87,26 @@ void text_sanitise(char *out, size_t size, const void *bytes, size_t len)
 	out[used] = 0;
 }
 
+void text_make_printable(char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t left = strlen(text), step, width;
+	char *out = text;
+	uint32_t code;
+
+	for (; left; left -= step, p += step) {
+		step = decode_utf8(p, left, &code);
+		width = step && is_showable(code) ? step : 1;
+		if (!step || !is_showable(code))
+			*out = '?';
+		else
+			memmove(out, p, width);
+		out += width;
+		step = step ? step : 1;
+	}
+	*out = 0;
+}
+
 bool text_is_utf8(const void *bytes, size_t len)
 {
 	const unsigned char *p = bytes;

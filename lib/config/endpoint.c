@@ -31,14 +31,24 @@ int endpoint_parse_port(uint16_t *port, const char *text, size_t len, struct err
 	return 0;
 }
 
+/* Neither a name's nor a zone's: what would mean something to a reader or a parser. */
+static bool has_foreign_byte(const char *text)
+{
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr(",/@[]?#\\%\"'<>", *p))
+			return true;
+	return false;
+}
+
 static bool is_ipv6(const char *text)
 {
 	unsigned char address[16];
 	char bare[64];
 	size_t len = strcspn(text, "%");
 
-	/* The zone of fe80::1%eth0 is the resolver's to check. */
-	if (len >= sizeof(bare) || (text[len] && !text[len + 1]))
+	/* Which zones there are in fe80::1%eth0, and how long they are, the resolver knows. */
+	if (len >= sizeof(bare) ||
+		(text[len] && (!text[len + 1] || has_foreign_byte(text + len + 1))))
 		return false;
 	memcpy(bare, text, len);
 	bare[len] = 0;
@@ -48,8 +58,6 @@ static bool is_ipv6(const char *text)
 /* A host name that no resolver would take is better told here than as "name not known". */
 int endpoint_check_host_name(const char *host, struct error *err)
 {
-	const char *p;
-
 	if (!*host)
 		return error_set(err, ERROR_USAGE, EINVAL, "the host is empty");
 	if (*host == '-')
@@ -60,10 +68,9 @@ int endpoint_check_host_name(const char *host, struct error *err)
 				       error_set(err, ERROR_USAGE, EINVAL,
 					       "'%s' is neither an IPv6 address nor NAME:PORT",
 					       endpoint_show(host, strlen(host)).text);
-	for (p = host; *p; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr(",/@[]?#\\%\"'<>", *p))
-			return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
-				endpoint_show(host, strlen(host)).text);
+	if (has_foreign_byte(host))
+		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
+			endpoint_show(host, strlen(host)).text);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The parent's side: start a negotiator, keep its deadline, and take nothing from it unchecked. */
 #include "child/negotiation.h"
+#include "output/show.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "tls/ktls.h"
@@ -234,7 +235,7 @@ static int take_stage(struct negotiation *negotiation, struct negotiation_messag
 	CHECK_TEXT(message->stage);
 	memcpy(negotiation->stage, message->stage, sizeof(negotiation->stage));
 	if (negotiation->job.verbose)
-		fprintf(stderr, "nbd-attach: %s\n", negotiation->stage);
+		show_note("%s", negotiation->stage);
 	return 1;
 }
 

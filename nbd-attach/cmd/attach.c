@@ -5,6 +5,7 @@
 #include "isolate/isolate.h"
 #include "device/detach.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "child/sandbox.h"
 #include "supervisor/supervisor.h"
 #include "kernel/block-attr.h"
@@ -21,9 +22,14 @@
 
 static int say(const struct supervisor_report *report, bool json)
 {
+	json_object *object;
+
 	if (report->rc)
 		return report_error(&report->error);
-	puts(json ? report->json : report->line);
+	object = json ? json_tokener_parse(report->json) : NULL;
+	if (object)
+		return report_print_json(object);
+	show_line(stdout, "%s", report->line);
 	return report_finish(0);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/boot-plan.h"
+#include "output/show.h"
 #include "cmd/attach.h"
 #include "base/text.h"
 #include "config/nbd-uri.h"
@@ -15,13 +16,13 @@ static void refuse(struct boot_plan *jobs, const char *fmt, ...)
 
 static void refuse(struct boot_plan *jobs, const char *fmt, ...)
 {
+	char text[1400]; /* an error with its hint, and the word that it is about */
 	va_list args;
 
-	fputs("nbd-attach: ", stderr);
 	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	fputc('\n', stderr);
+	show_note("%s", text);
 	jobs->refused = true;
 }
 
@@ -178,11 +179,10 @@ static int parse_nbdopts(struct settings *settings, struct kcmdline_attachment *
 		rc = nbdtab_options_set(settings, name, value, &err);
 		text_sanitise(shown, sizeof(shown), name, strlen(name));
 		if (rc == -ENOENT && !*err.text) {
-			fprintf(stderr, "nbd-attach: %s: the unknown option '%s' is ignored\n",
-				asked->parameter, shown);
+			show_note(
+				"%s: the unknown option '%s' is ignored", asked->parameter, shown);
 		} else if (rc) {
-			fprintf(stderr, "nbd-attach: %s: option '%s': %s\n", asked->parameter,
-				shown, err.text);
+			show_note("%s: option '%s': %s", asked->parameter, shown, err.text);
 			return rc;
 		}
 	}

@@ -11,6 +11,7 @@
 #include "cmd/commands.h"
 #include "supervisor/control.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
 #include "supervisor/adopt.h"
@@ -28,22 +29,9 @@
 
 /* --- --plan */
 
-/* For `eval`: within single quotes nothing but the quote itself means anything to a shell. */
 static int print_assignment(const char *name, const char *value)
 {
-	int status = 0;
-
-	for (const char *p = value; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			status = ERROR_USAGE;
-	if (status)
-		fprintf(stderr, "nbd-attach: %s: it has a control character, and is left empty\n",
-			name);
-	printf("%s='", name);
-	for (const char *p = status ? "" : value; *p; p++)
-		fputs(*p == '\'' ? "'\\''" : (char[]){*p, 0}, stdout);
-	puts("'");
-	return status;
+	return show_assignment(name, value) ? 0 : ERROR_USAGE;
 }
 
 static int print_plan(const struct boot_plan *jobs)
@@ -68,12 +56,11 @@ static int print_plan(const struct boot_plan *jobs)
 static int print_file(const char *path, bool must_exist)
 {
 	if (access(path, F_OK) == 0) {
-		puts(path);
-		return 0;
+		return show_path(path) ? 0 : ERROR_USAGE;
 	}
 	if (!must_exist)
 		return 0;
-	fprintf(stderr, "nbd-attach: %s is missing: %s\n", path, strerror(errno));
+	show_note("%s is missing: %s", path, strerror(errno));
 	return ERROR_USAGE;
 }
 
@@ -83,8 +70,7 @@ static int print_credential(const char *path)
 		return 0;
 	if (strncmp(path, "pkcs11:", 7) != 0)
 		return print_file(path, true);
-	fprintf(stderr,
-		"nbd-attach: a key in a token (pkcs11:) cannot be carried into an initramfs\n");
+	show_note("a key in a token (pkcs11:) cannot be carried into an initramfs");
 	return ERROR_USAGE;
 }
 
@@ -116,10 +102,8 @@ static int print_system_trust(void)
 	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
 		if (access(bundles[i], F_OK) == 0)
 			return print_file(bundles[i], true);
-	fprintf(stderr,
-		"nbd-attach: no bundle of the system's trusted authorities is found; install "
-		"ca-certificates, "
-		"or name one with tls-ca\n");
+	show_note("no bundle of the system's trusted authorities is found; install "
+		  "ca-certificates, or name one with tls-ca");
 	return ERROR_USAGE;
 }
 
@@ -166,13 +150,12 @@ static int attach_job(const struct boot_plan_entry *job, const struct options *o
 	int status;
 
 	if (is_done(job)) {
-		printf("/dev/nbd%d is attached already\n", job->index);
+		show_line(stdout, "/dev/nbd%d is attached already", job->index);
 		return 0;
 	}
 	if (!job->config.tls.wanted && job->config.endpoint.host_count)
-		fprintf(stderr,
-			"nbd-attach: nbd%d: not encrypted: anybody on the way to %s can read "
-			"and change this disk\n",
+		show_note("nbd%d: not encrypted: anybody on the way to %s can read and change "
+			  "this disk",
 			job->index, job->config.endpoint.hosts[0].name);
 	/* what no attempt will cure */
 	if (config_load_credentials(&job->config, &creds, &err))
@@ -184,8 +167,7 @@ static int attach_job(const struct boot_plan_entry *job, const struct options *o
 			(wait_ms >= 0 && monotonic_now_ms() - start_ms >= wait_ms))
 			return status;
 		/* What failed is behind the negotiation, which has pauses that grow to this. */
-		fprintf(stderr, "nbd-attach: nbd%d: trying again in %d s\n", job->index,
-			BACKOFF_MAX_MS / 1000);
+		show_note("nbd%d: trying again in %d s", job->index, BACKOFF_MAX_MS / 1000);
 		poll(NULL, 0, BACKOFF_MAX_MS);
 	}
 }
@@ -212,8 +194,8 @@ static int attach_all(const struct boot_plan *jobs, const struct options *option
 	for (size_t i = 0; i < jobs->count; i++) {
 		pids[i] = start_job(&jobs->jobs[i], options);
 		if (pids[i] < 0)
-			fprintf(stderr, "nbd-attach: nbd%d: cannot start a process: %s\n",
-				jobs->jobs[i].index, strerror(errno));
+			show_note("nbd%d: cannot start a process: %s", jobs->jobs[i].index,
+				strerror(errno));
 	}
 	for (size_t i = 0; i < jobs->count; i++) {
 		one = 0;
@@ -223,10 +205,8 @@ static int attach_all(const struct boot_plan *jobs, const struct options *option
 		status = status ? status : one;
 	}
 	if (jobs->plan->needs_dhcp) {
-		fprintf(stderr,
-			"nbd-attach: the kernel's command line leaves the root's server to DHCP, "
-			"which told none "
-			"(--dhcp-server, --dhcp-root-path)\n");
+		show_note("the kernel's command line leaves the root's server to DHCP, which told "
+			  "none that counts (--dhcp-server, --dhcp-root-path)");
 		status = status ? status : ERROR_USAGE;
 	}
 	return status;

@@ -7,6 +7,7 @@
 #include "supervisor/control.h"
 #include "device/detach.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "supervisor/state-file.h"
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
@@ -74,7 +75,7 @@ static void describe_foreign(int index, char *text, size_t size)
 
 static int left_alone(int index, const char *why)
 {
-	fprintf(stderr, "nbd-attach: /dev/nbd%d is left alone: %s\n", index, why);
+	show_note("/dev/nbd%d is left alone: %s", index, why);
 	return 0;
 }
 
@@ -83,9 +84,8 @@ static void clear_up(int index)
 {
 	wait_for_supervisor(index);
 	if (control_exists(index))
-		fprintf(stderr,
-			"nbd-attach: warning: the supervisor of /dev/nbd%d does not end by itself "
-			"(fuser " RUN_DIRECTORY "/nbd%d.lock)\n",
+		show_note("warning: the supervisor of /dev/nbd%d does not end by itself "
+			  "(fuser " RUN_DIRECTORY "/nbd%d.lock)",
 			index, index);
 	/* A lock without a state would be a disk that is not ready, whose ever it is next. */
 	control_forget(index);
@@ -98,7 +98,7 @@ static int print_detached(const struct options *options, int index, const char *
 
 	snprintf(device, sizeof(device), "/dev/nbd%d", index);
 	if (!options->json) {
-		printf("%s is detached%s\n", device, foreign);
+		show_line(stdout, "%s is detached%s", device, foreign);
 		return report_finish(0);
 	}
 	object = json_object_new_object();
@@ -135,6 +135,6 @@ int command_detach(struct options *options)
 		return report_error(&err);
 	clear_up(what.index);
 	if (*warning)
-		fprintf(stderr, "nbd-attach: warning: %s\n", warning);
+		show_note("warning: %s", warning);
 	return print_detached(options, what.index, foreign);
 }

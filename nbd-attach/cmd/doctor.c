@@ -4,6 +4,7 @@
 #include "cmd/commands.h"
 #include "modules/kernel-checks.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "tls/library.h"
 #include <errno.h>
 #include <stdio.h>
@@ -33,10 +34,10 @@ static void library_item(struct check_item *item)
 static void print_table(const struct check_item *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		printf("%-28s %-9s %s\n", items[i].name, state_name(items[i].state),
+		show_line(stdout, "%-28s %-9s %s", items[i].name, state_name(items[i].state),
 			items[i].detail);
 		if (items[i].state != CHECK_OK && *items[i].remedy)
-			printf("%-28s %-9s -> %s\n", "", "", items[i].remedy);
+			show_line(stdout, "%-28s %-9s -> %s", "", "", items[i].remedy);
 	}
 }
 
@@ -83,10 +84,12 @@ int command_doctor(struct options *options)
 		rc = print_json(items, count, healthy);
 	else
 		print_table(items, count);
-	if (!options->json)
-		printf("\n%s\n",
+	if (!options->json) {
+		show_line(stdout, "%s", "");
+		show_line(stdout, "%s",
 			healthy ? "This machine can attach devices over TLS." :
 				  "Something is missing: see the arrows above.");
+	}
 	free(items);
 	rc = report_finish(rc);
 	return rc ? rc : healthy ? 0 : ERROR_KERNEL;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
+#include "output/show.h"
 #include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -340,11 +341,12 @@ static void say_to_all(const char *line, void *data)
 	const int *kmsg = data;
 	char record[1024];
 
-	fprintf(stderr, GENERATOR_NAME ": %s\n", line);
-	/* Not dprintf(): it asks for the position first, and gives up at the kernel's answer. */
-	snprintf(record, sizeof(record), "<4>" GENERATOR_NAME ": %s\n", line);
+	show_line(stderr, GENERATOR_NAME ": %s", line);
+	/* Not a stream: that asks for the position first, and gives up at the kernel's answer. */
+	snprintf(record, sizeof(record), "<4>" GENERATOR_NAME ": %s", line);
+	text_make_printable(record);
 	if (*kmsg >= 0 && write(*kmsg, record, strlen(record)) < 0)
-		fprintf(stderr, GENERATOR_NAME ": /dev/kmsg: %s\n", strerror(errno));
+		show_line(stderr, GENERATOR_NAME ": /dev/kmsg: %s", strerror(errno));
 }
 
 int generator_main(int argc, char **argv)
@@ -352,9 +354,9 @@ int generator_main(int argc, char **argv)
 	int kmsg;
 
 	if (argc < 2 || argc > 4) {
-		fprintf(stderr,
+		show_line(stderr,
 			GENERATOR_NAME
-			": called by systemd, with three directories; see systemd.generator(7)\n");
+			": called by systemd, with three directories; see systemd.generator(7)");
 		return 0;
 	}
 	if (is_elsewhere())

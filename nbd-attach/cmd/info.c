@@ -5,6 +5,7 @@
 #include "options/config.h"
 #include "nbd/nbd-protocol.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "child/sandbox.h"
 #include "base/text.h"
 #include <inttypes.h>
@@ -17,28 +18,29 @@ static void print_tls(const struct tls_info *tls)
 	char date[32];
 
 	if (!tls->version) {
-		printf("TLS:         none: everything is sent in clear\n");
+		show_line(stdout, "TLS:         none: everything is sent in clear");
 		return;
 	}
-	printf("TLS:         %s, %s%s%s\n", tls_version_name(tls->version), tls->cipher,
+	show_line(stdout, "TLS:         %s, %s%s%s", tls_version_name(tls->version), tls->cipher,
 		*tls->group ? ", " : "", tls->group);
 	if (!*tls->peer_name && !*tls->peer_pin) {
-		printf("verified:    by %s\n", tls->authentication);
+		show_line(stdout, "verified:    by %s", tls->authentication);
 		return;
 	}
 	report_format_date(tls->peer_not_after, date, sizeof(date));
-	printf("verified:    by %s: %s, until %s\n", tls->authentication,
+	show_line(stdout, "verified:    by %s: %s, until %s", tls->authentication,
 		*tls->peer_name ? tls->peer_name : "(no subject)", date);
-	printf("issuer:      %s\npin:         %s\n", tls->peer_issuer, tls->peer_pin);
+	show_line(stdout, "issuer:      %s", tls->peer_issuer);
+	show_line(stdout, "pin:         %s", tls->peer_pin);
 }
 
 static void print_flags(uint16_t flags)
 {
-	printf("flags:      ");
+	show_part(stdout, "flags:      ");
 	for (unsigned bit = 0; bit < 16; bit++)
 		if (flags & (1U << bit) && export_flag_name(bit))
-			printf(" %s", export_flag_name(bit));
-	printf("\n");
+			show_part(stdout, " %s", export_flag_name(bit));
+	show_line(stdout, "%s", "");
 }
 
 static void print_export(const struct export_names *names, const struct export_geometry *geometry)
@@ -46,19 +48,20 @@ static void print_export(const struct export_names *names, const struct export_g
 	char text[EXPORT_NAME_MAX + 1], size[32];
 
 	text_sanitise(text, sizeof(text), names->name, strlen(names->name));
-	printf("export:      \"%s\"%s\n", text, *text ? "" : " (the default)");
+	show_line(stdout, "export:      \"%s\"%s", text, *text ? "" : " (the default)");
 	if (*names->canonical_name && strcmp(names->canonical_name, names->name) != 0)
-		printf("canonical:   \"%s\"\n", names->canonical_name);
+		show_line(stdout, "canonical:   \"%s\"", names->canonical_name);
 	if (*names->description)
-		printf("description: %s\n", names->description);
+		show_line(stdout, "description: %s", names->description);
 	if (geometry->has_size) {
 		report_format_size(geometry->size_bytes, size, sizeof(size));
-		printf("size:        %s (%" PRIu64 " bytes)%s\n", size, geometry->size_bytes,
+		show_line(stdout, "size:        %s (%" PRIu64 " bytes)%s", size,
+			geometry->size_bytes,
 			geometry->flags & NBD_TFLAG_READ_ONLY ? ", read-only" : "");
 		print_flags(geometry->flags);
 	}
 	if (geometry->has_block_size)
-		printf("block sizes: minimum %u, preferred %u, maximum %u\n",
+		show_line(stdout, "block sizes: minimum %u, preferred %u, maximum %u",
 			geometry->block_min_bytes, geometry->block_preferred_bytes,
 			geometry->block_max_bytes);
 }
@@ -78,7 +81,7 @@ static void on_export(const struct export_info *info, void *data)
 			collector->exports, report_export_json(&info->names, &info->geometry));
 	} else {
 		if (collector->count)
-			printf("\n");
+			show_line(stdout, "%s", "");
 		print_export(&info->names, &info->geometry);
 	}
 	collector->count++;
@@ -94,10 +97,12 @@ static void print_result(const struct config *config, const struct negotiation_r
 		if (kind == NEGOTIATION_INFO)
 			print_export(names, &result->export);
 		else if (collector->count == 0)
-			printf("the server lists no exports; the default one may be there all the "
-			       "same: nbd-attach info HOST\n");
-		printf("%sserver:      %s\n",
-			kind == NEGOTIATION_LIST && collector->count ? "\n" : "", result->address);
+			show_line(stdout,
+				"the server lists no exports; the default one may be there all the "
+				"same: nbd-attach info HOST");
+		if (kind == NEGOTIATION_LIST && collector->count)
+			show_line(stdout, "%s", "");
+		show_line(stdout, "server:      %s", result->address);
 		print_tls(&result->tls);
 		return;
 	}

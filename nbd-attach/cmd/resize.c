@@ -7,6 +7,7 @@
 #include "device/detach.h"
 #include "base/json-get.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "kernel/block-attr.h"
 #include <errno.h>
 #include <stdio.h>
@@ -75,9 +76,9 @@ static int say(int index, int64_t former, int64_t size, bool json)
 	report_format_size((uint64_t)former, former_text, sizeof(former_text));
 	report_format_size((uint64_t)size, size_text, sizeof(size_text));
 	if (size == former)
-		printf("%s is %s at the server too: nothing to do\n", device, size_text);
+		show_line(stdout, "%s is %s at the server too: nothing to do", device, size_text);
 	else
-		printf("%s has grown from %s to %s\n", device, former_text, size_text);
+		show_line(stdout, "%s has grown from %s to %s", device, former_text, size_text);
 	return report_finish(0);
 }
 

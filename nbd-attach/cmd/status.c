@@ -5,6 +5,7 @@
 #include "config/device-name.h"
 #include "supervisor/control.h"
 #include "output/report.h"
+#include "output/show.h"
 #include "output/status-text.h"
 #include "base/json-get.h"
 #include "kernel/block-attr.h"
@@ -71,7 +72,7 @@ static void print_text(json_object *devices)
 		status_text_print(
 			stdout, json_object_array_get_idx(devices, i), time(NULL), geteuid() == 0);
 	if (count == 0)
-		printf("no device is attached\n");
+		show_line(stdout, "no device is attached");
 }
 
 /* ONLY: -1 for all. */
@@ -130,11 +131,13 @@ static int watch(int only, bool json)
 		devices = ask_all(only);
 		if (json) {
 			top = top_of(devices);
-			puts(json_object_to_json_string_ext(
-				top, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+			show_json(top, false);
 			json_object_put(top);
 		} else {
-			fputs(clear ? "\033[H\033[2J" : first ? "" : "\n", stdout);
+			if (clear)
+				show_clear();
+			else if (!first)
+				show_line(stdout, "%s", "");
 			print_text(devices);
 			json_object_put(devices);
 		}

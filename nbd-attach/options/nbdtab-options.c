@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/nbdtab-options.h"
+#include "output/show.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "config/nbd-uri.h"
@@ -419,11 +420,10 @@ void nbdtab_options_print_notes(const struct nbdtab_options *tab)
 	for (size_t i = 0; i < tab->nbdtab.diagnostic_count; i++) {
 		nbdtab_options_format_diagnostic(
 			tab, &tab->nbdtab.diagnostics[i], text, sizeof(text));
-		fprintf(stderr, "nbd-attach: %s\n", text);
+		show_note("%s", text);
 	}
 	if (tab->nbdtab.diagnostics_dropped)
-		fprintf(stderr, "nbd-attach: %s: and %zu more\n", tab->path,
-			tab->nbdtab.diagnostics_dropped);
+		show_note("%s: and %zu more", tab->path, tab->nbdtab.diagnostics_dropped);
 }
 
 /* --- using a line */

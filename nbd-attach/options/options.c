@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/options.h"
+#include "output/show.h"
 #include "base/text.h"
 #include "config/limits.h"
 #include <errno.h>
@@ -441,8 +442,9 @@ void options_print_help(unsigned mask)
 			entries[i].argument ? " " : "",
 			entries[i].argument ? entries[i].argument : "");
 		if (entries[i].letter)
-			printf("  -%c, %-24s %s\n", entries[i].letter, left, entries[i].help);
+			show_line(stdout, "  -%c, %-24s %s", entries[i].letter, left,
+				entries[i].help);
 		else
-			printf("      %-24s %s\n", left, entries[i].help);
+			show_line(stdout, "      %-24s %s", left, entries[i].help);
 	}
 }

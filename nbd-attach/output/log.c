@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "output/log.h"
+#include "output/show.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,8 +28,7 @@ void log_open(bool foreground, bool root)
 	if (root)
 		kmsg_fd = open("/dev/kmsg", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 	if (root && kmsg_fd < 0)
-		fprintf(stderr,
-			"nbd-attach: warning: there will be no log: cannot open /dev/kmsg: %s\n",
+		show_note("warning: there will be no log: cannot open /dev/kmsg: %s",
 			strerror(errno));
 	signal(SIGPIPE, SIG_IGN); /* the reader of our stderr may go before us */
 }
@@ -93,6 +94,7 @@ void log_message(int priority, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	text_make_printable(line);
 	if (destination == TO_KMSG) {
 		to_kmsg(priority, line);
 		return;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "output/report.h"
+#include "output/show.h"
 #include "nbd/nbd-protocol.h"
 #include "base/text.h"
 #include <errno.h>
@@ -10,9 +11,9 @@
 
 int report_error(const struct error *err)
 {
-	fprintf(stderr, "nbd-attach: %s\n", err->text);
+	show_note("%s", err->text);
 	if (*err->hint)
-		fprintf(stderr, "  %s\n", err->hint);
+		show_line(stderr, "  %s", err->hint);
 	return err->kind == ERROR_NONE ? ERROR_OTHER : (int)err->kind;
 }
 
@@ -128,9 +129,7 @@ json_object *report_tls_json(const struct tls_info *tls)
 
 int report_print_json(json_object *object)
 {
-	puts(json_object_to_json_string_ext(object,
-		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-			JSON_C_TO_STRING_NOSLASHESCAPE));
+	show_json(object, true);
 	json_object_put(object);
 	return report_finish(0);
 }
@@ -139,6 +138,6 @@ int report_finish(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	fprintf(stderr, "nbd-attach: cannot write to standard output: %s\n", strerror(errno));
+	show_note("cannot write to standard output: %s", strerror(errno));
 	return status ? status : ERROR_OTHER;
 }

@@ -2,6 +2,7 @@
 #include "output/status-text.h"
 #include "base/json-get.h"
 #include "output/report.h"
+#include "output/show.h"
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -275,11 +276,13 @@ static void print_unmonitored(FILE *out, json_object *status, bool is_root)
 
 void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, bool is_root)
 {
-	struct text state = json_get_text(status, "state"),
-		    device = json_get_text(status, "device");
 	json_object *links = json_get(status, "links");
+	struct text state, device;
 	int64_t offered;
 
+	show_clean_json(status); /* what a former supervisor, or another program, left there */
+	state = json_get_text(status, "state");
+	device = json_get_text(status, "device");
 	print_head(out, status);
 	if (strcmp(state.s, "configured") == 0) {
 		print_unmonitored(out, status, is_root);

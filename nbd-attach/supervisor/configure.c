@@ -5,6 +5,7 @@
 #include "device/queue.h"
 #include "kernel/block-attr.h"
 #include "nbd/nbd-protocol.h"
+#include "output/show.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -204,9 +205,8 @@ int configure_check_single(struct attachment *attachment, int index, struct erro
 				indices[i]);
 		}
 		if (writes || !read_only)
-			fprintf(stderr,
-				"nbd-attach: /dev/nbd%d is attached to the same export%s: the "
-				"one that only reads may see stale data\n",
+			show_note("/dev/nbd%d is attached to the same export%s: the one that only "
+				  "reads may see stale data",
 				indices[i], writes ? ", read-only" : ", for writing");
 	}
 	return 0;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "nbd/nbd-protocol.h"
+#include "output/show.h"
 #include "supervisor/core/backoff.h"
 #include <errno.h>
 #include <poll.h>
@@ -71,10 +72,9 @@ static void say_waiting(struct waiting *waiting, const struct attachment *attach
 	memcpy(waiting->reasons[i].text, err->text, sizeof(err->text));
 	waiting->reasons[i].said_ms = now_ms;
 	if (!attachment->policy.at_boot)
-		fprintf(stderr, "nbd-attach: waiting for the server: %s\n", err->text);
+		show_note("waiting for the server: %s", err->text);
 	else
-		fprintf(stderr, "nbd-attach: nbd%d: waiting for %s: %s\n", index, waiting->server,
-			err->text);
+		show_note("nbd%d: waiting for %s: %s", index, waiting->server, err->text);
 }
 
 /* May another attempt do better? At boot somebody may fix the server, its certificate or its clock
@@ -99,7 +99,7 @@ static int negotiate_one(struct attachment *attachment, int index, struct error 
 		rc = negotiate_link(attachment, 0, first, &attachment->export, err);
 		/* connected to and of no use: it is the next one's turn */
 		if (rc && first + 1 < host_count) {
-			fprintf(stderr, "nbd-attach: %s; trying the next host\n", err->text);
+			show_note("%s; trying the next host", err->text);
 			continue;
 		}
 		elapsed_ms = monotonic_now_ms() - start_ms;

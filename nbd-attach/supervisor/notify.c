@@ -2,6 +2,7 @@
 #include "supervisor/notify.h"
 #include "base/cleanup.h"
 #include "base/passed-fd.h"
+#include "base/text.h"
 #include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -123,27 +124,28 @@ static int send_message(const char *message, const char *name, int attached_fd)
 }
 
 /* A newline would begin another assignment. */
-static int line_length(const char *text)
+static size_t line_length(const char *text)
 {
 	size_t len = strcspn(text, "\n");
 
-	return len < STATUS_MAX ? (int)len : STATUS_MAX;
+	return len < STATUS_MAX ? len : STATUS_MAX;
 }
 
 void notify_ready(const char *status)
 {
-	char message[STATUS_MAX + 64];
+	char line[STATUS_MAX + 1], message[STATUS_MAX + 64];
 
-	snprintf(message, sizeof(message), "READY=1\nMAINPID=%d\nSTATUS=%.*s\n", (int)getpid(),
-		line_length(status), status);
+	text_sanitise(line, sizeof(line), status, line_length(status));
+	snprintf(message, sizeof(message), "READY=1\nMAINPID=%d\nSTATUS=%s\n", (int)getpid(), line);
 	send_message(message, "", -1);
 }
 
 void notify_status(const char *status)
 {
-	char message[STATUS_MAX + 64];
+	char line[STATUS_MAX + 1], message[STATUS_MAX + 64];
 
-	snprintf(message, sizeof(message), "STATUS=%.*s\n", line_length(status), status);
+	text_sanitise(line, sizeof(line), status, line_length(status));
+	snprintf(message, sizeof(message), "STATUS=%s\n", line);
 	send_now(message, -1); /* one that is lost costs nothing: it would be out of date */
 }
 

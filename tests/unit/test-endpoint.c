@@ -137,6 +137,9 @@ static void test_uri_refusals(void **state)
 		{"nbd://ho%00st/", "host of the NBD URI has a NUL"},
 		{"nbd://ho%20st/", "is not a host name"},
 		{"nbd://-host/", "is not a host name"},
+		{"nbd://fe80%3A%3A1%25eth0%0Aroot=/", "neither an IPv6 address"},
+		{"nbd://fe80%3A%3A1%25%1B%5B2J/", "neither an IPv6 address"},
+		{"nbd://ho%0Ast/", "is not a host name"},
 		{"nbd://host/%ff", "not valid UTF-8"},
 		{"nbd://alice@host/x", "user name"},
 		{"nbds://alice:secret@host/x", "password"},
@@ -289,6 +292,10 @@ static void test_hosts(void **state)
 		{"-x", "is not a host name"},
 		{"user@host", "is not a host name"},
 		{"\033[2J", "is not a host name"},
+		{"fe80::1%\033[2J", "neither an IPv6 address"},
+		{"fe80::1%eth0\n", "neither an IPv6 address"},
+		{"[fe80::1%a b]", "is not an IPv6 address"},
+		{"fe80::1%a%b", "neither an IPv6 address"},
 	};
 	char *text;
 	size_t i;

@@ -37,11 +37,26 @@ static void a_prefix_goes_before_what_was_said(void **state)
 	assert_memory_equal(err.text, "long: x", 7);
 }
 
+/* Whatever a peer, a file or a command line brought into it. */
+static void an_error_is_one_printable_line(void **state)
+{
+	struct error err;
+
+	(void)state;
+	error_set(&err, ERROR_OTHER, EIO, "no host %s", "a\x1b[2J\nb\xe2\x80\xae");
+	assert_string_equal(err.text, "no host a?[2J?b?");
+	error_hint(&err, 0, "ask %s", "\x9b\x07");
+	assert_string_equal(err.hint, "ask ??");
+	error_prefix(&err, "nbd0%s", "\r");
+	assert_string_equal(err.text, "nbd0?: no host a?[2J?b?");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_lies_here_is_lasting),
 		cmocka_unit_test(a_prefix_goes_before_what_was_said),
+		cmocka_unit_test(an_error_is_one_printable_line),
 	};
 
 	return cmocka_run_group_tests_name("error", tests, NULL, NULL);
