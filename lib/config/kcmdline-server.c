@@ -35,6 +35,7 @@ static bool take_server(const struct kcmdline_source *source, const char *host, 
 			source->plan->needs_dhcp = true;
 			return false;
 		}
+		attachment->is_dhcps_server = true;
 	}
 	if (*port && (!is_number(port) || number < 1 || number > 65535)) {
 		kcmdline_error(source->plan, source->parameter,

@@ -185,6 +185,21 @@ static bool has_control(const char *text)
 	return false;
 }
 
+static struct kcmdline_attachment *add_root(
+	struct kcmdline *plan, const char *parameter, bool is_dhcps)
+{
+	struct kcmdline_attachment *attachment = add_attachment(plan, -1, parameter);
+
+	if (attachment)
+		attachment->is_dhcps = is_dhcps;
+	return attachment;
+}
+
+static bool is_within(const char *part, const char *text)
+{
+	return text && part >= text && part <= text + strlen(text);
+}
+
 static void take_root(struct kcmdline *plan, const struct parameters *parameters,
 	const struct kcmdline_input *input)
 {
@@ -209,7 +224,7 @@ static void take_root(struct kcmdline *plan, const struct parameters *parameters
 	/* "nbdroot=dhcp,EXPORT,nbd0": as Debian documents it */
 	if (root_path && value != root_path && kcmdline_is_address(root_path))
 		source.dhcp_server = root_path;
-	source.attachment = value ? add_attachment(plan, -1, parameter) : NULL;
+	source.attachment = value ? add_root(plan, parameter, is_within(value, root_path)) : NULL;
 	if (source.attachment && kcmdline_take_source(&source, value, &third))
 		plan->attachment_count++;
 	else

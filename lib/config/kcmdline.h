@@ -23,8 +23,11 @@ struct kcmdline_attachment {
 	struct endpoint endpoint;
 	struct tls_config tls; /* what a URI says of it */
 	bool port_given;       /* else the endpoint has the default one */
-	char options[512];     /* dracut's NBDOPTS: with commas between */
-	char parameter[96];    /* that it stands in, for messages */
+	/* Nobody knows what answers to DHCP: all of it is DHCP's root-path, or only the server's
+	 * name is DHCP's. */
+	bool is_dhcps, is_dhcps_server;
+	char options[512];  /* dracut's NBDOPTS: with commas between */
+	char parameter[96]; /* that it stands in, for messages */
 };
 
 struct kcmdline {

@@ -238,8 +238,8 @@ static int check_clear(const struct boot_plan *jobs, const struct boot_plan_entr
 		jobs->tab.path, bad->line);
 }
 
-/* URI < boot's command line < nbdtab < NBDOPTS; but a port that stands beside the server, here or
- * in nbdtab, goes before all. */
+/* URI < boot's command line < nbdtab < NBDOPTS, which are below nbdtab if they are DHCP's; but a
+ * port that stands beside the server, here or in nbdtab, goes before all. */
 static int configure_asked(const struct boot_plan *jobs, struct boot_plan_entry *job,
 	const struct kcmdline_attachment *asked, const struct settings *nbdopts,
 	const struct settings *defaults, struct error *err)
@@ -251,8 +251,11 @@ static int configure_asked(const struct boot_plan *jobs, struct boot_plan_entry 
 	job->config.endpoint = asked->endpoint;
 	job->config.tls = asked->tls;
 	init_settings(&settings, defaults);
+	if (asked->is_dhcps) /* below nbdtab's: any host may answer to DHCP */
+		settings_merge(&settings, nbdopts);
 	match = apply_line(jobs, &job->config, &settings, asked);
-	settings_merge(&settings, nbdopts);
+	if (!asked->is_dhcps)
+		settings_merge(&settings, nbdopts);
 	if (asked->port_given || match > MATCH_HOST)
 		settings_forget(&settings, "port");
 	rc = finish_job(job, &settings, err);
@@ -336,18 +339,120 @@ static void add_lines(struct boot_plan *jobs, const struct settings *defaults)
 			add_line(jobs, &jobs->tab.nbdtab.entries[i], defaults);
 }
 
+/* --- what DHCP may say: the first answer counts there, of any host */
+
+/* Also what looks as if it were meant to be about TLS. */
+static bool options_say_tls(const char *options)
+{
+	char copy[sizeof(((struct kcmdline_attachment *)0)->options)], *rest = copy, *name, *value;
+	struct settings settings;
+	struct error err;
+
+	text_copy(copy, sizeof(copy), options);
+	settings_init(&settings);
+	while ((name = strsep(&rest, ","))) {
+		name += strspn(name, "-_");
+		value = strchr(name, '=');
+		if (value)
+			*value++ = 0;
+		if (nbdtab_options_set(&settings, name, value, &err) == -EINVAL &&
+			nbdtab_option_is_about_tls(name))
+			return true;
+	}
+	return settings.tls.wanted;
+}
+
+/* nbds:// asks for TLS, which is well; by whom it is verified, and how, is not DHCP's to say. */
+static bool uri_says_more(const struct tls_config *tls)
+{
+	return tls->type != TLS_TYPE_ANY || *tls->certificates_dir || *tls->psk_file ||
+		*tls->username || *tls->hostname;
+}
+
+/* One that cannot be read may be one that asks for it. */
+static bool may_want_tls(const struct boot_plan *jobs, const struct nbdtab_entry *entry)
+{
+	return entry->bad || nbdtab_line_wants_tls(nbdtab_line(&jobs->tab, entry));
+}
+
+/* Or whose options, of which one may be "root", cannot be read. CMDLINE_INDEX: the device that the
+ * command line names; -1: none. */
+static bool is_tls_root(
+	const struct boot_plan *jobs, const struct nbdtab_entry *entry, int cmdline_index)
+{
+	bool is_root = nbdtab_line(&jobs->tab, entry)->root ||
+		(entry->bad && !entry->option_count) ||
+		(cmdline_index >= 0 && entry->index == cmdline_index);
+
+	return is_root && may_want_tls(jobs, entry);
+}
+
+static const struct nbdtab_entry *find_tls_root(const struct boot_plan *jobs, int cmdline_index)
+{
+	for (size_t i = 0; i < jobs->tab.nbdtab.entry_count; i++)
+		if (is_tls_root(jobs, &jobs->tab.nbdtab.entries[i], cmdline_index))
+			return &jobs->tab.nbdtab.entries[i];
+	return NULL;
+}
+
+/* The line that DHCP would have to name, and does not; NULL: it may say what it says. */
+static const struct nbdtab_entry *find_overstepped(
+	const struct boot_plan *jobs, const struct kcmdline_attachment *asked, int cmdline_index)
+{
+	const struct nbdtab_entry *root = find_tls_root(jobs, cmdline_index),
+				  *own = nbdtab_find(&jobs->tab.nbdtab, asked->index), *found;
+	enum match match;
+
+	found = find_line(jobs, asked, &match);
+	if (root)
+		return match == MATCH_DEVICE && is_tls_root(jobs, found, cmdline_index) ? NULL :
+											  root;
+	return own && may_want_tls(jobs, own) && match != MATCH_DEVICE ? own : NULL;
+}
+
+static int check_dhcp(const struct boot_plan *jobs, const struct kcmdline_attachment *asked,
+	int cmdline_index, struct error *err)
+{
+	const struct nbdtab_entry *line;
+
+	if (!asked->is_dhcps && !asked->is_dhcps_server)
+		return 0;
+	if (asked->is_dhcps && (uri_says_more(&asked->tls) || options_say_tls(asked->options)))
+		return error_set(err, ERROR_USAGE, EINVAL,
+			"DHCP does not say how a server is verified: that stands in nbdtab");
+	line = find_overstepped(jobs, asked, cmdline_index);
+	if (!line)
+		return 0;
+	return error_set(err, ERROR_USAGE, EINVAL,
+		"%s:%u %s for TLS, so DHCP names neither another server or export nor another "
+		"device",
+		jobs->tab.path, line->line, line->bad ? "cannot be read and may ask" : "asks");
+}
+
 /* root=/dev/nbd0, and nothing names the server: what nbdtab has for it goes before what DHCP may
- * have. Many a network has a root path for others, and anybody may answer there. */
+ * have. Many a network has a root path for others, and anybody may answer there. What DHCP must not
+ * say is as if it were not said. */
 static void parse_cmdline(struct boot_plan *jobs, const struct kcmdline_input *input)
 {
 	struct kcmdline_input without_dhcp = *input;
+	struct kcmdline *plan = jobs->plan;
+	struct error err;
+	int cmdline_index;
 
 	without_dhcp.dhcp_server = without_dhcp.dhcp_root_path = NULL;
-	kcmdline_parse(jobs->plan, &without_dhcp);
-	if (!jobs->has_tab || !jobs->plan->needs_dhcp || jobs->plan->names_dhcp ||
-		jobs->plan->root_index < 0 ||
-		!nbdtab_find(&jobs->tab.nbdtab, jobs->plan->root_index))
-		kcmdline_parse(jobs->plan, input);
+	kcmdline_parse(plan, &without_dhcp);
+	cmdline_index = plan->root_index;
+	if (jobs->has_tab && plan->needs_dhcp && !plan->names_dhcp && cmdline_index >= 0 &&
+		nbdtab_find(&jobs->tab.nbdtab, cmdline_index))
+		return;
+	kcmdline_parse(plan, input);
+	for (size_t i = 0; i < plan->attachment_count; i++) {
+		if (check_dhcp(jobs, &plan->attachments[i], cmdline_index, &err) == 0)
+			continue;
+		refuse(jobs, "%s: %s", plan->attachments[i].parameter, err.text);
+		kcmdline_parse(plan, &without_dhcp);
+		return;
+	}
 }
 
 /* The process that attaches by it locks all memory (--root). */

@@ -85,7 +85,7 @@ static bool is_typo(const char *a, const char *b)
 }
 
 /* Is an unknown option one that was meant to ask for TLS? */
-static bool is_about_tls(const char *name)
+bool nbdtab_option_is_about_tls(const char *name)
 {
 	static const char *const beginnings[] = {"tls", "psk", "cert", "cacert", "ca-", "key"};
 
@@ -173,7 +173,7 @@ int nbdtab_options_set(
 
 	*err = (struct error){0};
 	rc = set_option(settings, &extras, name + (*name == '_'), value, err);
-	if (rc == -ENOENT && !*err->text && is_about_tls(name + (*name == '_')))
+	if (rc == -ENOENT && !*err->text && nbdtab_option_is_about_tls(name + (*name == '_')))
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"there is no such option, and it looks as if TLS were asked for");
 	return rc > 0 ? 0 : rc;
@@ -272,7 +272,7 @@ static void judge_option(struct nbdtab_options *tab, struct nbdtab_entry *entry,
 	text_sanitise(shown, sizeof(shown), name, strlen(name));
 	if (rc == -ENOENT && !*err.text) {
 		/* A typo must not become a connection in clear. */
-		if (is_about_tls(name))
+		if (nbdtab_option_is_about_tls(name))
 			nbdtab_diagnostic(&tab->nbdtab, entry, option->column, true,
 				"there is no option '%s', and it looks as if TLS were asked for",
 				shown);

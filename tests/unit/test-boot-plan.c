@@ -177,13 +177,157 @@ static void nbdtab_before_dhcp(void **state)
 		/* unless DHCP is what was asked for */
 		{"nbd0 srv exp\n", "root=/dev/nbd0 nbdroot=dhcp", "nbd0 nbd://192.0.2.1/other",
 			false},
-		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0 nbdroot=dhcp", "", true},
+		/* but not in the place of one that is to be verified */
+		{"nbd0 srv exp cacertfile=/ca\n", "root=/dev/nbd0 nbdroot=dhcp",
+			"nbd0 nbds://srv/exp ca=/ca", true},
 	};
 
 	(void)state;
 	dhcp_server = "192.0.2.1";
 	dhcp_root_path = "nbd:192.0.2.1:other";
 	check_together(table, sizeof(table) / sizeof(table[0]));
+	dhcp_server = dhcp_root_path = NULL;
+}
+
+/* What the first to answer says, and a table with the root over TLS: what is attached must be what
+ * the table says, however the root-path is written. */
+static void hostile_root_paths(void **state)
+{
+	static const char tab[] = "nbd0 srv root root,cacertfile=/ca,tls-pin=sha256:aa\n"
+				  "nbd1 srv data cacertfile=/ca\nnbd2 clear data\n",
+			  line[] = "nbd0 nbds://srv/root ca=/ca";
+	static const char *const paths[] = {
+		/* another server */
+		"evil,root,nbd0",
+		"evil:/root",
+		"evil/root",
+		"evil:10809/root",
+		"evil:root",
+		"nbdroot=evil,root,nbd0",
+		"nbd:evil:root",
+		"nbd:evil:10809",
+		"nbd://evil/root",
+		"nbds://evil/root",
+		"nbds://srv,evil/root",
+		"nbds://srv:666/root",
+		"nbd:[2001:db8::666]:root",
+		"NBDS://evil/root",
+		"nbd+unix:///root?socket=/run/x",
+		"srv.,root,nbd0",
+		"evil,666",
+		"192.0.2.66",
+		/* another export, another device, a disk of which nbdtab wants nothing */
+		"srv,data,nbd0",
+		"srv,root,nbd5",
+		"srv,data,nbd1",
+		"clear,data,nbd2",
+		"nbd:srv:data",
+		"nbds://srv/data",
+		"nbds://srv/root%2F",
+		/* the same one, verified in another way */
+		"nbds://srv/root?tls-certificates=/run/evil",
+		"nbds://srv/root?tls-hostname=evil",
+		"nbds://srv/root?tls-psk-file=/etc/hostname",
+		"nbds://evil@srv/root",
+		"nbds://srv/root?tls-type=psk",
+		"nbds://srv/root?tls-verify-peer=0",
+		"nbd:srv:root:::cacertfile=/run/evil",
+		"nbd:srv:root:::tls-min=1.2",
+		"nbd:srv:root:::tls-pin=sha256:bb",
+		"nbd:srv:root:::_tls-pin=sha256:bb",
+		"nbd:srv:root:::priority=NORMAL:%VERIFY_ALLOW_BROKEN",
+		"nbd:srv:root:::tlls",
+		"nbd:srv:root:::--tlshostname=evil",
+		"nbd:srv:root:::bs=512,psk-file=/etc/passwd",
+		"nbd:srv:root:::certificates=/run/evil",
+		"nbd:srv:root:::keyfile=/run/evil",
+		/* nothing at all */
+		"'; reboot; '",
+		"$(reboot)",
+		"nbd:",
+		"nbds://",
+		",,nbd0",
+		"a\nb",
+		"\x1b[2J",
+	};
+	static const char *const cmdlines[] = {"root=/dev/nbd0 nbdroot=dhcp", "nbdroot=dhcp"};
+
+	(void)state;
+	dhcp_server = "192.0.2.66";
+	for (size_t i = 0; i < 2 * sizeof(paths) / sizeof(paths[0]); i++) {
+		struct boot_plan jobs;
+
+		dhcp_root_path = paths[i / 2];
+		make_jobs(&jobs, tab, cmdlines[i % 2], NULL);
+		if (strcmp(render(&jobs), line) != 0)
+			fail_msg(
+				"%s with %s gave %s", cmdlines[i % 2], paths[i / 2], render(&jobs));
+		assert_string_equal(jobs.jobs[0].config.tls.pin, "sha256:aa");
+		assert_int_equal(jobs.jobs[0].config.tls.min_version, 0);
+		assert_string_equal(jobs.plan->root_device, "/dev/nbd0");
+		boot_plan_free(&jobs);
+	}
+	dhcp_server = dhcp_root_path = NULL;
+}
+
+static void what_dhcp_may_say(void **state)
+{
+	static const char tls[] = "nbd0 srv root root,cacertfile=/ca,timeout=9\n",
+			  data[] = "nbd1 srv data cacertfile=/ca\nnbd2 clear data\n";
+	static const struct {
+		const char *tab, *cmdline, *path, *expect;
+		bool refused;
+	} table[] = {
+		/* the very disk; with other options, which nbdtab's go before */
+		{tls, "root=dhcp", "nbd:srv:root", "nbd0 nbds://srv/root ca=/ca", false},
+		{tls, "nbdroot=dhcp", "srv,root,nbd0", "nbd0 nbds://srv/root ca=/ca", false},
+		{tls, "nbdroot=dhcp", "nbds://SRV/root", "nbd0 nbds://SRV/root ca=/ca", false},
+		{tls, "root=dhcp", "nbd:srv:root:::timeout=77,bs=1024",
+			"nbd0 nbds://srv/root ca=/ca", false},
+		/* nothing over TLS is the root: the network says what it is */
+		{data, "root=dhcp", "nbd:other:root", "nbd0 nbd://other/root", false},
+		{data, "root=dhcp", "nbds://other/root", "nbd0 nbds://other/root", false},
+		{data, "nbdroot=dhcp", "clear,data,nbd2", "nbd2 nbd://clear/data", false},
+		{NULL, "root=dhcp", "nbd:other:root", "nbd0 nbd://other/root", false},
+		/* but never how it is verified, nor in the place of one that is verified */
+		{data, "root=dhcp", "nbd:other:root:::cacertfile=/x", "", true},
+		{NULL, "root=dhcp", "nbds://other/root?tls-psk-file=/x", "", true},
+		{data, "nbdroot=dhcp", "nbds://other/root,nbd1", "nbd0 nbds://other/root%2Cnbd1",
+			false},
+		{data, "nbdroot=dhcp", "other,root,nbd1", "", true},
+		/* only the server's name is DHCP's */
+		{tls, "nbdroot=dhcp,root,nbd0", "srv", "nbd0 nbds://srv/root ca=/ca", false},
+		{"nbd1 srv other root,tls\n", "nbdroot=dhcp,root,nbd0", NULL,
+			"nbd1 nbds://srv/other", true},
+		{"nbd0 192.0.2.66 root root,tls\n", "nbdroot=dhcp,root,nbd0", NULL,
+			"nbd0 nbds://192.0.2.66/root", false},
+		{"nbd0 192.0.2.7 root root,tls\n", "nbdroot=dhcp,root,nbd0", NULL,
+			"nbd0 nbds://192.0.2.7/root", false},
+		{"nbd0 192.0.2.7 root root,tls\n", "nbdroot=dhcp,root,nbd0", "192.0.2.7",
+			"nbd0 nbds://192.0.2.7/root", false},
+		/* one that cannot be read may be such a line */
+		{"nbd0 srv root root,tlls\n", "root=dhcp", "nbd:other:root", "", true},
+		{"nbd0 srv root root,tlls\n", "nbdroot=dhcp", "other,root,nbd5", "", true},
+		{"nbd0 srv root tlls,root\n", "nbdroot=dhcp", "other,root,nbd5", "", true},
+		{"nbd0x srv root root,tls\n", "nbdroot=dhcp", "other,root,nbd5", "", true},
+	};
+
+	(void)state;
+	dhcp_server = "192.0.2.66";
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct boot_plan jobs;
+
+		dhcp_root_path = table[i].path;
+		make_jobs(&jobs, table[i].tab, table[i].cmdline, NULL);
+		if (strcmp(render(&jobs), table[i].expect) != 0 || jobs.refused != table[i].refused)
+			fail_msg("row %zu, %s, gave %s%s", i, table[i].path, render(&jobs),
+				jobs.refused ? " (refused)" : "");
+		if (table[i].path && strstr(table[i].path, "timeout=77")) {
+			assert_int_equal(jobs.jobs[0].config.policy.liveness_timeout_ms, 9000);
+			assert_int_equal(jobs.jobs[0].config.policy.block_size_bytes, 1024);
+		}
+		boot_plan_free(&jobs);
+	}
 	dhcp_server = dhcp_root_path = NULL;
 }
 
@@ -405,6 +549,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(command_line_and_nbdtab),
 		cmocka_unit_test(nbdtab_before_dhcp),
+		cmocka_unit_test(hostile_root_paths),
+		cmocka_unit_test(what_dhcp_may_say),
 		cmocka_unit_test(waits_for_ever_unless_told),
 		cmocka_unit_test(what_goes_before_what),
 		cmocka_unit_test(plan_is_told_to_shells),
