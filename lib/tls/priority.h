@@ -6,7 +6,8 @@
 #include "base/error.h"
 #include "tls/ktls.h"
 
-/* What GnuTLS is allowed to negotiate. */
+/* What GnuTLS is allowed to negotiate: ours, or with OVERRIDE (NULL: none) the user's, which may
+ * ask for more than ours has to be and for nothing less: what would lower it is refused by name. */
 int tls_priority_init(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
 	struct error *err);
 /* NULL when kTLS cannot carry it. */

@@ -123,6 +123,13 @@ static int hung_up(
 	return error_retry(err, errno_value ? -errno_value : -ECONNRESET);
 }
 
+/* What TLS 1.2 lacks by itself. */
+static int without_protection(const char *what, struct error *err)
+{
+	error_set(err, ERROR_TLS, EACCES, "the server speaks TLS 1.2 without %s", what);
+	return error_hint(err, -EACCES, "update it; TLS 1.3 has no such gap");
+}
+
 static int session_failed(struct tls_session *session, int rc, const char *when, struct error *err)
 {
 	int saved = errno;
@@ -141,6 +148,9 @@ static int session_failed(struct tls_session *session, int rc, const char *when,
 			"name its authority with --tls-ca in place of --tls-psk, or let the server "
 			"use pre-shared keys");
 	}
+	if (rc == GNUTLS_E_SAFE_RENEGOTIATION_FAILED)
+		return without_protection(
+			"RFC 5746, so that somebody could put words before ours", err);
 	error_set(err, ERROR_TLS, EPROTO, "TLS failed %s: %s", when, gnutls_strerror(rc));
 	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ||
 		(rc <= GNUTLS_E_PKCS11_ERROR &&
@@ -327,6 +337,14 @@ static int check_negotiated(struct tls_session *session, struct tls_info *info, 
 			"TLS agreed on %s with %s, which is not acceptable",
 			gnutls_protocol_get_name(version),
 			gnutls_cipher_get_name(gnutls_cipher_get(session->gnutls)));
+	if (info->version == TLS_VERSION_1_2 && !gnutls_safe_renegotiation_status(session->gnutls))
+		return without_protection(
+			"RFC 5746, so that somebody could put words before ours", err);
+	if (info->version == TLS_VERSION_1_2 &&
+		gnutls_session_ext_master_secret_status(session->gnutls) != 1)
+		return without_protection("an extended master secret (RFC 7627), so that two "
+					  "connections could be given the same keys",
+			err);
 	/* Belt and braces: what stands in for the certificate must really have been used. */
 	if (session->creds->psk ? gnutls_auth_get_type(session->gnutls) != GNUTLS_CRD_PSK :
 				  !*info->peer_pin)
