@@ -6,8 +6,11 @@
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "tls/credential-file.h"
+#include "tls/config.h"
 
 #define TLS_PIN_BYTES 32
+#define TLS_WARNINGS_MAX 4
 
 struct tls_credentials {
 	gnutls_certificate_credentials_t x509; /* one of the two is NULL */
@@ -22,6 +25,9 @@ struct tls_credentials {
 	/* "CA file /x" or "this system's trusted authorities", for messages */
 	char trust_name[300];
 	int min_version;
+	char warnings[TLS_WARNINGS_MAX][256];
+	size_t warning_count;
+	struct credential_files files; /* while they are loaded */
 };
 
 #endif

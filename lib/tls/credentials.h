@@ -4,6 +4,7 @@
 #ifndef NBDA_TLS_CREDENTIALS
 #define NBDA_TLS_CREDENTIALS
 #include <stdbool.h>
+#include <stddef.h>
 #include "base/error.h"
 #include "tls/config.h"
 #include "tls/info.h"
@@ -16,5 +17,10 @@ struct tls_credentials;
 int tls_credentials_load(
 	struct tls_credentials **creds, const struct tls_config *config, struct error *err);
 void tls_credentials_free(struct tls_credentials *creds);
+
+/* What somebody should know of them, such as a key that everybody can read; up to MAX printable
+ * lines, which live as long as CREDS. */
+size_t tls_credentials_warnings(
+	const struct tls_credentials *creds, const char *texts[], size_t max);
 
 #endif

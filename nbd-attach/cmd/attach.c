@@ -127,6 +127,7 @@ int attach_run(int index, const struct config *config, const struct options *opt
 
 	if (!rc)
 		rc = config_load_credentials(config, &creds, &err);
+	report_warnings(creds);
 	if (!rc)
 		rc = device_check_permission("attaching", &err);
 	if (rc) {

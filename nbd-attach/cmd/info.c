@@ -140,6 +140,7 @@ static int ask(struct options *options, enum negotiation_kind kind)
 	if (!rc)
 		rc = config_load_credentials(config, &creds, &err);
 	job.tls = creds;
+	report_warnings(creds);
 	sandbox_prepare();
 	if (!rc)
 		rc = negotiation_run(&job, &result, &err);

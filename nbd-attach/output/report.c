@@ -17,6 +17,15 @@ int report_error(const struct error *err)
 	return err->kind == ERROR_NONE ? ERROR_OTHER : (int)err->kind;
 }
 
+void report_warnings(const struct tls_credentials *creds)
+{
+	const char *texts[8];
+	size_t count = creds ? tls_credentials_warnings(creds, texts, 8) : 0;
+
+	for (size_t i = 0; i < count; i++)
+		show_note("warning: %s", texts[i]);
+}
+
 void report_format_size(uint64_t bytes, char *buf, size_t size)
 {
 	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

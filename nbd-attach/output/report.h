@@ -11,6 +11,8 @@
 
 /* "nbd-attach: TEXT" and "  HINT" on stderr; returns the exit status. */
 int report_error(const struct error *err);
+/* What is to be said of credentials, which may be NULL: a line each on stderr. */
+void report_warnings(const struct tls_credentials *creds);
 /* "64 MiB", "1.5 GiB", "1000 bytes". */
 void report_format_size(uint64_t bytes, char *buf, size_t size);
 /* "2026-11-21". */

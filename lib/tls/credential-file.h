@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The files that credentials are made of: read, and wiped. For this folder's sources
+ * only. */
+#ifndef NBDA_TLS_CREDENTIAL_FILE
+#define NBDA_TLS_CREDENTIAL_FILE
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/error.h"
+
+#define CREDENTIAL_FILES_MAX 256
+
+struct credential_file {
+	char *path;
+	gnutls_datum_t data; /* terminated */
+};
+
+/* All zero: none yet. */
+struct credential_files {
+	struct credential_file files[CREDENTIAL_FILES_MAX];
+	size_t count;
+};
+
+/* The whole of PATH, which stays FILES'. WHAT is "CA" and the like. -ENOENT is left for the
+ * caller to judge, with ERR filled. */
+int credential_files_read(struct credential_files *files, const char *path, const char *what,
+	gnutls_datum_t *data, struct error *err);
+/* Can anybody on this machine read PATH, or change it? Looks at its folders, too. */
+bool credential_file_is_open(const char *path);
+/* Wipes them. */
+void credential_files_free(struct credential_files *files);
+
+#endif
