@@ -10,7 +10,13 @@
 #include "tls/config.h"
 
 #define TLS_PIN_BYTES 32
+#define TLS_CRLS_MAX 32
 #define TLS_WARNINGS_MAX 4
+
+struct tls_crl_dates {
+	char issuer[128];
+	int64_t from, until;
+};
 
 struct tls_credentials {
 	gnutls_certificate_credentials_t x509; /* one of the two is NULL */
@@ -25,6 +31,9 @@ struct tls_credentials {
 	/* "CA file /x" or "this system's trusted authorities", for messages */
 	char trust_name[300];
 	int min_version;
+	struct tls_validity own; /* of our certificates */
+	struct tls_crl_dates crls[TLS_CRLS_MAX];
+	size_t crl_count;
 	char warnings[TLS_WARNINGS_MAX][256];
 	size_t warning_count;
 	struct credential_files files; /* while they are loaded */

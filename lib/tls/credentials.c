@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/credentials.h"
 #include "tls/credentials-struct.h"
+#include "tls/crl.h"
 #include "tls/priority.h"
 #include "tls/psk.h"
 #include "tls/verify.h"
 #include "base/text.h"
 #include <errno.h>
+#include <gnutls/x509.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +63,7 @@ static int load_ca_file(struct tls_credentials *creds, const char *path, struct 
 	return 0;
 }
 
+/* Without an authority nothing says whose a list is, nor is one looked at. */
 static int load_crl(struct tls_credentials *creds, const char *path, struct error *err)
 {
 	gnutls_datum_t pem;
@@ -70,8 +73,15 @@ static int load_crl(struct tls_credentials *creds, const char *path, struct erro
 		return 0;
 	if (rc)
 		return rc;
-	rc = gnutls_certificate_set_x509_crl_mem(creds->x509, &pem, GNUTLS_X509_FMT_PEM);
-	return rc < 0 ? gnutls_failed(rc, "revocation list", path, err) : 0;
+	if (!creds->verify_chain) {
+		error_set(err, ERROR_USAGE, EINVAL,
+			"the revocation list %s has no authority beside it that it could be "
+			"verified by",
+			path);
+		return error_hint(err, -EINVAL,
+			"put ca-cert.pem beside it, name one with --tls-ca, or take the list away");
+	}
+	return tls_crl_load(creds, &pem, path, err);
 }
 
 static int load_system_trust(struct tls_credentials *creds, struct error *err)
@@ -96,6 +106,23 @@ static bool is_pkcs11(const char *name)
 	return strncmp(name, "pkcs11:", 7) == 0;
 }
 
+/* RC is the index of our certificate, with GNUTLS_CERTIFICATE_API_V2. */
+static void took_client_cert(struct tls_credentials *creds, int rc)
+{
+	gnutls_x509_crt_t *chain = NULL;
+	unsigned count = 0;
+
+	creds->has_client_cert = true;
+	if (gnutls_certificate_get_x509_crt(creds->x509, (unsigned)rc, &chain, &count) < 0)
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		tls_validity_note(&creds->own, gnutls_x509_crt_get_activation_time(chain[i]),
+			gnutls_x509_crt_get_expiration_time(chain[i]));
+		gnutls_x509_crt_deinit(chain[i]);
+	}
+	gnutls_free(chain);
+}
+
 static int load_token(
 	struct tls_credentials *creds, const char *cert, const char *key, struct error *err)
 {
@@ -103,7 +130,7 @@ static int load_token(
 		creds->x509, cert, key, GNUTLS_X509_FMT_PEM, NULL, 0);
 
 	if (rc >= 0) {
-		creds->has_client_cert = true;
+		took_client_cert(creds, rc);
 		return 0;
 	}
 	/* The URL may hold the PIN: it is not repeated. */
@@ -138,7 +165,7 @@ static int load_client_cert(
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"client certificate %s with key %s cannot be used: %s", cert, key,
 			gnutls_strerror(rc));
-	creds->has_client_cert = true;
+	took_client_cert(creds, rc);
 	return 0;
 }
 
@@ -169,6 +196,7 @@ static int load_ca_of_dir(
 	return rc;
 }
 
+/* Authorities before the lists that they signed. */
 static int load_x509(
 	struct tls_credentials *creds, const struct tls_config *config, struct error *err)
 {
@@ -178,6 +206,8 @@ static int load_x509(
 
 	if (rc < 0)
 		return error_set(err, ERROR_OTHER, ENOMEM, "GnuTLS: %s", gnutls_strerror(rc));
+	/* for took_client_cert() */
+	gnutls_certificate_set_flags(creds->x509, GNUTLS_CERTIFICATE_API_V2);
 	rc = *dir ? load_ca_of_dir(creds, config, err) : 0;
 	if (!rc && *config->ca_file)
 		rc = load_ca_file(creds, config->ca_file, err);

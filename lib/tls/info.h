@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef NBDA_TLS_INFO
 #define NBDA_TLS_INFO
+#include <stddef.h>
 #include <stdint.h>
 
 enum tls_version { TLS_VERSION_1_2 = 12, TLS_VERSION_1_3 = 13 };
@@ -9,6 +10,17 @@ enum tls_version { TLS_VERSION_1_2 = 12, TLS_VERSION_1_3 = 13 };
 const char *tls_version_name(int version);
 /* 0 when there is no such version. */
 int tls_version_parse(const char *name);
+
+/* Unix times; UNTIL is 0 where nothing ends. A warning is due from WARN_FROM on: two weeks before,
+ * or a quarter of its life if that is less. */
+struct tls_validity {
+	int64_t until, warn_from;
+};
+
+/* It is the first of several to end. */
+void tls_validity_note(struct tls_validity *validity, int64_t from, int64_t until);
+/* "2026-11-21 10:00 UTC" */
+void tls_format_date(int64_t when, char *out, size_t size);
 
 /* What was negotiated, for people; no pointers. */
 struct tls_info {
@@ -20,7 +32,10 @@ struct tls_info {
 	char peer_name[256];     /* the certificate's subject, sanitised; empty with PSK */
 	char peer_issuer[256];
 	int64_t peer_not_after; /* Unix time; 0 without a certificate */
-	char peer_pin[80];      /* "sha256:HEX" of the server's public key, ready for --tls-pin */
+	/* what a later connection will need: the certificates that the server showed, if they were
+	 * verified, with the authority that signed them; ours; lists of revoked ones */
+	struct tls_validity chain, own, revocation;
+	char peer_pin[80]; /* "sha256:HEX" of the server's public key, ready for --tls-pin */
 };
 
 #endif

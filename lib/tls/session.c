@@ -349,6 +349,7 @@ static int check_negotiated(struct tls_session *session, struct tls_info *info, 
 	if (session->creds->psk ? gnutls_auth_get_type(session->gnutls) != GNUTLS_CRD_PSK :
 				  !*info->peer_pin)
 		return error_set(err, ERROR_TLS, EACCES, "the server was not authenticated");
+	info->own = session->creds->own;
 	info->kernel_cipher = cipher->kernel_cipher;
 	text_copy(info->cipher, sizeof(info->cipher), cipher->name);
 	if (group && gnutls_group_get_name(group))

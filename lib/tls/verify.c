@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/verify.h"
+#include "tls/crl.h"
 #include "tls/names.h"
 #include "base/text.h"
 #include <ctype.h>
@@ -87,14 +88,6 @@ static int public_key_pin(gnutls_x509_crt_t crt, uint8_t pin[TLS_PIN_BYTES])
 	return rc;
 }
 
-static void format_date(time_t when, char *out, size_t size)
-{
-	struct tm tm;
-
-	if (!gmtime_r(&when, &tm) || strftime(out, size, "%Y-%m-%d %H:%M UTC", &tm) == 0)
-		snprintf(out, size, "an unreadable date");
-}
-
 static void fill_peer(gnutls_x509_crt_t crt, struct tls_info *info)
 {
 	gnutls_datum_t dn = {0};
@@ -147,8 +140,8 @@ static int dated(gnutls_x509_crt_t crt, bool expired, struct error *err)
 	       until = gnutls_x509_crt_get_expiration_time(crt), now = time(NULL);
 	char when[40], today[40];
 
-	format_date(now, today, sizeof(today));
-	format_date(expired ? until : from, when, sizeof(when));
+	tls_format_date(now, today, sizeof(today));
+	tls_format_date(expired ? until : from, when, sizeof(when));
 	if ((expired && until >= now) || (!expired && from <= now))
 		error_set(err, ERROR_TLS, EACCES,
 			"a certificate authority in the server's chain %s (now it is %s)",
@@ -248,6 +241,32 @@ static int check_pin(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
 		"if the server got a new key, pin that one; if not, this is not your server");
 }
 
+static void note_one(gnutls_x509_crt_t crt, struct tls_validity *validity)
+{
+	tls_validity_note(validity, gnutls_x509_crt_get_activation_time(crt),
+		gnutls_x509_crt_get_expiration_time(crt));
+}
+
+/* All that was shown, and the authority, which need not be shown. */
+static void note_validity(const struct tls_credentials *creds, const gnutls_datum_t *chain,
+	unsigned count, struct tls_validity *validity)
+{
+	gnutls_x509_trust_list_t trust;
+	gnutls_x509_crt_t issuer = NULL;
+
+	gnutls_certificate_get_trust_list(creds->x509, &trust);
+	for (unsigned i = 0; i < count; i++) {
+		_cleanup_crt_ gnutls_x509_crt_t crt = NULL;
+
+		if (gnutls_x509_crt_init(&crt) < 0 ||
+			gnutls_x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) < 0)
+			continue;
+		note_one(crt, validity);
+		if (gnutls_x509_trust_list_get_issuer(trust, crt, &issuer, 0) == 0)
+			note_one(issuer, validity); /* the list's own */
+	}
+}
+
 int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *creds,
 	const char *hostname, struct tls_info *info, struct error *err)
 {
@@ -279,5 +298,9 @@ int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *cred
 			"the server's certificate cannot be checked: %s", gnutls_strerror(rc));
 	if (status)
 		return explain(status, crt, creds, info, err);
+	rc = tls_crl_check(creds, time(NULL), &info->revocation, err);
+	if (rc)
+		return rc;
+	note_validity(creds, chain, count, &info->chain);
 	return check_name(crt, hostname, err);
 }

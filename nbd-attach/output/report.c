@@ -116,6 +116,15 @@ json_object *report_export_json(
 	return object;
 }
 
+static void add_validity(json_object *object, const char *until, const char *warn_from,
+	const struct tls_validity *validity)
+{
+	if (!validity->until)
+		return;
+	json_object_object_add(object, until, json_object_new_int64(validity->until));
+	json_object_object_add(object, warn_from, json_object_new_int64(validity->warn_from));
+}
+
 json_object *report_tls_json(const struct tls_info *tls)
 {
 	json_object *object;
@@ -133,6 +142,10 @@ json_object *report_tls_json(const struct tls_info *tls)
 		json_object_object_add(object, "peer_not_after_unix_sec",
 			json_object_new_int64(tls->peer_not_after));
 	add_string(object, "peer_pin", tls->peer_pin);
+	add_validity(object, "chain_until_unix_sec", "chain_warn_from_unix_sec", &tls->chain);
+	add_validity(object, "own_until_unix_sec", "own_warn_from_unix_sec", &tls->own);
+	add_validity(object, "revocation_until_unix_sec", "revocation_warn_from_unix_sec",
+		&tls->revocation);
 	return object;
 }
 

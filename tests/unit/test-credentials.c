@@ -12,9 +12,10 @@
 #include "make-certificate.h"
 #include "tls/credentials.h"
 #include "tls/credentials-struct.h"
+#include "tls/crl.h"
 
 static char folder[64];
-static struct made authority, client;
+static struct made authority, other, client;
 static struct tls_config config;
 
 static const char *in_folder(const char *name)
@@ -48,6 +49,7 @@ static int begin(void **state)
 	snprintf(folder, sizeof(folder), "/tmp/test-credentials.%d", (int)getpid());
 	mkdir(folder, 0700);
 	authority = made_authority("the authority", NULL);
+	other = made_authority("another one", NULL);
 	client = make_client("client", &authority, 1000);
 	config = (struct tls_config){.wanted = true};
 	snprintf(config.certificates_dir, sizeof(config.certificates_dir), "%s", folder);
@@ -60,6 +62,7 @@ static int end(void **state)
 
 	(void)state;
 	made_free(&authority);
+	made_free(&other);
 	made_free(&client);
 	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
 	return system(command);
@@ -84,6 +87,137 @@ static struct tls_credentials *load(void)
 	if (tls_credentials_load(&creds, &config, &err))
 		fail_msg("%s", err.text);
 	return creds;
+}
+
+static void expect_refusal(enum error_kind kind, const char *words)
+{
+	struct tls_credentials *creds = NULL;
+	struct error err = {0};
+
+	if (tls_credentials_load(&creds, &config, &err) == 0)
+		fail_msg("accepted, and not refused with \"%s\"", words);
+	if (err.kind != kind || !strstr(err.text, words))
+		fail_msg("not \"%s\" but \"%s\" (%d)", words, err.text, err.kind);
+	assert_null(creds);
+}
+
+/* --- lists of revoked certificates */
+
+static void write_list(const struct made *by, double from_days, double until_days, bool is_changed)
+{
+	gnutls_x509_crl_t crl;
+	gnutls_datum_t der, pem;
+
+	assert_int_equal(gnutls_x509_crl_init(&crl), 0);
+	gnutls_x509_crl_set_version(crl, 2);
+	gnutls_x509_crl_set_this_update(crl, days_from_now(from_days));
+	if (until_days)
+		gnutls_x509_crl_set_next_update(crl, days_from_now(until_days));
+	gnutls_x509_crl_set_crt_serial(crl, "\7\7", 2, days_from_now(-1));
+	assert_int_equal(gnutls_x509_crl_sign2(crl, by->crt, by->key, GNUTLS_DIG_SHA256, 0), 0);
+	assert_int_equal(gnutls_x509_crl_export2(crl, GNUTLS_X509_FMT_DER, &der), 0);
+	if (is_changed) { /* the serial number that is revoked */
+		unsigned char *at = memmem(der.data, der.size, "\2\2\7\7", 4);
+
+		assert_non_null(at);
+		at[3] = 8;
+	}
+	assert_int_equal(gnutls_pem_base64_encode2("X509 CRL", &der, &pem), 0);
+	write_datum(in_folder("ca-crl.pem"), "a", &pem);
+	gnutls_free(der.data);
+	gnutls_free(pem.data);
+	gnutls_x509_crl_deinit(crl);
+}
+
+static void lists_are_the_authoritys_or_refused(void **state)
+{
+	struct made no_signer = made_begin("the authority", -10, 1000);
+
+	(void)state;
+	clear();
+	write_list(&other, -1, 10, false);
+	expect_refusal(ERROR_USAGE, "\"CN=another one\"");
+	expect_refusal(ERROR_USAGE, "is of another authority");
+	clear();
+	write_list(&authority, -1, 10, true);
+	expect_refusal(ERROR_USAGE, "is wrongly signed");
+	clear();
+	write_list(&authority, -1, 0, false);
+	expect_refusal(ERROR_USAGE, "does not say until when");
+	/* one that is good does not excuse the other */
+	clear();
+	write_list(&authority, -1, 10, false);
+	write_list(&other, -1, 10, false);
+	expect_refusal(ERROR_USAGE, "is of another authority");
+	/* an authority that may sign certificates only */
+	clear();
+	gnutls_x509_crt_set_ca_status(no_signer.crt, 1);
+	gnutls_x509_crt_set_key_usage(no_signer.crt, GNUTLS_KEY_KEY_CERT_SIGN);
+	made_sign(&no_signer, NULL);
+	made_write(&no_signer, in_folder("ca-cert.pem"), NULL);
+	gnutls_x509_crt_set_key_usage(no_signer.crt, GNUTLS_KEY_CRL_SIGN);
+	write_list(&no_signer, -1, 10, false);
+	expect_refusal(ERROR_USAGE, "may not sign such lists");
+	made_free(&no_signer);
+	/* nor is it taken from nobody */
+	clear();
+	unlink(in_folder("ca-cert.pem"));
+	write_list(&authority, -1, 10, false);
+	snprintf(config.pin, sizeof(config.pin), "sha256:%064d", 1);
+	expect_refusal(ERROR_USAGE, "no authority beside it");
+	*config.pin = 0;
+}
+
+static void lists_count_in_their_time(void **state)
+{
+	static const struct {
+		double from_days, until_days;
+		const char *why;
+	} table[] = {
+		{-1, 10, NULL},
+		{-1, 0.01, NULL},
+		{-10, -1, "out of date: it counts until 20"},
+		{1, 10, "from the future: it counts from 20"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct tls_credentials *creds;
+		struct tls_validity validity = {0};
+		struct error err = {0};
+		int rc;
+
+		clear();
+		write_list(&authority, -20, 20, false);
+		write_list(&authority, table[i].from_days, table[i].until_days, false);
+		creds = load();
+		rc = tls_crl_check(creds, time(NULL), &validity, &err);
+		if (table[i].why &&
+			(rc != -EACCES || err.kind != ERROR_TLS || !strstr(err.text, table[i].why)))
+			fail_msg("row %zu: %s", i, err.text);
+		if (!table[i].why) {
+			assert_int_equal(rc, 0);
+			assert_int_equal(validity.until, creds->crls[1].until);
+		}
+		tls_credentials_free(creds);
+	}
+}
+
+static void what_ends_soon_is_known_in_time(void **state)
+{
+	struct tls_validity validity = {0};
+
+	(void)state;
+	tls_validity_note(&validity, 0, 0);
+	assert_int_equal(validity.until, 0);
+	tls_validity_note(&validity, 1000, 1000 + 400 * DAY_SEC);
+	assert_int_equal(validity.warn_from, 1000 + 386 * DAY_SEC);
+	/* of a day's certificate not the whole day */
+	tls_validity_note(&validity, 1000, 1000 + DAY_SEC);
+	assert_int_equal(validity.until, 1000 + DAY_SEC);
+	assert_int_equal(validity.warn_from, 1000 + DAY_SEC / 4 * 3);
+	tls_validity_note(&validity, 1000, 1000 + 9 * DAY_SEC);
+	assert_int_equal(validity.until, 1000 + DAY_SEC);
 }
 
 /* --- keys that others can read */
@@ -151,6 +285,9 @@ static void a_psk_file_for_everybody_is_warned_of(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lists_are_the_authoritys_or_refused),
+		cmocka_unit_test(lists_count_in_their_time),
+		cmocka_unit_test(what_ends_soon_is_known_in_time),
 		cmocka_unit_test(keys_for_everybody_are_warned_of),
 		cmocka_unit_test(a_psk_file_for_everybody_is_warned_of),
 	};
