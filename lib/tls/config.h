@@ -6,6 +6,9 @@
 #include "tls/info.h"
 
 #define TLS_TEXT_SIZE 1024 /* bytes, with the NUL */
+/* client-cert-N.pem and client-key-N.pem, as libnbd 1.24 numbers them: from 0 to the first that is
+ * missing */
+#define TLS_NUMBERED_MAX 100
 
 /* What a URI's tls-type asks for: credentials of another kind are refused. */
 enum tls_type { TLS_TYPE_ANY, TLS_TYPE_X509, TLS_TYPE_PSK };
@@ -17,8 +20,8 @@ struct tls_config {
 	char ca_file[TLS_TEXT_SIZE];
 	char cert_file[TLS_TEXT_SIZE];
 	char key_file[TLS_TEXT_SIZE]; /* a file or a pkcs11: URL */
-	/* ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem as for libnbd, nbdkit and
-	 * QEMU */
+	/* ca-cert.pem, ca-crl.pem, client-cert.pem, client-key.pem as for libnbd, nbdkit and QEMU,
+	 * and client-cert-N.pem, client-key-N.pem */
 	char certificates_dir[TLS_TEXT_SIZE];
 	char psk_file[TLS_TEXT_SIZE]; /* psktool's "user:hex" lines; with it, no certificates */
 	char username[TLS_TEXT_SIZE]; /* PSK identity; the file's only one when not given */

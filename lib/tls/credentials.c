@@ -142,8 +142,9 @@ static int load_token(
 		"pin-source=FILE");
 }
 
-static int load_client_cert(
-	struct tls_credentials *creds, const char *cert, const char *key, struct error *err)
+/* *WHY, if it is not NULL: what GnuTLS says when it fails. */
+static int load_client_cert(struct tls_credentials *creds, const char *cert, const char *key,
+	int *why, struct error *err)
 {
 	gnutls_datum_t cert_pem, key_pem;
 	int rc;
@@ -158,6 +159,8 @@ static int load_client_cert(
 	warn_if_open(creds, key);
 	rc = gnutls_certificate_set_x509_key_mem2(
 		creds->x509, &cert_pem, &key_pem, GNUTLS_X509_FMT_PEM, NULL, 0);
+	if (why)
+		*why = rc < 0 ? rc : 0;
 	if (rc == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"certificate %s and key %s do not belong together", cert, key);
@@ -169,6 +172,38 @@ static int load_client_cert(
 	return 0;
 }
 
+/* Numbered ones are there for servers that know more than others, or want another authority's: one
+ * of a kind that is not known here, as post-quantum ones to most builds, leaves the rest. */
+static bool is_unknown_kind(int rc)
+{
+	return rc == GNUTLS_E_UNKNOWN_PK_ALGORITHM ||
+		rc == GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM ||
+		rc == GNUTLS_E_ECC_UNSUPPORTED_CURVE || rc == GNUTLS_E_UNIMPLEMENTED_FEATURE ||
+		rc == GNUTLS_E_UNKNOWN_ALGORITHM || rc == GNUTLS_E_UNKNOWN_PKCS_CONTENT_TYPE;
+}
+
+static int load_numbered(struct tls_credentials *creds, const char *dir, struct error *err)
+{
+	char cert[PATH_SIZE], key[PATH_SIZE];
+
+	for (int i = 0; i < TLS_NUMBERED_MAX; i++) {
+		int rc, why = 0;
+
+		snprintf(cert, sizeof(cert), "%s/client-cert-%d.pem", dir, i);
+		snprintf(key, sizeof(key), "%s/client-key-%d.pem", dir, i);
+		if (access(cert, F_OK) != 0 && access(key, F_OK) != 0)
+			break; /* as libnbd, nbdkit and QEMU, which look no further */
+		rc = load_client_cert(creds, cert, key, &why, err);
+		if (rc && is_unknown_kind(why))
+			add_warning(creds,
+				"%s is left out: this GnuTLS (%s) does not know its kind of key",
+				cert, gnutls_check_version(NULL));
+		else if (rc)
+			return rc;
+	}
+	return 0;
+}
+
 static int load_clients_of_dir(struct tls_credentials *creds, const char *dir, struct error *err)
 {
 	char cert[PATH_SIZE], key[PATH_SIZE];
@@ -177,8 +212,8 @@ static int load_clients_of_dir(struct tls_credentials *creds, const char *dir, s
 	snprintf(cert, sizeof(cert), "%s/client-cert.pem", dir);
 	snprintf(key, sizeof(key), "%s/client-key.pem", dir);
 	if (access(cert, F_OK) == 0 || access(key, F_OK) == 0)
-		rc = load_client_cert(creds, cert, key, err);
-	return rc;
+		rc = load_client_cert(creds, cert, key, NULL, err);
+	return rc ? rc : load_numbered(creds, dir, err);
 }
 
 static int load_ca_of_dir(
@@ -220,7 +255,7 @@ static int load_x509(
 		rc = load_clients_of_dir(creds, dir, err);
 	if (!rc && *config->cert_file)
 		rc = load_client_cert(creds, config->cert_file,
-			*config->key_file ? config->key_file : config->cert_file, err);
+			*config->key_file ? config->key_file : config->cert_file, NULL, err);
 	return rc;
 }
 

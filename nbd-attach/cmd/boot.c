@@ -88,6 +88,12 @@ static int print_directory(const char *directory)
 		snprintf(path, sizeof(path), "%.500s/%s", directory, files[i].name);
 		status |= print_file(path, files[i].must_exist);
 	}
+	for (int i = 0; i < TLS_NUMBERED_MAX; i++) {
+		snprintf(path, sizeof(path), "%.500s/client-cert-%d.pem", directory, i);
+		status |= print_file(path, false);
+		snprintf(path, sizeof(path), "%.500s/client-key-%d.pem", directory, i);
+		status |= print_file(path, false);
+	}
 	return status;
 }
 

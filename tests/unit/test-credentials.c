@@ -220,6 +220,87 @@ static void what_ends_soon_is_known_in_time(void **state)
 	assert_int_equal(validity.until, 1000 + DAY_SEC);
 }
 
+/* --- several certificates of ours */
+
+static size_t count_ours(const struct tls_credentials *creds)
+{
+	size_t count = 0;
+	gnutls_x509_crt_t *chain;
+	unsigned size;
+
+	for (; gnutls_certificate_get_x509_crt(creds->x509, (unsigned)count, &chain, &size) == 0;
+		count++) {
+		for (unsigned i = 0; i < size; i++)
+			gnutls_x509_crt_deinit(chain[i]);
+		gnutls_free(chain);
+	}
+	return count;
+}
+
+static void numbered_certificates_are_ours_too(void **state)
+{
+	struct made second = make_client("of another", &other, 7);
+	struct tls_credentials *creds;
+
+	(void)state;
+	clear();
+	made_write(&second, in_folder("client-cert-0.pem"), in_folder("client-key-0.pem"));
+	creds = load();
+	assert_int_equal(count_ours(creds), 1);
+	assert_true(creds->has_client_cert);
+	tls_credentials_free(creds);
+	made_write(&client, in_folder("client-cert.pem"), in_folder("client-key.pem"));
+	made_write(&client, in_folder("client-cert-1.pem"), in_folder("client-key-1.pem"));
+	/* behind one that is missing nobody looks */
+	made_write(&client, in_folder("client-cert-3.pem"), in_folder("client-key-3.pem"));
+	creds = load();
+	assert_int_equal(count_ours(creds), 3);
+	/* the first that runs out is the one to warn of */
+	assert_int_equal(creds->own.until, gnutls_x509_crt_get_expiration_time(second.crt));
+	tls_credentials_free(creds);
+	unlink(in_folder("client-key-1.pem"));
+	expect_refusal(ERROR_USAGE, "client-key-1.pem");
+	made_write(&client, in_folder("client-cert-1.pem"), in_folder("client-key-1.pem"));
+	made_write(&second, in_folder("client-cert-1.pem"), NULL);
+	expect_refusal(ERROR_USAGE, "do not belong together");
+	/* --tls-cert is instead of them */
+	snprintf(config.cert_file, sizeof(config.cert_file), "%s", in_folder("client-cert.pem"));
+	snprintf(config.key_file, sizeof(config.key_file), "%s", in_folder("client-key.pem"));
+	creds = load();
+	assert_int_equal(count_ours(creds), 1);
+	tls_credentials_free(creds);
+	*config.cert_file = *config.key_file = 0;
+	made_free(&second);
+}
+
+/* PKCS#8 of an algorithm that nobody has: 1.2.3.4 */
+static const char unknown_key[] = "-----BEGIN PRIVATE KEY-----\n"
+				  "MBMCAQAwBwYDKgMEBQAEBQQDAQID\n"
+				  "-----END PRIVATE KEY-----\n";
+
+static void a_numbered_one_of_unknown_kind_leaves_the_rest(void **state)
+{
+	struct tls_credentials *creds;
+
+	(void)state;
+	clear();
+	made_write(&client, in_folder("client-cert.pem"), in_folder("client-key.pem"));
+	made_write(&client, in_folder("client-cert-0.pem"), NULL);
+	write_text(in_folder("client-key-0.pem"), unknown_key);
+	creds = load();
+	assert_int_equal(count_ours(creds), 1);
+	assert_int_equal(creds->warning_count, 1);
+	assert_non_null(strstr(creds->warnings[0], "client-cert-0.pem is left out"));
+	tls_credentials_free(creds);
+	/* but not the one that was meant before there were several */
+	write_text(in_folder("client-key.pem"), unknown_key);
+	expect_refusal(ERROR_USAGE, "client-cert.pem");
+	/* nor one that is broken */
+	made_write(&client, in_folder("client-cert.pem"), in_folder("client-key.pem"));
+	write_text(in_folder("client-key-0.pem"), "nonsense");
+	expect_refusal(ERROR_USAGE, "client-key-0.pem");
+}
+
 /* --- keys that others can read */
 
 static void keys_for_everybody_are_warned_of(void **state)
@@ -288,6 +369,8 @@ int main(void)
 		cmocka_unit_test(lists_are_the_authoritys_or_refused),
 		cmocka_unit_test(lists_count_in_their_time),
 		cmocka_unit_test(what_ends_soon_is_known_in_time),
+		cmocka_unit_test(numbered_certificates_are_ours_too),
+		cmocka_unit_test(a_numbered_one_of_unknown_kind_leaves_the_rest),
 		cmocka_unit_test(keys_for_everybody_are_warned_of),
 		cmocka_unit_test(a_psk_file_for_everybody_is_warned_of),
 	};
