@@ -52,6 +52,23 @@ static int not_found(int rc, const struct tls_config *config, struct error *err)
 		"the PSK file %s has no line of the form user:hexadecimal-key", config->psk_file);
 }
 
+/* Under TLS 1.3 a key is bound to a hash, and with that to the ciphers that use it. GnuTLS always
+ * took SHA-256, until one could say which; a server of before knows no other, so SHA-384 is for
+ * those who allow nothing but AES-256-GCM. */
+static int allocate(struct tls_credentials *creds)
+{
+#if GNUTLS_VERSION_NUMBER >= 0x03080b
+	const unsigned *ciphers;
+	int count = gnutls_priority_cipher_list(creds->priority, &ciphers), others = 0;
+
+	for (int i = 0; i < count; i++)
+		others += ciphers[i] != GNUTLS_CIPHER_AES_256_GCM;
+	if (count > 0 && !others)
+		return gnutls_psk_allocate_client_credentials2(&creds->psk, GNUTLS_MAC_SHA384);
+#endif
+	return gnutls_psk_allocate_client_credentials(&creds->psk);
+}
+
 /* TEXT is cut. */
 static int take_psk(struct tls_credentials *creds, const struct tls_config *config, char *text,
 	struct error *err)
@@ -71,7 +88,7 @@ static int take_psk(struct tls_credentials *creds, const struct tls_config *conf
 		return error_hint(
 			err, -EINVAL, "make one with: psktool -u %s -p %s", user, config->psk_file);
 	}
-	rc = gnutls_psk_allocate_client_credentials(&creds->psk);
+	rc = allocate(creds);
 	if (rc == 0)
 		rc = gnutls_psk_set_client_credentials(creds->psk, user, &key, GNUTLS_PSK_KEY_HEX);
 	return rc < 0 ?

@@ -7,7 +7,8 @@
 
 struct tls_credentials;
 
-/* The key of CONFIG's user (the file's only one when none is given) from its file. */
+/* The key of CONFIG's user (the file's only one when none is given) from its file. The priorities
+ * of CREDS are set already: they decide which hash the key is for under TLS 1.3. */
 int tls_psk_load(struct tls_credentials *creds, const struct tls_config *config, struct error *err);
 
 #endif
