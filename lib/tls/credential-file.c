@@ -6,8 +6,6 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_MAX_BYTES (4 << 20)
 #define FIRST_BYTES (64 << 10)
@@ -84,7 +82,6 @@ int credential_files_read(struct credential_files *files, const char *path, cons
 {
 	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct credential_file *file;
-	struct stat st;
 	int rc;
 
 	if (fd < 0)
@@ -93,7 +90,7 @@ int credential_files_read(struct credential_files *files, const char *path, cons
 	file = add(files, path, err);
 	if (!file)
 		return -ENOMEM;
-	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
+	if (fstat(fd, &file->st) < 0 || S_ISDIR(file->st.st_mode))
 		return error_set(err, ERROR_USAGE, EISDIR,
 			"cannot read the %s file %s: it is a directory", what, path);
 	rc = read_all(fd, &file->data);
@@ -104,6 +101,19 @@ int credential_files_read(struct credential_files *files, const char *path, cons
 		return error_set(err, ERROR_USAGE, -rc, "cannot read the %s file %s: %s", what,
 			path, strerror(-rc));
 	*data = file->data;
+	return 0;
+}
+
+int credential_files_note_directory(
+	struct credential_files *files, const char *path, struct error *err)
+{
+	struct credential_file *file;
+
+	file = add(files, path, err);
+	if (!file)
+		return -ENOMEM;
+	if (stat(path, &file->st) < 0)
+		memset(&file->st, 0, sizeof(file->st));
 	return 0;
 }
 
@@ -124,11 +134,39 @@ bool credential_file_is_open(const char *path)
 	return true;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+		a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+		a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+		a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* What is out of reach says nothing: a supervisor under --root has no disk to look at. */
+bool credential_files_have_changed(const struct credential_files *files)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < files->count; i++) {
+		const struct credential_file *file = &files->files[i];
+
+		if ((S_ISREG(file->st.st_mode) || S_ISDIR(file->st.st_mode)) &&
+			stat(file->path, &st) == 0 && !is_same(&st, &file->st))
+			return true;
+	}
+	return false;
+}
+
+void credential_files_forget(struct credential_files *files)
+{
+	for (size_t i = 0; i < files->count; i++)
+		wipe(&files->files[i].data);
+}
+
 void credential_files_free(struct credential_files *files)
 {
-	for (size_t i = 0; i < files->count; i++) {
-		wipe(&files->files[i].data);
+	credential_files_forget(files);
+	for (size_t i = 0; i < files->count; i++)
 		free(files->files[i].path);
-	}
 	*files = (struct credential_files){0};
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files that credentials are made of: read, and wiped. For this folder's sources
+/* The files that credentials are made of: read, looked at, and wiped. For this folder's sources
  * only. */
 #ifndef NBDA_TLS_CREDENTIAL_FILE
 #define NBDA_TLS_CREDENTIAL_FILE
 #include <gnutls/gnutls.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include "base/error.h"
 
 #define CREDENTIAL_FILES_MAX 256
 
 struct credential_file {
 	char *path;
-	gnutls_datum_t data; /* terminated */
+	struct stat st;      /* as it was read */
+	gnutls_datum_t data; /* terminated; size 0: forgotten, or a directory */
 };
 
 /* All zero: none yet. */
@@ -25,9 +27,15 @@ struct credential_files {
  * caller to judge, with ERR filled. */
 int credential_files_read(struct credential_files *files, const char *path, const char *what,
 	gnutls_datum_t *data, struct error *err);
+/* Names that come and go in it are a change, too. */
+int credential_files_note_directory(
+	struct credential_files *files, const char *path, struct error *err);
 /* Can anybody on this machine read PATH, or change it? Looks at its folders, too. */
 bool credential_file_is_open(const char *path);
-/* Wipes them. */
+/* Has any of them been replaced or changed, that can be looked at still? */
+bool credential_files_have_changed(const struct credential_files *files);
+/* Wipe what was read, and keep when. */
+void credential_files_forget(struct credential_files *files);
 void credential_files_free(struct credential_files *files);
 
 #endif

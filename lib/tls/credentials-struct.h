@@ -36,7 +36,9 @@ struct tls_credentials {
 	size_t crl_count;
 	char warnings[TLS_WARNINGS_MAX][256];
 	size_t warning_count;
-	struct credential_files files; /* while they are loaded */
+	/* what they were made of, to be made of anew */
+	struct tls_config config;
+	struct credential_files files;
 };
 
 #endif

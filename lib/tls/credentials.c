@@ -220,13 +220,14 @@ static int load_ca_of_dir(
 	struct tls_credentials *creds, const struct tls_config *config, struct error *err)
 {
 	char ca[PATH_SIZE];
-	int rc = 0;
+	int rc;
 
 	if (strlen(config->certificates_dir) > PATH_SIZE - 32)
 		return error_set(
 			err, ERROR_USAGE, ENAMETOOLONG, "the path of the certificates is too long");
+	rc = credential_files_note_directory(&creds->files, config->certificates_dir, err);
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", config->certificates_dir);
-	if (!*config->ca_file && (!*config->pin || access(ca, F_OK) == 0))
+	if (!rc && !*config->ca_file && (!*config->pin || access(ca, F_OK) == 0))
 		rc = load_ca_file(creds, ca, err);
 	return rc;
 }
@@ -294,20 +295,40 @@ static int load(struct tls_credentials *creds, const struct tls_config *config, 
 	return rc;
 }
 
+static struct tls_credentials *new_credentials(const struct tls_config *config, struct error *err)
+{
+	struct tls_credentials *creds = calloc(1, sizeof(*creds));
+
+	if (creds)
+		creds->config = *config;
+	else
+		error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	return creds;
+}
+
 int tls_credentials_load(
 	struct tls_credentials **out, const struct tls_config *config, struct error *err)
 {
-	struct tls_credentials *creds = calloc(1, sizeof(*creds));
-	int rc = creds ? load(creds, config, err) :
-			 error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	struct tls_credentials *creds = new_credentials(config, err);
+	int rc = creds ? load(creds, config, err) : -ENOMEM;
 
 	if (rc) {
 		tls_credentials_free(creds);
 		return rc;
 	}
-	credential_files_free(&creds->files);
+	credential_files_forget(&creds->files);
 	*out = creds;
 	return 0;
+}
+
+int tls_credentials_refresh(const struct tls_credentials *creds, struct tls_credentials **fresh)
+{
+	struct error ignored;
+
+	*fresh = NULL;
+	if (!credential_files_have_changed(&creds->files))
+		return 0;
+	return tls_credentials_load(fresh, &creds->config, &ignored);
 }
 
 size_t tls_credentials_warnings(

@@ -18,6 +18,10 @@ int tls_credentials_load(
 	struct tls_credentials **creds, const struct tls_config *config, struct error *err);
 void tls_credentials_free(struct tls_credentials *creds);
 
+/* Have the files of CREDS been changed since? Then *FRESH is what they are now, else NULL. -errno:
+ * they have, and cannot be used. For a process that may wait for a disk. */
+int tls_credentials_refresh(const struct tls_credentials *creds, struct tls_credentials **fresh);
+
 /* What somebody should know of them, such as a key that everybody can read; up to MAX printable
  * lines, which live as long as CREDS. */
 size_t tls_credentials_warnings(

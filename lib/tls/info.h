@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef NBDA_TLS_INFO
 #define NBDA_TLS_INFO
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,8 @@ struct tls_info {
 	/* what a later connection will need: the certificates that the server showed, if they were
 	 * verified, with the authority that signed them; ours; lists of revoked ones */
 	struct tls_validity chain, own, revocation;
+	/* the files of our credentials have changed since, and cannot be used as they are now */
+	bool is_stale;
 	char peer_pin[80]; /* "sha256:HEX" of the server's public key, ready for --tls-pin */
 };
 

@@ -193,6 +193,7 @@ static int take_result(struct negotiation *negotiation, struct negotiation_resul
 	CHECK_TEXT(from->tls.peer_issuer);
 	CHECK_TEXT(from->tls.peer_pin);
 	CHECK_TEXT(from->address);
+	check_bool(&from->tls.is_stale);
 	if (from->host_index >= (job->endpoint->host_count ? job->endpoint->host_count : 1) ||
 		(job->tls != NULL) != (from->tls.version != 0) ||
 		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||

@@ -25,6 +25,8 @@ struct negotiator {
 	int fd; /* the connection */
 	struct transport transport;
 	struct nego nego;
+	const struct tls_credentials *tls; /* as their files are now, where these can be read */
+	bool is_stale;                     /* they have changed, and cannot be used */
 	struct tls_session *session;
 	struct export_info export;
 	struct negotiation_result result;
@@ -117,8 +119,9 @@ static int start_tls(struct negotiator *self, struct error *err)
 	stage(self, "starting TLS");
 	rc = nego_starttls(&self->nego, err);
 	if (!rc)
-		rc = tls_session_start(&self->session, &self->transport, self->job->tls, host,
-			&self->result.tls, err);
+		rc = tls_session_start(
+			&self->session, &self->transport, self->tls, host, &self->result.tls, err);
+	self->result.tls.is_stale = self->is_stale;
 	self->nego.tls_active = rc == 0;
 	return rc;
 }
@@ -325,6 +328,19 @@ static void send_result(struct negotiator *self)
 		self->job->kind == NEGOTIATION_ATTACH ? self->fd : -1);
 }
 
+/* What was renewed since they were loaded counts from this connection on. What cannot be used,
+ * since only half of it is there yet, or is out of reach, does not. */
+static void refresh_credentials(struct negotiator *self)
+{
+	struct tls_credentials *fresh = NULL;
+
+	self->tls = self->job->tls;
+	if (self->tls && tls_credentials_refresh(self->tls, &fresh))
+		self->is_stale = true;
+	if (fresh)
+		self->tls = fresh;
+}
+
 void negotiator_main(int channel, const void *argument)
 {
 	static struct negotiator self; /* one a process; too large for the stack */
@@ -333,6 +349,7 @@ void negotiator_main(int channel, const void *argument)
 	int rc;
 
 	self.job = job;
+	refresh_credentials(&self);
 	self.channel = channel;
 	self.fd = -1;
 	self.transport.deadline_ms = monotonic_now_ms() + job->timeout_ms;

@@ -146,6 +146,8 @@ json_object *report_tls_json(const struct tls_info *tls)
 	add_validity(object, "own_until_unix_sec", "own_warn_from_unix_sec", &tls->own);
 	add_validity(object, "revocation_until_unix_sec", "revocation_warn_from_unix_sec",
 		&tls->revocation);
+	if (tls->is_stale)
+		json_object_object_add(object, "is_stale", json_object_new_boolean(true));
 	return object;
 }
 

@@ -2,6 +2,7 @@
 /* hostile CERTIFICATES sweeps | replies | memory | mitm [PORT:NAME...] | sweep LAYER FAULT OFFSET
  * MASK: the real negotiator against scripted peers. Prints TAP lines; the last form repeats one
  * offset and shows what came of it. PORT is a real server's, behind the man in the middle. */
+#include "renewal.h"
 #include "scenarios.h"
 #include "base/cleanup.h"
 #include "nbd/nbd-protocol.h"
@@ -544,6 +545,11 @@ static void all_mitm(char **servers)
 	munmap(shared, sizeof(*shared));
 }
 
+static void report_renewal(int passed, const char *name)
+{
+	report(passed, "renewal: %s", name);
+}
+
 static int load(const char *dir)
 {
 	struct tls_config config = {0};
@@ -571,6 +577,8 @@ int main(int argc, char **argv)
 		all_replies(argv[1]);
 	else if (strcmp(argv[2], "memory") == 0)
 		all_memory();
+	else if (strcmp(argv[2], "renewal") == 0)
+		renewal_check(argv[1], server_credentials, report_renewal);
 	else if (strcmp(argv[2], "mitm") == 0)
 		all_mitm(argv + 3);
 	else if (strcmp(argv[2], "sweep") == 0 && argc == 7)

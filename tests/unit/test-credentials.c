@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Files of keys and certificates: what is taken of them, and what is warned of. */
+/* Files of keys and certificates: what is taken of them, what is warned of, and that a renewed one
+ * counts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -439,6 +440,54 @@ static void a_psk_goes_with_sha384_where_nothing_else_may(void **state)
 }
 #endif
 
+/* --- renewal */
+
+static void renewed_files_count(void **state)
+{
+	struct tls_credentials *creds, *fresh = NULL;
+	struct made renewed = make_client("client", &authority, 2000);
+
+	(void)state;
+	clear();
+	made_write(&client, in_folder("client-cert.pem"), in_folder("client-key.pem"));
+	creds = load();
+	assert_int_equal(tls_credentials_refresh(creds, &fresh), 0);
+	assert_null(fresh);
+	/* half of it: the former one stays */
+	made_write(&renewed, in_folder("client-cert.pem"), NULL);
+	assert_true(tls_credentials_refresh(creds, &fresh) < 0);
+	assert_null(fresh);
+	made_write(&renewed, in_folder("client-cert.pem"), in_folder("client-key.pem"));
+	assert_int_equal(tls_credentials_refresh(creds, &fresh), 0);
+	assert_non_null(fresh);
+	assert_int_equal(fresh->own.until, gnutls_x509_crt_get_expiration_time(renewed.crt));
+	tls_credentials_free(fresh);
+	/* gone, or out of reach: a supervisor of the root has no disk to look at */
+	tls_credentials_free(creds);
+	creds = load();
+	chmod(folder, 0);
+	assert_int_equal(rename(folder, "/tmp/test-credentials.away"), 0);
+	assert_int_equal(tls_credentials_refresh(creds, &fresh), 0);
+	assert_null(fresh);
+	assert_int_equal(rename("/tmp/test-credentials.away", folder), 0);
+	chmod(folder, 0700);
+	/* a name that was not there before */
+	made_write(&renewed, in_folder("client-cert-0.pem"), in_folder("client-key-0.pem"));
+	assert_int_equal(tls_credentials_refresh(creds, &fresh), 0);
+	assert_non_null(fresh);
+	assert_int_equal(count_ours(fresh), 2);
+	tls_credentials_free(fresh);
+	/* authorities are renewed as well */
+	tls_credentials_free(creds);
+	creds = load();
+	made_write(&other, in_folder("ca-cert.pem"), NULL);
+	assert_int_equal(tls_credentials_refresh(creds, &fresh), 0);
+	assert_non_null(fresh);
+	tls_credentials_free(fresh);
+	tls_credentials_free(creds);
+	made_free(&renewed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +501,7 @@ int main(void)
 #if GNUTLS_VERSION_NUMBER >= 0x03080b
 		cmocka_unit_test(a_psk_goes_with_sha384_where_nothing_else_may),
 #endif
+		cmocka_unit_test(renewed_files_count),
 	};
 
 	return cmocka_run_group_tests_name("credentials", tests, begin, end);
