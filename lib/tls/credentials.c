@@ -321,6 +321,15 @@ int tls_credentials_load(
 	return 0;
 }
 
+void tls_credentials_validity(const struct tls_credentials *creds, struct tls_validity *own,
+	struct tls_validity *revocation)
+{
+	*own = creds->own;
+	*revocation = (struct tls_validity){0};
+	for (size_t i = 0; i < creds->crl_count; i++)
+		tls_validity_note(revocation, creds->crls[i].from, creds->crls[i].until);
+}
+
 int tls_credentials_refresh(const struct tls_credentials *creds, struct tls_credentials **fresh)
 {
 	struct error ignored;

@@ -22,6 +22,10 @@ void tls_credentials_free(struct tls_credentials *creds);
  * they have, and cannot be used. For a process that may wait for a disk. */
 int tls_credentials_refresh(const struct tls_credentials *creds, struct tls_credentials **fresh);
 
+/* Until when what they are lasts: our certificates, and lists of revoked ones. */
+void tls_credentials_validity(const struct tls_credentials *creds, struct tls_validity *own,
+	struct tls_validity *revocation);
+
 /* What somebody should know of them, such as a key that everybody can read; up to MAX printable
  * lines, which live as long as CREDS. */
 size_t tls_credentials_warnings(

@@ -151,6 +151,19 @@ static void print_advice(FILE *out, json_object *status, int64_t now)
 	}
 }
 
+static void print_warnings(FILE *out, json_object *status)
+{
+	json_object *warnings = json_get(status, "warnings");
+
+	for (size_t i = 0; json_object_is_type(warnings, json_type_array) &&
+		i < json_object_array_length(warnings);
+		i++) {
+		label(out, "warning:");
+		fprintf(out, "%s\n",
+			json_object_get_string(json_object_array_get_idx(warnings, i)));
+	}
+}
+
 static void print_counts(FILE *out, json_object *status)
 {
 	static const struct {
@@ -297,6 +310,7 @@ void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, boo
 		fprintf(out, "the server offers %s: nbd-attach resize %s\n", size_text(offered).s,
 			device.s);
 	}
+	print_warnings(out, status);
 	print_counts(out, status);
 	for (size_t i = 0;
 		json_object_is_type(links, json_type_array) && i < json_object_array_length(links);

@@ -146,6 +146,7 @@ static void on_proven(struct supervisor *self, unsigned at, bool is_renewal)
 	self->attachment->links[at].carries = true;
 	state_save(self->attachment);
 	condition_proven(&self->condition, at, is_renewal);
+	expiry_update(&self->expiry); /* the files of our credentials may be others now */
 	if (self->attachment->policy.auto_resize)
 		growth_begin(&self->growth);
 	sampler_sample_by(&self->sampler, monotonic_now_ms()); /* its rate is not known yet */

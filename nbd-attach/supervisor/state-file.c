@@ -197,6 +197,12 @@ static int load_tls(json_object *object, struct tls_info *tls)
 	json_get_string(object, "peer_issuer", tls->peer_issuer, sizeof(tls->peer_issuer));
 	tls->peer_not_after = json_get_number_or_0(object, "peer_not_after_unix_sec");
 	json_get_string(object, "peer_pin", tls->peer_pin, sizeof(tls->peer_pin));
+	tls->chain.until = json_get_number_or_0(object, "chain_until_unix_sec");
+	tls->chain.warn_from = json_get_number_or_0(object, "chain_warn_from_unix_sec");
+	tls->own.until = json_get_number_or_0(object, "own_until_unix_sec");
+	tls->own.warn_from = json_get_number_or_0(object, "own_warn_from_unix_sec");
+	tls->revocation.until = json_get_number_or_0(object, "revocation_until_unix_sec");
+	tls->revocation.warn_from = json_get_number_or_0(object, "revocation_warn_from_unix_sec");
 	return tls->version && tls->kernel_cipher ? 0 : -EINVAL;
 }
 

@@ -7,6 +7,7 @@
 #include "output/report.h"
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *link_state(const struct machine_link *link)
@@ -104,6 +105,17 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 		self->log.kmsg.error_replies ? strerror(self->log.kmsg.last_error) : "");
 }
 
+static json_object *warnings(const struct supervisor *self)
+{
+	struct expiry_warning list[EXPIRY_WARNINGS_MAX];
+	size_t count = expiry_list(self->attachment, time(NULL), list);
+	json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_object_array_add(array, json_object_new_string(list[i].text));
+	return array;
+}
+
 /* What the supervisor was told and did of late: for a report of a fault. */
 static json_object *trace(const struct supervisor *self)
 {
@@ -145,6 +157,7 @@ json_object *supervisor_status(void *owner)
 	json_object_object_add(object, "adopted", json_object_new_boolean(attachment->adopted));
 	json_object_object_add(object, "root", json_object_new_boolean(isolate_is_entered()));
 	add_supervision(object, self);
+	json_object_object_add(object, "warnings", warnings(self));
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_status(self, i));
 	json_object_object_add(object, "links", links);

@@ -255,6 +255,7 @@ static int enter(struct supervisor *self, struct error *err)
 			attachment->index);
 	sampler_init(&self->sampler, attachment, engine, &self->condition, &self->receivers, loop);
 	receivers_begin(&self->receivers);
+	expiry_update(&self->expiry);
 	control_serve(&self->control, loop, on_command, self);
 	return 0;
 }
@@ -322,6 +323,7 @@ static int init(struct supervisor *self, struct attachment *attachment)
 	spare_init(&self->spare, attachment, engine, condition, &self->growth, loop);
 	failed_init(&self->failed, attachment, engine, condition, loop);
 	ending_init(&self->ending, attachment, engine, loop);
+	expiry_init(&self->expiry, attachment, loop);
 	return announce_init(&self->announce, attachment, &self->control, &self->manager, loop);
 }
 
@@ -341,6 +343,7 @@ static void finish(struct supervisor *self)
 	sampler_close(&self->sampler);
 	proof_close(&self->proof);
 	ending_close(&self->ending);
+	expiry_close(&self->expiry);
 	failed_close(&self->failed);
 	watch_close(&self->watch);
 	driver_log_close(&self->log);

@@ -8,6 +8,7 @@
 #include "supervisor/driver-log.h"
 #include "supervisor/ending.h"
 #include "supervisor/engine.h"
+#include "supervisor/expiry.h"
 #include "supervisor/failed.h"
 #include "supervisor/growth.h"
 #include "supervisor/proof.h"
@@ -35,6 +36,7 @@ struct supervisor {
 	struct failed failed;
 	struct ending ending;
 	struct condition condition;
+	struct expiry expiry;
 	struct manager manager;
 	struct control control;
 	struct announce announce;
