@@ -30,7 +30,7 @@ _nbd_attach_words()
 _nbd_attach()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=attach
-	local commands="attach boot detach status resize list info doctor"
+	local commands="attach boot detach status resize reload list info doctor"
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
 	local attach="--connections --timeout --request-timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only --shared
@@ -75,7 +75,7 @@ _nbd_attach()
 		else
 			mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")
 		fi ;;
-	detach | status | resize) _nbd_attach_words "$(_nbd_attach_devices attached)" ;;
+	detach | status | resize | reload) _nbd_attach_words "$(_nbd_attach_devices attached)" ;;
 	list | info) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
 	esac
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/credential-file.h"
 #include "base/cleanup.h"
+#include "base/wire.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -17,6 +18,14 @@ static void wipe(gnutls_datum_t *data)
 		free(data->data);
 	}
 	*data = (gnutls_datum_t){0};
+}
+
+static const struct credential_file *find(const struct credential_files *files, const char *path)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (strcmp(files->files[i].path, path) == 0)
+			return &files->files[i];
+	return NULL;
 }
 
 static struct credential_file *add(
@@ -77,16 +86,17 @@ static int read_all(int fd, gnutls_datum_t *data)
 	return data->size ? 0 : -ENODATA;
 }
 
-int credential_files_read(struct credential_files *files, const char *path, const char *what,
+static int read_new(struct credential_files *files, const char *path, const char *what,
 	gnutls_datum_t *data, struct error *err)
 {
-	_cleanup_fd_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_fd_ int fd = files->is_closed ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 	struct credential_file *file;
 	int rc;
 
 	if (fd < 0)
-		return error_set(err, ERROR_USAGE, errno, "cannot read the %s file %s: %s", what,
-			path, strerror(errno));
+		return error_set(err, ERROR_USAGE, files->is_closed ? ENOENT : errno,
+			"cannot read the %s file %s: %s", what, path,
+			strerror(files->is_closed ? ENOENT : errno));
 	file = add(files, path, err);
 	if (!file)
 		return -ENOMEM;
@@ -104,11 +114,29 @@ int credential_files_read(struct credential_files *files, const char *path, cons
 	return 0;
 }
 
+int credential_files_read(struct credential_files *files, const char *path, const char *what,
+	gnutls_datum_t *data, struct error *err)
+{
+	const struct credential_file *known = find(files, path);
+
+	if (!known || !known->data.size)
+		return read_new(files, path, what, data, err);
+	*data = known->data;
+	return 0;
+}
+
+bool credential_files_has(const struct credential_files *files, const char *path)
+{
+	return files->is_closed ? find(files, path) != NULL : access(path, F_OK) == 0;
+}
+
 int credential_files_note_directory(
 	struct credential_files *files, const char *path, struct error *err)
 {
 	struct credential_file *file;
 
+	if (files->is_closed)
+		return 0;
 	file = add(files, path, err);
 	if (!file)
 		return -ENOMEM;
@@ -147,7 +175,7 @@ bool credential_files_have_changed(const struct credential_files *files)
 {
 	struct stat st;
 
-	for (size_t i = 0; i < files->count; i++) {
+	for (size_t i = 0; !files->is_closed && i < files->count; i++) {
 		const struct credential_file *file = &files->files[i];
 
 		if ((S_ISREG(file->st.st_mode) || S_ISDIR(file->st.st_mode)) &&
@@ -169,4 +197,70 @@ void credential_files_free(struct credential_files *files)
 	for (size_t i = 0; i < files->count; i++)
 		free(files->files[i].path);
 	*files = (struct credential_files){0};
+}
+
+/* Each: length of the path, of the content, how it was found, path, content. For a process of the
+ * same program only. */
+#define HEADER_SIZE (8 + sizeof(struct stat))
+
+int credential_files_encode(const struct credential_files *files, gnutls_datum_t *bytes)
+{
+	size_t size = 0;
+	unsigned char *at;
+
+	for (size_t i = 0; i < files->count; i++)
+		size += HEADER_SIZE + strlen(files->files[i].path) + files->files[i].data.size;
+	at = malloc(size + 1);
+	*bytes = (gnutls_datum_t){at, (unsigned)size};
+	if (!at)
+		return -ENOMEM;
+	for (size_t i = 0; i < files->count; i++) {
+		const struct credential_file *file = &files->files[i];
+		size_t len = strlen(file->path);
+
+		wire_put_u32(at, (uint32_t)len);
+		wire_put_u32(at + 4, file->data.size);
+		memcpy(at + 8, &file->st, sizeof(file->st));
+		memcpy(at + HEADER_SIZE, file->path, len);
+		if (file->data.size)
+			memcpy(at + HEADER_SIZE + len, file->data.data, file->data.size);
+		at += HEADER_SIZE + len + file->data.size;
+	}
+	return 0;
+}
+
+static int decode_one(struct credential_files *files, struct wire_reader *reader)
+{
+	uint32_t path_size = wire_read_u32(reader), data_size = wire_read_u32(reader);
+	const void *st = wire_read_bytes(reader, sizeof(struct stat)),
+		   *path = wire_read_bytes(reader, path_size),
+		   *data = wire_read_bytes(reader, data_size);
+	struct credential_file *file = &files->files[files->count];
+
+	if (reader->failed || !path_size || memchr(path, 0, path_size) ||
+		data_size >= FILE_MAX_BYTES || files->count == CREDENTIAL_FILES_MAX)
+		return -EINVAL;
+	*file = (struct credential_file){.path = strndup(path, path_size)};
+	files->count++;
+	memcpy(&file->st, st, sizeof(file->st));
+	if (!file->path || !grow(&file->data, data_size))
+		return -ENOMEM;
+	memcpy(file->data.data, data, data_size);
+	file->data.size = data_size;
+	file->data.data[data_size] = 0;
+	return 0;
+}
+
+int credential_files_decode(struct credential_files *files, const void *bytes, size_t size)
+{
+	struct wire_reader reader;
+	int rc = 0;
+
+	*files = (struct credential_files){.is_closed = true};
+	wire_reader_init(&reader, bytes, size);
+	while (!rc && reader.left)
+		rc = decode_one(files, &reader);
+	if (rc)
+		credential_files_free(files);
+	return rc;
 }

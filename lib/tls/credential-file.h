@@ -21,12 +21,14 @@ struct credential_file {
 struct credential_files {
 	struct credential_file files[CREDENTIAL_FILES_MAX];
 	size_t count;
+	bool is_closed; /* nothing is read any more: what is not among them is not there */
 };
 
 /* The whole of PATH, which stays FILES'. WHAT is "CA" and the like. -ENOENT is left for the
  * caller to judge, with ERR filled. */
 int credential_files_read(struct credential_files *files, const char *path, const char *what,
 	gnutls_datum_t *data, struct error *err);
+bool credential_files_has(const struct credential_files *files, const char *path);
 /* Names that come and go in it are a change, too. */
 int credential_files_note_directory(
 	struct credential_files *files, const char *path, struct error *err);
@@ -37,5 +39,10 @@ bool credential_files_have_changed(const struct credential_files *files);
 /* Wipe what was read, and keep when. */
 void credential_files_forget(struct credential_files *files);
 void credential_files_free(struct credential_files *files);
+
+/* All of them as bytes (malloc), for another process to decode into FILES, which is closed then.
+ * -EINVAL: that is no such thing. */
+int credential_files_encode(const struct credential_files *files, gnutls_datum_t *bytes);
+int credential_files_decode(struct credential_files *files, const void *bytes, size_t size);
 
 #endif

@@ -39,6 +39,7 @@ struct tls_credentials {
 	/* what they were made of, to be made of anew */
 	struct tls_config config;
 	struct credential_files files;
+	bool is_packed; /* all that they need has to be among the files */
 };
 
 #endif

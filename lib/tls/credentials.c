@@ -2,6 +2,7 @@
 #include "tls/credentials.h"
 #include "tls/credentials-struct.h"
 #include "tls/crl.h"
+#include "tls/library.h"
 #include "tls/priority.h"
 #include "tls/psk.h"
 #include "tls/verify.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PATH_SIZE 512
 
@@ -35,7 +35,7 @@ static void add_warning(struct tls_credentials *creds, const char *fmt, ...)
 
 static void warn_if_open(struct tls_credentials *creds, const char *path)
 {
-	if (credential_file_is_open(path))
+	if (!creds->files.is_closed && credential_file_is_open(path))
 		add_warning(creds, "everybody on this machine can read the key in %s: chmod go= %s",
 			path, path);
 }
@@ -84,9 +84,24 @@ static int load_crl(struct tls_credentials *creds, const char *path, struct erro
 	return tls_crl_load(creds, &pem, path, err);
 }
 
+/* GnuTLS itself would read it from a disk. */
+static int load_packed_trust(struct tls_credentials *creds)
+{
+	struct error ignored;
+	gnutls_datum_t pem;
+	const char *path;
+
+	for (size_t i = 0; (path = tls_system_bundle(i)); i++)
+		if (credential_files_read(&creds->files, path, "bundle", &pem, &ignored) == 0)
+			return gnutls_certificate_set_x509_trust_mem(
+				creds->x509, &pem, GNUTLS_X509_FMT_PEM);
+	return 0;
+}
+
 static int load_system_trust(struct tls_credentials *creds, struct error *err)
 {
-	int count = gnutls_certificate_set_x509_system_trust(creds->x509);
+	int count = creds->is_packed ? load_packed_trust(creds) :
+				       gnutls_certificate_set_x509_system_trust(creds->x509);
 
 	if (count <= 0) {
 		error_set(err, ERROR_TLS, ENOENT,
@@ -191,7 +206,8 @@ static int load_numbered(struct tls_credentials *creds, const char *dir, struct 
 
 		snprintf(cert, sizeof(cert), "%s/client-cert-%d.pem", dir, i);
 		snprintf(key, sizeof(key), "%s/client-key-%d.pem", dir, i);
-		if (access(cert, F_OK) != 0 && access(key, F_OK) != 0)
+		if (!credential_files_has(&creds->files, cert) &&
+			!credential_files_has(&creds->files, key))
 			break; /* as libnbd, nbdkit and QEMU, which look no further */
 		rc = load_client_cert(creds, cert, key, &why, err);
 		if (rc && is_unknown_kind(why))
@@ -211,7 +227,7 @@ static int load_clients_of_dir(struct tls_credentials *creds, const char *dir, s
 
 	snprintf(cert, sizeof(cert), "%s/client-cert.pem", dir);
 	snprintf(key, sizeof(key), "%s/client-key.pem", dir);
-	if (access(cert, F_OK) == 0 || access(key, F_OK) == 0)
+	if (credential_files_has(&creds->files, cert) || credential_files_has(&creds->files, key))
 		rc = load_client_cert(creds, cert, key, NULL, err);
 	return rc ? rc : load_numbered(creds, dir, err);
 }
@@ -227,7 +243,7 @@ static int load_ca_of_dir(
 			err, ERROR_USAGE, ENAMETOOLONG, "the path of the certificates is too long");
 	rc = credential_files_note_directory(&creds->files, config->certificates_dir, err);
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", config->certificates_dir);
-	if (!rc && !*config->ca_file && (!*config->pin || access(ca, F_OK) == 0))
+	if (!rc && !*config->ca_file && (!*config->pin || credential_files_has(&creds->files, ca)))
 		rc = load_ca_file(creds, ca, err);
 	return rc;
 }
@@ -295,6 +311,17 @@ static int load(struct tls_credentials *creds, const struct tls_config *config, 
 	return rc;
 }
 
+static void free_content(struct tls_credentials *creds)
+{
+	if (creds->x509)
+		gnutls_certificate_free_credentials(creds->x509);
+	if (creds->psk)
+		gnutls_psk_free_client_credentials(creds->psk);
+	if (creds->priority)
+		gnutls_priority_deinit(creds->priority);
+	credential_files_free(&creds->files);
+}
+
 static struct tls_credentials *new_credentials(const struct tls_config *config, struct error *err)
 {
 	struct tls_credentials *creds = calloc(1, sizeof(*creds));
@@ -319,6 +346,66 @@ int tls_credentials_load(
 	credential_files_forget(&creds->files);
 	*out = creds;
 	return 0;
+}
+
+int tls_credentials_pack(
+	const struct tls_config *config, unsigned char **bytes, size_t *size, struct error *err)
+{
+	struct tls_credentials *creds = new_credentials(config, err);
+	gnutls_datum_t packed = {0};
+	int rc = creds ? 0 : -ENOMEM;
+
+	if (!rc) {
+		creds->is_packed = true;
+		rc = load(creds, config, err);
+	}
+	if (!rc && credential_files_encode(&creds->files, &packed))
+		rc = error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	*bytes = packed.data;
+	*size = packed.size;
+	tls_credentials_free(creds);
+	return rc;
+}
+
+void tls_credentials_free_packed(unsigned char *bytes, size_t size)
+{
+	if (bytes)
+		explicit_bzero(bytes, size);
+	free(bytes);
+}
+
+int tls_credentials_unpack(struct tls_credentials **out, const struct tls_config *config,
+	const void *bytes, size_t size, bool has_disk, struct error *err)
+{
+	struct tls_credentials *creds = new_credentials(config, err);
+	int rc = creds ? credential_files_decode(&creds->files, bytes, size) : -ENOMEM;
+
+	if (creds && rc)
+		error_set(err, ERROR_USAGE, EINVAL, "these are no packed credentials");
+	if (!rc) {
+		creds->is_packed = true;
+		rc = load(creds, config, err);
+	}
+	if (rc) {
+		tls_credentials_free(creds);
+		return rc;
+	}
+	creds->files.is_closed = !has_disk;
+	credential_files_forget(&creds->files);
+	*out = creds;
+	return 0;
+}
+
+void tls_credentials_replace(struct tls_credentials *creds, struct tls_credentials *fresh)
+{
+	free_content(creds);
+	*creds = *fresh; /* nothing in it points into itself */
+	free(fresh);
+}
+
+const struct tls_config *tls_credentials_config(const struct tls_credentials *creds)
+{
+	return &creds->config;
 }
 
 void tls_credentials_validity(const struct tls_credentials *creds, struct tls_validity *own,
@@ -352,14 +439,7 @@ size_t tls_credentials_warnings(
 
 void tls_credentials_free(struct tls_credentials *creds)
 {
-	if (!creds)
-		return;
-	if (creds->x509)
-		gnutls_certificate_free_credentials(creds->x509);
-	if (creds->psk)
-		gnutls_psk_free_client_credentials(creds->psk);
-	if (creds->priority)
-		gnutls_priority_deinit(creds->priority);
-	credential_files_free(&creds->files);
+	if (creds)
+		free_content(creds);
 	free(creds);
 }

@@ -22,6 +22,17 @@ void tls_credentials_free(struct tls_credentials *creds);
  * they have, and cannot be used. For a process that may wait for a disk. */
 int tls_credentials_refresh(const struct tls_credentials *creds, struct tls_credentials **fresh);
 
+/* For another process, which may have no disk: what CONFIG's files hold, as bytes (malloc; wipe and
+ * free them with tls_credentials_free_packed()), when they could be loaded; and the other way
+ * round. HAS_DISK: renewed files count from then on, too (tls_credentials_refresh()). */
+int tls_credentials_pack(
+	const struct tls_config *config, unsigned char **bytes, size_t *size, struct error *err);
+void tls_credentials_free_packed(unsigned char *bytes, size_t size);
+int tls_credentials_unpack(struct tls_credentials **creds, const struct tls_config *config,
+	const void *bytes, size_t size, bool has_disk, struct error *err);
+/* CREDS is from now on what FRESH was, which is freed. Pointers to CREDS stay valid. */
+void tls_credentials_replace(struct tls_credentials *creds, struct tls_credentials *fresh);
+const struct tls_config *tls_credentials_config(const struct tls_credentials *creds);
 /* Until when what they are lasts: our certificates, and lists of revoked ones. */
 void tls_credentials_validity(const struct tls_credentials *creds, struct tls_validity *own,
 	struct tls_validity *revocation);

@@ -17,3 +17,14 @@ const char *tls_library_version(void)
 {
 	return gnutls_check_version(NULL);
 }
+
+/* Where distributions keep all authorities in one file, as GnuTLS was built to look for. */
+const char *tls_system_bundle(size_t at)
+{
+	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem",
+		"/etc/ssl/cert.pem"};
+
+	return at < sizeof(bundles) / sizeof(bundles[0]) ? bundles[at] : NULL;
+}

@@ -2,11 +2,15 @@
 /* What the GnuTLS that this process runs with can do. */
 #ifndef NBDA_TLS_LIBRARY
 #define NBDA_TLS_LIBRARY
+#include <stddef.h>
 
 /* "3.7.9" */
 const char *tls_library_version(void);
 /* The best post-quantum hybrid group that it knows, or NULL. Recorded traffic to a disk stays
  * interesting for years. */
 const char *tls_hybrid_group(void);
+
+/* Where the authorities may be that a system trusts, the likeliest first; NULL after the last. */
+const char *tls_system_bundle(size_t at);
 
 #endif

@@ -15,6 +15,7 @@
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
 #include "supervisor/adopt.h"
+#include "tls/library.h"
 #include "supervisor/core/backoff.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -97,17 +98,13 @@ static int print_directory(const char *directory)
 	return status;
 }
 
-/* Where distributions keep all authorities in one file, as GnuTLS was built to look for. */
 static int print_system_trust(void)
 {
-	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt",
-		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem",
-		"/etc/ssl/cert.pem"};
+	const char *bundle;
 
-	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
-		if (access(bundles[i], F_OK) == 0)
-			return print_file(bundles[i], true);
+	for (size_t i = 0; (bundle = tls_system_bundle(i)); i++)
+		if (access(bundle, F_OK) == 0)
+			return print_file(bundle, true);
 	show_note("no bundle of the system's trusted authorities is found; install "
 		  "ca-certificates, or name one with tls-ca");
 	return ERROR_USAGE;

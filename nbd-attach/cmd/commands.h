@@ -9,6 +9,7 @@ int command_boot(struct options *options);
 int command_detach(struct options *options);
 int command_status(struct options *options);
 int command_resize(struct options *options);
+int command_reload(struct options *options);
 int command_list(struct options *options);
 int command_info(struct options *options);
 int command_doctor(struct options *options);

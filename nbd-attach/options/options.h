@@ -17,9 +17,10 @@ enum command_mask {
 	FOR_DOCTOR = 1 << 5,
 	FOR_RESIZE = 1 << 6,
 	FOR_BOOT = 1 << 7,
+	FOR_RELOAD = 1 << 8,
 	FOR_DEVICE = FOR_ATTACH | FOR_BOOT,
 	FOR_SERVER = FOR_DEVICE | FOR_LIST | FOR_INFO,
-	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE,
+	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE | FOR_RELOAD,
 };
 
 /* What one source, the command line or a line of nbdtab, says of a server and a device. Plain data;

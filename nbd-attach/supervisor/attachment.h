@@ -15,7 +15,7 @@
 
 struct attachment {
 	struct endpoint endpoint;
-	const struct tls_credentials *creds; /* NULL: without TLS */
+	struct tls_credentials *creds; /* NULL: without TLS; replaced in place by a reload */
 	struct device_policy policy;
 	bool verbose; /* tell each stage of the first negotiations on stderr */
 	/* issued CONNECT: lives as long as the device (kernel fact socket-owns-device) */

@@ -2,10 +2,12 @@
 #include "supervisor/control.h"
 #include "base/run-files.h"
 #include "base/cleanup.h"
+#include "base/passed-fd.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -39,7 +41,7 @@ void control_init(struct control *control)
 {
 	*control = (struct control){.fd = -1, .lock_fd = -1, .index = -1};
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		control->clients[i].fd = -1;
+		control->clients[i].fd = control->clients[i].received_fd = -1;
 }
 
 enum lock_outcome { LOCK_TAKEN, LOCK_HELD, LOCK_AGAIN };
@@ -145,7 +147,9 @@ static void close_client(struct control_client *client)
 	loop_watch(&client->source, -1, 0);
 	if (client->fd >= 0)
 		close(client->fd);
-	client->fd = -1;
+	if (client->received_fd >= 0)
+		close(client->received_fd);
+	client->fd = client->received_fd = -1;
 }
 
 void control_close(struct control *control)
@@ -206,12 +210,33 @@ static void on_connection(void *owner, short revents)
 	loop_watch(&control->clients[at].source, fd, POLLIN);
 }
 
+/* One descriptor at the most: there is no room for others, and the kernel closes them. */
+static ssize_t receive_command(struct control_client *client, char *command, size_t size)
+{
+	struct iovec iov = {command, size};
+	struct passed_fd room;
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = room.bytes,
+		.msg_controllen = CMSG_LEN(sizeof(int))};
+	ssize_t n = recvmsg(client->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+		header->cmsg_len != CMSG_LEN(sizeof(int)))
+		return n;
+	if (client->received_fd >= 0)
+		close(client->received_fd);
+	memcpy(&client->received_fd, CMSG_DATA(header), sizeof(int));
+	return n;
+}
+
 static void on_client(void *owner, short revents)
 {
 	struct control_client *client = owner;
 	struct control *control = client->control;
 	char command[CONTROL_COMMAND_SIZE];
-	ssize_t n = recv(client->fd, command, sizeof(command) - 1, MSG_DONTWAIT);
+	ssize_t n = receive_command(client, command, sizeof(command) - 1);
 
 	(void)revents;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -238,6 +263,11 @@ void control_serve(
 	loop_watch(&control->listening, control->fd, POLLIN);
 }
 
+int control_received_fd(const struct control *control, size_t at)
+{
+	return control->clients[at].received_fd;
+}
+
 bool control_has_client(const struct control *control, size_t at)
 {
 	return control->clients[at].fd >= 0;
@@ -259,7 +289,22 @@ bool control_exists(int index)
 	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
+static bool send_command(int fd, const char *command, int attached_fd)
+{
+	struct iovec iov = {(char *)(uintptr_t)command, strlen(command)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct passed_fd room;
+
+	passed_fd_add(&msg, &room, attached_fd);
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) >= 0;
+}
+
 json_object *control_command(int index, const char *command, int timeout_ms)
+{
+	return control_command_fd(index, command, -1, timeout_ms);
+}
+
+json_object *control_command_fd(int index, const char *command, int attached_fd, int timeout_ms)
 {
 	struct sockaddr_un address = control_address(index);
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -268,7 +313,7 @@ json_object *control_command(int index, const char *command, int timeout_ms)
 	ssize_t n;
 
 	if (fd < 0 || !answer || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-		send(fd, command, strlen(command), MSG_NOSIGNAL) < 0)
+		!send_command(fd, command, attached_fd))
 		return NULL;
 	if (poll(&pfd, 1, timeout_ms) <= 0)
 		return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one command, gets one JSON
- * text, and the connection ends. nbdN.lock beside it is locked for as long as a supervisor lives,
- * however it ends. */
+/* /run/nbd-attach/nbdN.sock (SOCK_SEQPACKET, root only): a client sends one command, perhaps with
+ * a descriptor, gets one JSON text, and the connection ends. nbdN.lock beside it is locked for as
+ * long as a supervisor lives, however it ends. */
 #ifndef NBDA_SUPERVISOR_CONTROL
 #define NBDA_SUPERVISOR_CONTROL
 #include <json.h>
@@ -20,7 +20,8 @@ struct control {
 	int fd, lock_fd;
 	int index; /* whose lock it holds; -1: none */
 	struct control_client {
-		int fd; /* -1: free */
+		int fd;          /* -1: free */
+		int received_fd; /* came with its command; -1: none */
 		struct control *control;
 		struct loop_source source;
 	} clients[CONTROL_CLIENTS_MAX];
@@ -52,11 +53,15 @@ void control_serve(
 	struct control *control, struct loop *loop, control_function *on_command, void *owner);
 /* Is it still there to be answered? */
 bool control_has_client(const struct control *control, size_t at);
+/* The descriptor that came with its command, still control's; -1: none. */
+int control_received_fd(const struct control *control, size_t at);
 /* Answer and hang up. ANSWER is freed. */
 void control_reply(struct control *control, size_t at, json_object *answer);
 
 /* The other side: the answer to COMMAND, or NULL when nobody answers within TIMEOUT_MS. */
 json_object *control_command(int index, const char *command, int timeout_ms);
+/* The same, and FD goes along. */
+json_object *control_command_fd(int index, const char *command, int fd, int timeout_ms);
 json_object *control_ask(int index);
 /* Does a supervisor live for this device? */
 bool control_exists(int index);

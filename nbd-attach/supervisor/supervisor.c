@@ -5,7 +5,7 @@
  *
  *  - signals (signalfd): TERM, INT and HUP end us, and detach the device if nobody uses it (not in
  *    an initrd: isolate.h); USR1 says that the machine shuts down;
- *  - the control socket: status, resize;
+ *  - the control socket: status, resize, reload;
  *  - the driver's notices of dead links (netlink multicast), and its lines in the kernel's log;
  *  - a duplicate of each link, for its hang-up only: the driver reads the data;
  *  - the children: a negotiator, a read that proves a new link, the one that detaches. None of them
@@ -71,6 +71,11 @@ static void on_command(void *owner, size_t at, const char *command)
 		engine_owns_device(&self->engine, self->attachment);
 	if (strcmp(command, "status") == 0 || strcmp(command, "check") == 0) {
 		answer = supervisor_status(self);
+	} else if (strcmp(command, "files") == 0) {
+		answer = reload_files(self->attachment);
+	} else if (strcmp(command, "reload") == 0) {
+		answer = reload_take(self->attachment, control_received_fd(&self->control, at));
+		expiry_update(&self->expiry);
 	} else {
 		answer = json_object_new_object();
 		json_object_object_add(answer, "error", json_object_new_string("unknown command"));

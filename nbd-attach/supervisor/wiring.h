@@ -13,6 +13,7 @@
 #include "supervisor/growth.h"
 #include "supervisor/proof.h"
 #include "supervisor/receivers.h"
+#include "supervisor/reload.h"
 #include "supervisor/renewal.h"
 #include "supervisor/sampler.h"
 #include "supervisor/spare.h"

@@ -54,7 +54,7 @@ static struct attachment *new_attachment(void)
 	attachment->policy.rekey_records = (uint64_t)sim_config.rekey_records;
 	attachment->policy.auto_resize = sim_config.auto_resize;
 	attachment->policy.root = sim_config.is_root;
-	attachment->creds = sim_config.tls ? (const struct tls_credentials *)attachment : NULL;
+	attachment->creds = sim_config.tls ? (struct tls_credentials *)attachment : NULL;
 	attachment->outage_since_ms = -1;
 	return attachment;
 }

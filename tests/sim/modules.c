@@ -171,6 +171,27 @@ int tls_credentials_load(
 	return error_set(err, ERROR_OTHER, ENOSYS, "not here");
 }
 
+void tls_credentials_replace(struct tls_credentials *creds, struct tls_credentials *fresh)
+{
+	(void)creds;
+	(void)fresh;
+}
+
+const struct tls_config *tls_credentials_config(const struct tls_credentials *creds)
+{
+	(void)creds;
+	return NULL;
+}
+
+int tls_credentials_unpack(struct tls_credentials **creds, const struct tls_config *config,
+	const void *bytes, size_t size, bool has_disk, struct error *err)
+{
+	(void)bytes;
+	(void)size;
+	(void)has_disk;
+	return tls_credentials_load(creds, config, err);
+}
+
 void tls_credentials_validity(const struct tls_credentials *creds, struct tls_validity *own,
 	struct tls_validity *revocation)
 {
