@@ -37,10 +37,10 @@ struct priority_text {
 	size_t used;
 };
 
-static void append(struct priority_text *priority, const char *fmt, const char *word)
+static void append(struct priority_text *priority, const char *fmt, const char *argument)
 {
 	int n = snprintf(priority->text + priority->used, sizeof(priority->text) - priority->used,
-		fmt, word);
+		fmt, argument);
 
 	priority->used += n > 0 ? (size_t)n : 0;
 	if (priority->used >= sizeof(priority->text))
@@ -262,6 +262,20 @@ static int append_override(struct priority_text *text, const char *override, str
 	return 0;
 }
 
+/* GnuTLS reads as many parts as this and drops the others, which would be our limits. */
+static int check_count(const struct priority_text *text, struct error *err)
+{
+	size_t count = 1;
+
+	for (const char *p = text->text; (p = strchr(p, ':')); p++)
+		count++;
+	if (count <= GNUTLS_MAX_ALGORITHM_NUM && text->used + 1 < sizeof(text->text))
+		return 0;
+	return error_set(err, ERROR_USAGE, E2BIG,
+		"the priority string has too many parts: %zu with ours, and GnuTLS reads %d", count,
+		GNUTLS_MAX_ALGORITHM_NUM);
+}
+
 static int refuse_whole(const char *override, int rc, const char *error_at, struct error *err)
 {
 	if (!override)
@@ -287,8 +301,9 @@ int tls_priority_init(gnutls_priority_t *priority, const char *override, int min
 	if (!override)
 		append_defaults(&text);
 	append_limits(&text, min_version, psk);
-	if (text.used + 1 >= sizeof(text.text))
-		return error_set(err, ERROR_OTHER, E2BIG, "the priorities for GnuTLS are too long");
+	rc = check_count(&text, err);
+	if (rc)
+		return rc;
 	rc = gnutls_priority_init(priority, text.text, &error_at);
 	/* with every cipher or version taken away, some versions refuse the string itself */
 	if (rc < 0)

@@ -130,6 +130,33 @@ static void nothing_weak_is_left(void **state)
 	}
 }
 
+/* GnuTLS reads the first 128 parts of a string and drops the others, which are our limits. */
+static void nothing_is_cut_off(void **state)
+{
+	char text[4096];
+	struct error err = {0};
+
+	(void)state;
+	for (int parts = 1; parts < 200; parts++) {
+		size_t used = (size_t)snprintf(text, sizeof(text), "NORMAL");
+		const unsigned *list;
+
+		for (int i = 0; i < parts; i++)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, ":+ECDHE-RSA");
+		snprintf(text + used, sizeof(text) - used, ":+KX-ALL:+CIPHER-ALL");
+		if (make(text, TLS_VERSION_1_3, &err)) {
+			assert_non_null(strstr(err.text, "too many parts"));
+			assert_true(parts > 20);
+			continue;
+		}
+		for (int at = 0; at < gnutls_priority_kx_list(made, &list); at++)
+			assert_true(list[at] != GNUTLS_KX_RSA && list[at] != GNUTLS_KX_ANON_DH);
+		for (int at = 0; at < gnutls_priority_cipher_list(made, &list); at++)
+			assert_non_null(tls_ktls_cipher(list[at]));
+		assert_int_equal(gnutls_priority_protocol_list(made, &list), 1);
+	}
+}
+
 static int end(void **state)
 {
 	(void)state;
@@ -144,6 +171,7 @@ int main(void)
 		cmocka_unit_test(what_lowers_is_refused_by_name),
 		cmocka_unit_test(what_raises_is_taken),
 		cmocka_unit_test(nothing_weak_is_left),
+		cmocka_unit_test(nothing_is_cut_off),
 	};
 
 	return cmocka_run_group_tests_name("priority", tests, NULL, end);
