@@ -36,7 +36,7 @@ struct tls_info {
 	/* what a later connection will need: the certificates that the server showed, if they were
 	 * verified, with the authority that signed them; ours; lists of revoked ones */
 	struct tls_validity chain, own, revocation;
-	/* the files of our credentials have changed since, and cannot be used as they are now */
+	/* the files of our credentials had changed and could not be used, or not be read */
 	bool is_stale;
 	char peer_pin[80]; /* "sha256:HEX" of the server's public key, ready for --tls-pin */
 };

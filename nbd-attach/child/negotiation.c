@@ -35,7 +35,8 @@ int negotiation_start(
 	int rc;
 
 	*negotiation = (struct negotiation){.job = *job, .result.fd = -1};
-	text_copy(negotiation->stage, sizeof(negotiation->stage), "starting");
+	text_copy(negotiation->stage, sizeof(negotiation->stage),
+		job->tls ? "reading keys and certificates" : "starting");
 	rc = child_start(&negotiation->child, &options, negotiator_main, job, err);
 	return rc == -EAGAIN ? error_retry(err, rc) : rc;
 }

@@ -14,7 +14,7 @@ struct negotiation {
 	struct negotiation_job job;
 	struct child child;
 	char stage[64];
-	unsigned stage_count;
+	unsigned stage_count; /* 0: it has not begun to connect */
 	bool has_names;
 	enum { NEGOTIATION_TALKING, NEGOTIATION_HAS_SPOKEN, NEGOTIATION_HAS_HUNG_UP } state;
 	int rc; /* its last message, for when it has ended: */

@@ -26,7 +26,7 @@ struct negotiator {
 	struct transport transport;
 	struct nego nego;
 	const struct tls_credentials *tls; /* as their files are now, where these can be read */
-	bool is_stale;                     /* they have changed, and cannot be used */
+	bool is_stale;                     /* the files were of no use */
 	struct tls_session *session;
 	struct export_info export;
 	struct negotiation_result result;
@@ -335,7 +335,8 @@ static void refresh_credentials(struct negotiator *self)
 	struct tls_credentials *fresh = NULL;
 
 	self->tls = self->job->tls;
-	if (self->tls && tls_credentials_refresh(self->tls, &fresh))
+	if (self->tls &&
+		(self->job->keeps_credentials || tls_credentials_refresh(self->tls, &fresh)))
 		self->is_stale = true;
 	if (fresh)
 		self->tls = fresh;

@@ -22,7 +22,9 @@ struct negotiation_job {
 	enum negotiation_kind kind;
 	const struct endpoint *endpoint;
 	const struct tls_credentials *tls; /* NULL: no TLS */
-	int timeout_ms;                    /* for everything, name resolution included */
+	/* not to be looked for in their files, where a former negotiation hung */
+	bool keeps_credentials;
+	int timeout_ms; /* for everything, name resolution included */
 	/* NEGOTIATION_ATTACH: TCP keepalive of the socket; 0: the system's */
 	int liveness_timeout_ms;
 	/* a reconnect: ask resolvers and try addresses briefly, since there is a next attempt */

@@ -83,8 +83,8 @@ static void add_last(struct list *list, const struct tls_info *last, int64_t now
 	if (!last->is_stale)
 		return;
 	snprintf(text, sizeof(text),
-		"the files of keys and certificates were changed and cannot be used as they are "
-		"now: nbd-attach reload nbd%d says why",
+		"the files of keys and certificates have changed, or cannot be read, and the "
+		"former ones count: nbd-attach reload nbd%d says why",
 		index);
 	add(list, text);
 }

@@ -2,6 +2,7 @@
 #include "supervisor/spare.h"
 #include "output/log.h"
 #include "supervisor/watch.h"
+#include <errno.h>
 
 void spare_drop(struct spare *spare)
 {
@@ -65,6 +66,10 @@ static void on_child(void *owner, short revents)
 
 	(void)revents;
 	await_child(spare);
+	if (rc == 0)
+		spare->keeps_credentials = false;
+	else if (rc == -ETIMEDOUT && !spare->negotiation.stage_count)
+		spare->keeps_credentials = true;
 	if (rc < 0) {
 		condition_note(spare->condition, LOG_WARNING, "cannot connect: ", &err);
 		engine_event(spare->engine, EVENT_NOT_NEGOTIATED, 0);
@@ -104,6 +109,7 @@ void spare_negotiate(struct spare *spare, uint32_t host, bool is_pinned)
 	job.names = spare->attachment->export_known ? NULL : &spare->names;
 	job.first_host = host;
 	job.only_first_host = is_pinned;
+	job.keeps_credentials = spare->keeps_credentials;
 	if (negotiation_start(&spare->negotiation, &job, &err) < 0) {
 		condition_note(spare->condition, LOG_ERR, "cannot try to connect: ", &err);
 		engine_outcome(spare->engine, EVENT_NOT_NEGOTIATED, 0);

@@ -14,6 +14,9 @@ struct spare {
 	struct condition *condition;
 	struct growth *growth;
 	struct negotiation negotiation;
+	/* a negotiation hung where it looks at the files of keys: they may be on this very disk, or
+	 * on another that is away. Those in memory count until one has come to its end. */
+	bool keeps_credentials;
 	struct export_names names; /* of its offer, when none has counted yet */
 	struct link link;          /* fd -1: none */
 	struct loop_source child, socket;

@@ -138,6 +138,7 @@ static void attempt(const struct trial *trial, uint16_t port, struct outcome *ou
 		.tls = trial->tls ? trial->credentials : NULL,
 		.timeout_ms = trial->timeout_ms,
 		.skip_ktls = true,
+		.keeps_credentials = trial->keeps_credentials,
 		.names = trial->kind == NEGOTIATION_LIST || trial->without_names ? NULL :
 										   &outcome->names,
 		.on_export = count_export,

@@ -29,6 +29,7 @@ struct trial {
 	bool without_names; /* of the export, as in a reconnect */
 	int timeout_ms;
 	const struct tls_credentials *credentials;
+	bool keeps_credentials;
 };
 
 struct outcome {

@@ -50,6 +50,20 @@ next_connection_takes_them() {
     [[ $(supervisor_of $nbd) -eq $pid ]] || fail "the supervisor is another one"
     detach $nbd
 }
+# Whether a file was renewed is seen by reading it, and that may hang: it is on a disk that is away itself. A FIFO stands for that.
+files_hang() {
+    make_disk
+    make_pki
+    serve_former
+    attach $nbd localhost --port $tls_port --tls-certificates $pki --connect-timeout 3
+    rm $pki/ca-cert.pem
+    mkfifo $pki/ca-cert.pem
+    outage 1 serve_former
+    becomes $nbd alive 15
+    assert_has $nbd '.links[0].tls.is_stale'
+    write_and_compare $nbd 8
+    detach $nbd
+}
 by_itself() {
     make_disk
     make_pki
@@ -86,6 +100,7 @@ without_tls() {
 
 run_test "a renewed certificate is checked, and taken by the next connection" next_connection_takes_them
 run_test "... also without a word" by_itself
+run_test "... files that cannot be read hold up no reconnect for long" files_hang
 run_test "--root: handed over, where there is no disk to read" without_a_disk
 run_test "a device without TLS has nothing to reload" without_tls
 finish
