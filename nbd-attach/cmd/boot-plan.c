@@ -429,6 +429,21 @@ static int check_dhcp(const struct boot_plan *jobs, const struct kcmdline_attach
 		jobs->tab.path, line->line, line->bad ? "cannot be read and may ask" : "asks");
 }
 
+/* A mount option can name another device: ext4's journal_path=, XFS's logdev=, Btrfs's device=. */
+static void check_dhcp_mount(struct boot_plan *jobs, int cmdline_index)
+{
+	struct kcmdline *plan = jobs->plan;
+
+	for (size_t i = 0; i < plan->attachment_count; i++) {
+		if (!plan->attachments[i].is_dhcps || !(*plan->fstype || *plan->mountopts) ||
+			!find_tls_root(jobs, cmdline_index))
+			continue;
+		show_note("%s: how the root is mounted is not DHCP's to say, and is left out",
+			plan->attachments[i].parameter);
+		*plan->fstype = *plan->mountopts = 0;
+	}
+}
+
 /* root=/dev/nbd0, and nothing names the server: what nbdtab has for it goes before what DHCP may
  * have. Many a network has a root path for others, and anybody may answer there. What DHCP must not
  * say is as if it were not said. */
@@ -453,6 +468,7 @@ static void parse_cmdline(struct boot_plan *jobs, const struct kcmdline_input *i
 		kcmdline_parse(plan, &without_dhcp);
 		return;
 	}
+	check_dhcp_mount(jobs, cmdline_index);
 }
 
 /* The process that attaches by it locks all memory (--root). */

@@ -331,6 +331,32 @@ static void what_dhcp_may_say(void **state)
 	dhcp_server = dhcp_root_path = NULL;
 }
 
+/* A mount option can name another device. */
+static void how_the_root_is_mounted_is_not_dhcps(void **state)
+{
+	static const struct {
+		const char *tab, *fstype, *mountopts;
+	} table[] = {
+		{"nbd0 srv root root,cacertfile=/ca\n", "", ""},
+		{"nbd0 srv root root\n", "ext4", "journal_path=/dev/sda"},
+		{NULL, "ext4", "journal_path=/dev/sda"},
+	};
+
+	(void)state;
+	dhcp_root_path = "nbd:srv:root:ext4:journal_path=/dev/sda";
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct boot_plan jobs;
+
+		make_jobs(&jobs, table[i].tab, "root=dhcp", NULL);
+		assert_false(jobs.refused);
+		assert_int_equal(jobs.count, 1);
+		assert_string_equal(jobs.plan->fstype, table[i].fstype);
+		assert_string_equal(jobs.plan->mountopts, table[i].mountopts);
+		boot_plan_free(&jobs);
+	}
+	dhcp_root_path = NULL;
+}
+
 static void waits_for_ever_unless_told(void **state)
 {
 	struct boot_plan jobs;
@@ -551,6 +577,7 @@ int main(void)
 		cmocka_unit_test(nbdtab_before_dhcp),
 		cmocka_unit_test(hostile_root_paths),
 		cmocka_unit_test(what_dhcp_may_say),
+		cmocka_unit_test(how_the_root_is_mounted_is_not_dhcps),
 		cmocka_unit_test(waits_for_ever_unless_told),
 		cmocka_unit_test(what_goes_before_what),
 		cmocka_unit_test(plan_is_told_to_shells),
