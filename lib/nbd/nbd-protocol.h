@@ -26,12 +26,17 @@ enum {
 	NBD_OPT_STARTTLS = 5,
 	NBD_OPT_INFO = 6,
 	NBD_OPT_GO = 7,
+	NBD_OPT_STRUCTURED_REPLY = 8,
+	NBD_OPT_LIST_META_CONTEXT = 9,
+	NBD_OPT_SET_META_CONTEXT = 10,
+	NBD_OPT_EXTENDED_HEADERS = 11,
 };
 
 enum {
 	NBD_REP_ACK = 1,
 	NBD_REP_SERVER = 2,
 	NBD_REP_INFO = 3,
+	NBD_REP_META_CONTEXT = 4,
 };
 
 #define NBD_REP_FLAG_ERROR (1U << 31)
@@ -65,6 +70,8 @@ enum {
 #define NBD_TFLAG_CAN_MULTI_CONN (1U << 8)
 
 #define NBD_COMMAND_READ 0
+#define NBD_COMMAND_DISC 2
+#define NBD_COMMAND_BLOCK_STATUS 7
 
 /* Errors in a simple reply. */
 #define NBD_EIO 5

@@ -32,11 +32,9 @@ static int too_old(const struct nego *nego, const char *how, struct error *err)
 		"update the server: newstyle negotiation has been the protocol since 2012");
 }
 
-int nego_greeting(struct nego *nego, struct error *err)
+int nego_read_greeting(struct nego *nego, uint16_t *flags, struct error *err)
 {
-	uint8_t greeting[18], answer[4];
-	uint32_t client_flags = 0;
-	uint16_t flags;
+	uint8_t greeting[18];
 	int rc;
 
 	nego->transport->waiting_for = "the server's greeting";
@@ -55,9 +53,20 @@ int nego_greeting(struct nego *nego, struct error *err)
 			"the server's greeting has an unknown second magic number (0x%016llx)",
 			(unsigned long long)wire_get_u64(greeting + 8));
 	rc = transport_read(nego->transport, greeting + 16, 2, err);
+	if (!rc)
+		*flags = wire_get_u16(greeting + 16);
+	return rc;
+}
+
+int nego_greeting(struct nego *nego, struct error *err)
+{
+	uint8_t answer[4];
+	uint32_t client_flags = 0;
+	uint16_t flags;
+	int rc = nego_read_greeting(nego, &flags, err);
+
 	if (rc)
 		return rc;
-	flags = wire_get_u16(greeting + 16);
 	/* Unknown flags are to be ignored; only what both sides know is answered. */
 	nego->fixed_newstyle = flags & NBD_HANDSHAKE_FIXED_NEWSTYLE;
 	nego->no_zeroes = flags & NBD_HANDSHAKE_NO_ZEROES;

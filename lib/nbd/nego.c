@@ -20,10 +20,15 @@ const char *nego_option_name(uint32_t option)
 {
 	switch (option) {
 	case NBD_OPT_EXPORT_NAME: return "NBD_OPT_EXPORT_NAME";
+	case NBD_OPT_ABORT: return "NBD_OPT_ABORT";
 	case NBD_OPT_LIST: return "NBD_OPT_LIST";
 	case NBD_OPT_STARTTLS: return "NBD_OPT_STARTTLS";
 	case NBD_OPT_INFO: return "NBD_OPT_INFO";
 	case NBD_OPT_GO: return "NBD_OPT_GO";
+	case NBD_OPT_STRUCTURED_REPLY: return "NBD_OPT_STRUCTURED_REPLY";
+	case NBD_OPT_LIST_META_CONTEXT: return "NBD_OPT_LIST_META_CONTEXT";
+	case NBD_OPT_SET_META_CONTEXT: return "NBD_OPT_SET_META_CONTEXT";
+	case NBD_OPT_EXTENDED_HEADERS: return "NBD_OPT_EXTENDED_HEADERS";
 	default: return "an unknown option";
 	}
 }
@@ -136,6 +141,13 @@ static const struct reply_error *find_reply_error(uint32_t type)
 		if (reply_errors[i].type == type)
 			return &reply_errors[i];
 	return NULL;
+}
+
+const char *nego_error_name(uint32_t type)
+{
+	const struct reply_error *known = find_reply_error(type);
+
+	return known ? known->name : NULL;
 }
 
 int nego_reply_error(

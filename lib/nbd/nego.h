@@ -37,6 +37,8 @@ struct nego {
 void nego_init(struct nego *nego, struct transport *transport, bool tls_wanted);
 /* Read the greeting and answer with the client flags. */
 int nego_greeting(struct nego *nego, struct error *err);
+/* Its first half: the handshake flags, as they are; nothing is answered. */
+int nego_read_greeting(struct nego *nego, uint16_t *flags, struct error *err);
 /* OPT_STARTTLS up to its ACK. Success means: start the handshake now, not a byte is waiting. */
 int nego_starttls(struct nego *nego, struct error *err);
 /* OPT_INFO: look only. -EOPNOTSUPP when the server does not know the option. */
@@ -69,5 +71,7 @@ int nego_reply_error(
 	const struct nego *nego, uint32_t option, const char *export_name, struct error *err);
 int nego_unexpected_reply(const struct nego *nego, uint32_t option, struct error *err);
 const char *nego_option_name(uint32_t option);
+/* "ERR_POLICY"; NULL when the protocol has no error reply of that type. */
+const char *nego_error_name(uint32_t type);
 
 #endif
