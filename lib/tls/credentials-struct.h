@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Inside of struct tls_credentials: for this folder's sources only, since GnuTLS's types are to
- * stay in it. */
+ * stay in it, and for the audit's, which speaks TLS as an attacker does. */
 #ifndef NBDA_TLS_CREDENTIALS_STRUCT
 #define NBDA_TLS_CREDENTIALS_STRUCT
 #include <gnutls/gnutls.h>
