@@ -30,7 +30,7 @@ _nbd_attach_words()
 _nbd_attach()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=attach
-	local commands="attach boot detach status resize reload list info doctor"
+	local commands="attach boot detach status resize reload list info audit doctor"
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
 	local attach="--connections --timeout --request-timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only --shared
@@ -48,7 +48,7 @@ _nbd_attach()
 	--tls-hostname | --dhcp-server) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur"); return ;;
 	--tls-username | --tls-priority | --port | -p | --connect-timeout | --connections | -C) return ;;
 	--dead-timeout | --request-timeout | --wait) _nbd_attach_words "infinity"; return ;;
-	--timeout | --io-timeout | --rekey-records | --dhcp-root-path) return ;;
+	--timeout | --io-timeout | --rekey-records | --dhcp-root-path | --idle-time) return ;;
 	esac
 	if [ "$COMP_CWORD" -gt 1 ] && [[ " $commands " = *" ${COMP_WORDS[1]} "* ]]; then
 		command=${COMP_WORDS[1]}
@@ -58,6 +58,7 @@ _nbd_attach()
 		attach) _nbd_attach_words "$server $attach --foreground --version $all" ;;
 		boot) _nbd_attach_words "$server $attach $boot --verbose --help" ;;
 		list | info) _nbd_attach_words "$server $all" ;;
+		audit) _nbd_attach_words "$server --idle-time $all" ;;
 		detach) _nbd_attach_words "--force --own $all" ;;
 		status) _nbd_attach_words "--watch --quiet --is-root $all" ;;
 		*) _nbd_attach_words "$all" ;;
@@ -76,7 +77,7 @@ _nbd_attach()
 			mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")
 		fi ;;
 	detach | status | resize | reload) _nbd_attach_words "$(_nbd_attach_devices attached)" ;;
-	list | info) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
+	list | info | audit) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
 	esac
 }
 

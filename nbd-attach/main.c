@@ -35,6 +35,9 @@ static const struct command commands[] = {
 	{"list", FOR_LIST, 1, 1, "HOST | URI", "the exports of a server", command_list},
 	{"info", FOR_INFO, 1, 2, "HOST [EXPORT] | URI",
 		"one export: size, flags, block sizes, TLS, certificate", command_info},
+	{"audit", FOR_AUDIT, 1, 2, "HOST [EXPORT] | URI",
+		"is this server's STARTTLS sound? tries on it what an attacker would",
+		command_audit},
 	{"doctor", FOR_DOCTOR, 0, 0, "", "what this kernel and GnuTLS can do, and what is missing",
 		command_doctor},
 };

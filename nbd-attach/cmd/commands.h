@@ -12,6 +12,7 @@ int command_resize(struct options *options);
 int command_reload(struct options *options);
 int command_list(struct options *options);
 int command_info(struct options *options);
+int command_audit(struct options *options);
 int command_doctor(struct options *options);
 
 #endif

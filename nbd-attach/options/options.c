@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define LONG_SECONDS_MAX (10UL * 365 * 86400)
+/* Longer than the 40 s that GnuTLS has for a handshake by itself. */
+#define AUDIT_IDLE_MS 45000
 /* A negotiation is some dozens of records: a limit below that would be reached before the first
  * byte of data. */
 #define REKEY_RECORDS_MIN 1000
@@ -119,6 +121,8 @@ static const struct option_entry entries[] = {
 		"print nothing: the exit status says how the device is"},
 	{"is-root", 0, KIND_FLAG, NULL, FOR_STATUS, AT(is_root),
 		"print nothing: exit status 0 if its supervisor needs no disk (--root), else 1"},
+	{"idle-time", 0, KIND_SECONDS, "SEC", FOR_AUDIT, AT(idle_ms),
+		"for how long an idle connection is watched (default 45)"},
 	{"json", 'j', KIND_FLAG, NULL, FOR_ALL & ~FOR_BOOT, AT(json), "answer in JSON"},
 	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose),
 		"tell on stderr what is being done"},
@@ -315,7 +319,7 @@ void settings_init(struct settings *settings)
 
 void options_init(struct options *options)
 {
-	*options = (struct options){0};
+	*options = (struct options){.idle_ms = AUDIT_IDLE_MS};
 	settings_init(&options->settings);
 }
 

@@ -18,8 +18,9 @@ enum command_mask {
 	FOR_RESIZE = 1 << 6,
 	FOR_BOOT = 1 << 7,
 	FOR_RELOAD = 1 << 8,
+	FOR_AUDIT = 1 << 9,
 	FOR_DEVICE = FOR_ATTACH | FOR_BOOT,
-	FOR_SERVER = FOR_DEVICE | FOR_LIST | FOR_INFO,
+	FOR_SERVER = FOR_DEVICE | FOR_LIST | FOR_INFO | FOR_AUDIT,
 	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE | FOR_RELOAD,
 };
 
@@ -42,6 +43,7 @@ struct options {
 	const char *dhcp_server, *dhcp_root_path;
 	bool own;            /* of "detach" */
 	bool quiet, is_root; /* of "status" */
+	int idle_ms;         /* of "audit" */
 };
 
 /* What no option says. */
