@@ -59,6 +59,8 @@ unit_tests      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/u
 machine_parts   := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/unit/machine-*.c))
 peer_parts      := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(wildcard tests/peer/main-*.c tests/peer/*-shim.c),$(wildcard tests/peer/*.c)))
 peer_programs   := $(patsubst tests/peer/main-%.c,$(BUILD)/tests/%,$(wildcard tests/peer/main-*.c))
+# The server that gets one thing wrong.
+audit_parts     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/audit/*.c))
 # The simulator takes the place of what it defines, calls of the C library by --wrap; all else is the
 # program's own, out of an archive.
 sim_parts       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/sim/*.c))
@@ -89,6 +91,10 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
 
+$(BUILD)/tests/vulnerable: $(audit_parts) $(library)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
+
 $(BUILD)/sim/program.a: $(program_parts) $(helper_objects) $(lib_objects)
 	@mkdir -p $(@D)
 	$(call say,AR,$@)rm -f $@; $(AR) rcsT $@ $^
@@ -104,7 +110,7 @@ $(BUILD)/tests/%-shim.so: tests/peer/%-shim.c
 .PRECIOUS: $(BUILD)/obj/%.o
 
 .PHONY: tests
-tests: $(unit_tests) $(peer_programs) $(peer_shims) $(BUILD)/sim/sim ## build the tests' own programs
+tests: $(unit_tests) $(peer_programs) $(peer_shims) $(BUILD)/tests/vulnerable $(BUILD)/sim/sim ## build the tests' own programs
 
 .PHONY: asan
 asan: ## build program and tests with ASan and UBSan into build/asan/
@@ -135,7 +141,7 @@ check-unit: tests asan ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan ## all tests that need no VM
-	$(Q)tests/run source unit sim server hostile install systemd
+	$(Q)tests/run source unit sim server hostile audit install systemd
 
 FIRST ?= 1
 SEEDS ?= 10000
