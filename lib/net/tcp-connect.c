@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/transport.h"
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -27,15 +28,34 @@ struct search {
 	struct error *err;
 };
 
-static void format_address(const struct addrinfo *ai, char *buf, size_t size)
+void tcp_format_address(const struct sockaddr *address, socklen_t length, char *buf, size_t size)
 {
 	char host[INET6_ADDRSTRLEN + 16], port[8];
 
-	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, host, sizeof(host), port, sizeof(port),
+	if (getnameinfo(address, length, host, sizeof(host), port, sizeof(port),
 		    NI_NUMERICHOST | NI_NUMERICSERV))
 		snprintf(buf, size, "?");
 	else
-		snprintf(buf, size, ai->ai_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+		snprintf(buf, size, address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host,
+			port);
+}
+
+bool tcp_may_be_host(const struct endpoint_host *host, const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+	bool is_v4 = address->ss_family == AF_INET;
+	struct in_addr number4;
+	struct in6_addr number6;
+
+	if ((!is_v4 && address->ss_family != AF_INET6) ||
+		ntohs(is_v4 ? v4->sin_port : v6->sin6_port) != host->port)
+		return false;
+	if (inet_pton(AF_INET, host->name, &number4) == 1)
+		return is_v4 && memcmp(&number4, &v4->sin_addr, sizeof(number4)) == 0;
+	if (inet_pton(AF_INET6, host->name, &number6) == 1)
+		return !is_v4 && memcmp(&number6, &v6->sin6_addr, sizeof(number6)) == 0;
+	return true;
 }
 
 static int set_option(int fd, int level, int option, int value)
@@ -110,7 +130,8 @@ static int try_address(
 	if (params->short_timeout && share_ms > TCP_CONNECT_SHORT_TIMEOUT_MS)
 		share_ms = TCP_CONNECT_SHORT_TIMEOUT_MS;
 	search->tried++;
-	format_address(ai, connection->address, sizeof(connection->address));
+	tcp_format_address(
+		ai->ai_addr, ai->ai_addrlen, connection->address, sizeof(connection->address));
 	rc = connect_one(ai, monotonic_now_ms() + share_ms, &connection->fd);
 	if (rc)
 		return search->rc = not_connected(&params->endpoint->hosts[index],

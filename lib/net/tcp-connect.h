@@ -39,6 +39,12 @@ struct connection {
 	char address[64];  /* "192.0.2.7:10809", "[2001:db8::1]:10809" or "unix:PATH" cut */
 };
 
+/* As struct connection has it; "?" of what is no address. */
+void tcp_format_address(const struct sockaddr *address, socklen_t length, char *buf, size_t size);
+
+/* May HOST have answered from there? Its port is known, and its address when it is no name. */
+bool tcp_may_be_host(const struct endpoint_host *host, const struct sockaddr_storage *address);
+
 /* Try each address of each host, in the endpoint's and then the resolver's order but from FIRST on,
  * until the deadline; each host gets a fair share of what is left, and each address one of its
  * host's. A host that the resolver does not find in time is tried where it was reached last.

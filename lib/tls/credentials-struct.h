@@ -25,6 +25,7 @@ struct tls_credentials {
 	/* to verify, and for SNI, without brackets; empty: that of the host which answers */
 	char hostname[256];
 	bool has_client_cert;
+	bool uses_token;
 	bool verify_chain; /* false: a pinned key stands in */
 	bool has_pin;
 	uint8_t pin[TLS_PIN_BYTES];

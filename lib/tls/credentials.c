@@ -146,6 +146,7 @@ static int load_token(
 
 	if (rc >= 0) {
 		took_client_cert(creds, rc);
+		creds->uses_token = true;
 		return 0;
 	}
 	/* The URL may hold the PIN: it is not repeated. */
@@ -309,6 +310,11 @@ static int load(struct tls_credentials *creds, const struct tls_config *config, 
 		rc = *config->psk_file ? load_psk(creds, config, err) :
 					 load_x509(creds, &effective, err);
 	return rc;
+}
+
+bool tls_credentials_use_token(const struct tls_credentials *creds)
+{
+	return creds->uses_token;
 }
 
 static void free_content(struct tls_credentials *creds)

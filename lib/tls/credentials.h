@@ -16,6 +16,8 @@ struct tls_credentials;
  * afterwards. Free with tls_credentials_free(), which wipes. */
 int tls_credentials_load(
 	struct tls_credentials **creds, const struct tls_config *config, struct error *err);
+/* Is a key on a PKCS #11 token, whose module's code then runs in a handshake? */
+bool tls_credentials_use_token(const struct tls_credentials *creds);
 void tls_credentials_free(struct tls_credentials *creds);
 
 /* Have the files of CREDS been changed since? Then *FRESH is what they are now, else NULL. -errno:

@@ -166,16 +166,43 @@ int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err)
 		KTLS_PAYLOAD_BYTES);
 }
 
+/* Asked for no more than this, the kernel gives no key. */
+static int get_header(int fd, int direction, struct tls_crypto_info *header)
+{
+	socklen_t len = sizeof(*header);
+
+	return getsockopt(fd, SOL_TLS, direction, header, &len) < 0 ? -errno : 0;
+}
+
+int ktls_get_state(int fd, int *version, const struct ktls_cipher **cipher)
+{
+	struct tls_crypto_info transmit, receive;
+	int rc = get_header(fd, TLS_TX, &transmit);
+
+	if (!rc)
+		rc = get_header(fd, TLS_RX, &receive);
+	if (rc)
+		return rc;
+	*version = transmit.version == TLS_1_3_VERSION ? TLS_VERSION_1_3 :
+		transmit.version == TLS_1_2_VERSION    ? TLS_VERSION_1_2 :
+							 0;
+	*cipher = ktls_cipher_find(transmit.cipher_type);
+	return !*version || !*cipher || transmit.version != receive.version ||
+			transmit.cipher_type != receive.cipher_type ?
+		-EPROTO :
+		0;
+}
+
 static int record_number(int fd, int direction, uint64_t *number)
 {
 	struct tls_crypto_info header;
-	socklen_t len = sizeof(header);
 	const struct ktls_cipher *cipher;
 	uint8_t info[INFO_MAX_BYTES];
-	int rc = 0;
+	int rc = get_header(fd, direction, &header);
+	socklen_t len;
 
-	if (getsockopt(fd, SOL_TLS, direction, &header, &len) < 0)
-		return -errno;
+	if (rc)
+		return rc;
 	cipher = ktls_cipher_find(header.cipher_type);
 	if (!cipher)
 		return -EOPNOTSUPP;

@@ -46,6 +46,10 @@ int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int versio
 /* Send no records that hold more than PAYLOAD_BYTES: -EOPNOTSUPP (ERROR_TLS) where the kernel
  * cannot (kernel fact record-size-limit). After ktls_arm(). */
 int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err);
+/* What the kernel's TLS works with: enum tls_version, and a line of the table. -errno when the
+ * socket has none, -EPROTO when the two directions differ or it is nothing that ktls_arm() could
+ * have set. */
+int ktls_get_state(int fd, int *version, const struct ktls_cipher **cipher);
 /* Numbers of the next record of each direction; -errno when the socket has no kernel TLS. */
 int ktls_record_numbers(int fd, uint64_t *transmitted, uint64_t *received);
 

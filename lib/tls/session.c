@@ -157,7 +157,7 @@ static int session_failed(struct tls_session *session, int rc, const char *when,
 			rc >= GNUTLS_E_PKCS11_REQUESTED_OBJECT_NOT_AVAILBLE))
 		return error_hint(err, -EPROTO,
 			"a token's key is used by the unprivileged negotiator: let user nbd-attach "
-			"(or nobody, where there is none) use the token");
+			"use the token, or everybody where there is no such user");
 	if (rc == GNUTLS_E_UNSUPPORTED_VERSION_PACKET)
 		error_hint(err, 0,
 			session->creds->min_version == TLS_VERSION_1_3 ?
@@ -355,9 +355,7 @@ static int check_negotiated(struct tls_session *session, struct tls_info *info, 
 	if (group && gnutls_group_get_name(group))
 		text_copy(info->group, sizeof(info->group), gnutls_group_get_name(group));
 	text_copy(info->authentication, sizeof(info->authentication),
-		session->creds->psk                  ? "PSK" :
-			session->creds->verify_chain ? "X.509" :
-						       "pin");
+		tls_authentication(session->creds));
 	return 0;
 }
 

@@ -44,6 +44,11 @@ static bool parse_hex_pin(uint8_t pin[TLS_PIN_BYTES], const char *hex)
 	return digits == 2 * TLS_PIN_BYTES;
 }
 
+const char *tls_authentication(const struct tls_credentials *creds)
+{
+	return creds->psk ? "PSK" : creds->verify_chain ? "X.509" : "pin";
+}
+
 int tls_pin_parse(uint8_t pin[TLS_PIN_BYTES], const char *text, struct error *err)
 {
 	gnutls_datum_t in, out = {0};

@@ -4,13 +4,17 @@
 #include "output/show.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
-#include "tls/ktls.h"
+#include "tls/claim.h"
 #include "child/negotiator.h"
+#include "child/sandbox-files.h"
 #include "child/reaper.h"
+#include "child/sandbox.h"
 #include "base/text.h"
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,18 +29,28 @@
  * stages. */
 #define MESSAGES_AT_ONCE 32
 #define STAGES_MAX 64
+#ifdef __SANITIZE_ADDRESS__
+#define KEEPS_STDIO true /* for the sanitizer's report */
+#else
+#define KEEPS_STDIO false
+#endif
 
 int negotiation_start(
 	struct negotiation *negotiation, const struct negotiation_job *job, struct error *err)
 {
-	struct child_options options = {.keeps_stdio = true,
+	struct child_options options = {.keeps_stdio = KEEPS_STDIO,
 		.dies_with_parent = true,
 		.timeout_ms = job->timeout_ms + GRACE_MS};
-	int rc;
+	int rc = sandbox_prepare(job->endpoint, job->tls, err);
 
 	*negotiation = (struct negotiation){.job = *job, .result.fd = -1};
+	if (rc)
+		return rc;
 	text_copy(negotiation->stage, sizeof(negotiation->stage),
 		job->tls ? "reading keys and certificates" : "starting");
+	if (job->verbose && !files_landlock_abi())
+		show_note("this kernel has no Landlock: until it is connected, a negotiator that "
+			  "was taken over could read what everybody can");
 	rc = child_start(&negotiation->child, &options, negotiator_main, job, err);
 	return rc == -EAGAIN ? error_retry(err, rc) : rc;
 }
@@ -82,13 +96,21 @@ static void await_end(struct negotiation *negotiation, bool has_spoken, int rc)
 
 static int died(const struct negotiation *negotiation, int status, struct error *err)
 {
-	const char *when =
-		negotiation->state == NEGOTIATION_HAS_SPOKEN ? "after its work" : "while ";
+	bool has_spoken = negotiation->state == NEGOTIATION_HAS_SPOKEN;
+	const char *when = has_spoken ? "after its work" : "while ",
+		   *what = has_spoken ? "" : negotiation->stage;
 
+	if (WTERMSIG(status) == SIGSYS) {
+		error_set(err, ERROR_OTHER, EIO,
+			"the negotiator was killed for a system call that it may not make, %s%s: "
+			"this is a bug, or an attack",
+			when, what);
+		return error_hint(err, -EIO,
+			"the kernel's log has the call's number: journalctl -k -g type=1326");
+	}
 	return error_set(err, ERROR_OTHER, EIO,
 		"the negotiator died by signal %d (%s) %s%s: this is a bug, or an attack",
-		WTERMSIG(status), strsignal(WTERMSIG(status)), when,
-		negotiation->state == NEGOTIATION_HAS_SPOKEN ? "" : negotiation->stage);
+		WTERMSIG(status), strsignal(WTERMSIG(status)), when, what);
 }
 
 static int step_end(
@@ -163,6 +185,15 @@ static int socket_option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
 }
 
+/* TCP that something else has been put on top of, as kernel TLS is. */
+static bool has_upper_layer(int fd)
+{
+	char name[16];
+	socklen_t len = sizeof(name);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len) == 0 && len > 0;
+}
+
 /* A connection as we ourselves make them, and of no other kind: we and the driver have to close it,
  * too. */
 static int check_socket(int fd, const struct negotiation_job *job)
@@ -171,20 +202,54 @@ static int check_socket(int fd, const struct negotiation_job *job)
 	bool is_unix = domain == AF_UNIX,
 	     is_tcp = (domain == AF_INET || domain == AF_INET6) &&
 		socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
-	uint64_t transmitted, received;
 
-	if (fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM ||
-		(*job->endpoint->socket_path ? !is_unix : !is_tcp))
+	return fd < 0 || socket_option(fd, SO_TYPE) != SOCK_STREAM ||
+			(*job->endpoint->socket_path ? !is_unix : !is_tcp) ||
+			(is_tcp && has_upper_layer(fd) != (job->tls && !job->skip_ktls)) ?
+		-EPROTO :
+		0;
+}
+
+/* Whose socket it is, its other end tells. */
+static int check_address(int fd, const struct negotiation_job *job, struct negotiation_result *from)
+{
+	const struct endpoint *endpoint = job->endpoint;
+	struct sockaddr_storage peer = {0};
+	socklen_t len = sizeof(peer);
+
+	if (*endpoint->socket_path)
+		snprintf(from->address, sizeof(from->address), "unix:%s", endpoint->socket_path);
+	if (*endpoint->socket_path || fd < 0)
+		return 0;
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
+		return -errno;
+	tcp_format_address((struct sockaddr *)&peer, len, from->address, sizeof(from->address));
+	return tcp_may_be_host(&endpoint->hosts[from->host_index], &peer) ? 0 : -EPROTO;
+}
+
+/* What can be looked up is looked up, and what it said of that is forgotten. */
+static int check_claims(struct negotiation_result *from, const struct negotiation_job *job, int fd)
+{
+	int rc = 0;
+
+	if (from->host_index >= (job->endpoint->host_count ? job->endpoint->host_count : 1) ||
+		(job->tls != NULL) != (from->tls.version != 0))
 		return -EPROTO;
-	/* That the negotiator says that kernel TLS is armed does not count. */
-	if (job->tls && !job->skip_ktls && ktls_record_numbers(fd, &transmitted, &received) < 0)
-		return -EPROTO;
-	return 0;
+	if (job->kind == NEGOTIATION_ATTACH)
+		rc = check_socket(fd, job);
+	else
+		fd = -1;
+	if (!rc)
+		rc = check_address(fd, job, from);
+	if (!rc && job->tls)
+		rc = tls_claim_check(&from->tls, job->tls, job->skip_ktls ? -1 : fd);
+	return rc;
 }
 
 static int take_result(struct negotiation *negotiation, struct negotiation_result *from, int fd)
 {
 	const struct negotiation_job *job = &negotiation->job;
+	int rc;
 
 	check_geometry(&from->export);
 	CHECK_TEXT(from->tls.cipher);
@@ -195,11 +260,13 @@ static int take_result(struct negotiation *negotiation, struct negotiation_resul
 	CHECK_TEXT(from->tls.peer_pin);
 	CHECK_TEXT(from->address);
 	check_bool(&from->tls.is_stale);
-	if (from->host_index >= (job->endpoint->host_count ? job->endpoint->host_count : 1) ||
-		(job->tls != NULL) != (from->tls.version != 0) ||
-		(from->tls.version && !ktls_cipher_find(from->tls.kernel_cipher)) ||
-		(job->names && !negotiation->has_names) ||
-		(job->kind == NEGOTIATION_ATTACH && check_socket(fd, job) < 0))
+	rc = job->names && !negotiation->has_names ? -EPROTO : check_claims(from, job, fd);
+	if (rc == -ENOTCONN) {
+		error_set(&negotiation->err, ERROR_UNREACHABLE, ENOTCONN,
+			"the connection broke as it was handed over");
+		return error_retry(&negotiation->err, rc);
+	}
+	if (rc)
 		return error_set(&negotiation->err, ERROR_TLS, EPROTO,
 			"the negotiator's result does not hold together: it is not used");
 	negotiation->result = *from;

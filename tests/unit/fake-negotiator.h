@@ -5,11 +5,14 @@
 #define NBDA_TESTS_FAKE_NEGOTIATOR
 #include <arpa/inet.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "child/negotiation.h"
+#include "tls/credentials.h"
 
 /* A server that accepts (the kernel does) and says nothing. */
 static inline int fake_silent_server(struct endpoint *endpoint)
@@ -27,6 +30,26 @@ static inline int fake_silent_server(struct endpoint *endpoint)
 	endpoint->hosts[0].port = ntohs(address.sin_port);
 	endpoint->host_count = 1;
 	return fd;
+}
+
+/* A pre-shared key, and TLS 1.3 at least unless MIN_VERSION says less. */
+static inline struct tls_credentials *fake_credentials(
+	enum tls_version min_version, const char *priority)
+{
+	struct tls_config config = {.wanted = true, .min_version = min_version};
+	struct tls_credentials *creds = NULL;
+	char path[] = "/tmp/test-negotiation-XXXXXX";
+	int fd = mkstemp(path);
+	struct error err;
+
+	assert_int_equal(dprintf(fd, "me:00112233445566778899aabbccddeeff\n"), 36);
+	close(fd);
+	strcpy(config.psk_file, path);
+	strcpy(config.priority, priority);
+	if (tls_credentials_load(&creds, &config, &err))
+		fail_msg("%s", err.text);
+	unlink(path);
+	return creds;
 }
 
 /* The negotiator is a bad one, which sends MESSAGE, or does what it is told to. */

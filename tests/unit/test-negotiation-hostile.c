@@ -217,9 +217,8 @@ static void act_and_hang(int channel, const void *argument)
 static void start_hostile(struct fake *fake, const struct hostile *hostile)
 {
 	socklen_t len = sizeof(listener_address);
-	struct endpoint ignored;
 
-	listener = fake_silent_server(&ignored);
+	listener = fake_silent_server(&fake->endpoint);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&listener_address, &len), 0);
 	fake->act = hostile->act;
 	fake->negotiation.job.kind = hostile->kind;

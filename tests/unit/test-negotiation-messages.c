@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <unistd.h>
-#include "base/passed-fd.h"
 #include "fake-negotiator.h"
 
 static void send_its_message(int channel, const void *argument)
@@ -62,13 +60,14 @@ static void text_from_the_negotiator_is_cut_and_cleaned(void **state)
 
 static void a_result_without_the_tls_that_was_asked_for_is_refused(void **state)
 {
+	struct tls_credentials *creds = fake_credentials(0, "");
 	struct fake *fake = *state;
 
-	/* only whether there is one matters here */
-	fake->negotiation.job.tls = (const struct tls_credentials *)fake;
+	fake->negotiation.job.tls = creds;
 	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
 	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
 	assert_int_equal(fake->err.kind, ERROR_TLS);
+	tls_credentials_free(creds);
 }
 
 static void a_host_that_was_not_among_those_given_is_refused(void **state)
@@ -176,45 +175,6 @@ static void a_result_without_its_socket_is_refused(void **state)
 	assert_int_equal(fake->err.kind, ERROR_TLS);
 }
 
-static void send_it_with_a_socket(int channel, const void *argument)
-{
-	const struct fake *fake = argument;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct negotiation_message message = fake->message;
-	struct iovec iov = {&message, sizeof(message)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct passed_fd room;
-
-	passed_fd_add(&msg, &room, fd);
-	sendmsg(channel, &msg, 0);
-}
-
-static void a_socket_said_to_have_ktls_is_checked(void **state)
-{
-	struct fake *fake = *state;
-	int rc;
-
-	fake->negotiation.job.kind = NEGOTIATION_ATTACH;
-	fake->negotiation.job.tls = (const struct tls_credentials *)fake;
-	fake->message.type = NEGOTIATION_MESSAGE_RESULT;
-	fake->message.result.tls.version = 13;
-	fake->message.result.tls.kernel_cipher = 51;
-	fake_start(fake, send_it_with_a_socket, 5000);
-	fake_drive(fake, &rc);
-	assert_true(rc < 0);
-	assert_int_equal(fake->err.kind, ERROR_TLS);
-	/* and it is that socket that is refused, not that there is none */
-	fake_setup(state);
-	((struct fake *)*state)->negotiation.job.kind = NEGOTIATION_ATTACH;
-	((struct fake *)*state)->message.type = NEGOTIATION_MESSAGE_RESULT;
-	fake_start(*state, send_it_with_a_socket, 5000);
-	fake_drive(*state, &rc);
-	assert_int_equal(rc, 0);
-	close(((struct fake *)*state)->result.fd);
-	fake_teardown(state);
-	*state = fake;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,8 +197,6 @@ int main(void)
 		cmocka_unit_test(names_come_before_the_result),
 		cmocka_unit_test_setup_teardown(
 			a_result_without_its_socket_is_refused, fake_setup, fake_teardown),
-		cmocka_unit_test_setup_teardown(
-			a_socket_said_to_have_ktls_is_checked, fake_setup, fake_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "child/sandbox.h"
 #include "fake-negotiator.h"
 
 static struct negotiation_job job_for(const struct endpoint *endpoint, int timeout_ms)
@@ -62,7 +61,6 @@ static void the_negotiator_has_no_privilege(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	sandbox_prepare();
 	assert_int_equal(negotiation_start(&negotiation, &job, &err), 0);
 	wait_until_waiting(&negotiation);
 	status_line(negotiation.child.pid, "Uid:", value, sizeof(value));

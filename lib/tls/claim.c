@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tls/claim.h"
+#include "tls/credentials-struct.h"
+#include "tls/ktls.h"
+#include "tls/priority.h"
+#include "tls/verify.h"
+#include "base/text.h"
+#include <errno.h>
+#include <string.h>
+
+static bool may_have_version(const struct tls_credentials *creds, int version)
+{
+	const unsigned *list;
+	int count = gnutls_priority_protocol_list(creds->priority, &list);
+
+	for (int i = 0; i < count; i++)
+		if ((list[i] == GNUTLS_TLS1_2 && version == TLS_VERSION_1_2) ||
+			(list[i] == GNUTLS_TLS1_3 && version == TLS_VERSION_1_3))
+			return true;
+	return false;
+}
+
+static bool may_have_cipher(const struct tls_credentials *creds, const struct ktls_cipher *cipher)
+{
+	const unsigned *list;
+	int count = gnutls_priority_cipher_list(creds->priority, &list);
+
+	for (int i = 0; cipher && i < count; i++)
+		if (tls_ktls_cipher((gnutls_cipher_algorithm_t)list[i]) == cipher)
+			return true;
+	return false;
+}
+
+/* Both of them are ours to say: what proves the server was chosen here. */
+static int check_proof(struct tls_info *info, const struct tls_credentials *creds)
+{
+	uint8_t pin[TLS_PIN_BYTES];
+
+	text_copy(info->authentication, sizeof(info->authentication), tls_authentication(creds));
+	if (creds->psk) {
+		*info->peer_name = *info->peer_issuer = *info->peer_pin = 0;
+		info->peer_not_after = 0;
+	}
+	if (creds->psk || !creds->has_pin)
+		return 0;
+	if (tls_pin_parse(pin, info->peer_pin, NULL) || memcmp(pin, creds->pin, sizeof(pin)) != 0)
+		return -EPROTO;
+	return 0;
+}
+
+int tls_claim_check(struct tls_info *info, const struct tls_credentials *creds, int fd)
+{
+	const struct ktls_cipher *cipher = ktls_cipher_find(info->kernel_cipher);
+	int rc = fd < 0 ? 0 : ktls_get_state(fd, &info->version, &cipher);
+
+	if (!rc && (!may_have_version(creds, info->version) || !may_have_cipher(creds, cipher)))
+		rc = -EPROTO;
+	if (rc)
+		return -EPROTO;
+	info->kernel_cipher = cipher->kernel_cipher;
+	text_copy(info->cipher, sizeof(info->cipher), cipher->name);
+	return check_proof(info, creds);
+}
