@@ -28,7 +28,7 @@ ifneq ($(CI)$(WERROR),)
 werror := -Werror
 endif
 
-libraries := libnl-3.0 libnl-genl-3.0 gnutls libkmod libudev liburiparser json-c
+libraries := libnl-3.0 libnl-genl-3.0 gnutls libkmod libudev liburiparser json-c libseccomp
 # The goals that install their own tools first must work before pkg-config is there: ask it only when something is compiled.
 lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
 lib_libs   = $(shell $(PKG_CONFIG) --libs $(libraries))
@@ -65,6 +65,9 @@ audit_parts     := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/audit/*.c))
 # program's own, out of an archive.
 sim_parts       := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/sim/*.c))
 sim_wraps       := $(addprefix -Wl$(comma)--wrap=,$(shell grep -hoE '__wrap_[a-z0-9_]+' $(wildcard tests/sim/*.c) | sed 's/^__wrap_//' | sort -u))
+# The whole program, with a negotiator that turns on it.
+compromised_parts := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/compromised/*.c))
+compromised_wraps := $(addprefix -Wl$(comma)--wrap=,$(shell grep -hoE '__wrap_[a-z0-9_]+' $(wildcard tests/compromised/*.c) | sed 's/^__wrap_//' | sort -u))
 # Preloaded into other people's servers.
 peer_shims      := $(patsubst tests/peer/%.c,$(BUILD)/tests/%.so,$(wildcard tests/peer/*-shim.c))
 
@@ -86,6 +89,8 @@ $(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helpe
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs) -lcmocka
 
 $(filter $(BUILD)/tests/test-machine-%,$(unit_tests)): $(machine_parts)
+# It says what the kernel says of a socket's TLS.
+$(BUILD)/tests/test-negotiation-claims: LDFLAGS += -Wl,--wrap=getsockopt
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
@@ -102,6 +107,10 @@ $(BUILD)/sim/program.a: $(program_parts) $(helper_objects) $(lib_objects)
 $(BUILD)/sim/sim: $(sim_parts) $(BUILD)/sim/program.a
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) $(sim_wraps) -o $@ $^ $(lib_libs)
 
+$(BUILD)/tests/compromised: $(compromised_parts) $(program_objects) $(helper_objects) $(library)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) $(compromised_wraps) -o $@ $^ $(lib_libs)
+
 # Never sanitized: what it is loaded into is not.
 $(BUILD)/tests/%-shim.so: tests/peer/%-shim.c
 	@mkdir -p $(@D)
@@ -110,7 +119,7 @@ $(BUILD)/tests/%-shim.so: tests/peer/%-shim.c
 .PRECIOUS: $(BUILD)/obj/%.o
 
 .PHONY: tests
-tests: $(unit_tests) $(peer_programs) $(peer_shims) $(BUILD)/tests/vulnerable $(BUILD)/sim/sim ## build the tests' own programs
+tests: $(unit_tests) $(peer_programs) $(peer_shims) $(BUILD)/tests/vulnerable $(BUILD)/tests/compromised $(BUILD)/sim/sim ## build the tests' own programs
 
 .PHONY: asan
 asan: ## build program and tests with ASan and UBSan into build/asan/
@@ -141,7 +150,7 @@ check-unit: tests asan ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan ## all tests that need no VM
-	$(Q)tests/run source unit sim server hostile audit install systemd
+	$(Q)tests/run source unit sim server hostile compromised audit install systemd
 
 FIRST ?= 1
 SEEDS ?= 10000
@@ -172,6 +181,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	ln -sf $(sbindir)/nbd-attach $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator
 	install -D -m 0644 nbd-attach/completion.bash $(DESTDIR)$(bashcompdir)/nbd-attach
 	install -D -m 0644 kmod-helpers/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf
+	install -D -m 0644 kmod-helpers/sysusers.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/sysusers.d/nbd-attach.conf
 	install -D -m 0644 kmod-helpers/udev/60-nbd-attach.rules $(DESTDIR)$(udevdir)/60-nbd-attach.rules
 	install -D -m 0644 kmod-helpers/udev/99-nbd-attach-queue.rules $(DESTDIR)$(udevdir)/99-nbd-attach-queue.rules
 	install -d $(DESTDIR)$(unitdir)
@@ -196,7 +206,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
 		$(DESTDIR)$(mandir)/man5/nbdtab.5 $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator \
-		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
+		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/sysusers.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
 		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
 		$(DESTDIR)$(udevdir)/99-nbd-attach-queue.rules \
 		$(addprefix $(DESTDIR)$(unitdir)/,$(units)) \

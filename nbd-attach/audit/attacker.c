@@ -59,9 +59,11 @@ static int connect_server(struct attacker *self)
 	if (*self->endpoint->socket_path)
 		rc = unix_connect(self->endpoint, &connection, &self->err);
 	if (!rc)
-		rc = sandbox_drop_privileges(&self->err);
+		rc = sandbox_confine(self->endpoint, &self->err);
 	if (!rc && !*self->endpoint->socket_path)
 		rc = tcp_connect(&params, &connection, &self->err);
+	if (!rc)
+		rc = sandbox_confine_to_talk(connection.fd, &self->err);
 	self->fd = connection.fd;
 	text_copy(self->address, sizeof(self->address), connection.address);
 	return rc;

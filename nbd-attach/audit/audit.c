@@ -19,6 +19,11 @@
 #include <unistd.h>
 
 #define GRACE_MS 300
+#ifdef __SANITIZE_ADDRESS__
+#define KEEPS_STDIO true /* for the sanitizer's report */
+#else
+#define KEEPS_STDIO false
+#endif
 #define BACKGROUND_MAX 8
 /* How many times the time of one probe all have that do not wait on purpose. */
 #define BUDGET_PROBES 10
@@ -99,7 +104,7 @@ static bool probing_start(struct runner *runner, struct probing *probing, size_t
 		.facts = &runner->report->facts,
 		.probe = probe,
 		.timeout_ms = probe->background ? job->idle_ms : job->timeout_ms};
-	struct child_options options = {.keeps_stdio = true,
+	struct child_options options = {.keeps_stdio = KEEPS_STDIO,
 		.dies_with_parent = true,
 		.timeout_ms = assignment.timeout_ms + GRACE_MS};
 	struct error err;
@@ -108,7 +113,8 @@ static bool probing_start(struct runner *runner, struct probing *probing, size_t
 		show_note("%s: %s", probe->name, probe->what);
 	probing->index = index;
 	probing->began_ms = monotonic_now_ms();
-	if (child_start(&probing->child, &options, audit_child, &assignment, &err) == 0)
+	if (sandbox_prepare(&runner->endpoint, job->creds, &err) == 0 &&
+		child_start(&probing->child, &options, audit_child, &assignment, &err) == 0)
 		return true;
 	verdict_not_tried(&runner->report->verdicts[index], "%s", err.text);
 	return false;

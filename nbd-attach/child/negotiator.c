@@ -8,6 +8,7 @@
 #include "base/passed-fd.h"
 #include "nbd/nbd-protocol.h"
 #include "nbd/nego.h"
+#include "child/name-services.h"
 #include "child/sandbox.h"
 #include "tls/session.h"
 #include "net/tcp-connect.h"
@@ -62,6 +63,20 @@ static void shorten_resolver_timeout(void)
 	setenv("RES_OPTIONS", text, 1);
 }
 
+/* The text, as it comes from glibc, does not tell that a module has failed. */
+static int explain_unresolved(int rc, struct error *err)
+{
+	char name[32];
+
+	if (!name_services_find_doubtful(name, sizeof(name)))
+		return rc;
+	return error_hint(err, rc,
+		"hosts: of /etc/nsswitch.conf names \"%s\", which may want more than is allowed "
+		"here (see Privilege in nbd-attach(8)): put the host into /etc/hosts, or give its "
+		"address",
+		name);
+}
+
 static int connect_tcp(struct negotiator *self, struct connection *connection, struct error *err)
 {
 	const struct negotiation_job *job = self->job;
@@ -84,6 +99,8 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 	if (job->short_timeout)
 		shorten_resolver_timeout();
 	rc = tcp_connect(&params, connection, err);
+	if (rc && !*connection->address)
+		return explain_unresolved(rc, err);
 	if (!rc && job->kind == NEGOTIATION_ATTACH && job->liveness_timeout_ms > 0)
 		rc = tcp_set_liveness(connection->fd, job->liveness_timeout_ms, err);
 	return rc;
@@ -95,14 +112,16 @@ static int connect_server(struct negotiator *self, struct error *err)
 	struct connection connection = {.fd = -1};
 	int rc = 0;
 
-	/* A unix socket is a file that may be for the present user alone: connect, but read nothing
-	 * yet. */
+	/* A unix socket is a file, whose owner matters: connect as the present user, but read
+	 * nothing yet. */
 	if (*endpoint->socket_path)
 		rc = unix_connect(endpoint, &connection, err);
 	if (!rc)
-		rc = sandbox_drop_privileges(err);
+		rc = sandbox_confine(endpoint, err);
 	if (!rc && !*endpoint->socket_path)
 		rc = connect_tcp(self, &connection, err);
+	if (!rc)
+		rc = sandbox_confine_to_talk(connection.fd, err);
 	self->fd = connection.fd;
 	self->result.host_index = (uint32_t)connection.host_index;
 	text_copy(self->result.address, sizeof(self->result.address), connection.address);

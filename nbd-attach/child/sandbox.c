@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "child/sandbox.h"
+#include "child/child.h"
+#include "child/sandbox-calls.h"
+#include "child/sandbox-files.h"
+#include "child/sandbox-shed.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -12,18 +17,68 @@
 #include <unistd.h>
 
 #define NOBODY 65534
+/* With the process's id, of at most 2^22, a user of its own. Above what systemd, container managers
+ * and directory services hand out, and below 2^31. */
+#define OWN_USER_BASE 2105540608U
 
-static uid_t become_uid = NOBODY;
-static gid_t become_gid = NOBODY;
+static struct {
+	bool is_ready, knows_users;
+	bool resolves, has_tls, has_token;
+	bool has_account; /* user nbd-attach */
+	uid_t account_uid;
+	gid_t account_gid;
+	struct calls_filter connecting, talking;
+} plan = {.account_uid = NOBODY, .account_gid = NOBODY};
 
-void sandbox_prepare(void)
+static void look_up_account(void)
 {
-	const struct passwd *user = geteuid() == 0 ? getpwnam("nbd-attach") : NULL;
+	const struct passwd *user;
 
-	if (user && user->pw_uid != 0) {
-		become_uid = user->pw_uid;
-		become_gid = user->pw_gid;
+	if (plan.knows_users || geteuid() != 0)
+		return;
+	plan.knows_users = true;
+	user = getpwnam("nbd-attach");
+	plan.has_account = user && user->pw_uid != 0;
+	if (plan.has_account) {
+		plan.account_uid = user->pw_uid;
+		plan.account_gid = user->pw_gid;
 	}
+}
+
+/* The zone of fe80::1%eth0 is looked up, and so counts as a name. */
+static bool has_names(const struct endpoint *endpoint)
+{
+	unsigned char number[16];
+
+	for (size_t i = 0; i < endpoint->host_count; i++)
+		if (inet_pton(AF_INET, endpoint->hosts[i].name, number) != 1 &&
+			inet_pton(AF_INET6, endpoint->hosts[i].name, number) != 1)
+			return true;
+	return false;
+}
+
+int sandbox_prepare(
+	const struct endpoint *endpoint, const struct tls_credentials *creds, struct error *err)
+{
+	bool resolves = has_names(endpoint), has_token = creds && tls_credentials_use_token(creds);
+	unsigned talk = CALLS_TALK | (creds ? CALLS_TLS : 0) | (has_token ? CALLS_TOKEN : 0);
+	int rc;
+
+	look_up_account();
+	if (plan.is_ready && plan.resolves == resolves && plan.has_token == has_token &&
+		plan.has_tls == (creds != NULL))
+		return 0;
+	calls_free(&plan.connecting);
+	calls_free(&plan.talking);
+	plan.resolves = resolves;
+	plan.has_token = has_token;
+	plan.has_tls = creds != NULL;
+	rc = calls_compile(
+		&plan.connecting, talk | CALLS_CONNECT | (resolves ? CALLS_RESOLVE : 0), err);
+	if (!rc)
+		rc = calls_compile(&plan.talking, talk, err);
+	plan.is_ready = rc == 0;
+	return rc;
 }
 
 void sandbox_no_core_dumps(void)
@@ -36,13 +91,10 @@ void sandbox_no_core_dumps(void)
 
 void sandbox_enter_child(void)
 {
-	struct sigaction act = {.sa_handler = SIG_DFL};
-
-	for (int sig = 1; sig < 32; sig++)
-		sigaction(sig, &act, NULL);
-	act.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &act, NULL);
 	sandbox_no_core_dumps();
+	shed_inheritance();
+	if (!plan.has_token) /* whose module may be configured by it */
+		shed_environment();
 }
 
 static int drop_capabilities(void)
@@ -55,17 +107,34 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
 }
 
-int sandbox_drop_privileges(struct error *err)
+static int become(uid_t uid, gid_t gid)
 {
-	if (geteuid() == 0) {
-		for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-		if (setgroups(0, NULL) < 0 || setresgid(become_gid, become_gid, become_gid) < 0 ||
-			setresuid(become_uid, become_uid, become_uid) < 0)
-			return error_set(err, ERROR_PERMISSION, errno,
-				"the negotiator cannot become user %u: %s", (unsigned)become_uid,
-				strerror(errno));
-	}
+	return setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+			setresuid(uid, uid, uid) < 0 ?
+		-errno :
+		0;
+}
+
+static int leave_root(void)
+{
+	uid_t own = OWN_USER_BASE + (uid_t)getpid();
+	gid_t group = plan.has_account ? plan.account_gid : own;
+	int rc = -EINVAL;
+
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (!plan.has_token || !plan.has_account)
+		rc = become(own, group);
+	return rc == -EINVAL ? become(plan.account_uid, plan.account_gid) : rc;
+}
+
+static int drop_privileges(struct error *err)
+{
+	int rc = geteuid() == 0 ? leave_root() : 0;
+
+	if (rc)
+		return error_set(err, ERROR_PERMISSION, -rc,
+			"the negotiator cannot become another user than root: %s", strerror(-rc));
 	if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, ERROR_PERMISSION, errno,
 			"the negotiator cannot give up its privileges: %s", strerror(errno));
@@ -76,4 +145,37 @@ int sandbox_drop_privileges(struct error *err)
 	if (geteuid() == 0 || setuid(0) == 0)
 		return error_set(err, ERROR_PERMISSION, EPERM, "the negotiator still has root");
 	return 0;
+}
+
+int sandbox_confine(const struct endpoint *endpoint, struct error *err)
+{
+	struct files_needs files = {
+		.endpoint = endpoint, .resolves = plan.resolves, .any_file = plan.has_token};
+	int rc = plan.is_ready ? 0 :
+				 error_set(err, ERROR_OTHER, EINVAL,
+					 "there is nothing ready to confine the negotiator with");
+
+	(void)!chdir("/"); /* not earlier: a Unix socket may be told relative to where we were */
+	if (!rc)
+		rc = drop_privileges(err);
+	if (!rc)
+		rc = shed_limits(plan.has_token, err);
+	if (!rc)
+		rc = files_restrict(&files, err);
+	return rc ? rc : calls_restrict(&plan.connecting, err);
+}
+
+/* What a resolver has left open would be open to all that comes later. */
+static void close_others(int connection)
+{
+	for (int fd = CHILD_CHANNEL + 1; fd < SHED_DESCRIPTORS; fd++)
+		if (fd != connection)
+			close(fd);
+}
+
+int sandbox_confine_to_talk(int connection, struct error *err)
+{
+	if (!plan.has_token)
+		close_others(connection);
+	return calls_restrict(&plan.talking, err);
 }

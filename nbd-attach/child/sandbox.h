@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a negotiator gives up before it reads the first byte from the network. */
+/* What a negotiator gives up before it reads the first byte from the network, and what more once
+ * it is connected. Two of them have nothing in common, not even their user.
+ *
+ * Of root's, the user is a number of its own, which no account has; where a container's user
+ * namespace has no such number, or a key is on a token, which is given to an account, the user
+ * nbd-attach (sysusers.d), and 65534 where there is none. The group is nbd-attach, or else a number
+ * of its own, too. Another user's negotiator stays that user's. */
 #ifndef NBDA_CHILD_SANDBOX
 #define NBDA_CHILD_SANDBOX
 #include "base/error.h"
+#include "config/endpoint.h"
+#include "tls/credentials.h"
 
-/* In the parent, once: look up whom to become (user "nbd-attach" where there is one, else nobody),
- * so that no later attempt needs the user database. */
-void sandbox_prepare(void);
-/* In the child: no core dumps, no tracing, and nothing of how the parent takes signals. */
+/* In the parent: what it takes to confine a negotiation of ENDPOINT with CREDS (NULL: no TLS).
+ * Before isolation (isolate/), since libseccomp and the user database are asked; what is ready
+ * already is not made again. */
+int sandbox_prepare(
+	const struct endpoint *endpoint, const struct tls_credentials *creds, struct error *err);
+/* In the child, first of all: nothing of the parent's but its privileges. */
 void sandbox_enter_child(void);
-/* In the child: no root, no capabilities, no new privileges. */
-int sandbox_drop_privileges(struct error *err);
+/* In the child: nothing but to resolve and to connect, as the last sandbox_prepare() says. */
+int sandbox_confine(const struct endpoint *endpoint, struct error *err);
+/* In the child: nothing but to talk to its parent and over CONNECTION. Other descriptors are
+ * closed, but of a token's module. */
+int sandbox_confine_to_talk(int connection, struct error *err);
 /* In every process that has seen a key: neither core dump nor tracing by the same user. */
 void sandbox_no_core_dumps(void);
 

@@ -130,10 +130,11 @@ int attach_run(int index, const struct config *config, const struct options *opt
 	report_warnings(creds);
 	if (!rc)
 		rc = device_check_permission("attaching", &err);
+	if (!rc)
+		rc = sandbox_prepare(&config->endpoint, creds, &err);
 	if (rc) {
 		status = report_error(&err);
 	} else {
-		sandbox_prepare();
 		attachment->endpoint = config->endpoint;
 		attachment->policy = config->policy;
 		attachment->verbose = options->verbose;

@@ -2,7 +2,6 @@
 /* audit: tries on a server what an attacker would, and says what came of it. */
 #include "audit/audit.h"
 #include "audit/probe.h"
-#include "child/sandbox.h"
 #include "cmd/commands.h"
 #include "options/config.h"
 #include "output/report.h"
@@ -180,7 +179,6 @@ int command_audit(struct options *options)
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	int rc;
 
-	sandbox_prepare();
 	rc = config ? audit(options, config, &err) : -ENOMEM;
 	free(config);
 	return rc < 0 ? report_error(&err) : report_finish(rc);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* doctor: a table of what is there, what is missing, and the one command that fixes each. Nothing
  * is loaded or changed. */
+#include "child/sandbox-calls.h"
+#include "child/sandbox-files.h"
 #include "cmd/commands.h"
 #include "modules/kernel-checks.h"
 #include "output/report.h"
@@ -29,6 +31,31 @@ static void library_item(struct check_item *item)
 	snprintf(item->detail, sizeof(item->detail), "%s; post-quantum hybrid groups: %s",
 		tls_library_version(), tls_hybrid_group() ? "yes" : "not in this version");
 	*item->remedy = 0;
+}
+
+static void confinement_item(struct check_item *item)
+{
+	int abi = files_landlock_abi();
+
+	snprintf(item->name, sizeof(item->name), "confinement");
+	*item->remedy = 0;
+	if (!calls_can_restrict()) {
+		item->state = CHECK_MISSING;
+		snprintf(item->detail, sizeof(item->detail), "no seccomp filters");
+		snprintf(item->remedy, sizeof(item->remedy),
+			"a kernel with CONFIG_SECCOMP_FILTER, as every distribution has");
+	} else if (!abi) {
+		item->state = CHECK_WARN;
+		snprintf(item->detail, sizeof(item->detail),
+			"system calls by seccomp; no Landlock: a negotiator that was taken over "
+			"could read what everybody can");
+		snprintf(item->remedy, sizeof(item->remedy),
+			"put landlock into lsm= of the kernel's command line");
+	} else {
+		item->state = CHECK_OK;
+		snprintf(item->detail, sizeof(item->detail),
+			"system calls by seccomp, files by Landlock (ABI %d)", abi);
+	}
 }
 
 static void print_table(const struct check_item *items, size_t count)
@@ -69,7 +96,7 @@ int command_doctor(struct options *options)
 	bool healthy = true;
 	int rc = kernel_check(&items, &count);
 
-	grown = rc ? NULL : reallocarray(items, count + 1, sizeof(*items));
+	grown = rc ? NULL : reallocarray(items, count + 2, sizeof(*items));
 	if (!grown) {
 		free(items);
 		error_set(&err, ERROR_OTHER, ENOMEM, "the kernel cannot be checked: %s",
@@ -78,6 +105,7 @@ int command_doctor(struct options *options)
 	}
 	items = grown;
 	library_item(&items[count++]);
+	confinement_item(&items[count++]);
 	for (size_t i = 0; i < count; i++)
 		healthy = healthy && items[i].state != CHECK_MISSING;
 	if (options->json)

@@ -6,7 +6,6 @@
 #include "nbd/nbd-protocol.h"
 #include "output/report.h"
 #include "output/show.h"
-#include "child/sandbox.h"
 #include "base/text.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -141,7 +140,6 @@ static int ask(struct options *options, enum negotiation_kind kind)
 		rc = config_load_credentials(config, &creds, &err);
 	job.tls = creds;
 	report_warnings(creds);
-	sandbox_prepare();
 	if (!rc)
 		rc = negotiation_run(&job, &result, &err);
 	if (!rc)

@@ -107,3 +107,19 @@ start_peer() {
 }
 
 has() { command -v "$1" >/dev/null; }
+
+# A client's key on a token of softhsm2, for each user to use; $token_url is its name. Else the last line says what there is not.
+# shellcheck disable=SC2034
+token_url="pkcs11:token=nbd;object=client;type=private?pin-value=123456"
+make_token() { # CERTS
+	has softhsm2-util && has p11tool || { echo "softhsm2 or p11tool is not installed"; return 1; }
+	mkdir -p "$work/tokens"
+	echo "directories.tokendir = $work/tokens" >"$work/softhsm2.conf"
+	export SOFTHSM2_CONF=$work/softhsm2.conf
+	softhsm2-util --init-token --free --label nbd --pin 123456 --so-pin 123456
+	p11tool --list-tokens 2>/dev/null | grep -q 'Label: nbd' || { echo "p11-kit does not know softhsm2's module"; return 1; }
+	certtool --to-p8 --load-privkey "$1/client-key.pem" --password "" --outfile "$work/client-key.p8"
+	softhsm2-util --import "$work/client-key.p8" --token nbd --label client --id 01 --pin 123456
+	chmod -R go+rwX "$work/tokens" # the negotiator is another user
+	chmod go+rX "$work" "$work/softhsm2.conf"
+}

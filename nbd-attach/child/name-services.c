@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "child/name-services.h"
+#include "base/system-root.h"
+#include "base/text.h"
+#include <limits.h>
+#include <string.h>
+
+#define BLANKS " \t"
+
+static bool is_known(const char *name)
+{
+	static const char *const known[] = {"files", "dns", "myhostname", "resolve", "mdns",
+		"mdns_minimal", "mdns4", "mdns4_minimal", "mdns6", "mdns6_minimal"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(name, known[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What is in brackets, as [NOTFOUND=return], and may hold blanks, is about the module before. */
+static const char *find_doubtful(char *list)
+{
+	char *rest, *name;
+
+	list[strcspn(list, "#")] = 0;
+	for (char *open; (open = strchr(list, '[')) != NULL;)
+		memset(open, ' ', strcspn(open, "]") + (strchr(open, ']') != NULL));
+	for (name = strtok_r(list, BLANKS, &rest); name; name = strtok_r(NULL, BLANKS, &rest))
+		if (!is_known(name))
+			return name;
+	return NULL;
+}
+
+bool name_services_find_doubtful(char *name, size_t size)
+{
+	static const char database[] = "hosts:";
+	char path[PATH_MAX], text[4096], *rest, *line;
+
+	if (system_path(path, sizeof(path), "/etc/nsswitch.conf") < 0 ||
+		system_read_file(path, text, sizeof(text)) < 0)
+		return false;
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		const char *found = NULL;
+
+		line += strspn(line, BLANKS);
+		if (strncmp(line, database, strlen(database)) == 0)
+			found = find_doubtful(line + strlen(database));
+		if (found)
+			return text_copy(name, size, found);
+	}
+	return false;
+}
