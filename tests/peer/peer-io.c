@@ -113,6 +113,8 @@ static bool nbd_out(struct peer *peer, const uint8_t *bytes, size_t size)
 	peer->shared->sent_nbd += size;
 	if (!peer->tls)
 		return peer_wire_send(peer, bytes, size);
+	if (peer->raw)
+		return peer_send_past_gnutls(peer, bytes, size);
 	while (size > 0) {
 		ssize_t n = gnutls_record_send(peer->tls, bytes, size);
 
@@ -169,6 +171,9 @@ bool peer_receive(struct peer *peer, void *buf, size_t size)
 					peer_wire_receive(peer, at, size);
 
 		if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED)
+			continue;
+		if (peer->tls && n == GNUTLS_E_REHANDSHAKE && peer->config->renegotiates &&
+			gnutls_handshake(peer->tls) >= 0)
 			continue;
 		if (n <= 0)
 			return false;

@@ -3,12 +3,18 @@
  * except where the script or the modes of the configuration say otherwise. */
 #include "peer.h"
 #include "nbd/nbd-protocol.h"
+#include "base/cleanup.h"
 #include "base/wire.h"
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BLOCK_BYTES 512
 #define OPTION_MAX_BYTES 65536
+#define COMMAND_WRITE 1
+#define COMMAND_FLUSH 3
+#define COMMAND_BLOCK_STATUS 7
+#define CONTEXT_ID 1
 
 static bool reply_header(
 	struct peer *peer, uint64_t magic, uint32_t option, uint32_t type, uint32_t size)
@@ -123,54 +129,131 @@ static bool option_list(struct peer *peer)
 		peer_option_reply(peer, NBD_OPT_LIST, NBD_REP_ACK, NULL, 0);
 }
 
-/* A block for every READ, or what the mode says. */
-static bool read_reply(struct peer *peer, const uint8_t *request)
+static bool extra_is_due(struct peer *peer)
 {
-	enum read_mode mode = peer->structured ? READ_STRUCTURED : peer->config->read_mode;
-	uint32_t length = wire_get_u32(request + 24),
-		 chunk = mode == READ_STRUCTURED ? 8 + length : length;
-	uint8_t header[32] = {0}, *block = calloc(1, (size_t)length + 16);
-	size_t header_size = 16, size = length;
-	bool ok;
+	unsigned wanted = peer->config->extra_on_read;
+
+	peer->shared->reads = ++peer->reads;
+	return peer->config->extra != EXTRA_NONE && (!wanted || wanted == peer->reads);
+}
+
+static bool pause_before_extra(struct peer *peer)
+{
+	if (!peer->config->extra_delay_us)
+		return true;
+	if (!peer_flush(peer))
+		return false;
+	usleep(peer->config->extra_delay_us);
+	return true;
+}
+
+static enum read_mode read_mode(const struct peer *peer)
+{
+	if (peer->extended)
+		return READ_EXTENDED;
+	return peer->structured ? READ_STRUCTURED : peer->config->read_mode;
+}
+
+/* The header of the reply in HEADER; its size. */
+static size_t read_header(enum read_mode mode, const uint8_t *request, uint8_t *header)
+{
+	uint32_t length = wire_get_u32(request + 24);
 
 	wire_put_u32(header, mode == READ_WRONG_MAGIC ? 0x12345678 : NBD_SIMPLE_REPLY_MAGIC);
 	memcpy(header + 8, request + 8, 8);
-	if (mode == READ_STRUCTURED || mode == READ_EXTENDED) {
-		wire_put_u32(header,
-			mode == READ_STRUCTURED ? NBD_STRUCTURED_REPLY_MAGIC :
-						  NBD_EXTENDED_REPLY_MAGIC);
-		wire_put_u16(header + 4, 1); /* done */
-		wire_put_u16(header + 6, 1); /* offset and data */
-		wire_put_u32(header + 16, chunk);
-		header_size = 28;
+	switch (mode) {
+	case READ_WRONG_HANDLE: header[15] ^= 1; return 16;
+	case READ_EIO: wire_put_u32(header + 4, NBD_EIO); return 16;
+	case READ_SHUTDOWN: wire_put_u32(header + 4, NBD_ESHUTDOWN); return 16;
+	case READ_UNKNOWN_ERROR: wire_put_u32(header + 4, 0xfffffff5); return 16;
+	case READ_STRUCTURED: wire_put_u32(header, NBD_STRUCTURED_REPLY_MAGIC); break;
+	case READ_EXTENDED: wire_put_u32(header, NBD_EXTENDED_REPLY_MAGIC); break;
+	default: return 16;
 	}
-	if (mode == READ_WRONG_HANDLE)
-		header[15] ^= 1;
-	if (mode == READ_EIO || mode == READ_SHUTDOWN || mode == READ_UNKNOWN_ERROR) {
-		wire_put_u32(header + 4,
-			mode == READ_EIO              ? NBD_EIO :
-				mode == READ_SHUTDOWN ? NBD_ESHUTDOWN :
-							0xfffffff5);
-		size = 0;
+	wire_put_u16(header + 4, 1); /* done */
+	wire_put_u16(header + 6, 1); /* offset and data */
+	wire_put_u32(header + 16, mode == READ_STRUCTURED ? 8 + length : length);
+	memcpy(header + 20, request + 16, 8); /* the offset */
+	return 28;
+}
+
+static size_t read_data_size(enum read_mode mode, uint32_t length)
+{
+	switch (mode) {
+	case READ_EIO:
+	case READ_SHUTDOWN:
+	case READ_UNKNOWN_ERROR: return 0;
+	case READ_EXTRA_BYTES: return (size_t)length + 16;
+	case READ_SHORT: return (size_t)length - 1;
+	default: return length;
 	}
-	if (mode == READ_EXTRA_BYTES)
-		size += 16;
-	if (mode == READ_SHORT)
-		size -= 1;
-	if (peer->config->extra_when == EXTRA_BEFORE_READ_REPLY && !peer_tls_extra(peer))
-		ok = false;
-	else {
-		peer->hold = mode != READ_HONEST || peer->config->extra != EXTRA_NONE;
-		ok = peer_send(peer, header, header_size, TAG_STRICT);
-		peer->shared->data_start_nbd = peer->shared->sent_nbd;
-		peer->shared->data_start_wire = peer->shared->sent_wire;
-		ok = ok && peer_send(peer, block, size, TAG_TEXT);
-		if (ok && peer->config->extra_when == EXTRA_BEHIND_READ_REPLY)
-			ok = peer_tls_extra(peer);
-		ok = ok && peer_flush(peer);
-	}
-	free(block);
-	return ok;
+}
+
+/* A block for every READ, or what the mode says. */
+static bool read_reply(struct peer *peer, const uint8_t *request)
+{
+	enum read_mode mode = read_mode(peer);
+	uint32_t length = wire_get_u32(request + 24);
+	_cleanup_free_ uint8_t *block = calloc(1, (size_t)length + 16);
+	enum tls_extra_when when = peer->config->extra_when;
+	uint8_t header[32] = {0};
+	bool extra = extra_is_due(peer);
+
+	if (peer->config->disk)
+		memcpy(block, peer->config->disk + wire_get_u64(request + 16), length);
+	if (extra && when == EXTRA_BEFORE_READ_REPLY && !peer_tls_extra(peer))
+		return false;
+	peer->hold = mode != READ_HONEST || extra;
+	if (!peer_send(peer, header, read_header(mode, request, header), TAG_STRICT))
+		return false;
+	peer->shared->data_start_nbd = peer->shared->sent_nbd;
+	peer->shared->data_start_wire = peer->shared->sent_wire;
+	if (!peer_send(peer, block, read_data_size(mode, length), TAG_TEXT) || !peer_tls_rest(peer))
+		return false;
+	if (extra && when == EXTRA_BEHIND_READ_REPLY &&
+		(!pause_before_extra(peer) || !peer_tls_extra(peer)))
+		return false;
+	return peer_flush(peer);
+}
+
+/* Without a disk what is written is lost. */
+static bool write_or_flush(struct peer *peer, const uint8_t *request)
+{
+	uint32_t length =
+		wire_get_u16(request + 6) == COMMAND_WRITE ? wire_get_u32(request + 24) : 0;
+	_cleanup_free_ uint8_t *data = malloc((size_t)length + 1);
+	uint8_t reply[16] = {0};
+
+	if (!peer_receive(peer, data, length))
+		return false;
+	if (peer->config->disk)
+		memcpy(peer->config->disk + wire_get_u64(request + 16), data, length);
+	wire_put_u32(reply, NBD_SIMPLE_REPLY_MAGIC);
+	memcpy(reply + 8, request + 8, 8);
+	return peer_send(peer, reply, sizeof(reply), TAG_STRICT);
+}
+
+/* Data all of it, in base:allocation. 3, in the context that was selected before TLS, would be a hole that reads as zeroes there. */
+static bool block_status(struct peer *peer, const uint8_t *request)
+{
+	uint8_t reply[32] = {0};
+
+	wire_put_u32(reply, NBD_STRUCTURED_REPLY_MAGIC);
+	wire_put_u16(reply + 4, 1); /* done */
+	wire_put_u16(reply + 6, 5); /* block status */
+	memcpy(reply + 8, request + 8, 8);
+	wire_put_u32(reply + 16, 12);
+	wire_put_u32(reply + 20, CONTEXT_ID);
+	wire_put_u32(reply + 24, wire_get_u32(request + 24));
+	wire_put_u32(reply + 28, peer->has_foreign_context ? 3 : 0);
+	return peer_send(peer, reply, sizeof(reply), TAG_STRICT);
+}
+
+static bool is_in_range(const struct peer *peer, const uint8_t *request)
+{
+	uint64_t size = export_size(peer), offset = wire_get_u64(request + 16);
+
+	return offset <= size && wire_get_u32(request + 24) <= size - offset;
 }
 
 static void transmission(struct peer *peer)
@@ -178,9 +261,17 @@ static void transmission(struct peer *peer)
 	uint8_t request[28];
 
 	while (peer_receive(peer, request, sizeof(request))) {
-		if (wire_get_u32(request) != NBD_REQUEST_MAGIC_ ||
-			wire_get_u16(request + 6) != NBD_COMMAND_READ ||
-			wire_get_u32(request + 24) > 1 << 20)
+		uint16_t command = wire_get_u16(request + 6);
+
+		if (wire_get_u32(request) != NBD_REQUEST_MAGIC_ || !is_in_range(peer, request))
+			return;
+		if (command == COMMAND_BLOCK_STATUS && peer->structured &&
+			block_status(peer, request))
+			continue;
+		if ((command == COMMAND_WRITE || command == COMMAND_FLUSH) &&
+			write_or_flush(peer, request))
+			continue;
+		if (command != NBD_COMMAND_READ || wire_get_u32(request + 24) > 1 << 20)
 			return;
 		peer->shared->reached_read = true;
 		if (peer->config->read_mode == READ_SILENT)
@@ -210,13 +301,15 @@ static bool option_info_or_go(
 
 static bool option_starttls(struct peer *peer)
 {
-	if (!peer->config->credentials || peer->tls)
+	if (!peer->config->credentials || peer->tls ||
+		!(peer->client_flags & NBD_HANDSHAKE_FIXED_NEWSTYLE))
 		return peer_option_reply(peer, NBD_OPT_STARTTLS, NBD_REP_ERR_POLICY, NULL, 0);
 	if (!peer_option_reply(peer, NBD_OPT_STARTTLS, NBD_REP_ACK, NULL, 0) ||
 		!peer_handshake(peer))
 		return false;
-	if (!peer->config->keeps_state)
-		peer->structured = false;
+	peer->has_foreign_context &= peer->config->keeps_state;
+	peer->structured &= peer->config->keeps_state;
+	peer->extended &= peer->config->keeps_state;
 	return peer->config->extra_when != EXTRA_AFTER_HANDSHAKE || peer_tls_extra(peer);
 }
 
@@ -246,9 +339,16 @@ static bool honest_option(struct peer *peer, uint32_t option, const uint8_t *dat
 			transmission(peer);
 		return false;
 	case OPT_STRUCTURED_REPLY:
+		/* Refused, so that every client is sent the same reply. */
+		if (peer->config->read_mode != READ_HONEST)
+			break;
 		peer->structured = true;
 		return peer_option_reply(peer, option, NBD_REP_ACK, NULL, 0);
+	case OPT_EXTENDED_HEADERS:
+		peer->extended = true;
+		return peer_option_reply(peer, option, NBD_REP_ACK, NULL, 0);
 	case OPT_SET_META_CONTEXT:
+		peer->has_foreign_context |= !peer->tls;
 		return peer_option_reply(
 			       peer, option, REP_META_CONTEXT, "\0\0\0\1base:allocation", 19) &&
 			peer_option_reply(peer, option, NBD_REP_ACK, NULL, 0);
@@ -296,6 +396,20 @@ static bool greet(struct peer *peer)
 	return (peer->client_flags & ~3U) == 0;
 }
 
+static const struct peer_config *honest_again(const struct peer_config *config)
+{
+	static struct peer_config honest;
+
+	honest = (struct peer_config){.credentials = config->credentials,
+		.priority = config->priority,
+		.tls_required = config->tls_required,
+		.export_name = config->export_name,
+		.description = config->description,
+		.size_bytes = config->size_bytes,
+		.disk = config->disk};
+	return &honest;
+}
+
 void peer_serve(int fd, const struct peer_config *config, struct peer_shared *shared)
 {
 	static struct peer peer;
@@ -303,6 +417,8 @@ void peer_serve(int fd, const struct peer_config *config, struct peer_shared *sh
 	uint8_t header[16];
 	bool going;
 
+	if (shared->connections++ > 0 && config->first_only)
+		config = honest_again(config);
 	peer = (struct peer){.fd = fd, .config = config, .shared = shared};
 	going = greet(&peer);
 	while (going) {

@@ -9,9 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct tls_record_keys;
+
 /* Numbers that the client has no use for. */
 #define OPT_STRUCTURED_REPLY 8
 #define OPT_SET_META_CONTEXT 10
+#define OPT_EXTENDED_HEADERS 11
 #define REP_META_CONTEXT 4
 
 enum fault_kind { FAULT_NONE, FAULT_CUT, FAULT_STALL, FAULT_GARBLE, FAULT_DRIP };
@@ -81,15 +84,31 @@ enum tls_extra {
 	EXTRA_NONE,
 	EXTRA_TICKET,
 	EXTRA_KEY_UPDATE,
+	EXTRA_KEY_UPDATE_BOTH, /* and asks the client for one */
 	EXTRA_CLOSE_NOTIFY,
 	EXTRA_HELLO_REQUEST,
-	EXTRA_WARNING_ALERT
+	EXTRA_WARNING_ALERT,
+	EXTRA_RAW, /* peer_config.raw */
 };
 enum tls_extra_when { EXTRA_AFTER_HANDSHAKE, EXTRA_BEFORE_READ_REPLY, EXTRA_BEHIND_READ_REPLY };
+
+/* A record that GnuTLS would not make. */
+struct raw_record {
+	uint8_t type; /* enum tls_content, or what there is not */
+	bool in_clear;
+	const void *data; /* NULL: zeroes */
+	size_t size;
+	size_t padding;
+	uint32_t repeat; /* as in struct scripted_reply */
+	/* a second record of this type, behind the reply that follows */
+	const void *rest;
+	size_t rest_size;
+};
 
 struct peer_config {
 	gnutls_certificate_credentials_t credentials; /* NULL: no TLS */
 	const char *priority;                         /* NULL: TLS 1.3 */
+	const char *psk_file; /* pre-shared keys, in place of a certificate; NULL: none */
 	bool tls_required;
 	bool keeps_state;     /* options agreed on before STARTTLS stay (CVE-2021-3716) */
 	bool no_go;           /* knows neither INFO nor GO */
@@ -102,6 +121,16 @@ struct peer_config {
 	enum read_mode read_mode;
 	enum tls_extra extra;
 	enum tls_extra_when extra_when;
+	unsigned extra_on_read; /* of a connection, from 1; 0: on each */
+	/* behind the reply: so much later; 0: in one segment with it */
+	unsigned extra_delay_us;
+	const struct raw_record *raw;
+	bool first_only;         /* nothing of all this on later connections */
+	bool downgrade_sentinel; /* TLS 1.2, and its random says that both sides know better */
+	bool renegotiates;       /* when the client begins it */
+	bool anonymous;          /* no certificate, TLS 1.2 */
+	bool wants_certificate;  /* of the client, and takes any */
+	uint8_t *disk;           /* SIZE_BYTES, shared by all connections; NULL: zeroes */
 	struct fault fault;
 };
 
@@ -109,8 +138,10 @@ struct peer_config {
 
 struct peer_shared {
 	bool fired; /* the fault's byte was reached */
+	unsigned connections;
 	bool extra_sent;
 	bool reached_read; /* the client began its first read: it accepted everything before */
+	unsigned reads;    /* of the last connection */
 	uint64_t sent_wire, sent_nbd;
 	uint64_t tls_start_wire, tls_start_nbd; /* counters when TLS began; 0: it did not */
 	uint64_t data_start_nbd;                /* first byte of the block that was read */
@@ -127,7 +158,11 @@ struct peer {
 	const struct peer_config *config;
 	struct peer_shared *shared;
 	gnutls_session_t tls;
-	bool structured;
+	bool structured, extended;
+	bool has_foreign_context; /* agreed on before TLS, and kept */
+	unsigned reads;
+	struct tls_record_keys *raw; /* what is sent goes through these; NULL: through GnuTLS */
+	bool owes_rest;
 	uint32_t client_flags;
 	bool hold; /* gather what goes to the wire, so that it leaves in one segment */
 	size_t held_size;
@@ -146,6 +181,10 @@ _Noreturn void peer_stall(void);
 gnutls_certificate_credentials_t peer_load_credentials(const char *dir);
 bool peer_handshake(struct peer *peer);
 bool peer_tls_extra(struct peer *peer);
+/* What a raw record left for behind the reply. */
+bool peer_tls_rest(struct peer *peer);
+/* Data, past GnuTLS. */
+bool peer_send_past_gnutls(struct peer *peer, const uint8_t *data, size_t size);
 
 /* peer-server.c */
 bool peer_option_reply(
