@@ -10,35 +10,14 @@
 #include <unistd.h>
 
 #define PART_MAX_BYTES 65536
+/* behind the magics a size, flags and zeroes, in place of 2 bytes of flags */
+#define OLDSTYLE_REST_BYTES (8 + 4 + 124 - 2)
 
 struct mitm {
 	int client_fd, server_fd;
 	const struct mitm_config *config;
 	struct peer_shared *shared;
 };
-
-static bool send_all(int fd, const void *buf, size_t size)
-{
-	const uint8_t *at = buf;
-
-	while (size > 0) {
-		ssize_t n = send(fd, at, size, MSG_NOSIGNAL);
-
-		if (n <= 0)
-			return false;
-		at += n;
-		size -= (size_t)n;
-	}
-	return true;
-}
-
-static void record(struct mitm *mitm, const uint8_t *bytes, size_t size)
-{
-	struct peer_shared *shared = mitm->shared;
-
-	for (size_t i = 0; i < size && shared->heard_size < PEER_MAP_BYTES; i++)
-		shared->heard[shared->heard_size++] = bytes[i];
-}
 
 static bool receive(struct mitm *mitm, int fd, void *buf, size_t size)
 {
@@ -47,26 +26,31 @@ static bool receive(struct mitm *mitm, int fd, void *buf, size_t size)
 	if (recv(fd, buf, size, MSG_WAITALL) != (ssize_t)size)
 		return false;
 	if (fd == mitm->client_fd)
-		record(mitm, buf, size);
+		path_hear(mitm->shared, buf, size);
 	return true;
 }
 
 static bool greeting(struct mitm *mitm)
 {
-	uint8_t bytes[18], flags[4];
+	uint8_t bytes[18 + OLDSTYLE_REST_BYTES] = {0}, flags[4];
+	size_t size = 18;
 	uint16_t server_flags;
 
-	if (!receive(mitm, mitm->server_fd, bytes, sizeof(bytes)))
+	if (!receive(mitm, mitm->server_fd, bytes, size))
 		return false;
-	if (mitm->config->oldstyle)
-		wire_put_u64(bytes + 8, NBD_OLD_MAGIC);
 	server_flags = wire_get_u16(bytes + 16);
 	wire_put_u16(
 		bytes + 16, (server_flags & ~mitm->config->clear_flags) | mitm->config->set_flags);
-	if (!send_all(mitm->client_fd, bytes, sizeof(bytes)) ||
+	if (mitm->config->oldstyle) {
+		wire_put_u64(bytes + 8, NBD_OLD_MAGIC);
+		wire_put_u64(bytes + 16, 1 << 20);
+		size += OLDSTYLE_REST_BYTES;
+	}
+	if (!path_send(mitm->client_fd, bytes, size) ||
 		!receive(mitm, mitm->client_fd, flags, sizeof(flags)))
 		return false;
-	return send_all(mitm->server_fd, flags, sizeof(flags));
+	wire_put_u32(flags, wire_get_u32(flags) & ~mitm->config->clear_client_flags);
+	return path_send(mitm->server_fd, flags, sizeof(flags));
 }
 
 /* One option or reply, header and data, into PART (PART_MAX_BYTES); its size or 0. */
@@ -82,25 +66,35 @@ static size_t read_part(struct mitm *mitm, int fd, size_t header_size, uint8_t *
 	return header_size + size;
 }
 
-static bool inject(struct mitm *mitm, bool wait_for_end)
+static bool inject(
+	struct mitm *mitm, uint32_t option, const void *data, uint32_t size, bool wait_for_end)
 {
-	const struct mitm_config *config = mitm->config;
 	uint8_t *part = malloc(PART_MAX_BYTES);
 	uint32_t type = 0;
 	bool ok;
 
 	wire_put_u64(part, NBD_OPTION_MAGIC);
-	wire_put_u32(part + 8, config->inject_option);
-	wire_put_u32(part + 12, config->inject_size);
-	if (config->inject_size)
-		memcpy(part + 16, config->inject_data, config->inject_size);
-	ok = send_all(mitm->server_fd, part, 16 + config->inject_size);
+	wire_put_u32(part + 8, option);
+	wire_put_u32(part + 12, size);
+	if (size)
+		memcpy(part + 16, data, size);
+	ok = path_send(mitm->server_fd, part, 16 + size);
 	while (ok && wait_for_end && type != NBD_REP_ACK && !(type & NBD_REP_FLAG_ERROR)) {
 		ok = read_part(mitm, mitm->server_fd, 20, part) > 0;
 		type = ok ? wire_get_u32(part + 12) : 0;
 	}
 	free(part);
 	return ok;
+}
+
+static bool inject_configured(struct mitm *mitm, bool wait_for_end)
+{
+	const struct mitm_config *config = mitm->config;
+
+	if (config->inject_structured && !inject(mitm, OPT_STRUCTURED_REPLY, NULL, 0, true))
+		return false;
+	return inject(mitm, config->inject_option, config->inject_data, config->inject_size,
+		wait_for_end);
 }
 
 /* The reply to STARTTLS in PART (SIZE bytes of it are the server's) as the client gets it. */
@@ -122,12 +116,12 @@ static bool answer_starttls(struct mitm *mitm, uint8_t *part, size_t size)
 		memcpy(part + size, config->glue, config->glue_size);
 		size += config->glue_size;
 	}
-	if (!send_all(mitm->client_fd, part, size))
+	if (!path_send(mitm->client_fd, part, size))
 		return false;
 	if (!config->glue_size || !config->glue_delay_ms)
 		return true;
 	usleep((useconds_t)config->glue_delay_ms * 1000);
-	return send_all(mitm->client_fd, config->glue, config->glue_size);
+	return path_send(mitm->client_fd, config->glue, config->glue_size);
 }
 
 static bool starttls(struct mitm *mitm, uint8_t *part, size_t size)
@@ -138,8 +132,8 @@ static bool starttls(struct mitm *mitm, uint8_t *part, size_t size)
 		peer_stall();
 	if (config->swallow_starttls)
 		return answer_starttls(mitm, part, 0);
-	if (!send_all(mitm->server_fd, part, size) ||
-		(config->glue_to_server && !inject(mitm, false)))
+	if (!path_send(mitm->server_fd, part, size) ||
+		(config->glue_to_server && !inject_configured(mitm, false)))
 		return false;
 	size = read_part(mitm, mitm->server_fd, 20, part);
 	return size > 0 && answer_starttls(mitm, part, size);
@@ -152,13 +146,13 @@ static bool first_option(struct mitm *mitm)
 	bool ok = true;
 
 	if (mitm->config->inject_option && !mitm->config->glue_to_server)
-		ok = inject(mitm, true);
+		ok = inject_configured(mitm, true);
 	size = read_part(mitm, mitm->client_fd, 16, part);
 	ok = ok && size > 0;
 	if (ok && wire_get_u32(part + 8) == NBD_OPT_STARTTLS)
 		ok = starttls(mitm, part, size);
 	else if (ok)
-		ok = send_all(mitm->server_fd, part, size);
+		ok = path_send(mitm->server_fd, part, size);
 	free(part);
 	return ok;
 }
@@ -171,8 +165,8 @@ static bool relay_one(struct mitm *mitm, int from, int to)
 	if (n <= 0)
 		return false;
 	if (from == mitm->client_fd)
-		record(mitm, buf, (size_t)n);
-	return send_all(to, buf, (size_t)n);
+		path_hear(mitm->shared, buf, (size_t)n);
+	return path_send(to, buf, (size_t)n);
 }
 
 static void relay(struct mitm *mitm)
@@ -192,7 +186,17 @@ void mitm_run(
 	int client_fd, int server_fd, const struct mitm_config *config, struct peer_shared *shared)
 {
 	struct mitm mitm = {client_fd, server_fd, config, shared};
+	uint8_t starttls[16];
 
-	if (greeting(&mitm) && first_option(&mitm))
-		relay(&mitm);
+	if (config->tape)
+		path_record_or_play(client_fd, server_fd, config->tape, shared);
+	else if (config->prefix) {
+		if (greeting(&mitm) && receive(&mitm, client_fd, starttls, sizeof(starttls)))
+			path_prefix_run(client_fd, server_fd, starttls, shared);
+	} else if (greeting(&mitm) && first_option(&mitm)) {
+		if (config->path.record)
+			path_run(client_fd, server_fd, config, shared);
+		else
+			relay(&mitm);
+	}
 }

@@ -106,6 +106,23 @@ const struct mitm_scenario mitm_scenarios[] = {
 	{"STRUCTURED_REPLY injected into a server that keeps it",
 		{.inject_option = OPT_STRUCTURED_REPLY}, true, FAILS_TLS,
 		"structured reply.*CVE-2021-3716"},
+	{"EXTENDED_HEADERS injected before STARTTLS", {.inject_option = OPT_EXTENDED_HEADERS},
+		false, CLEAN, "CVE-2021-3716|closed|TLS"},
+	{"EXTENDED_HEADERS injected into a server that keeps it",
+		{.inject_option = OPT_EXTENDED_HEADERS}, true, FAILS_TLS,
+		"structured reply.*CVE-2021-3716"},
+	/* The specification's own scenario: what the server says of a context then is said of
+	 * another one. */
+	{"SET_META_CONTEXT injected into a server that keeps it",
+		{.inject_option = OPT_SET_META_CONTEXT,
+			.inject_data = META_DATA,
+			.inject_size = sizeof(META_DATA) - 1,
+			.inject_structured = true},
+		true, FAILS_TLS, "structured reply.*CVE-2021-3716"},
+	{"client's FIXED_NEWSTYLE stripped", {.clear_client_flags = NBD_HANDSHAKE_FIXED_NEWSTYLE},
+		false, CLEAN, "TLS was asked for|closed"},
+	{"client's NO_ZEROES stripped", {.clear_client_flags = NBD_HANDSHAKE_NO_ZEROES}, false,
+		SUCCEEDS},
 };
 
 const size_t mitm_scenario_count = sizeof(mitm_scenarios) / sizeof(mitm_scenarios[0]);
