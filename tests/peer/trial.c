@@ -51,12 +51,17 @@ struct peer_shared *trial_shared_new(void)
 	return shared == MAP_FAILED ? NULL : shared;
 }
 
-int trial_listen(uint16_t *port)
+int trial_listen_at(uint16_t wanted, uint16_t *port)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in sin = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(wanted)};
 	_cleanup_fd_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	socklen_t len = sizeof(sin);
+	int on = 1;
 
+	if (fd >= 0 && wanted)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 || listen(fd, 8) < 0 ||
 		getsockname(fd, (struct sockaddr *)&sin, &len) < 0)
 		return -1;
@@ -64,7 +69,12 @@ int trial_listen(uint16_t *port)
 	return steal_fd(&fd);
 }
 
-static int connect_to(uint16_t port)
+int trial_listen(uint16_t *port)
+{
+	return trial_listen_at(0, port);
+}
+
+int trial_connect(uint16_t port)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
@@ -95,7 +105,7 @@ static pid_t start_acceptor(
 			break;
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		if (backend_port) {
-			int server_fd = connect_to(backend_port);
+			int server_fd = trial_connect(backend_port);
 
 			if (server_fd >= 0)
 				mitm_run(fd, server_fd, trial->mitm, shared);

@@ -53,6 +53,10 @@ void trial_run(const struct trial *trial, struct peer_shared *shared, struct out
 const char *trial_fault(const struct trial *trial, const struct outcome *outcome);
 /* A socket that listens on an ephemeral port of 127.0.0.1. */
 int trial_listen(uint16_t *port);
+/* The same on that port. */
+int trial_listen_at(uint16_t wanted, uint16_t *port);
+/* To that port of 127.0.0.1; -1 when it is refused. */
+int trial_connect(uint16_t port);
 bool trial_matches(const char *pattern, const struct error *err);
 
 #endif
