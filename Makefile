@@ -152,6 +152,10 @@ check-unit: tests asan ## the unit tests alone
 check-host: all tests asan ## all tests that need no VM
 	$(Q)tests/run source unit sim server hostile compromised audit install systemd
 
+.PHONY: security-table
+security-table: all $(peer_programs) $(peer_shims) ## run every attack on every client, and write the table of them (root)
+	$(Q)tests/attacks/write-table
+
 FIRST ?= 1
 SEEDS ?= 10000
 .PHONY: sim
@@ -221,7 +225,7 @@ clean: ## remove what was built; downloads stay
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: DESTDIR prefix sbindir mandir docdir bashcompdir unitdir udevdir initramfsdir dracutdir"
 	@echo "           CC CFLAGS CPPFLAGS LDFLAGS BUILD; V=1 shows the commands, WERROR=1 adds -Werror, SANITIZE=1 ASan and UBSan"
 

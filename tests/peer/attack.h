@@ -13,13 +13,15 @@ struct attack {
 	struct peer_config peer; /* but for the credentials, which attack_server_start() loads */
 	struct mitm_config mitm;
 	bool on_path; /* MITM is in between */
-	/* extended regular expression: what nbd-attach has to say when it refuses; NULL: anything */
+	/* What nbd-attach has to say when it refuses, an extended regular expression; NULL:
+	 * anything. */
 	const char *says;
 	enum attack_ask ask;
 	/* Folders below the certificates: what the server shows, and what the client trusts. NULL:
 	 * the good one. */
 	const char *server_certs, *client_certs;
-	/* The client has keys.psk instead, and the server that of this folder; NULL: it has none. */
+	/* The client has keys.psk instead, and the server that of this folder; NULL: it has
+	 * none. */
 	bool psk;
 	const char *server_psk;
 	const char *host;  /* by which the client knows the server; NULL: localhost */

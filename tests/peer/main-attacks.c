@@ -2,7 +2,7 @@
 /* attacks list | serve CERTIFICATES NAME [options] | run TABLE [options] | vm TABLE
  *
  * list   the names of all attacks
- * serve  one of them, until SIGTERM; prints its port (127.0.0.1), and in the end whether it happened
+ * serve  one of them, until SIGTERM; prints its port (127.0.0.1), at its end whether it happened
  *          --port N  --disk FILE (of 1 MiB)  --delay-us N (of what comes behind a read's reply)
  * run    each client against each attack of the table; TAP, a line a row
  *          --certs DIR  --work DIR (empty, for everybody)  --build DIR  --nbd-client PROGRAM

@@ -22,7 +22,8 @@ struct mitm_config {
 	const void *glue; /* sent behind that reply */
 	size_t glue_size;
 	int glue_delay_ms; /* 0: in one segment with it */
-	bool prefix; /* the client's TLS is a renegotiation to the server; instead of what follows */
+	/* the client's TLS is a renegotiation to the server; instead of what follows */
+	bool prefix;
 	struct path_config path; /* after the server's consent to TLS */
 	/* for path: what the server behind records; NULL: when reads begin is unknown */
 	const struct peer_shared *server;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The renegotiation attack of 2009 (CVE-2009-3555, RFC 5746) on a protocol of turns: the attacker on
- * the path has a TLS session of its own with the server, sends an option in it, and then passes on
- * the client's handshake as if it were a renegotiation. To the client it is its first one. */
+/* The renegotiation attack of 2009 (CVE-2009-3555, RFC 5746) on a protocol of turns: the attacker
+ * has a TLS session of its own with the server, sends an option in it, and then passes on the
+ * client's handshake as if it were a renegotiation. To the client it is its first one. */
 #include "mitm.h"
 #include "nbd/nbd-protocol.h"
 #include "tls-record.h"

@@ -233,7 +233,8 @@ static bool write_or_flush(struct peer *peer, const uint8_t *request)
 	return peer_send(peer, reply, sizeof(reply), TAG_STRICT);
 }
 
-/* Data all of it, in base:allocation. 3, in the context that was selected before TLS, would be a hole that reads as zeroes there. */
+/* All of it is data, by base:allocation. What says so in the context that was selected before TLS
+ * would be a hole, and zeroes, to a client that takes it for base:allocation. */
 static bool block_status(struct peer *peer, const uint8_t *request)
 {
 	uint8_t reply[32] = {0};
