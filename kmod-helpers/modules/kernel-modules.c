@@ -161,7 +161,7 @@ static struct kmod_list *look_up(struct kmod_ctx *ctx, const char *name)
 
 static bool is_blacklisted(struct kmod_ctx *ctx, struct kmod_list *one)
 {
-	_cleanup_list_ struct kmod_list *list = NULL, *left = NULL;
+	_cleanup_list_ struct kmod_list *left = NULL;
 	struct kmod_module *mod = kmod_module_get_module(one);
 	bool found = false;
 	struct kmod_list *entry;

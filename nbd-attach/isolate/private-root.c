@@ -107,7 +107,7 @@ static int mount_new_root(int root_fd, const char *name, struct error *err)
 	static const char *const kept[] = {"proc", "sys", "dev", "run"};
 	char path[128], target[160], what[64];
 
-	snprintf(path, sizeof(path), "%s/%s", RUN_DIRECTORY + 1, name);
+	snprintf(path, sizeof(path), "%s/%s", &RUN_DIRECTORY[1], name);
 	if (fchdir(root_fd) < 0 || (mkdir(path, 0700) < 0 && errno != EEXIST))
 		return failed("make a directory in " RUN_DIRECTORY, err);
 	/* Unbindable: or /run, bound with what is mounted in it, would have a copy of it in
