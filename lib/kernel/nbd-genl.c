@@ -20,6 +20,8 @@
 		NBD_TFLAG_ROTATIONAL | NBD_TFLAG_SEND_TRIM | NBD_TFLAG_SEND_WRITE_ZEROES |         \
 		NBD_TFLAG_CAN_MULTI_CONN)
 
+#define ERRNO_MAX 4095 /* the kernel's MAX_ERRNO */
+
 #ifndef NBD_CFLAG_DESTROY_ON_DISCONNECT /* linux/nbd.h, whose other names are ours, too */
 #define NBD_CFLAG_DESTROY_ON_DISCONNECT (1U << 0)
 #endif
@@ -72,7 +74,7 @@ static int on_valid(struct nl_msg *msg, void *data)
 
 	if (genlmsg_parse(nlmsg_hdr(msg), 0, attrs, NBD_ATTR_MAX, NULL) < 0)
 		return NL_SKIP;
-	if (attrs[NBD_ATTR_INDEX])
+	if (attrs[NBD_ATTR_INDEX] && nla_len(attrs[NBD_ATTR_INDEX]) >= (int)sizeof(uint32_t))
 		answer->index = (int)nla_get_u32(attrs[NBD_ATTR_INDEX]);
 	return NL_OK;
 }
@@ -89,7 +91,9 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *nlerr, void *data
 	struct answer *answer = data;
 
 	(void)from;
-	answer->errno_value = -nlerr->error;
+	/* 0 or -errno; what is neither must not become a success, nor overflow */
+	answer->errno_value =
+		nlerr->error <= 0 && nlerr->error >= -ERRNO_MAX ? -nlerr->error : EPROTO;
 	answer->done = true;
 	return NL_STOP;
 }

@@ -11,6 +11,7 @@
 /* TCP_*: the header that has them cannot be included beside the kernel's own */
 #define STATE_TIME_WAIT 6
 #define STATE_LISTEN 10
+#define ERRNO_MAX 4095 /* the kernel's MAX_ERRNO */
 
 int sock_addresses(int fd, struct sockaddr_storage *local, struct sockaddr_storage *peer)
 {
@@ -57,6 +58,12 @@ struct reply {
 	};
 };
 
+/* What the kernel says is 0 or -errno; anything else is no answer. */
+static int outcome(int said)
+{
+	return said <= 0 && said >= -ERRNO_MAX ? said : -EPROTO;
+}
+
 /* One message and the first answer to it: 0, or -errno, also the kernel's own. */
 static int exchange(struct request *request, uint16_t type, uint16_t flags, struct reply *reply)
 {
@@ -82,9 +89,9 @@ static int exchange(struct request *request, uint16_t type, uint16_t flags, stru
 		return -EPROTO;
 	n = reply->header.nlmsg_len - sizeof(reply->header);
 	if (reply->header.nlmsg_type == NLMSG_ERROR)
-		return n >= (ssize_t)sizeof(reply->error) ? reply->error.error : -EPROTO;
+		return n >= (ssize_t)sizeof(reply->error) ? outcome(reply->error.error) : -EPROTO;
 	if (reply->header.nlmsg_type == NLMSG_DONE)
-		return n >= (ssize_t)sizeof(reply->done) ? reply->done : -EPROTO;
+		return n >= (ssize_t)sizeof(reply->done) ? outcome(reply->done) : -EPROTO;
 	return n >= (ssize_t)sizeof(reply->socket) ? 0 : -EPROTO;
 }
 
