@@ -283,6 +283,8 @@ static int take_error(const struct error *from, struct error *err)
 	check_bool(&copy.retry);
 	if (copy.kind < ERROR_OTHER || copy.kind > ERROR_PERMISSION)
 		copy.kind = ERROR_OTHER;
+	if (!*copy.text)
+		text_copy(copy.text, sizeof(copy.text), "the negotiator failed without a reason");
 	if (err)
 		*err = copy;
 	return -EIO;

@@ -44,6 +44,15 @@ static void an_unknown_message_is_refused(void **state)
 	assert_non_null(strstr(fake->err.text, "unknown type 77"));
 }
 
+static void an_error_without_a_text_gets_one(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->message.type = NEGOTIATION_MESSAGE_ERROR;
+	assert_true(send_and_step(fake, sizeof(fake->message)) < 0);
+	assert_string_equal(fake->err.text, "the negotiator failed without a reason");
+}
+
 static void text_from_the_negotiator_is_cut_and_cleaned(void **state)
 {
 	struct fake *fake = *state;
@@ -184,6 +193,8 @@ int main(void)
 			an_unknown_message_is_refused, fake_setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(
 			text_from_the_negotiator_is_cut_and_cleaned, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(
+			an_error_without_a_text_gets_one, fake_setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_result_without_the_tls_that_was_asked_for_is_refused, fake_setup,
 			fake_teardown),
