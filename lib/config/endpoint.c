@@ -222,8 +222,11 @@ static void append(
 			len = (size_t)snprintf(piece, sizeof(piece), "%c", c);
 		else
 			len = (size_t)snprintf(piece, sizeof(piece), "%%%02X", c);
-		if (*used + len >= size)
-			return; /* never half an escape */
+		/* Never half an escape; and what would fit after it is another's name. */
+		if (*used + len >= size) {
+			*used = size;
+			return;
+		}
 		memcpy(buf + *used, piece, len + 1);
 		*used += len;
 	}

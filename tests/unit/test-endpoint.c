@@ -492,6 +492,23 @@ static void test_format(void **state)
 	}
 }
 
+/* Not a part without the one before it. */
+static void test_what_is_cut_is_the_beginning(void **state)
+{
+	char whole[128], cut[128];
+	size_t size;
+
+	(void)state;
+	parse("nbds+unix:///x%20?socket=/s");
+	endpoint_format(&endpoint, true, whole, sizeof(whole));
+	for (size = 1; size <= strlen(whole) + 1; size++) {
+		endpoint_format(&endpoint, true, cut, size);
+		assert_true(strlen(cut) < size);
+		assert_memory_equal(cut, whole, strlen(cut));
+	}
+	assert_string_equal(cut, whole);
+}
+
 /* Mutations of good URIs: no crash, and what is taken formats to something that is taken again,
  * with the same meaning. */
 static void test_random_uris(void **state)
@@ -541,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_format_of_several_hosts),
 		cmocka_unit_test(test_backend_id),
 		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_what_is_cut_is_the_beginning),
 		cmocka_unit_test(test_random_uris),
 	};
 
