@@ -34,7 +34,7 @@ lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
 lib_libs   = $(shell $(PKG_CONFIG) --libs $(libraries))
 
 warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral \
-	     -Wno-missing-field-initializers -Wno-format-truncation $(werror)
+	     -Wno-missing-field-initializers $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(werror)
 comma     := ,
 # What the processor can check of jumps and returns. The C library's start files may not be marked as fit for that, and
 # one that is not unmarks all; a shadow stack does not mind them.

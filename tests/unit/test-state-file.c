@@ -505,15 +505,15 @@ static void a_file_that_is_too_large_is_not_taken(void **state)
 	free(text);
 }
 
+#define A16 "aaaaaaaaaaaaaaaa"
+
 /* Taken, but cut to what fits. */
 static void numbers_and_texts_out_of_range_do_no_harm(void **state)
 {
 	static const char *const values[] = {"1e400", "-1e400", "18446744073709551616",
 		"-9223372036854775809", "4294967296", "70000", "-1", "0.5", "\"12\"", "\"\"",
 		"null", "true", "[]", "{}", "\"\\u0000\"", "\"\\ud800\"", "\"300.300.300.300\"",
-		"\"::1%eth0\"",
-		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""};
+		"\"::1%eth0\"", ("\"" A16 A16 A16 A16 A16 A16 A16 A16 A16 "\"")};
 	static char text[8192];
 
 	(void)state;
