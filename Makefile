@@ -52,6 +52,11 @@ ifneq ($(SANITIZE),)
 hardening    := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -fPIE
 hardening_ld := -pie -fsanitize=address,undefined
 endif
+# With libFuzzer: clang alone.
+ifeq ($(SANITIZE),fuzzer)
+hardening    += -fsanitize=fuzzer-no-link
+fuzz_main_ld := -fsanitize=fuzzer
+endif
 
 all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
 	     -DNBD_ATTACH_UNITDIR='"$(unitdir)"' \
@@ -135,6 +140,31 @@ tests: $(unit_tests) $(peer_programs) $(peer_shims) $(BUILD)/tests/vulnerable $(
 asan: ## build program and tests with ASan and UBSan into build/asan/
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZE=1 CFLAGS="-O1 -g" all tests
 
+# Each target is a program with the parts that all share: with libFuzzer (build/fuzz), or with a main() that plays files (tests/fuzz/main.c).
+fuzz_targets := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz-*.c))
+fuzz_parts   := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/fuzz/fuzz-% $(if $(filter fuzzer,$(SANITIZE)),%/main.c),$(wildcard tests/fuzz/*.c)))
+# What a target, or a part of it, stands in for.
+fuzz_wraps    = $(addprefix -Wl$(comma)--wrap=,$(shell grep -hoE '__wrap_[a-z0-9_]+' $(1) | sed 's/^__wrap_//' | sort -u))
+
+$(BUILD)/tests/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(fuzz_parts) $(program_parts) $(helper_objects) $(library)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) $(fuzz_main_ld) \
+		$(call fuzz_wraps,tests/fuzz/fuzz-$*.c) -o $@ $^ $(lib_libs)
+
+tests: $(fuzz_targets)
+
+CLANG ?= $(firstword $(shell command -v clang-14 clang))
+by_clang = $(if $(CLANG),$(MAKE) --no-print-directory CC=$(CLANG) CFLAGS="-O1 -g",$(error this needs clang: make setup, or CLANG=...))
+
+.PHONY: fuzzers
+fuzzers: ## build the fuzz targets with libFuzzer into build/fuzz/ (clang)
+	+$(Q)$(by_clang) BUILD=$(BUILD)/fuzz SANITIZE=fuzzer $(patsubst $(BUILD)/%,$(BUILD)/fuzz/%,$(fuzz_targets))
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: fuzzers ## play the seeds, then fuzz for FUZZ_SECONDS=N each target; what is found is kept in tests/fuzz/seeds
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
+
 .PHONY: setup
 setup: ## install the Debian packages that building and testing need (root)
 	$(Q)tests/setup
@@ -146,21 +176,21 @@ demo: setup ## the main job end to end in a VM, nothing of the host touched (roo
 
 .PHONY: check
 check: setup ## every test; ends with "N passed, N failed" (root)
-	$(Q)$(MAKE) --no-print-directory -j2 all tests asan
+	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers
 	$(Q)tests/run
 
 .PHONY: check-all
-check-all: setup ## every test on every kernel, every boot: some hours (root)
-	$(Q)$(MAKE) --no-print-directory -j2 all tests asan
-	$(Q)VM_ALL=1 BOOT_ALL=1 tests/run
+check-all: setup ## for a night: every test on every kernel, every boot, FUZZ_SECONDS=N of fuzzing each target: some hours (root)
+	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) VM_ALL=1 BOOT_ALL=1 tests/run
 
 .PHONY: check-unit
 check-unit: tests asan ## the unit tests alone
 	$(Q)tests/run unit
 
 .PHONY: check-host
-check-host: all tests asan ## all tests that need no VM
-	$(Q)tests/run source unit sim server hostile compromised audit install systemd
+check-host: all tests asan fuzzers ## all tests that need no VM
+	$(Q)tests/run source unit sim fuzz server hostile compromised audit install systemd
 
 .PHONY: security-table
 security-table: all $(peer_programs) $(peer_shims) ## run every attack on every client, and write the table of them (root)
@@ -230,13 +260,14 @@ uninstall: ## remove what install put there
 	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach $(DESTDIR)$(prefix)/lib/nbd-attach
 
 .PHONY: clean
-clean: ## remove what was built; downloads stay
-	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
+clean: ## remove what was built; downloads and what fuzzers have gathered stay
+	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz/obj $(BUILD)/fuzz/tests $(BUILD)/fuzz/$(notdir $(library)) $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
 
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: DESTDIR prefix sbindir mandir docdir bashcompdir unitdir udevdir initramfsdir dracutdir"
 	@echo "           CC CFLAGS CPPFLAGS LDFLAGS BUILD; V=1 shows the commands, WERROR=1 adds -Werror, SANITIZE=1 ASan and UBSan"
+	@echo "           CLANG and FUZZ_SECONDS (60) for fuzz; SEEDS and FIRST for sim"
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
