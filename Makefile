@@ -149,7 +149,7 @@ fuzz_wraps    = $(addprefix -Wl$(comma)--wrap=,$(shell grep -hoE '__wrap_[a-z0-9
 $(BUILD)/tests/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(fuzz_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) $(fuzz_main_ld) \
-		$(call fuzz_wraps,tests/fuzz/fuzz-$*.c) -o $@ $^ $(lib_libs)
+		$(call fuzz_wraps,tests/fuzz/fuzz-$*.c tests/fuzz/server.c) -o $@ $^ $(lib_libs)
 
 tests: $(fuzz_targets)
 
