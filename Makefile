@@ -52,10 +52,14 @@ ifneq ($(SANITIZE),)
 hardening    := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -fPIE
 hardening_ld := -pie -fsanitize=address,undefined
 endif
-# With libFuzzer: clang alone.
+# Below this, clang alone: with libFuzzer, or counting lines.
 ifeq ($(SANITIZE),fuzzer)
 hardening    += -fsanitize=fuzzer-no-link
 fuzz_main_ld := -fsanitize=fuzzer
+endif
+ifeq ($(SANITIZE),coverage)
+hardening    := -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation -fPIE
+hardening_ld := -pie -fprofile-instr-generate
 endif
 
 all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
@@ -165,6 +169,15 @@ FUZZ_SECONDS ?= 60
 fuzz: fuzzers ## play the seeds, then fuzz for FUZZ_SECONDS=N each target; what is found is kept in tests/fuzz/seeds
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
 
+.PHONY: counted
+counted: ## build program and tests that count their lines into build/coverage/ (clang)
+	+$(Q)$(by_clang) BUILD=$(BUILD)/coverage SANITIZE=coverage \
+		$(patsubst $(BUILD)/%,$(BUILD)/coverage/%,$(BUILD)/nbd-attach $(unit_tests) $(fuzz_targets) $(BUILD)/tests/hostile)
+
+.PHONY: coverage
+coverage: counted ## count the lines that read foreign bytes and that tests reach; fails below 95 % (clang, llvm)
+	$(Q)tests/run coverage
+
 .PHONY: setup
 setup: ## install the Debian packages that building and testing need (root)
 	$(Q)tests/setup
@@ -176,12 +189,12 @@ demo: setup ## the main job end to end in a VM, nothing of the host touched (roo
 
 .PHONY: check
 check: setup ## every test; ends with "N passed, N failed" (root)
-	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers
+	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers counted
 	$(Q)tests/run
 
 .PHONY: check-all
 check-all: setup ## for a night: every test on every kernel, every boot, FUZZ_SECONDS=N of fuzzing each target: some hours (root)
-	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers
+	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers counted
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) VM_ALL=1 BOOT_ALL=1 tests/run
 
 .PHONY: check-unit
@@ -189,8 +202,8 @@ check-unit: tests asan ## the unit tests alone
 	$(Q)tests/run unit
 
 .PHONY: check-host
-check-host: all tests asan fuzzers ## all tests that need no VM
-	$(Q)tests/run source unit sim fuzz server hostile compromised audit install systemd
+check-host: all tests asan fuzzers counted ## all tests that need no VM
+	$(Q)tests/run source unit sim fuzz coverage server hostile compromised audit install systemd
 
 .PHONY: security-table
 security-table: all $(peer_programs) $(peer_shims) ## run every attack on every client, and write the table of them (root)
@@ -261,7 +274,7 @@ uninstall: ## remove what install put there
 
 .PHONY: clean
 clean: ## remove what was built; downloads and what fuzzers have gathered stay
-	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz/obj $(BUILD)/fuzz/tests $(BUILD)/fuzz/$(notdir $(library)) $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
+	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz/obj $(BUILD)/fuzz/tests $(BUILD)/fuzz/$(notdir $(library)) $(BUILD)/coverage $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
 
 .PHONY: help
 help: ## this list

@@ -10,11 +10,14 @@
 #include "audit/segment.h"
 #include "base/clock.h"
 #include "base/wire.h"
+#include "child/sandbox.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ANSWER_MS 200
@@ -183,6 +186,90 @@ static void broken_replies_end_it(void **state)
 	assert_string_equal(attacker.answer.text, "it was asked option 3 and answered option 6");
 }
 
+static void replies_without_an_end_end(void **state)
+{
+	static uint8_t replies[ATTACKER_REPLIES_MAX][20];
+
+	(void)state;
+	for (size_t i = 0; i < ATTACKER_REPLIES_MAX; i++) {
+		wire_put_u64(replies[i], NBD_OPTION_REPLY_MAGIC);
+		wire_put_u32(replies[i] + 8, NBD_OPT_LIST);
+		wire_put_u32(replies[i] + 12, NBD_REP_INFO);
+	}
+	send_bytes(replies, sizeof(replies));
+	attacker_ask(&attacker, NBD_OPT_LIST, NULL, 0);
+	assert_int_equal(attacker.answer.kind, ANSWER_BROKEN);
+	assert_string_equal(attacker.answer.text, "it sent 4096 replies and no end");
+}
+
+static void an_honest_client_is_let_in_or_told_why_not(void **state)
+{
+	static const struct audit_facts facts = {.export_name = "disk"};
+
+	(void)state;
+	send_reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(attacker_begin(&attacker, &facts), 0);
+	assert_int_equal(attacker_enter(&attacker, &facts), 0);
+	assert_int_equal(attacker.phase, ATTACKER_TRANSMITTING);
+	attacker.phase = ATTACKER_HAGGLING;
+	send_reply(NBD_OPT_GO, NBD_REP_ERR_UNKNOWN, NULL, 0);
+	assert_int_equal(attacker_enter(&attacker, &facts), -EPROTO);
+	assert_string_equal(attacker.err.text, "asked for the export: it refused (ERR_UNKNOWN)");
+}
+
+static void what_is_no_handshake_ends_it(void **state)
+{
+	static const struct audit_facts facts = {.has_tls = true};
+
+	(void)state;
+	send_reply(NBD_OPT_STARTTLS, NBD_REP_ACK, NULL, 0);
+	send_bytes("HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+	assert_true(attacker_begin(&attacker, &facts) < 0);
+	assert_int_equal(attacker.phase, ATTACKER_LOST);
+	assert_null(attacker.tls);
+}
+
+/* Without privileges, which do not come back. */
+static pid_t start_connecting(const struct endpoint *endpoint)
+{
+	pid_t pid;
+
+	assert_int_equal(sandbox_prepare(endpoint, NULL, &attacker.err), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		attacker = (struct attacker){.endpoint = endpoint,
+			.deadline_ms = monotonic_now_ms() + 5000,
+			.answer_ms = ANSWER_MS,
+			.fd = -1};
+		_exit(attacker_connect(&attacker) == 0 && attacker.handshake_flags == 3 ? 0 : 1);
+	}
+	return pid;
+}
+
+static void it_connects_and_is_greeted(void **state)
+{
+	static struct endpoint endpoint;
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t size = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+	assert_int_equal(endpoint_parse(&endpoint, "127.0.0.1", NULL, &attacker.err), 0);
+	assert_int_equal(endpoint_set_port(&endpoint, ntohs(address.sin_port), &attacker.err), 0);
+	pid = start_connecting(&endpoint);
+	fd = accept(listener, NULL, NULL);
+	assert_int_equal(send(fd, "NBDMAGICIHAVEOPT\0\3", 18, MSG_NOSIGNAL), 18);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fd);
+	close(listener);
+}
+
 /* What answers REQUEST: MAGIC, then REST. */
 static void request_is(
 	enum request_kind kind, uint32_t magic, const void *rest, size_t size, bool right_cookie)
@@ -305,6 +392,10 @@ int main(void)
 		EACH(silence_and_hanging_up_are_told_apart),
 		EACH(infos_and_names_are_taken),
 		EACH(broken_replies_end_it),
+		EACH(replies_without_an_end_end),
+		EACH(an_honest_client_is_let_in_or_told_why_not),
+		EACH(what_is_no_handshake_ends_it),
+		EACH(it_connects_and_is_greeted),
 		EACH(results_are_told_apart),
 		EACH(more_than_is_read_at_once_is_left),
 		EACH(what_is_there_can_be_looked_at),

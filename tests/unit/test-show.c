@@ -84,6 +84,12 @@ static void each_text_of_json_is_clean(void **state)
 	assert_string_equal(end_capture(stdout),
 		"{\"list\":[\"" SHOWN "\",7],\"text\":\"" SHOWN "\",\"none\":null}\n");
 	json_object_put(object);
+	object = json_object_new_string(HOSTILE);
+	capture(stdout);
+	show_json(object, true);
+	assert_string_equal(end_capture(stdout), "\"" SHOWN "\"\n");
+	json_object_put(object);
+	show_clean_json(NULL);
 }
 
 /* What answers on the supervisor's socket, or lies in a state file, may be of anybody's making. */
