@@ -152,7 +152,7 @@ static struct kmod_list *look_up(struct kmod_ctx *ctx, const char *name)
 		list = NULL;
 	if (!list && strchr(name, '(') && strlen(name) < sizeof(template)) {
 		text_copy(template, sizeof(template), name);
-		*strchr(template, '(') = 0;
+		template[strcspn(template, "(")] = 0;
 		if (kmod_module_new_from_lookup(ctx, template, &list) < 0)
 			list = NULL;
 	}

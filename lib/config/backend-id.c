@@ -9,7 +9,7 @@
 int backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE])
 {
 	char text[sizeof(endpoint->hosts) + sizeof(endpoint->socket_path) +
-		sizeof(endpoint->export_name) + 16 * ENDPOINT_HOSTS_MAX];
+		sizeof(endpoint->export_name) + 16UL * ENDPOINT_HOSTS_MAX];
 	uint8_t hash[32];
 	int len = *endpoint->socket_path ? snprintf(text, sizeof(text), "\n0\n") : 0;
 

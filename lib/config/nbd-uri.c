@@ -96,25 +96,25 @@ static int decode_range(
 		(size_t)(range->afterLast - range->first), what, err);
 }
 
-static int find_scheme(const struct scheme **scheme, const char *uri, struct error *err)
+/* NULL: there is none of that name. */
+static const struct scheme *find_scheme(const char *uri, struct error *err)
 {
 	size_t len = strcspn(uri, ":/?#"), i;
 
 	if (!len || strncmp(uri + len, "://", 3)) {
 		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an NBD URI",
 			endpoint_show(uri, strlen(uri)).text);
-		return error_hint(err, -EINVAL,
+		error_hint(err, -EINVAL,
 			"a URI starts with nbd://, nbds://, nbd+unix:// or nbds+unix://");
+		return NULL;
 	}
-	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		if (strlen(schemes[i].name) == len && !strncasecmp(uri, schemes[i].name, len)) {
-			*scheme = &schemes[i];
-			return 0;
-		}
-	}
+	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strlen(schemes[i].name) == len && !strncasecmp(uri, schemes[i].name, len))
+			return &schemes[i];
 	error_set(err, ERROR_USAGE, EINVAL, "the scheme %s:// is not supported",
 		endpoint_show(uri, len).text);
-	return error_hint(err, -EINVAL, "use nbd://, nbds://, nbd+unix:// or nbds+unix://");
+	error_hint(err, -EINVAL, "use nbd://, nbds://, nbd+unix:// or nbds+unix://");
+	return NULL;
 }
 
 /* Cut before decoding: a comma that is written %2C is part of a name, and no name has one. */
@@ -384,9 +384,9 @@ int nbd_uri_parse(
 
 	memset(endpoint, 0, sizeof(*endpoint));
 	memset(tls, 0, sizeof(*tls));
-	rc = find_scheme(&self.scheme, uri, err);
-	if (rc < 0)
-		return rc;
+	self.scheme = find_scheme(uri, err);
+	if (!self.scheme)
+		return -EINVAL;
 	rc = uriParseSingleUriA(&parsed, uri, &bad);
 	if (rc == URI_ERROR_MALLOC)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");

@@ -185,7 +185,7 @@ static bool is_off(const char *found)
 	end = strrchr(path, '/');
 	if (!end || end + sizeof("/enable") > path + sizeof(path))
 		return false;
-	strcpy(end, "/enable");
+	memcpy(end, "/enable", sizeof("/enable"));
 	return system_read_file(path, value, sizeof(value)) == 0 && strcmp(value, "0") == 0;
 }
 

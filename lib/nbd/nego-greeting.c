@@ -62,7 +62,7 @@ int nego_greeting(struct nego *nego, struct error *err)
 {
 	uint8_t answer[4];
 	uint32_t client_flags = 0;
-	uint16_t flags;
+	uint16_t flags = 0;
 	int rc = nego_read_greeting(nego, &flags, err);
 
 	if (rc)

@@ -87,7 +87,7 @@ static int exchange(struct request *request, uint16_t type, uint16_t flags, stru
 	if (n < (ssize_t)sizeof(reply->header) || reply->header.nlmsg_len > (size_t)n ||
 		reply->header.nlmsg_len < sizeof(reply->header))
 		return -EPROTO;
-	n = reply->header.nlmsg_len - sizeof(reply->header);
+	n = (ssize_t)(reply->header.nlmsg_len - sizeof(reply->header));
 	if (reply->header.nlmsg_type == NLMSG_ERROR)
 		return n >= (ssize_t)sizeof(reply->error) ? outcome(reply->error.error) : -EPROTO;
 	if (reply->header.nlmsg_type == NLMSG_DONE)
@@ -111,7 +111,7 @@ static bool can_look(const struct request *request)
 static int find(struct request *request)
 {
 	struct inet_diag_sockid *id = &request->body.id;
-	struct reply reply;
+	struct reply reply = {0};
 	int rc;
 
 	id->idiag_cookie[0] = id->idiag_cookie[1] = INET_DIAG_NOCOOKIE;

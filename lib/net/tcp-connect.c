@@ -148,13 +148,13 @@ static int try_addresses(struct search *search, size_t index, const struct addri
 	int64_t now_ms = monotonic_now_ms(),
 		deadline_ms = now_ms + (params->deadline_ms - now_ms) / (int64_t)search->hosts_left;
 	const struct addrinfo *ai;
-	size_t count = 0, skip;
+	size_t count = 1, skip;
 
-	for (ai = list; ai; ai = ai->ai_next)
+	for (ai = list; ai->ai_next; ai = ai->ai_next)
 		count++;
 	skip = params->first / params->endpoint->host_count % count;
 	for (ai = list; skip; skip--)
-		ai = ai->ai_next;
+		ai = ai->ai_next ? ai->ai_next : list;
 	for (size_t left = count; left; left--) {
 		if (try_address(search, index, ai,
 			    (deadline_ms - monotonic_now_ms()) / (int64_t)left) == 0)

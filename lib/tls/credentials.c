@@ -21,11 +21,12 @@ static void add_warning(struct tls_credentials *creds, const char *fmt, ...)
 
 static void add_warning(struct tls_credentials *creds, const char *fmt, ...)
 {
-	char *text = creds->warnings[creds->warning_count];
 	va_list args;
+	char *text;
 
 	if (creds->warning_count == TLS_WARNINGS_MAX)
 		return;
+	text = creds->warnings[creds->warning_count];
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(creds->warnings[0]), fmt, args);
 	va_end(args);

@@ -28,7 +28,7 @@ int tls_version_parse(const char *name)
 	return 0;
 }
 
-#define WARN_SEC (14 * 86400)
+#define WARN_SEC (14L * 86400)
 
 void tls_validity_note(struct tls_validity *validity, int64_t from, int64_t until)
 {

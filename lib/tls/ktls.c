@@ -23,11 +23,11 @@
 #define INFO_MAX_BYTES 64
 
 #define CIPHER(label, id, limit)                                                                   \
-	.name = label, .kernel_cipher = TLS_CIPHER_##id, .key_size = TLS_CIPHER_##id##_KEY_SIZE,   \
+	.name = (label), .kernel_cipher = TLS_CIPHER_##id, .key_size = TLS_CIPHER_##id##_KEY_SIZE, \
 	.iv_size = TLS_CIPHER_##id##_IV_SIZE, .salt_size = TLS_CIPHER_##id##_SALT_SIZE,            \
 	.info_size = INFO_HEADER_BYTES + TLS_CIPHER_##id##_IV_SIZE + TLS_CIPHER_##id##_KEY_SIZE +  \
 		TLS_CIPHER_##id##_SALT_SIZE + RECORD_NUMBER_BYTES,                                 \
-	.record_limit = limit
+	.record_limit = (limit)
 #define GCM                                                                                        \
 	.algorithm = "gcm(aes)", .module = "gcm",                                                  \
 	.parts = {"crypto-gcm", "crypto-aes", "crypto-ctr", "crypto-ghash"}

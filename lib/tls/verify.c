@@ -35,13 +35,13 @@ static bool parse_hex_pin(uint8_t pin[TLS_PIN_BYTES], const char *hex)
 
 		if (c == ':')
 			continue;
-		if (!isxdigit(c) || digits >= 2 * TLS_PIN_BYTES)
+		if (!isxdigit(c) || digits >= 2UL * TLS_PIN_BYTES)
 			return false;
 		c = (unsigned char)(isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
 		pin[digits / 2] = (uint8_t)(digits % 2 ? pin[digits / 2] | c : c << 4);
 		digits++;
 	}
-	return digits == 2 * TLS_PIN_BYTES;
+	return digits == 2UL * TLS_PIN_BYTES;
 }
 
 const char *tls_authentication(const struct tls_credentials *creds)

@@ -96,7 +96,7 @@ void probe_oversized_name(struct probe_run *run)
 {
 	if (!begins(run))
 		return;
-	ask_long_name(run, 2 * NAME_MAX_BYTES);
+	ask_long_name(run, 2UL * NAME_MAX_BYTES);
 	judge_refusal(run, "a name of 8192 bytes", false);
 }
 

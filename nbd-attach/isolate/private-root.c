@@ -162,7 +162,7 @@ static void drop_all_but(const struct mountinfo *table, int id)
 
 static int check_diskless(const char *path, struct error *err)
 {
-	struct mountinfo table;
+	struct mountinfo table = {0};
 	int rc = read_table(&table, path, err);
 
 	for (size_t i = 0; !rc && i < table.count; i++) {
@@ -204,7 +204,7 @@ static int move_on_top(const struct mountinfo *table, const char *new_root, stru
  * initramfs's cannot (EINVAL). */
 static int become_root(struct error *err)
 {
-	struct mountinfo table;
+	struct mountinfo table = {0};
 	char new_root[PATH_MAX];
 	int rc = read_table(&table, "proc/self/mountinfo", err);
 

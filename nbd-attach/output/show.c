@@ -2,6 +2,7 @@
 #include "output/show.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include <json_visit.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -52,24 +53,24 @@ void show_note(const char *fmt, ...)
 	fprintf(stderr, "nbd-attach: %s\n", text);
 }
 
+static int clean_text(json_object *value, int flags, json_object *parent, const char *key,
+	size_t *index, void *context)
+{
+	_cleanup_free_ char *text = NULL;
+
+	(void)flags, (void)parent, (void)key, (void)index, (void)context;
+	if (!json_object_is_type(value, json_type_string))
+		return JSON_C_VISIT_RETURN_CONTINUE;
+	text = strdup(json_object_get_string(value));
+	if (text)
+		text_make_printable(text);
+	json_object_set_string(value, text ? text : "");
+	return JSON_C_VISIT_RETURN_CONTINUE;
+}
+
 void show_clean_json(json_object *value)
 {
-	if (json_object_is_type(value, json_type_string)) {
-		_cleanup_free_ char *text = strdup(json_object_get_string(value));
-
-		if (text)
-			text_make_printable(text);
-		json_object_set_string(value, text ? text : "");
-	} else if (json_object_is_type(value, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(value); i++)
-			show_clean_json(json_object_array_get_idx(value, i));
-	} else if (json_object_is_type(value, json_type_object)) {
-		json_object_object_foreach(value, key, member)
-		{
-			(void)key;
-			show_clean_json(member);
-		}
-	}
+	json_c_visit(value, 0, clean_text, NULL);
 }
 
 void show_json(json_object *object, bool pretty)

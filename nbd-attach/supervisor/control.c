@@ -291,7 +291,7 @@ bool control_exists(int index)
 
 static bool send_command(int fd, const char *command, int attached_fd)
 {
-	struct iovec iov = {(char *)(uintptr_t)command, strlen(command)};
+	struct iovec iov = {(void *)command, strlen(command)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct passed_fd room;
 

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOK_MS (3600 * 1000)
-#define REPEAT_MS (24 * 3600 * 1000)
+#define LOOK_MS (3600L * 1000)
+#define REPEAT_MS (24L * 3600 * 1000)
 
 struct list {
 	struct expiry_warning *warnings;

@@ -23,7 +23,7 @@ static int sample_link(
 	struct link_sample now;
 	int rc = link_sample(link, &now);
 
-	if (rc)
+	if (rc < 0)
 		return rc;
 	if (!link_is_tcp(link))
 		now.received_bytes = block_completed_count(attachment->index);

@@ -35,7 +35,7 @@ void sampling_forget(struct sampling *sampling, unsigned link, int64_t now_ms)
 	/* Until it is measured, the rate may be any. */
 	sampling->links[link] = (struct sampled_link){.waiting_since_ms = -1,
 		.window_since_ms = now_ms,
-		.records_per_sec = RECORDS_PER_MS_MAX * 1000};
+		.records_per_sec = RECORDS_PER_MS_MAX * 1000ULL};
 }
 
 int64_t sampling_silent_ms(const struct sampling *sampling, unsigned link, int64_t now_ms)
