@@ -178,6 +178,35 @@ counted: ## build program and tests that count their lines into build/coverage/ 
 coverage: counted ## count the lines that read foreign bytes and that tests reach; fails below 95 % (clang, llvm)
 	$(Q)tests/run coverage
 
+# What is shipped, read by three programs. What they look for stands in .clang-tidy, tests/lint/cppcheck and tests/lint/gcc-analyzer; another
+# release of each finds other things. A file has a stamp, so that only what has changed is read again.
+lint_sources := $(shell find lib nbd-attach kmod-helpers -name '*.c')
+lint_headers := $(shell find lib nbd-attach kmod-helpers -name '*.h')
+lint_cflags   = $(filter-out -O% -g -f% -Werror -D_FORTIFY_SOURCE=% -U_FORTIFY_SOURCE -W%,$(all_cflags)) $(lib_cflags)
+
+$(BUILD)/lint/%.tidy: %.c $(lint_headers) .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)clang-tidy-14 --quiet $< -- $(lint_cflags) 2>$@.err || { cat $@.err >&2; exit 1; }; touch $@
+
+$(BUILD)/lint/%.analyzed: %.c $(lint_headers) tests/lint/gcc-analyzer
+	@mkdir -p $(@D)
+	$(call say,ANALYZE,$<)gcc $(all_cflags) $(lib_cflags) -fanalyzer -Werror \
+		$(shell sed -n 's,^$*\.c *\(-W[^ ]*\).*,\1,p' tests/lint/gcc-analyzer) -c -o $@.o $< && rm $@.o && touch $@
+
+$(BUILD)/lint/clang-tidy: $(patsubst %.c,$(BUILD)/lint/%.tidy,$(lint_sources))
+	@touch $@
+$(BUILD)/lint/gcc-analyzer: $(patsubst %.c,$(BUILD)/lint/%.analyzed,$(lint_sources))
+	@touch $@
+$(BUILD)/lint/cppcheck: $(lint_sources) $(lint_headers) tests/lint/cppcheck
+	@mkdir -p $@.d
+	$(call say,CPPCHECK,lib nbd-attach kmod-helpers)cppcheck --quiet --error-exitcode=1 --cppcheck-build-dir=$@.d -j 2 --std=c11 \
+		--library=posix --library=gnu --enable=warning,performance,portability --suppressions-list=tests/lint/cppcheck \
+		$(filter -I% -D%,$(lint_cflags)) lib nbd-attach kmod-helpers && touch $@
+
+.PHONY: lint
+lint: ## clang-tidy, cppcheck and gcc -fanalyzer over what is shipped
+	$(Q)tests/run lint
+
 .PHONY: setup
 setup: ## install the Debian packages that building and testing need (root)
 	$(Q)tests/setup
@@ -203,7 +232,7 @@ check-unit: tests asan ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan fuzzers counted ## all tests that need no VM
-	$(Q)tests/run source unit sim fuzz coverage server hostile compromised audit install systemd
+	$(Q)tests/run source lint unit sim fuzz coverage server hostile compromised audit install systemd
 
 .PHONY: security-table
 security-table: all $(peer_programs) $(peer_shims) ## run every attack on every client, and write the table of them (root)
@@ -274,7 +303,7 @@ uninstall: ## remove what install put there
 
 .PHONY: clean
 clean: ## remove what was built; downloads and what fuzzers have gathered stay
-	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz/obj $(BUILD)/fuzz/tests $(BUILD)/fuzz/$(notdir $(library)) $(BUILD)/coverage $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
+	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz/obj $(BUILD)/fuzz/tests $(BUILD)/fuzz/$(notdir $(library)) $(BUILD)/coverage $(BUILD)/lint $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
 
 .PHONY: help
 help: ## this list
