@@ -238,8 +238,17 @@ static int check_clear(const struct boot_plan *jobs, const struct boot_plan_entr
 		jobs->tab.path, bad->line);
 }
 
+static bool names_port(const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < endpoint->host_count; i++)
+		if (endpoint->hosts[i].port != ENDPOINT_DEFAULT_PORT)
+			return true;
+	return false;
+}
+
 /* URI < boot's command line < nbdtab < NBDOPTS, which are below nbdtab if they are DHCP's; but a
- * port that stands beside the server, here or in nbdtab, goes before all. */
+ * port that stands beside the server, here or in nbdtab, goes before all, and DHCP gives a disk that
+ * nbdtab knows no port. */
 static int configure_asked(const struct boot_plan *jobs, struct boot_plan_entry *job,
 	const struct kcmdline_attachment *asked, const struct settings *nbdopts,
 	const struct settings *defaults, struct error *err)
@@ -256,7 +265,8 @@ static int configure_asked(const struct boot_plan *jobs, struct boot_plan_entry 
 	match = apply_line(jobs, &job->config, &settings, asked);
 	if (!asked->is_dhcps)
 		settings_merge(&settings, nbdopts);
-	if (asked->port_given || match > MATCH_HOST)
+	if (asked->port_given ||
+		(match > MATCH_HOST && (asked->is_dhcps || names_port(&job->config.endpoint))))
 		settings_forget(&settings, "port");
 	rc = finish_job(job, &settings, err);
 	if (!rc && !job->config.tls.wanted)

@@ -402,6 +402,11 @@ static void what_goes_before_what(void **state)
 			"root=nbd:srv:exp:::port=6,tlshostname=opts,bs=1024", "nbds://srv:9/exp",
 			"opts", 1024},
 		{NULL, "root=nbd:srv:exp:::port=6,tlshostname=opts", "nbds://srv:6/exp", "opts", 0},
+		/* a line that names no port does not stand against one */
+		{"nbd0 srv exp tlshostname=line\n", "root=nbd:srv:exp:::port=6", "nbds://srv:6/exp",
+			"line", 0},
+		{"nbd0 srv exp tlshostname=line\n", "root=nbd:srv:exp", "nbds://srv:7/exp", "line",
+			0},
 		/* of another disk's line only what is about TLS */
 		{"nbd1 srv two port=9,tlshostname=line,bs=512\n", "root=nbd:srv:exp",
 			"nbds://srv:7/exp", "line", 0},
