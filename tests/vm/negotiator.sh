@@ -133,11 +133,11 @@ test_timeout=300
 run_test "while it resolves: what is refused, by name" refused resolving 2 localhost
 run_test "while it resolves: what is refused, by number" refused resolving 3 127.0.0.1
 run_test "while it resolves: it may ask nscd" services
-run_test "once it is connected: what is refused" refused connected 4 localhost
-run_test "at the hand-over: what is refused" refused handover 4 localhost
-run_test "while it resolves: what ends it" killed resolving "${deeds_killed[@]}"
-run_test "once TLS is agreed on: what ends it" killed tls fork exec ptrace
-run_test "at the hand-over, with decrypted bytes within reach, it cannot leave a process behind" no_grandchild
+run_test_once "once it is connected: what is refused" refused connected 4 localhost
+run_test_once "at the hand-over: what is refused" refused handover 4 localhost
+run_test_once "while it resolves: what ends it" killed resolving "${deeds_killed[@]}"
+run_test_once "once TLS is agreed on: what ends it" killed tls fork exec ptrace
+run_test_once "at the hand-over, with decrypted bytes within reach, it cannot leave a process behind" no_grandchild
 run_test "what it says of TLS and address is looked up" lies
 run_test "with --root, it has nothing of the supervisor's either" with_root
 finish
