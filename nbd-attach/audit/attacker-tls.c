@@ -168,6 +168,12 @@ unsigned attacker_tls_record_limit(const struct attacker_tls *tls)
 
 /* --- as a transport */
 
+static bool tls_failed_here(int rc)
+{
+	return rc == GNUTLS_E_MEMORY_ERROR || rc == GNUTLS_E_INTERNAL_ERROR ||
+		rc == GNUTLS_E_RANDOM_FAILED || rc == GNUTLS_E_LIB_IN_ERROR_STATE;
+}
+
 static int tls_failed(struct attacker_tls *tls, int rc, const char *when, struct error *err)
 {
 	const char *alert = gnutls_alert_get_name(gnutls_alert_get(tls->gnutls));
@@ -178,6 +184,9 @@ static int tls_failed(struct attacker_tls *tls, int rc, const char *when, struct
 	if (rc == 0 || rc == GNUTLS_E_PREMATURE_TERMINATION || rc == GNUTLS_E_PULL_ERROR ||
 		rc == GNUTLS_E_PUSH_ERROR)
 		return error_set(err, ERROR_TLS, ECONNRESET, "connection closed %s", when);
+	if (tls_failed_here(rc))
+		return error_set(
+			err, ERROR_OTHER, EIO, "GnuTLS failed %s: %s", when, gnutls_strerror(rc));
 	return error_set(err, ERROR_TLS, ECONNRESET, "%s %s", gnutls_strerror(rc), when);
 }
 

@@ -12,6 +12,7 @@
 #include "output/show.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -63,6 +64,12 @@ struct runner {
 	struct error err; /* why the server is gone */
 };
 
+static bool audit_failed_here(const struct error *err)
+{
+	return err->kind == ERROR_OTHER || err->kind == ERROR_KERNEL ||
+		err->kind == ERROR_PERMISSION;
+}
+
 /* --- in the child */
 
 static void audit_child(int channel, const void *argument)
@@ -87,6 +94,9 @@ static void audit_child(int channel, const void *argument)
 		assignment->probe->function(&run);
 	else
 		message.err = attacker->err;
+	/* what failed on this side, a refused call or no memory, says nothing of the server */
+	if (message.greeted && audit_failed_here(&attacker->err))
+		verdict_not_tried(&run.verdict, "%.300s", attacker->err.text);
 	attacker_close(attacker);
 	message.verdict = run.verdict;
 	message.facts = run.facts;
@@ -107,13 +117,15 @@ static bool probing_start(struct runner *runner, struct probing *probing, size_t
 	struct child_options options = {.keeps_stdio = KEEPS_STDIO,
 		.dies_with_parent = true,
 		.timeout_ms = assignment.timeout_ms + GRACE_MS};
+	bool uses_token = job->creds && tls_credentials_use_token(job->creds);
 	struct error err;
 
 	if (job->verbose)
 		show_note("%s: %s", probe->name, probe->what);
 	probing->index = index;
 	probing->began_ms = monotonic_now_ms();
-	if (sandbox_prepare(&runner->endpoint, job->creds, &err) == 0 &&
+	/* its TLS stays in userspace: the kernel's is nothing that a hostile server needs to reach */
+	if (sandbox_prepare(&runner->endpoint, uses_token ? job->creds : NULL, &err) == 0 &&
 		child_start(&probing->child, &options, audit_child, &assignment, &err) == 0)
 		return true;
 	verdict_not_tried(&runner->report->verdicts[index], "%s", err.text);
@@ -138,7 +150,11 @@ static void probing_died(
 	/* what has closed its channel has ended, or is about to */
 	for (int i = 0; i < 50 && !overdue && !child_has_ended(&probing->child, &status); i++)
 		poll(NULL, 0, 10);
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		verdict_not_tried(&message->verdict,
+			"the process that tried it was killed for a system call that it may not "
+			"make: this is a bug, or an attack");
+	else if (WIFSIGNALED(status))
 		verdict_not_tried(&message->verdict,
 			"the process that tried it died by signal %d: this is a bug, or an attack",
 			WTERMSIG(status));
@@ -276,8 +292,9 @@ static bool try_until_greeted(struct runner *runner, size_t index, struct audit_
 	if (message->greeted)
 		return true;
 	runner->err = message->err;
-	blame_last(runner, "the server was gone (it ended, crashed, or refuses to connect)",
-		message->err.text);
+	if (!audit_failed_here(&message->err))
+		blame_last(runner, "the server was gone (it ended, crashed, or refuses to connect)",
+			message->err.text);
 	if (runner->has_last)
 		try_again(runner, index, COME_BACK_MS, message);
 	runner->gone = !message->greeted;

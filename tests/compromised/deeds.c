@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <mqueue.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -657,6 +658,11 @@ DEED(do_filter_packets)
 		SO_ATTACH_FILTER, &program, sizeof(program)));
 }
 
+DEED(do_kernel_tls)
+{
+	return result(setsockopt(at->connection, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls") - 1));
+}
+
 DEED(do_40_descriptors)
 {
 	int fds[40], count = 0, rc = 0;
@@ -787,5 +793,6 @@ const struct deed deeds[] = {
 	{"sockets", "filter-packets", do_filter_packets},
 	{"sockets", "40-descriptors", do_40_descriptors},
 	{"services", "service", do_service},
+	{"tls", "kernel-tls", do_kernel_tls},
 	{NULL, NULL, NULL},
 };
