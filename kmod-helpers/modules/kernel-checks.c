@@ -9,11 +9,12 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include "base/cleanup.h"
+#include "modules/kernel-faults.h"
 #include "modules/kernel-modules.h"
 #include "base/text.h"
 #include "tls/ktls.h"
 
-#define ITEMS_MAX 16
+#define ITEMS_MAX 32
 
 struct report {
 	struct check_item *items;
@@ -85,6 +86,18 @@ static void check_release(struct report *report)
 			"%s is older than what is tested (6.1)", kernel.release);
 	else
 		add(report, CHECK_OK, "kernel", "", "%s", kernel.release);
+}
+
+/* What is known of a kernel of this version; nothing is tried. */
+static void check_faults(struct report *report)
+{
+	struct kernel_version version;
+	struct utsname kernel;
+
+	uname(&kernel);
+	version = kernel_version_parse(kernel.release, kernel.version);
+	report->count += kernel_faults_check(
+		&version, report->items + report->count, ITEMS_MAX - report->count);
 }
 
 static void check_nbd(struct report *report)
@@ -241,6 +254,7 @@ int kernel_check(struct check_item **items, size_t *count)
 	check_privilege(&report);
 	check_container(&report);
 	check_loading(&report);
+	check_faults(&report);
 	*items = report.items;
 	*count = report.count;
 	return 0;
