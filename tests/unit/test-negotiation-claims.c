@@ -43,6 +43,7 @@ struct offer {
 	struct tls_credentials *creds;
 	int listener;
 	bool without_socket;
+	int kind; /* of the socket */
 	uint16_t port;
 	char address[64];
 };
@@ -54,7 +55,7 @@ static void send_it_with_the_socket(int channel, const void *argument)
 	struct iovec iov = {&message, sizeof(message)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct passed_fd room;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, offer->kind | SOCK_CLOEXEC, 0);
 	struct sockaddr_in server = {.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		.sin_port = htons(offer->port)};
@@ -68,7 +69,7 @@ static void send_it_with_the_socket(int channel, const void *argument)
 /* An offer of TLS 1.3 with AES-128-GCM over a socket that has just that, for the test to change. */
 static struct offer offer_begin(void)
 {
-	struct offer offer = {.creds = fake_credentials(0, "")};
+	struct offer offer = {.creds = fake_credentials(0, ""), .kind = SOCK_STREAM};
 	struct tls_info *tls;
 
 	fake_setup((void **)&offer.fake);
@@ -230,6 +231,16 @@ static void a_socket_that_is_not_connected_is_refused(void **state)
 	offer_end(&offer);
 }
 
+/* A kernel before 6.12.53 gives any socket to the driver (CVE-2025-40080). */
+static void a_socket_that_is_no_connection_is_refused(void **state)
+{
+	struct offer offer = offer_begin();
+
+	(void)state;
+	offer.kind = SOCK_DGRAM;
+	expect_refused(&offer);
+}
+
 static void a_connection_to_another_host_is_refused(void **state)
 {
 	struct offer offer = offer_begin();
@@ -318,6 +329,7 @@ int main(void)
 		cmocka_unit_test(tls_below_the_floor_is_refused),
 		cmocka_unit_test(a_cipher_that_the_priority_does_not_have_is_refused),
 		cmocka_unit_test(a_socket_that_is_not_connected_is_refused),
+		cmocka_unit_test(a_socket_that_is_no_connection_is_refused),
 		cmocka_unit_test(a_connection_to_another_host_is_refused),
 		cmocka_unit_test(an_impossible_claim_is_refused),
 		cmocka_unit_test(a_server_that_was_pinned_is_no_other),
