@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1~80 6.12~80 newest~80
+# vm: together 6.1~36 6.12~48 newest~36
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154,SC2206,SC2034 # functions are called by name; nothing here has spaces; the libraries set and use variables
 #
@@ -106,7 +106,8 @@ with_root() {
     make_disk
     serve_nbdkit
     rm -f $orders
-    NBDA_ORDERS=$orders expect 0 $compromised $nbd "${target[@]}" --root
+    # (which is also how long the one that waits may take)
+    NBDA_ORDERS=$orders expect 0 $compromised $nbd "${target[@]}" --root --connect-timeout 6
     pid=$(supervisor_of $nbd)
     echo "connected wait" >$orders
     kill_server

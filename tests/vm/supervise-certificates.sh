@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.12~37
+# vm: together 6.12~40
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154,SC2034 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
