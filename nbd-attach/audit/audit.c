@@ -124,7 +124,7 @@ static bool probing_start(struct runner *runner, struct probing *probing, size_t
 		show_note("%s: %s", probe->name, probe->what);
 	probing->index = index;
 	probing->began_ms = monotonic_now_ms();
-	/* its TLS stays in userspace: the kernel's is nothing that a hostile server needs to reach */
+	/* its TLS stays in userspace: no hostile server has to reach the kernel's */
 	if (sandbox_prepare(&runner->endpoint, uses_token ? job->creds : NULL, &err) == 0 &&
 		child_start(&probing->child, &options, audit_child, &assignment, &err) == 0)
 		return true;

@@ -247,8 +247,8 @@ static bool names_port(const struct endpoint *endpoint)
 }
 
 /* URI < boot's command line < nbdtab < NBDOPTS, which are below nbdtab if they are DHCP's; but a
- * port that stands beside the server, here or in nbdtab, goes before all, and DHCP gives a disk that
- * nbdtab knows no port. */
+ * port that stands beside the server, here or in nbdtab, goes before all, and DHCP gives no port
+ * to a disk that nbdtab knows. */
 static int configure_asked(const struct boot_plan *jobs, struct boot_plan_entry *job,
 	const struct kcmdline_attachment *asked, const struct settings *nbdopts,
 	const struct settings *defaults, struct error *err)
