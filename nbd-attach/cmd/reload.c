@@ -27,26 +27,12 @@ static int reload_no_answer(int index, struct error *err)
 		err, -ENOTCONN, "run the command again that attached it, which adopts it as it is");
 }
 
-/* What it says went wrong, as our own error. */
-static int reload_refusal(json_object *answer, struct error *err)
-{
-	struct text text = json_get_text(answer, "error"), hint = json_get_text(answer, "hint");
-	int64_t status;
-
-	if (!json_get_number(answer, "exit_status", &status) || status <= ERROR_NONE ||
-		status > ERROR_PERMISSION)
-		status = ERROR_OTHER;
-	error_set(err, (enum error_kind)status, EIO, "%s",
-		*text.s ? text.s : "the supervisor refused, and does not say why");
-	return error_hint(err, -EIO, "%s", hint.s);
-}
-
 static int reload_hand_over(int index, int fd, struct error *err)
 {
 	json_object *answer = control_command_fd(index, "reload", fd, ANSWER_TIMEOUT_MS);
 	int rc = !answer                    ? reload_no_answer(index, err) :
 		json_get_true(answer, "ok") ? 0 :
-					      reload_refusal(answer, err);
+					      control_refusal(answer, err);
 
 	json_object_put(answer);
 	return rc;

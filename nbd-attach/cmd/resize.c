@@ -29,20 +29,6 @@ static int no_answer(int index, struct error *err)
 		"run the command again that attached it, which adopts it as it is; then resize");
 }
 
-/* What it says went wrong, as our own error. */
-static int refusal(json_object *answer, struct error *err)
-{
-	struct text text = json_get_text(answer, "error"), hint = json_get_text(answer, "hint");
-	int64_t status;
-
-	if (!json_get_number(answer, "exit_status", &status) || status <= ERROR_NONE ||
-		status > ERROR_PERMISSION)
-		status = ERROR_OTHER;
-	error_set(err, (enum error_kind)status, EIO, "%s",
-		*text.s ? text.s : "the supervisor refused, and does not say why");
-	return error_hint(err, -EIO, "%s", hint.s);
-}
-
 static int resize(int index, int64_t *former, int64_t *size, struct error *err)
 {
 	json_object *answer = control_command(index, "resize", ANSWER_TIMEOUT_MS);
@@ -51,7 +37,7 @@ static int resize(int index, int64_t *former, int64_t *size, struct error *err)
 	if (!answer)
 		return no_answer(index, err);
 	if (!json_get_true(answer, "ok"))
-		rc = refusal(answer, err);
+		rc = control_refusal(answer, err);
 	else if (!json_get_number(answer, "former_size_bytes", former) ||
 		!json_get_number(answer, "size_bytes", size))
 		rc = error_set(err, ERROR_OTHER, EPROTO,

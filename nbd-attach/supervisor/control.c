@@ -2,6 +2,7 @@
 #include "supervisor/control.h"
 #include "base/run-files.h"
 #include "base/cleanup.h"
+#include "base/json-get.h"
 #include "base/passed-fd.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -325,4 +326,17 @@ json_object *control_command_fd(int index, const char *command, int attached_fd,
 json_object *control_ask(int index)
 {
 	return control_command(index, "status", ANSWER_TIMEOUT_MS);
+}
+
+int control_refusal(json_object *answer, struct error *err)
+{
+	struct text text = json_get_text(answer, "error"), hint = json_get_text(answer, "hint");
+	int64_t status;
+
+	if (!json_get_number(answer, "exit_status", &status) || status <= ERROR_NONE ||
+		status > ERROR_PERMISSION)
+		status = ERROR_OTHER;
+	error_set(err, (enum error_kind)status, EIO, "%s",
+		*text.s ? text.s : "the supervisor refused, and does not say why");
+	return error_hint(err, -EIO, "%s", hint.s);
 }

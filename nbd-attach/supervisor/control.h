@@ -63,6 +63,8 @@ json_object *control_command(int index, const char *command, int timeout_ms);
 /* The same, and FD goes along. */
 json_object *control_command_fd(int index, const char *command, int fd, int timeout_ms);
 json_object *control_ask(int index);
+/* What an answer without "ok" says went wrong, as an error of our own. */
+int control_refusal(json_object *answer, struct error *err);
 /* Does a supervisor live for this device? */
 bool control_exists(int index);
 
