@@ -81,6 +81,14 @@ struct rule {
 	{                                                                                          \
 		SCMP_SYS(socketcall), purposes, {{0, SCMP_CMP_EQ, number, 0}}, 1                   \
 	}
+/* A token's module also locks. */
+#define ALLOW_FCNTL(name)                                                                          \
+	ALLOW_IF(name, FILES, 1, IS(1, F_GETFD)), ALLOW_IF(name, FILES, 1, IS(1, F_SETFD)),        \
+		ALLOW_IF(name, FILES, 1, IS(1, F_GETFL)),                                          \
+		ALLOW_IF(name, FILES, 1, IS(1, F_SETFL)),                                          \
+		ALLOW_IF(name, CALLS_TOKEN, 1, IS(1, F_GETLK)),                                    \
+		ALLOW_IF(name, CALLS_TOKEN, 1, IS(1, F_SETLK)),                                    \
+		ALLOW_IF(name, CALLS_TOKEN, 1, IS(1, F_SETLKW))
 #define TO_WRITE (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 
 static const struct rule allowed[] = {
@@ -153,13 +161,7 @@ static const struct rule allowed[] = {
 	ALLOW(fstatat64, FILES),
 	ALLOW(_llseek, FILES),
 	ALLOW(recvmmsg_time64, CALLS_RESOLVE),
-	ALLOW_IF(fcntl64, FILES, 1, IS(1, F_GETFD)),
-	ALLOW_IF(fcntl64, FILES, 1, IS(1, F_SETFD)),
-	ALLOW_IF(fcntl64, FILES, 1, IS(1, F_GETFL)),
-	ALLOW_IF(fcntl64, FILES, 1, IS(1, F_SETFL)),
-	ALLOW_IF(fcntl64, CALLS_TOKEN, 1, IS(1, F_GETLK)),
-	ALLOW_IF(fcntl64, CALLS_TOKEN, 1, IS(1, F_SETLK)),
-	ALLOW_IF(fcntl64, CALLS_TOKEN, 1, IS(1, F_SETLKW)),
+	ALLOW_FCNTL(fcntl64),
 	ALLOW(ftruncate64, CALLS_TOKEN),
 
 	/* and glibc's only way to sockets on 32-bit x86, whose arguments are in memory: there which
@@ -228,10 +230,7 @@ static const struct rule allowed[] = {
 	ALLOW_IF(ioctl, CALLS_RESOLVE, 1, IS(1, FIONREAD)),
 	ALLOW_IF(ioctl, CALLS_RESOLVE, 1, IS(1, SIOCGIFNAME)),
 	ALLOW_IF(ioctl, CALLS_RESOLVE, 1, IS(1, SIOCGIFINDEX)),
-	ALLOW_IF(fcntl, CALLS_RESOLVE, 1, IS(1, F_GETFD)),
-	ALLOW_IF(fcntl, CALLS_RESOLVE, 1, IS(1, F_SETFD)),
-	ALLOW_IF(fcntl, CALLS_RESOLVE, 1, IS(1, F_GETFL)),
-	ALLOW_IF(fcntl, CALLS_RESOLVE, 1, IS(1, F_SETFL)),
+	ALLOW_FCNTL(fcntl),
 
 	/* files, to be read; which ones is for sandbox-files.h to say */
 	ALLOW_IF(openat, CALLS_RESOLVE, 1, HAS(2, TO_WRITE, O_RDONLY)),
@@ -261,13 +260,6 @@ static const struct rule allowed[] = {
 	ALLOW(fsync, CALLS_TOKEN),
 	ALLOW(fdatasync, CALLS_TOKEN),
 	ALLOW(flock, CALLS_TOKEN),
-	ALLOW_IF(fcntl, CALLS_TOKEN, 1, IS(1, F_GETFD)),
-	ALLOW_IF(fcntl, CALLS_TOKEN, 1, IS(1, F_SETFD)),
-	ALLOW_IF(fcntl, CALLS_TOKEN, 1, IS(1, F_GETFL)),
-	ALLOW_IF(fcntl, CALLS_TOKEN, 1, IS(1, F_SETFL)),
-	ALLOW_IF(fcntl, CALLS_TOKEN, 1, IS(1, F_GETLK)),
-	ALLOW_IF(fcntl, CALLS_TOKEN, 1, IS(1, F_SETLK)),
-	ALLOW_IF(fcntl, CALLS_TOKEN, 1, IS(1, F_SETLKW)),
 	ALLOW(mkdir, CALLS_TOKEN),
 	ALLOW(rename, CALLS_TOKEN),
 	ALLOW(unlink, CALLS_TOKEN),
