@@ -20,11 +20,6 @@
 #include <unistd.h>
 
 #define GRACE_MS 300
-#ifdef __SANITIZE_ADDRESS__
-#define KEEPS_STDIO true /* for the sanitizer's report */
-#else
-#define KEEPS_STDIO false
-#endif
 #define BACKGROUND_MAX 8
 /* How many times the time of one probe all have that do not wait on purpose. */
 #define BUDGET_PROBES 10
@@ -114,7 +109,7 @@ static bool probing_start(struct runner *runner, struct probing *probing, size_t
 		.facts = &runner->report->facts,
 		.probe = probe,
 		.timeout_ms = probe->background ? job->idle_ms : job->timeout_ms};
-	struct child_options options = {.keeps_stdio = KEEPS_STDIO,
+	struct child_options options = {.keeps_stdio = SANDBOX_KEEPS_STDIO,
 		.dies_with_parent = true,
 		.timeout_ms = assignment.timeout_ms + GRACE_MS};
 	bool uses_token = job->creds && tls_credentials_use_token(job->creds);

@@ -29,16 +29,11 @@
  * stages. */
 #define MESSAGES_AT_ONCE 32
 #define STAGES_MAX 64
-#ifdef __SANITIZE_ADDRESS__
-#define KEEPS_STDIO true /* for the sanitizer's report */
-#else
-#define KEEPS_STDIO false
-#endif
 
 int negotiation_start(
 	struct negotiation *negotiation, const struct negotiation_job *job, struct error *err)
 {
-	struct child_options options = {.keeps_stdio = KEEPS_STDIO,
+	struct child_options options = {.keeps_stdio = SANDBOX_KEEPS_STDIO,
 		.dies_with_parent = true,
 		.timeout_ms = job->timeout_ms + GRACE_MS};
 	int rc = sandbox_prepare(job->endpoint, job->tls, err);

@@ -12,6 +12,13 @@
 #include "config/endpoint.h"
 #include "tls/credentials.h"
 
+/* child_options.keeps_stdio of what is confined: only a sanitizer's report needs it. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANDBOX_KEEPS_STDIO true
+#else
+#define SANDBOX_KEEPS_STDIO false
+#endif
+
 /* In the parent: what it takes to confine a negotiation of ENDPOINT with CREDS. NULL: it has no
  * kernel TLS and no token; TLS in userspace takes no more than a connection. Before isolation
  * (isolate/), since libseccomp and the user database are asked; what is ready already is not made
