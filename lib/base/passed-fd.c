@@ -16,3 +16,22 @@ void passed_fd_add(struct msghdr *msg, struct passed_fd *room, int fd)
 	msg->msg_control = room->bytes;
 	msg->msg_controllen = sizeof(room->bytes);
 }
+
+void passed_fd_expect(struct msghdr *msg, struct passed_fd *room)
+{
+	msg->msg_control = room->bytes;
+	msg->msg_controllen =
+		CMSG_LEN(sizeof(int)); /* in CMSG_SPACE() there would be room for two */
+}
+
+int passed_fd_take(struct msghdr *msg)
+{
+	struct cmsghdr *header = CMSG_FIRSTHDR(msg);
+	int fd;
+
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+		header->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -1;
+	memcpy(&fd, CMSG_DATA(header), sizeof(int));
+	return fd;
+}

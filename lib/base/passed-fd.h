@@ -10,5 +10,9 @@ struct passed_fd {
 
 /* Have FD go with MSG; -1: none. ROOM is the caller's until the message is sent. */
 void passed_fd_add(struct msghdr *msg, struct passed_fd *room, int fd);
+/* Before MSG is received: one may come with it, and the kernel closes others. ROOM is MSG's. */
+void passed_fd_expect(struct msghdr *msg, struct passed_fd *room);
+/* What came with MSG, the caller's to close; -1: none. */
+int passed_fd_take(struct msghdr *msg);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "child/child.h"
+#include "base/passed-fd.h"
 #include "base/clock.h"
 #include "child/reaper.h"
 #include "isolate/isolate.h"
@@ -180,25 +181,15 @@ int child_peek(const struct child *child, void *buf, size_t size)
 static int take_fd(int channel, int *fd)
 {
 	static const struct linger none = {0};
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	struct passed_fd room;
 	char byte;
 	struct iovec iov = {&byte, 1};
-	/* In CMSG_SPACE() there would be room for two. */
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = CMSG_LEN(sizeof(int))};
-	struct cmsghdr *cmsg;
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
+	passed_fd_expect(&msg, &room);
 	if (recvmsg(channel, &msg, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
 		return -EPROTO;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
-		cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(cmsg), sizeof(int));
+	*fd = passed_fd_take(&msg);
 	if (*fd >= 0)
 		/* or close() would wait until all is sent */
 		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));

@@ -216,19 +216,18 @@ static ssize_t receive_command(struct control_client *client, char *command, siz
 {
 	struct iovec iov = {command, size};
 	struct passed_fd room;
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = room.bytes,
-		.msg_controllen = CMSG_LEN(sizeof(int))};
-	ssize_t n = recvmsg(client->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *header = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+	int fd;
 
-	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-		header->cmsg_len != CMSG_LEN(sizeof(int)))
+	passed_fd_expect(&msg, &room);
+	n = recvmsg(client->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	fd = n >= 0 ? passed_fd_take(&msg) : -1;
+	if (fd < 0)
 		return n;
 	if (client->received_fd >= 0)
 		close(client->received_fd);
-	memcpy(&client->received_fd, CMSG_DATA(header), sizeof(int));
+	client->received_fd = fd;
 	return n;
 }
 
