@@ -96,6 +96,13 @@ void machine_link_shut_down(struct step *step, unsigned at, bool is_renewal)
 	machine_link_lose(step, at, is_renewal);
 }
 
+void machine_link_shut_all(struct step *step)
+{
+	for (unsigned i = 0; i < step->machine->link_count; i++)
+		if (machine_link_is_up(&step->machine->links[i]))
+			machine_link_shut_down(step, i, false);
+}
+
 static void pause_after_short_life(struct step *step)
 {
 	unsigned lives = step->machine->short_lives, doublings = lives - 2;
@@ -122,16 +129,6 @@ static int find_noticed(const struct machine *machine)
 	return at >= 0 ? at : machine_link_find(machine, LINK_UNMONITORED);
 }
 
-/* Something has served until now, whatever we know of it. */
-void machine_link_restart_outage(struct step *step)
-{
-	if (step->machine->outage_since_ms < 0)
-		return;
-	step->machine->outage_since_ms = step->event->now_ms;
-	step->machine->is_last_probed = false;
-	machine_stop_limit_next_outage(step->machine);
-}
-
 /* The driver queues its notice, then shuts the socket, and only then is the slot free: a notice can
  * be too early. */
 static void take_notice(struct step *step, unsigned at)
@@ -147,7 +144,7 @@ static void take_notice(struct step *step, unsigned at)
 	if (machine_link_is_up(link))
 		machine_link_lose(step, at, false);
 	if (link->is_presumed_lost)
-		machine_link_restart_outage(step); /* it was not */
+		machine_outage_restart(step); /* it was not */
 	link->state = LINK_NOTICED;
 	link->owes_notice = link->is_presumed_lost = false;
 	link->settle_until_ms = step->event->now_ms + machine->config.notice_ms;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One step of the machine, as its parts see it: machine-work.c, -link.c, -renewal.c,
- * -growth.c, -stop.c. */
+/* One step of the machine, as its parts see it: machine-step.c, -work.c, -link.c, -proof.c,
+ * -outage.c, -renewal.c, -growth.c, -stop.c. */
 #ifndef NBDA_SUPERVISOR_CORE_MACHINE_STEP
 #define NBDA_SUPERVISOR_CORE_MACHINE_STEP
 #include "supervisor/core/machine.h"
@@ -13,19 +13,55 @@ struct step {
 
 void step_add(struct step *step, const struct machine_action *action);
 void step_act(struct step *step, enum machine_action_type type, unsigned link);
+/* The earlier of two times; -1 is never. */
+void step_earlier(int64_t *deadline_ms, int64_t other_ms);
+
+/* machine-work.c */
 void step_set_work(struct step *step, enum machine_work work, int64_t duration_ms);
 /* An attempt, or its socket, came to nothing. */
 void step_pause(struct step *step);
 /* The work is not needed any more. */
 void step_release_work(struct step *step);
-/* The earlier of two times; -1 is never. */
-void step_earlier(int64_t *deadline_ms, int64_t other_ms);
+void machine_work_on_negotiated(struct step *step);
+void machine_work_on_not_negotiated(struct step *step, bool is_refused);
+void machine_work_on_spare_gone(struct step *step);
+void machine_work_on_handed_over(struct step *step);
+/* What to do next. */
+void machine_work_advance(struct step *step);
+
+/* machine-proof.c */
+void machine_proof_probe(struct step *step);
+void machine_proof_begin(struct step *step, unsigned at);
+/* IS_SEEN: it has carried data, so its slot was free. */
+void machine_proof_accept(struct step *step, unsigned at, bool is_seen);
+void machine_proof_on_sampled(struct step *step);
+void machine_proof_on_probed(struct step *step);
+void machine_proof_on_moved(struct step *step);
+/* A link that is to be proven; -1: none. */
+int machine_proof_find(const struct machine *machine);
+
+/* machine-outage.c */
+/* Does the outage begin, or end, with what is known now? */
+void machine_outage_note(struct step *step);
+/* Something has served until now, whatever we know of it. */
+void machine_outage_restart(struct step *step);
+/* When the device is to be failed; -1: never. */
+int64_t machine_outage_fail_at_ms(const struct machine *machine);
+bool machine_outage_is_over_time(const struct step *step);
+void machine_outage_on_served(struct step *step);
+/* Out of time: samples of what may serve unseen. */
+void machine_outage_sample(struct step *step);
+void machine_outage_on_last_sample(struct step *step, bool is_last);
+/* When the device is read from before it is failed; -1: never. */
+int64_t machine_outage_probe_at_ms(const struct machine *machine);
+void machine_outage_probe(struct step *step);
+void machine_outage_fail(struct step *step);
 
 /* machine-link.c */
 /* The link's socket is no good any more, or will not be: wait for the driver to let go of it. */
 void machine_link_lose(struct step *step, unsigned at, bool is_renewal);
 void machine_link_shut_down(struct step *step, unsigned at, bool is_renewal);
-void machine_link_restart_outage(struct step *step);
+void machine_link_shut_all(struct step *step);
 void machine_link_on_hangup(struct step *step);
 void machine_link_on_notice(struct step *step);
 void machine_link_on_cannot_shut(struct step *step);
