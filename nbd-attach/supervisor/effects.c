@@ -139,6 +139,19 @@ static void sample(struct supervisor *self, unsigned at)
 		sampler_sample_link(&self->sampler, at);
 }
 
+static void look_up(struct supervisor *self, unsigned at)
+{
+	const struct link *link = &self->attachment->links[at];
+	int rc = sock_find(&link->local, &link->peer);
+
+	engine_tell_outcome(&self->engine,
+		&(struct machine_event){.type = EVENT_LOOKED_UP,
+			.link = at,
+			.found = rc == 0      ? ADOPTED_FOUND :
+				rc == -ENOENT ? ADOPTED_GONE :
+						ADOPTED_UNKNOWN});
+}
+
 /* --- what has come of it */
 
 static void on_proven(struct supervisor *self, unsigned at, bool is_renewal)
@@ -184,6 +197,7 @@ static void carry_out_for_link(struct supervisor *self, const struct machine_act
 	case ACTION_HAND_OVER: hand_over(self, at); break;
 	case ACTION_OFFER_AGAIN: offer_again(self, at); break;
 	case ACTION_SAMPLE: sample(self, at); break;
+	case ACTION_LOOK_UP: look_up(self, at); break;
 	case ACTION_DROP_LINK: drop_link(self, at); break;
 	default: break;
 	}

@@ -54,7 +54,8 @@ static void on_probe(void *owner, short revents)
 	engine_tell(proof->engine,
 		&(struct machine_event){.type = EVENT_PROBED,
 			.link = at,
-			.facts = sample_link(proof, at) | (rc == 0 ? FACT_DONE : 0)});
+			.facts = sample_link(proof, at) | (rc == 0 ? FACT_DONE : 0) |
+				(proof->losses == machine->losses ? FACT_RECENT : 0)});
 }
 
 void proof_init(struct proof *proof, struct attachment *attachment, struct engine *engine,
@@ -72,6 +73,7 @@ void proof_probe(struct proof *proof)
 	/* One that hangs from a former link will be done by this one as well as a new one would. */
 	if (job_is_running(&proof->probe))
 		return;
+	proof->losses = proof->engine->machine.losses;
 	if (probe_start(&proof->probe, &probe, &err))
 		condition_note(proof->condition, LOG_ERR, "cannot prove the new link: ", &err);
 	loop_watch(&proof->source, job_poll_fd(&proof->probe), POLLIN);

@@ -12,6 +12,7 @@ struct proof {
 	struct engine *engine;
 	struct condition *condition;
 	struct job probe;
+	uint64_t losses; /* of links, when it began */
 	struct loop_source source;
 };
 

@@ -218,6 +218,7 @@ static void begin_machine(struct supervisor *self)
 		.slow_ms = SLOW_MS,
 		.io_timeout_ms = attachment_io_timeout_ms(self->attachment),
 		.is_isolated = policy->root,
+		.is_unix = *self->attachment->endpoint.socket_path != 0,
 		.size_waits_for_io = size_waits_for_io(),
 	};
 

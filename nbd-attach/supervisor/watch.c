@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/watch.h"
 #include "supervisor/proof.h"
-#include "net/sock-destroy.h"
 #include <errno.h>
 
 static void on_hangup(void *owner, short revents)
@@ -17,28 +16,6 @@ static void on_hangup(void *owner, short revents)
 				.facts = has_moved ? FACT_MOVED : 0});
 }
 
-/* Of a Unix socket that was handed over before the former one's notice nobody knows whether the
- * driver has it. */
-static bool only_a_notice_tells(const struct link *link, const struct machine_link *state)
-{
-	if (state->state == LINK_UNMONITORED)
-		return sock_find(&link->local, &link->peer) != 0;
-	return machine_link_is_up(state) && state->owes_notice && !link_is_tcp(link);
-}
-
-/* Some notices were lost: those links that only a notice tells of have to be looked up. One that
- * cannot be is taken to be among them: a socket that is offered for it in vain does no harm. */
-static int count_vanished(const struct watch *watch)
-{
-	int count = 0;
-
-	for (unsigned i = 0; i < watch->attachment->link_count; i++)
-		if (only_a_notice_tells(
-			    &watch->attachment->links[i], &watch->engine->machine.links[i]))
-			count++;
-	return count;
-}
-
 static void on_notices(void *owner, short revents)
 {
 	struct watch *watch = owner;
@@ -46,7 +23,7 @@ static void on_notices(void *owner, short revents)
 
 	(void)revents;
 	if (count == -ENOBUFS)
-		count = count_vanished(watch);
+		engine_event(watch->engine, EVENT_NOTICES_LOST, 0);
 	for (; count > 0; count--)
 		engine_event(watch->engine, EVENT_NOTICE, 0);
 }

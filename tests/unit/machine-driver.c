@@ -272,6 +272,26 @@ static void await_receiver(struct model *model, unsigned at)
 		outcome(model, EVENT_RECEIVER_ENDED, at);
 }
 
+static void probe(struct model *model)
+{
+	if (!model->is_probing)
+		model->probed_losses = model->machine.losses;
+	model->is_probing = true;
+}
+
+static void look_up(struct model *model, unsigned at)
+{
+	struct machine_event event = {
+		.type = EVENT_LOOKED_UP, .link = at, .found = ADOPTED_UNKNOWN};
+
+	check(model, model->ours[at] == NONE);
+	model_counts.looked_up++;
+	if (model->found[at] != NONE)
+		event.found =
+			model->sockets[model->found[at]].is_hung ? ADOPTED_GONE : ADOPTED_FOUND;
+	push(model, &event, true);
+}
+
 static void carry_out_for_spare(struct model *model, const struct machine_action *action)
 {
 	switch (action->type) {
@@ -297,7 +317,8 @@ static void carry_out(struct model *model, const struct machine_action *action)
 	case ACTION_AWAIT_RECEIVER: await_receiver(model, action->link); break;
 	case ACTION_HAND_OVER: hand_over(model, action->link); break;
 	case ACTION_OFFER_AGAIN: offer_again(model, action->link); break;
-	case ACTION_PROBE: model->is_probing = true; break;
+	case ACTION_PROBE: probe(model); break;
+	case ACTION_LOOK_UP: look_up(model, action->link); break;
 	case ACTION_SAMPLE: sample(model, action->link); break;
 	case ACTION_DRAIN: drain(model); break;
 	case ACTION_DROP_LINK: drop_link(model, action->link); break;
@@ -490,7 +511,8 @@ void model_end_probe(struct model *model)
 	model->is_probing = false;
 	if (used)
 		used->is_sent = used->is_moved = true;
-	event.facts = sample_link(model, event.link) | (used ? FACT_DONE : 0);
+	event.facts = sample_link(model, event.link) | (used ? FACT_DONE : 0) |
+		(model->probed_losses == model->machine.losses ? FACT_RECENT : 0);
 	model_tell_event(model, &event);
 }
 
@@ -585,6 +607,14 @@ void model_see_notices(struct model *model)
 		model_tell(model, EVENT_NOTICE, 0);
 }
 
+void model_lose_notices(struct model *model)
+{
+	model_see_hangups(model);
+	model_counts.notices_lost++;
+	model->notices = 0;
+	model_tell(model, EVENT_NOTICES_LOST, 0);
+}
+
 void model_see_all(struct model *model)
 {
 	model_see_hangups(model);
@@ -614,6 +644,7 @@ void model_begin(struct model *model, const struct machine_config *config, unsig
 
 		model->slots[i] = (struct model_slot){.socket = socket};
 		model->ours[i] = model->address[i] = socket;
+		model->found[i] = NONE;
 		model->sockets[socket].is_sent = model->sockets[socket].is_moved = true;
 		machine_set_link(&model->machine, i, 0, model->export_bytes);
 	}
@@ -623,7 +654,10 @@ void model_begin(struct model *model, const struct machine_config *config, unsig
 void model_adopt(struct model *model, unsigned at, enum adopted_as how)
 {
 	struct model_slot *slot = &model->slots[at];
+	/* of several that are presumed to serve, one does */
 	bool is_dead = how == ADOPTED_GONE ||
+		(how == ADOPTED_ANSWERING && at > 0 && !model_is_slot_hung(model, 0) &&
+			model_chance(model, 30)) ||
 		(how == ADOPTED_UNKNOWN &&
 			(model->machine.link_count > 1 || model_chance(model, 50)));
 
@@ -631,6 +665,7 @@ void model_adopt(struct model *model, unsigned at, enum adopted_as how)
 	/* or the kernel cannot end a connection by its address */
 	if (how != ADOPTED_FOUND || model_chance(model, 30))
 		model->address[at] = NONE;
+	model->found[at] = how == ADOPTED_FOUND ? slot->socket : NONE;
 	if (is_dead) {
 		model->sockets[slot->socket].is_hung = true;
 		/* its notice was for the former supervisor, or comes yet */
@@ -638,5 +673,6 @@ void model_adopt(struct model *model, unsigned at, enum adopted_as how)
 		slot->free_at_ms = model->now_ms;
 	}
 	machine_adopt_link(&model->machine, at, how);
+	model_counts.presumed += model->machine.links[at].is_presumed_up;
 	model_counts.unmonitored += model->machine.links[at].state == LINK_UNMONITORED;
 }

@@ -43,8 +43,10 @@ struct model {
 	/* the loop */
 	int ours[LINKS_MAX]; /* NONE: unmonitored, or closed */
 	int address
-		[LINKS_MAX]; /* of the socket that is thought to be in the driver; NONE: unknown */
+		[LINKS_MAX];  /* of the socket that is thought to be in the driver; NONE: unknown */
+	int found[LINKS_MAX]; /* at its adoption: unmonitored, and can be looked up */
 	int spare;
+	uint64_t probed_losses; /* of links, when the read began */
 	bool is_negotiating, is_probing, is_draining, is_detaching;
 	uint32_t host;  /* of the attempt */
 	bool is_pinned; /* ... to it */
@@ -73,7 +75,7 @@ struct model_counts {
 	uint64_t episodes, negotiations, cancels, dropped, shut, handed, dropped_links, renewals,
 		reconnects, failed, ended, left, rests, drained, answered, in_vain, samples,
 		taken_again, hang_ups, overdue, resized, refused[4], cannot_shut, unmonitored,
-		detached, forced;
+		detached, forced, looked_up, notices_lost, presumed;
 	int64_t slowest_ms;
 };
 extern struct model_counts model_counts;
@@ -113,6 +115,8 @@ void model_answer_all(struct model *model);
 void model_hang_up_some(struct model *model);
 void model_see_hangups(struct model *model);
 void model_see_notices(struct model *model);
+/* There were too many. */
+void model_lose_notices(struct model *model);
 /* The driver sees the end of the socket in slot AT. */
 void model_driver_sees(struct model *model, unsigned at);
 /* However late they are: all hang-ups and all notices. */

@@ -285,7 +285,7 @@ static void check_failed(struct model *model)
 	model_end_receivers(model);
 	check(model,
 		model->failures_told == 1 || machine_is_over(&model->machine) ||
-			machine_is_serving(&model->machine));
+			model_has_link(&model->machine, LINK_UNMONITORED));
 	model->is_benign = false;
 	for (unsigned i = 0; i < 20; i++)
 		weather_turn(model);

@@ -31,6 +31,7 @@ static void check_shut(struct model *model, const struct machine *before,
 
 	check(model, was_up(before, event, at));
 	if (event->type == EVENT_BROKEN || event->type == EVENT_NOTICE ||
+		event->type == EVENT_NOTICES_LOST || event->type == EVENT_LOOKED_UP ||
 		event->type == EVENT_SERVER_ENDS || model->machine.phase == PHASE_FAILED ||
 		before->held_notices > model->machine.held_notices)
 		return;
@@ -67,7 +68,8 @@ static void check_told(struct model *model, const struct machine *before,
 		check(model,
 			!machine_link_is_up(was) == !machine_link_is_up(is) || is_lost ||
 				event->type == EVENT_HANDED_OVER ||
-				event->type == EVENT_CANNOT_SHUT);
+				event->type == EVENT_CANNOT_SHUT ||
+				(was->is_presumed_lost && is->state == LINK_UNMONITORED));
 	}
 	for (unsigned i = 0; i < actions->count; i++) {
 		const struct machine_action *action = &actions->list[i];
@@ -105,7 +107,10 @@ static void check_action(struct model *model, const struct machine *before,
 	case ACTION_PROBE: /* no process is started under swap until nothing else helps */
 		check(model,
 			before->phase == PHASE_RUNNING &&
-				(!machine->config.is_isolated || machine->work == WORK_PROVE));
+				(!machine->config.is_isolated || machine->work == WORK_PROVE ||
+					machine->presumed_since_ms >= 0 ||
+					machine->stop == STOP_WAITING ||
+					(machine->is_last_probed && !before->is_last_probed)));
 		break;
 	case ACTION_NEGOTIATE:
 	case ACTION_SAMPLE:
@@ -191,6 +196,8 @@ static void check_link(struct model *model, const struct machine_link *link, int
 	check(model, link->renewal != RENEWAL_DRAINED);
 	check(model, link->renewal != RENEWAL_DRAINING || machine->is_draining);
 	check(model, link->renewal != RENEWAL_IMPOSSIBLE || link->state == LINK_UNMONITORED);
+	check(model, !link->is_presumed_up || link->state != LINK_ALIVE);
+	check(model, !link->is_presumed_up || link->state != LINK_UNPROVEN);
 	check(model, link->renewal != RENEWAL_SHUT || !is_up || link->state == LINK_UNPROVEN);
 	check(model, is_up || link->renewal == RENEWAL_NONE || link->renewal == RENEWAL_SHUT);
 	if (machine->phase != PHASE_RUNNING)
@@ -224,6 +231,10 @@ static void check_waits(struct model *model, int64_t deadline_ms)
 		!is_any_down || deadline_ms >= 0 || machine->work == WORK_NEGOTIATE ||
 			model_has_link(machine, LINK_RECEIVING) ||
 			(machine->work == WORK_SPARE && model_has_link(machine, LINK_FREE)));
+	if (machine->presumed_since_ms >= 0 && !machine->last_samples)
+		check(model,
+			deadline_ms >= 0 && machine->presumed_since_ms <= model->now_ms &&
+				deadline_ms - model->now_ms <= machine->config.prove_ms / 2);
 	if (machine->work == WORK_PROVE)
 		check(model,
 			deadline_ms >= 0 &&
@@ -267,6 +278,7 @@ void invariants_check_state(struct model *model)
 		check_link(model, link, deadline_ms);
 		is_serving = is_serving ||
 			(machine_link_is_up(link) &&
+				(!link->is_presumed_up || machine->is_seen_to_serve) &&
 				(link->silence == SILENCE_SLOW ||
 					(link->state != LINK_UNPROVEN &&
 						link->silence != SILENCE_UNREACHABLE)));

@@ -80,6 +80,15 @@ static void grow(struct model *model)
 	model_tell_event(model, &event);
 }
 
+/* Does the driver have a socket that lives? */
+static bool does_any_serve(const struct model *model)
+{
+	for (unsigned i = 0; i < model->machine.link_count; i++)
+		if (!model_is_slot_hung(model, i))
+			return true;
+	return false;
+}
+
 static void trouble(struct model *model, unsigned at)
 {
 	const struct machine_link *link = &model->machine.links[at];
@@ -104,7 +113,9 @@ static void trouble(struct model *model, unsigned at)
 	else if (model_below(model, 20) == 0)
 		model_tell_event(model,
 			&(struct machine_event){.type = EVENT_SERVED,
-				.facts = model_chance(model, 50) ? FACT_DONE : 0});
+				.facts = does_any_serve(model) && model_chance(model, 50) ?
+					FACT_DONE :
+					0});
 	else if (model_below(model, 20000) == 0) {
 		model->io_failed = true;
 		model_tell(model, EVENT_IO_FAILED, 0);
@@ -142,6 +153,9 @@ void weather_turn(struct model *model)
 	case 6: model_see_hangups(model); break;
 	case 7: model_end_drain(model); break;
 	case 8:
+		if (model_chance(model, 2))
+			model_lose_notices(model);
+		break;
 	case 9: model_see_notices(model); break;
 	case 10:
 	case 11: model_end_probe(model); break;

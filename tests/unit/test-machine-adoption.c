@@ -11,6 +11,11 @@ static struct script begin_adopted(enum adopted_as how)
 	return script;
 }
 
+static void expect_found(struct script *script, unsigned at, enum adopted_as found)
+{
+	expect_with(script, 0, LOOKED_UP, "", .link = at, .found = found);
+}
+
 static struct script begin_unmonitored(void)
 {
 	struct script script = begin_adopted(ADOPTED_FOUND);
@@ -92,7 +97,7 @@ static void a_notice_is_for_the_link_that_is_seen_to_be_lost(void **state)
 
 	(void)state;
 	machine_adopt_link(&script.machine, 0, ADOPTED_ANSWERING);
-	expect(&script, 0, HANGUP, 1, "");
+	expect(&script, 0, HANGUP, 1, "probe"); /* it may have been that one which was read over */
 	expect(&script, 1, NOTICE, 0, "negotiate");
 	assert_int_equal(script.machine.links[0].state, LINK_UNMONITORED);
 	assert_int_equal(script.machine.links[1].state, LINK_FREE);
@@ -249,7 +254,8 @@ static void an_outage_does_not_wait_for_an_unmonitored_link(void **state)
 	/* But in it, it does. */
 	expect(&script, 10, REFUSED, 0, "");
 	expect(&script, 10, NOTICE, 0, "");
-	expect_deadline(&script, SETTLE_MS, "");
+	expect_deadline(&script, SETTLE_MS, "look up 1");
+	expect_found(&script, 1, ADOPTED_GONE);
 	assert_false(machine_is_serving(&script.machine));
 	expect_deadline(&script, BACKOFF_MAX_MS - 10 - SETTLE_MS, "negotiate");
 }
@@ -323,18 +329,20 @@ static void a_link_that_nobody_used_yet_is_asked_before_its_device_fails(void **
  * then it dies: the server was not away for as long as nobody knew. */
 static void an_outage_begins_when_the_device_ceases_to_be_served(void **state)
 {
-	struct script script = begin(1);
+	struct script script = begin(2);
 
 	(void)state;
 	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
+	machine_adopt_link(&script.machine, 1, ADOPTED_UNKNOWN);
 	expect(&script, 0, TICK, 0, "negotiate");
 	script.compares_all = true;
 	expect_facts(&script, DEAD_MS - 1, SERVED, 0, FACT_DONE, "save");
 	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
 	script.compares_all = false;
 	expect_deadline(&script, DEAD_MS - MACHINE_LAST_PROBE_MS, "probe");
-	expect_deadline(&script, MACHINE_LAST_PROBE_MS, "sample 0");
-	expect(&script, 0, SAMPLED, 0, "cancel");
+	expect_deadline(&script, MACHINE_LAST_PROBE_MS, "sample 0, sample 1");
+	expect(&script, 0, SAMPLED, 0, "");
+	expect(&script, 0, SAMPLED, 1, "cancel");
 	assert_int_equal(script.machine.phase, PHASE_FAILED);
 	/* what is answered now is answered with an error */
 	expect_facts(&script, 0, SERVED, 0, FACT_DONE, "");
@@ -365,12 +373,12 @@ static void a_device_that_nobody_uses_is_read_before_it_fails(void **state)
 	expect_deadline(&script, 500, "probe");
 	expect_facts(&script, 0, PROBED, 0, FACT_DONE | FACT_COUNTED, "");
 	expect_deadline(&script, 500, "probe");
-	/* no process is started for it under swap */
+	/* under swap, too: nothing else helps */
 	script = begin(1);
 	script.machine.config.is_isolated = true;
 	machine_adopt_link(&script.machine, 0, ADOPTED_UNKNOWN);
 	expect(&script, 0, TICK, 0, "negotiate");
-	expect_deadline(&script, DEAD_MS, "sample 0");
+	expect_deadline(&script, DEAD_MS - MACHINE_LAST_PROBE_MS, "probe");
 }
 
 /* Nobody reads the kernel's log, and the driver may have begun to fail what waits. */
@@ -405,12 +413,15 @@ static void an_attempt_at_any_host_is_given_up_for_a_link_that_cannot_be_shut(vo
 	machine_set_link(&script.machine, 0, 1, 0);
 	machine_set_link(&script.machine, 1, 1, 0);
 	machine_adopt_link(&script.machine, 0, ADOPTED_ANSWERING);
-	expect(&script, 0, HANGUP, 1, "tell lost 1");
+	expect(&script, 0, HANGUP, 1, "save, tell lost 1, probe");
+	expect_facts(&script, 0, PROBED, 0, FACT_DONE | FACT_RECENT, "save");
 	expect(&script, 1, NOTICE, 0, "await receiver 1, negotiate only 1");
 	expect(&script, 1, NOT_NEGOTIATED, 0, "");
 	expect(&script, BACKOFF_MIN_MS, SERVER_ENDS, 0,
 		"save, shut 0, tell lost 0, negotiate from 1");
-	expect(&script, 0, CANNOT_SHUT, 0, "save, cancel, negotiate only 1");
+	/* nor is it known any more whether it serves */
+	expect(&script, 0, CANNOT_SHUT, 0, "cancel, probe, negotiate only 1");
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_RECENT, "save");
 }
 
 /* --- what shows that they serve */
@@ -460,6 +471,187 @@ static void a_notice_of_another_link_does_not_shut_one_that_serves(void **state)
 	assert_at_rest(&script);
 }
 
+/* --- several, of which nobody knows which one serves */
+
+static struct script begin_presumed(void)
+{
+	struct script script = begin(2);
+
+	script.machine.config.sample_ms = SAMPLE_MS;
+	machine_set_link(&script.machine, 0, 1, 0);
+	machine_set_link(&script.machine, 1, 1, 0);
+	machine_adopt_link(&script.machine, 0, ADOPTED_ANSWERING);
+	machine_adopt_link(&script.machine, 1, ADOPTED_ANSWERING);
+	assert_true(machine_is_serving(&script.machine));
+	expect(&script, 0, TICK, 0, "");
+	return script;
+}
+
+/* One of them is lost: the driver has said so, and is believed after a moment. */
+static struct script lose_presumed(void)
+{
+	struct script script = begin_presumed();
+
+	expect(&script, 1000, NOTICE, 0, "");
+	expect_deadline(&script, SETTLE_MS, "probe, negotiate");
+	assert_state(&script, 0, LINK_FREE);
+	assert_false(machine_is_serving(&script.machine));
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
+	return script;
+}
+
+static void what_is_presumed_to_serve_is_read_over_when_another_link_is_lost(void **state)
+{
+	struct script script = lose_presumed();
+
+	(void)state;
+	/* begun before, over the link that is lost now: it says nothing of the other */
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE, "");
+	assert_false(machine_is_serving(&script.machine));
+	expect_deadline(&script, SAMPLE_MS - 5, "probe");
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_RECENT, "");
+	assert_true(machine_is_serving(&script.machine));
+	assert_state(&script, 1, LINK_UNMONITORED);
+	/* and when the other one is lost */
+	expect(&script, 5, NOT_NEGOTIATED, 0, "");
+	expect(&script, 5, NOTICE, 0, "");
+}
+
+static void what_is_presumed_to_serve_and_does_not_is_lost(void **state)
+{
+	struct script script = lose_presumed();
+	int64_t began_ms = script.now_ms;
+	unsigned asked;
+
+	(void)state;
+	for (asked = 1; script.now_ms + SAMPLE_MS < began_ms + PROVE_MS; asked++)
+		expect_deadline(&script, SAMPLE_MS, "probe");
+	assert_int_equal(asked, PROVE_MS / SAMPLE_MS);
+	script.compares_all = true;
+	expect_deadline(&script, SAMPLE_MS, "tell lost 1");
+	/* the host is free then, since no link is known to serve */
+	expect(&script, 5, NOT_NEGOTIATED, 0, "");
+	expect_deadline(&script, BACKOFF_MIN_MS, "negotiate from 1");
+	assert_int_equal(script.machine.outage_since_ms, began_ms);
+	/* it did serve: its server was slow */
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_RECENT, "save");
+	assert_int_equal(script.machine.outage_since_ms, script.now_ms);
+}
+
+/* No process is begun under swap until nothing else helps. */
+static void what_is_presumed_to_serve_is_given_time_under_swap(void **state)
+{
+	struct script script = begin_presumed();
+
+	(void)state;
+	script.machine.config.is_isolated = true;
+	expect(&script, 1000, NOTICE, 0, "");
+	expect_deadline(&script, SETTLE_MS, "negotiate");
+	expect_deadline(&script, PROVE_MS / 2, "probe");
+}
+
+static void the_only_link_that_was_presumed_lost_and_serves_is_left_alone(void **state)
+{
+	struct script script = begin_adopted(ADOPTED_UNKNOWN);
+
+	(void)state;
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect_facts(&script, 5, SERVED, 0, FACT_DONE, "probe");
+	/* it may have ended meanwhile */
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE, "");
+	expect_facts(&script, 1000, SERVED, 0, FACT_DONE, "probe");
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_RECENT, "cancel");
+	assert_state(&script, 0, LINK_UNMONITORED);
+	assert_at_rest(&script);
+	/* not one that is seen to be lost, whatever was done before */
+	script = begin(1);
+	expect(&script, 5, HANGUP, 0, "");
+	expect_facts(&script, 5, SERVED, 0, FACT_DONE, "");
+	assert_state(&script, 0, LINK_LOST);
+}
+
+/* Told to end at shutdown, in what may be none. */
+static void an_outage_that_is_waited_for_is_made_sure_of(void **state)
+{
+	struct script script = begin_adopted(ADOPTED_UNKNOWN);
+
+	(void)state;
+	script.machine.config.is_isolated = true;
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 5, STOP, 0, "probe");
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_RECENT, "cancel, detach");
+}
+
+/* --- notices that may be of another link */
+
+static void a_notice_is_not_for_a_link_that_is_there(void **state)
+{
+	struct script script = begin(2);
+
+	(void)state;
+	machine_adopt_link(&script.machine, 0, ADOPTED_FOUND);
+	machine_adopt_link(&script.machine, 1, ADOPTED_FOUND);
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 5, NOTICE, 0, "");
+	expect_deadline(&script, SETTLE_MS, "look up 0, look up 1");
+	expect_found(&script, 0, ADOPTED_FOUND);
+	expect_found(&script, 1, ADOPTED_GONE);
+	assert_state(&script, 0, LINK_UNMONITORED);
+	assert_state(&script, 1, LINK_FREE);
+	/* late, of one that nobody remembers */
+	expect(&script, 5, NOTICE, 0, "");
+	expect_deadline(&script, SETTLE_MS, "look up 0");
+	expect_found(&script, 0, ADOPTED_FOUND);
+	assert_state(&script, 0, LINK_UNMONITORED);
+	/* which cannot be told */
+	expect(&script, 5, NOTICE, 0, "");
+	expect_deadline(&script, SETTLE_MS, "look up 0");
+	expect_found(&script, 0, ADOPTED_UNKNOWN);
+	assert_state(&script, 0, LINK_FREE);
+}
+
+static void links_are_looked_up_when_notices_are_lost(void **state)
+{
+	struct script script = begin(3);
+
+	(void)state;
+	machine_adopt_link(&script.machine, 0, ADOPTED_FOUND);
+	machine_adopt_link(&script.machine, 1, ADOPTED_FOUND);
+	machine_adopt_link(&script.machine, 2, ADOPTED_FOUND);
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 5, NOTICES_LOST, 0, "look up 0, look up 1, look up 2");
+	expect_found(&script, 0, ADOPTED_GONE);
+	expect_found(&script, 1, ADOPTED_FOUND);
+	expect_found(&script, 2, ADOPTED_UNKNOWN);
+	assert_state(&script, 0, LINK_FREE);
+	assert_true(machine_link_is_serving(&script.machine, 1));
+	assert_false(machine_link_is_serving(&script.machine, 2));
+	/* of a single one a socket that is offered in vain tells */
+	script = begin_adopted(ADOPTED_FOUND);
+	expect(&script, 0, TICK, 0, "negotiate");
+	expect(&script, 5, NOTICES_LOST, 0, "look up 0");
+	expect_found(&script, 0, ADOPTED_UNKNOWN);
+	assert_state(&script, 0, LINK_FREE);
+}
+
+/* A Unix socket that was handed over before its slot was free, as far as anybody knows. */
+static void a_unix_socket_that_owes_a_notice_is_offered_anew_when_notices_are_lost(void **state)
+{
+	struct script script = begin(1);
+
+	(void)state;
+	script.machine.config.is_unix = true;
+	expect(&script, 5, HANGUP, 0, "");
+	expect_deadline(&script, SETTLE_MS, "negotiate");
+	expect_hand_over(&script, 0);
+	expect_facts(&script, 5, PROBED, 0, FACT_DONE | FACT_USED, "");
+	assert_state(&script, 0, LINK_ALIVE);
+	expect(&script, 1000, NOTICES_LOST, 0, "shut 0");
+	script = begin(1);
+	expect(&script, 1000, NOTICES_LOST, 0, "");
+	assert_at_rest(&script);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +680,15 @@ int main(void)
 		cmocka_unit_test(an_attempt_at_any_host_is_given_up_for_a_link_that_cannot_be_shut),
 		cmocka_unit_test(a_device_whose_slot_was_not_free_is_not_failed),
 		cmocka_unit_test(a_notice_of_another_link_does_not_shut_one_that_serves),
+		cmocka_unit_test(what_is_presumed_to_serve_is_read_over_when_another_link_is_lost),
+		cmocka_unit_test(what_is_presumed_to_serve_and_does_not_is_lost),
+		cmocka_unit_test(what_is_presumed_to_serve_is_given_time_under_swap),
+		cmocka_unit_test(the_only_link_that_was_presumed_lost_and_serves_is_left_alone),
+		cmocka_unit_test(an_outage_that_is_waited_for_is_made_sure_of),
+		cmocka_unit_test(a_notice_is_not_for_a_link_that_is_there),
+		cmocka_unit_test(links_are_looked_up_when_notices_are_lost),
+		cmocka_unit_test(
+			a_unix_socket_that_owes_a_notice_is_offered_anew_when_notices_are_lost),
 	};
 
 	return cmocka_run_group_tests_name("machine-adoption", tests, NULL, NULL);

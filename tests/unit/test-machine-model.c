@@ -44,6 +44,9 @@ static void check_counts(const struct model *model)
 	see_count(renewals);
 	see_count(unmonitored);
 	see_count(cannot_shut);
+	see_count(presumed);
+	see_count(looked_up);
+	see_count(notices_lost);
 	see_count(drained);
 	see_count(answered);
 	see_count(resized);
@@ -93,10 +96,11 @@ static struct machine_event draw_event(struct model *model)
 	struct machine_event event = {
 		.type = (enum machine_event_type)model_below(model, EVENT_COUNT + 2),
 		.link = model_below(model, model->machine.link_count + 3),
-		.facts = model_below(model, 2 * FACT_DONE),
+		.facts = model_below(model, 2 * FACT_RECENT),
 		.host = model_below(model, 3),
 		.size_bytes = 1 + model_below(model, 5),
 		.detached = model_below(model, 2) ? DETACHED_NOT : DETACHED_FOREIGN,
+		.found = (enum adopted_as)model_below(model, ADOPTED_UNKNOWN + 1),
 		.random = (uint32_t)model_draw(model),
 	};
 	bool is_an_end = event.type == EVENT_GONE || event.type == EVENT_STOP;
@@ -164,6 +168,8 @@ static void step_of_nonsense(struct nonsense *nonsense, struct machine_event eve
 			answer.type = EVENT_SAMPLED;
 		else if (actions.list[i].type == ACTION_RESIZE)
 			answer.type = EVENT_RESIZED;
+		else if (actions.list[i].type == ACTION_LOOK_UP)
+			answer.type = EVENT_LOOKED_UP;
 	}
 	if (answer.type != EVENT_COUNT) {
 		answer.link = model->machine.work_link;

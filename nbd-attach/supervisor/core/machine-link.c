@@ -26,6 +26,14 @@ void machine_link_leave_alone(struct machine_link *link)
 	link->owes_notice = link->is_presumed_lost = false;
 }
 
+void machine_link_leave_to_former(struct step *step, unsigned at)
+{
+	step_release_work(step);
+	machine_link_leave_alone(&step->machine->links[at]);
+	step->machine->attempts = 0;
+	step->machine->trying_since_ms = -1;
+}
+
 int machine_link_find(const struct machine *machine, enum link_state state)
 {
 	for (unsigned i = 0; i < machine->link_count; i++)
@@ -82,6 +90,8 @@ void machine_link_lose(struct step *step, unsigned at, bool is_renewal)
 	link->renewal = is_renewal ? RENEWAL_SHUT : RENEWAL_NONE;
 	link->silence = SILENCE_NONE;
 	link->owes_notice = true;
+	machine->losses++;
+	machine->is_seen_to_serve = false;
 	link->settle_until_ms = step->event->now_ms + machine->config.settle_ms;
 	step_add(step,
 		&(struct machine_action){
@@ -126,7 +136,10 @@ static int find_noticed(const struct machine *machine)
 	for (unsigned i = 0; at < 0 && i < machine->link_count; i++)
 		if (machine->links[i].owes_notice)
 			at = (int)i;
-	return at >= 0 ? at : machine_link_find(machine, LINK_UNMONITORED);
+	for (unsigned i = 0; at < 0 && i < machine->link_count; i++)
+		if (machine->links[i].state == LINK_UNMONITORED && !machine->links[i].is_found)
+			at = (int)i;
+	return at;
 }
 
 /* The driver queues its notice, then shuts the socket, and only then is the slot free: a notice can
@@ -167,17 +180,98 @@ void machine_link_on_notice(struct step *step)
 	machine->held_until_ms = step->event->now_ms + machine->config.settle_ms;
 }
 
+/* A link without its socket must not be taken for lost by the notice of another: one that is there
+ * binds each new one to its host. */
+static bool look_up_unmonitored(struct step *step)
+{
+	struct machine *machine = step->machine;
+
+	for (unsigned i = 0; i < machine->link_count; i++) {
+		struct machine_link *link = &machine->links[i];
+
+		link->is_found = false;
+		if (link->state != LINK_UNMONITORED || link->is_presumed_up)
+			continue;
+		machine->lookups++;
+		step_act(step, ACTION_LOOK_UP, i);
+	}
+	return machine->lookups > 0;
+}
+
 static void take_held_notices(struct step *step)
 {
 	struct machine *machine = step->machine;
 
-	for (; machine->held_notices && step->event->now_ms >= machine->held_until_ms;
-		machine->held_notices--) {
+	for (; machine->held_notices; machine->held_notices--) {
 		int at = find_noticed(machine);
 
 		if (at >= 0)
 			take_notice(step, (unsigned)at);
 	}
+}
+
+static void release_held_notices(struct step *step)
+{
+	struct machine *machine = step->machine;
+	int at;
+
+	if (!machine->held_notices || machine->lookups ||
+		step->event->now_ms < machine->held_until_ms)
+		return;
+	at = find_noticed(machine);
+	if (at < 0 || machine->links[at].state != LINK_UNMONITORED || !look_up_unmonitored(step))
+		take_held_notices(step);
+}
+
+/* Of those that only a notice tells of: a Unix socket that was handed over before the former one's
+ * notice, of which nobody knows whether the driver has it, and one whose socket we have not. */
+void machine_link_on_notices_lost(struct step *step)
+{
+	struct machine *machine = step->machine;
+
+	for (unsigned i = 0; i < machine->link_count; i++)
+		if (machine->config.is_unix && machine_link_is_up(&machine->links[i]) &&
+			machine->links[i].owes_notice)
+			take_notice(step, i);
+	machine->losses++; /* it may be */
+	machine->is_seen_to_serve = false;
+	if (!machine->lookups)
+		machine->are_notices_lost = look_up_unmonitored(step);
+}
+
+/* With one link a socket that is offered in vain tells; with several that would leave the host
+ * free. */
+static void on_not_known(struct step *step, unsigned at)
+{
+	if (step->machine->link_count == 1)
+		take_notice(step, at);
+	else
+		step->machine->links[at].is_presumed_up = true;
+}
+
+void machine_link_on_looked_up(struct step *step)
+{
+	struct machine *machine = step->machine;
+	unsigned at = step->event->link;
+	struct machine_link *link = &machine->links[at];
+
+	if (!machine->lookups)
+		return;
+	link->is_found = link->state == LINK_UNMONITORED && step->event->found == ADOPTED_FOUND;
+	if (link->state == LINK_UNMONITORED && step->event->found == ADOPTED_GONE) {
+		take_notice(step, at);
+		machine->held_notices -= machine->held_notices > 0;
+	} else if (link->state == LINK_UNMONITORED && !link->is_found &&
+		machine->are_notices_lost) {
+		on_not_known(step, at);
+	}
+	if (--machine->lookups)
+		return;
+	if (!machine->are_notices_lost)
+		take_held_notices(step);
+	machine->are_notices_lost = false;
+	for (unsigned i = 0; i < machine->link_count; i++)
+		machine->links[i].is_found = false;
 }
 
 void machine_link_on_hangup(struct step *step)
@@ -295,7 +389,7 @@ void machine_link_on_time(struct step *step)
 {
 	struct machine *machine = step->machine;
 
-	take_held_notices(step);
+	release_held_notices(step);
 	for (unsigned i = 0; i < machine->link_count; i++) {
 		struct machine_link *link = &machine->links[i];
 

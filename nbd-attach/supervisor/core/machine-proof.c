@@ -49,14 +49,10 @@ static void drop_link(struct step *step)
 static void leave_to_former(struct step *step)
 {
 	struct machine *machine = step->machine;
-	struct machine_link *link = &machine->links[machine->work_link];
 
 	step_act(step, ACTION_DROP_LINK, machine->work_link);
-	machine_link_leave_alone(link);
-	link->size_bytes = 0;
-	machine->work = WORK_NONE;
-	machine->attempts = 0;
-	machine->trying_since_ms = -1;
+	machine_link_leave_to_former(step, machine->work_link);
+	machine->links[machine->work_link].size_bytes = 0;
 }
 
 static bool is_under_proof(const struct step *step)
@@ -137,7 +133,7 @@ void machine_proof_on_probed(struct step *step)
 	bool is_done = facts & FACT_DONE;
 
 	if (is_done)
-		machine_outage_restart(step);
+		machine_outage_on_read(step);
 	if (is_done && !(facts & FACT_COUNTED)) {
 		prove_unproven(step);
 	} else if (!is_under_proof(step)) {

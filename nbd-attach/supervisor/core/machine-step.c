@@ -25,6 +25,7 @@ bool machine_event_is_of_link(enum machine_event_type type)
 {
 	switch (type) {
 	case EVENT_HANGUP:
+	case EVENT_LOOKED_UP:
 	case EVENT_SAMPLED:
 	case EVENT_PROBED:
 	case EVENT_MOVED:
@@ -49,6 +50,7 @@ bool machine_action_is_of_link(enum machine_action_type type)
 	case ACTION_HAND_OVER:
 	case ACTION_OFFER_AGAIN:
 	case ACTION_SAMPLE:
+	case ACTION_LOOK_UP:
 	case ACTION_DROP_LINK: return true;
 	default: return false;
 	}
@@ -122,6 +124,7 @@ static void take_link_event(struct step *step)
 {
 	switch (step->event->type) {
 	case EVENT_HANGUP: machine_link_on_hangup(step); break;
+	case EVENT_LOOKED_UP: machine_link_on_looked_up(step); break;
 	case EVENT_SAMPLED: machine_proof_on_sampled(step); break;
 	case EVENT_PROBED: machine_proof_on_probed(step); break;
 	case EVENT_MOVED: machine_proof_on_moved(step); break;
@@ -141,6 +144,7 @@ static void take_event(struct step *step)
 {
 	switch (step->event->type) {
 	case EVENT_NOTICE: machine_link_on_notice(step); break;
+	case EVENT_NOTICES_LOST: machine_link_on_notices_lost(step); break;
 	case EVENT_NEGOTIATED: machine_work_on_negotiated(step); break;
 	case EVENT_REFUSED: machine_work_on_not_negotiated(step, true); break;
 	case EVENT_NOT_NEGOTIATED: machine_work_on_not_negotiated(step, false); break;
@@ -168,6 +172,7 @@ static void take_event(struct step *step)
 
 static void advance(struct step *step)
 {
+	machine_outage_ask_presumed(step);
 	machine_outage_note(step);
 	if (step->machine->phase == PHASE_FAILED || step->event->type == EVENT_IO_FAILED ||
 		(machine_outage_is_over_time(step) && !step->machine->last_samples))
@@ -234,7 +239,7 @@ int64_t machine_deadline_ms(const struct machine *machine)
 		if (link->silence == SILENCE_SLOW)
 			step_earlier(&deadline_ms, link->ask_again_at_ms);
 	}
-	if (machine->held_notices)
+	if (machine->held_notices && !machine->lookups)
 		step_earlier(&deadline_ms, machine->held_until_ms);
 	/* A spare socket for a lost link waits for as long as the link takes. */
 	if (machine->work == WORK_PAUSE || machine->work == WORK_PROVE ||
@@ -245,6 +250,7 @@ int64_t machine_deadline_ms(const struct machine *machine)
 	if (machine->phase == PHASE_RUNNING && !machine->last_samples) {
 		step_earlier(&deadline_ms, machine_outage_fail_at_ms(machine));
 		step_earlier(&deadline_ms, machine_outage_probe_at_ms(machine));
+		step_earlier(&deadline_ms, machine_outage_ask_at_ms(machine));
 	}
 	step_earlier(&deadline_ms, machine_growth_deadline_ms(machine));
 	step_earlier(&deadline_ms, machine_stop_deadline_ms(machine));
@@ -259,6 +265,7 @@ void machine_init(struct machine *machine, const struct machine_config *config, 
 	machine->config = *config;
 	machine->link_count = link_count;
 	machine->outage_since_ms = machine->trying_since_ms = -1;
+	machine->presumed_since_ms = -1;
 	for (unsigned i = 0; i < link_count; i++)
 		machine->links[i].proven_at_ms = INT64_MIN / 2;
 }
@@ -282,7 +289,11 @@ void machine_adopt_link(struct machine *machine, unsigned at, enum adopted_as ho
 		link->state = LINK_UNMONITORED;
 		link->renewal = RENEWAL_WHEN_IDLE;
 		break;
-	case ADOPTED_ANSWERING: machine_link_leave_alone(link); break;
+	case ADOPTED_ANSWERING:
+		machine_link_leave_alone(link);
+		link->is_presumed_up = machine->link_count > 1;
+		machine->is_seen_to_serve = true;
+		break;
 	default:
 		link->state = LINK_RECEIVING;
 		link->owes_notice = link->is_presumed_lost = how == ADOPTED_UNKNOWN;

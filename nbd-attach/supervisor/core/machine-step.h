@@ -49,6 +49,14 @@ void machine_outage_restart(struct step *step);
 int64_t machine_outage_fail_at_ms(const struct machine *machine);
 bool machine_outage_is_over_time(const struct step *step);
 void machine_outage_on_served(struct step *step);
+/* A read was done. */
+void machine_outage_on_read(struct step *step);
+/* Asks by a read whether a link serves of which that is not known; if there is none, nothing. */
+void machine_outage_ask(struct step *step);
+/* Where no link is up but those presumed to be: asks whether they serve, and if there is no answer,
+ * presumes them lost. */
+void machine_outage_ask_presumed(struct step *step);
+int64_t machine_outage_ask_at_ms(const struct machine *machine);
 /* Out of time: samples of what may serve unseen. */
 void machine_outage_sample(struct step *step);
 void machine_outage_on_last_sample(struct step *step, bool is_last);
@@ -64,6 +72,8 @@ void machine_link_shut_down(struct step *step, unsigned at, bool is_renewal);
 void machine_link_shut_all(struct step *step);
 void machine_link_on_hangup(struct step *step);
 void machine_link_on_notice(struct step *step);
+void machine_link_on_notices_lost(struct step *step);
+void machine_link_on_looked_up(struct step *step);
 void machine_link_on_cannot_shut(struct step *step);
 void machine_link_on_settled(struct step *step);
 void machine_link_on_proven(struct step *step, unsigned at);
@@ -72,8 +82,10 @@ void machine_link_on_answered(struct step *step);
 /* What a second connection came to, for all links that are silent: they are to the same server. */
 void machine_link_on_second_connection(struct step *step, bool is_answered);
 void machine_link_on_time(struct step *step);
-/* It serves, and nothing here can end it: the driver's notice tells that it has. */
+/* Nothing here can end it: the driver's notice tells that it has. */
 void machine_link_leave_alone(struct machine_link *link);
+/* The only one: its slot is served by a connection of which nothing is known. */
+void machine_link_leave_to_former(struct step *step, unsigned at);
 /* The first one in that state; -1: none. */
 int machine_link_find(const struct machine *machine, enum link_state state);
 /* One to bring back: -1: none. */

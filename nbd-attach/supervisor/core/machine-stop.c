@@ -43,6 +43,13 @@ static void detach(struct step *step, enum machine_action_type how)
 	step_act(step, how, 0);
 }
 
+/* For the end of the outage, if it is one. */
+static void wait_for_service(struct step *step)
+{
+	step->machine->stop = STOP_WAITING;
+	machine_outage_ask(step);
+}
+
 static void decide(struct step *step)
 {
 	struct machine *machine = step->machine;
@@ -54,7 +61,7 @@ static void decide(struct step *step)
 		/* At shutdown somebody hangs in I/O, or the unmount would have come before this;
 		 * only we can end that before the driver's time is over. And what is to start a
 		 * successor may have to be read from this very disk first. */
-		machine->stop = STOP_WAITING;
+		wait_for_service(step);
 	else if (machine->is_shutting_down)
 		/* It is of no use any more, but systemd would wait for its unit to disappear. */
 		detach(step, ACTION_DETACH_FORCED);

@@ -124,6 +124,7 @@ void machine_work_on_handed_over(struct step *step)
 	if (machine->work != WORK_SPARE || link->state != LINK_FREE)
 		return;
 	link->state = LINK_UNPROVEN;
+	link->is_presumed_up = false;
 	link->host = machine->spare_host;
 	link->size_bytes = machine->spare_size_bytes;
 	machine_proof_begin(step, machine->work_link);

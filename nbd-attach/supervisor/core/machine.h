@@ -71,7 +71,10 @@ struct machine_link {
 	enum link_silence silence;
 	/* No notice of the former socket's end has come: the slot was only taken to be free. */
 	bool owes_notice;
-	bool is_presumed_lost;   /* adopted, and nothing could tell whether it serves */
+	bool is_presumed_lost; /* nothing could tell whether it serves */
+	/* UNMONITORED: nothing tells which of several of these serves, but at least one does */
+	bool is_presumed_up;
+	bool is_found;           /* UNMONITORED: looked up, and there */
 	uint32_t host;           /* of the endpoint's hosts */
 	uint64_t size_bytes;     /* of the export, as this connection was told; 0: not known */
 	int64_t ask_again_at_ms; /* SLOW: when to ask the server again whether it lives */
@@ -127,6 +130,7 @@ struct machine_config {
 	/* Under --root a new process may have to wait for memory that only the device's links can
 	 * get back: none is started until nothing else helps. */
 	bool is_isolated;
+	bool is_unix; /* the links are Unix sockets, which count nothing and cannot be looked up */
 	/* The driver waits for what is in flight, under its lock, when it is told a size
 	 * (kernel fact size-freezes-queue). */
 	bool size_waits_for_io;
@@ -152,10 +156,16 @@ struct machine {
 	int64_t failed_since_ms; /* FAILED */
 	unsigned attempts;       /* failed in that row */
 	unsigned short_lives;    /* links in a row that died right after their proof */
-	bool is_shutting_down;   /* the machine that we run on */
+	uint64_t losses;         /* of links so far; those that may be count, too */
+	bool is_seen_to_serve;   /* a read was done that was begun after the last loss */
+	/* No link is up but those presumed so: is there any, if not seen to serve? -1: not asked */
+	int64_t presumed_since_ms, ask_presumed_at_ms;
+	bool is_shutting_down; /* the machine that we run on */
 	bool is_draining;
 	unsigned held_notices; /* whose hang-up may be seen in a moment */
 	int64_t held_until_ms;
+	unsigned lookups;      /* LOOKED_UP that are awaited, before a notice is taken for one */
+	bool are_notices_lost; /* it was none that could be held: they are looked up for that */
 	unsigned last_samples; /* SAMPLED that are awaited, before the device is failed */
 	bool is_last_probed;   /* the device is asked whether it serves, before it is failed */
 	bool is_refused;       /* the last offer was one that is not accepted */
@@ -174,6 +184,7 @@ enum machine_fact {
 	/* PROBED: the read was done. SERVED: if the driver failed I/O, its log would tell. DRAINED:
 	 * quickly, or it has to be believed. RESIZED: yes */
 	FACT_DONE = 1 << 4,
+	FACT_RECENT = 1 << 5, /* PROBED: the read was begun after the last loss of a link */
 };
 
 /* What is known of an adopted link, whose socket we have not but for the first. */
@@ -191,6 +202,8 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(TICK, "tick")                /* only time has passed */                                  \
 	X(HANGUP, "hang-up")           /* link's socket is shut or reset; .facts: MOVED */         \
 	X(NOTICE, "notice")            /* the driver's, that a link is dead; it names none */      \
+	X(NOTICES_LOST, "notices lost") /* some of them, nobody knows how many */                  \
+	X(LOOKED_UP, "looked up")      /* answer to LOOK_UP of link: .found */                     \
 	X(NEGOTIATED, "negotiated")    /* .host, .size_bytes: a socket, an acceptable offer */     \
 	X(REFUSED, "refused")          /* an offer that is not acceptable */                       \
 	X(NOT_NEGOTIATED, "not negotiated")                                                        \
@@ -234,6 +247,7 @@ enum detached_how { DETACHED_NOT, DETACHED_FOREIGN };
 	X(OFFER_AGAIN, "offer again")  /* link's socket; of no effect where its slot is taken */   \
 	X(PROBE, "probe")              /* read through the device: PROBED */                       \
 	X(SAMPLE, "sample")            /* of link under proof, silent or lost: SAMPLED is next */  \
+	X(LOOK_UP, "look up")          /* is link's connection there? LOOKED_UP is next */         \
 	X(DRAIN, "drain")              /* wait until what is in flight is answered: DRAINED */     \
 	X(DROP_LINK, "drop link")      /* shut and close our socket: the driver has it not */      \
 	X(FAIL_DEVICE, "fail device")  /* make the driver fail what waits and what comes */        \
@@ -256,8 +270,9 @@ struct machine_event {
 	uint32_t host;
 	uint64_t size_bytes;
 	enum detached_how detached;
-	int64_t now_ms;  /* monotonic */
-	uint32_t random; /* for the jitter of a pause */
+	enum adopted_as found; /* FOUND, GONE, or UNKNOWN */
+	int64_t now_ms;        /* monotonic */
+	uint32_t random;       /* for the jitter of a pause */
 };
 
 struct machine_action {
@@ -299,6 +314,9 @@ bool machine_action_is_of_link(enum machine_action_type type);
 
 /* Does the driver have a socket for it, as far as we know? */
 bool machine_link_is_up(const struct machine_link *link);
+/* Is it up, its server not known to be out of reach, and has it been seen to serve, or one of those
+ * that are presumed to? */
+bool machine_link_is_serving(const struct machine *machine, unsigned link);
 /* Up, or lost without the driver having said so: then it may never have ceased to serve. */
 bool machine_link_may_serve(const struct machine_link *link);
 /* Is an idle moment of use now, for a renewal? */
@@ -309,8 +327,6 @@ bool machine_growth_awaits_idle(const struct machine *machine);
 bool machine_is_growing(const struct machine *machine);
 /* How long it may take, unless it goes on in the background. */
 int machine_growth_limit_ms(const struct machine *machine);
-/* Is any link up, and either proven and its server not out of reach, or its server known to
- * live? */
 bool machine_is_serving(const struct machine *machine);
 /* Nothing is left to supervise. */
 bool machine_is_over(const struct machine *machine);
