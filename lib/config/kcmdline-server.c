@@ -57,15 +57,17 @@ static bool take_server(const struct kcmdline_source *source, const char *host, 
 bool kcmdline_take_uri(const struct kcmdline_source *source, const char *uri)
 {
 	struct tls_config *tls = &source->attachment->tls;
+	struct endpoint *endpoint = &source->attachment->endpoint;
 	struct error err;
 
-	if (nbd_uri_parse(&source->attachment->endpoint, tls, uri, &err)) {
+	if (nbd_uri_parse(endpoint, tls, uri, &err)) {
 		kcmdline_error(source->plan, source->parameter, "%s", err.text);
 		return false;
 	}
 	/* In an initramfs, relative to what? */
 	if ((*tls->certificates_dir && *tls->certificates_dir != '/') ||
-		(*tls->psk_file && *tls->psk_file != '/')) {
+		(*tls->psk_file && *tls->psk_file != '/') ||
+		(*endpoint->socket_path && *endpoint->socket_path != '/')) {
 		kcmdline_error(source->plan, source->parameter,
 			"a file is named that does not begin with /");
 		return false;

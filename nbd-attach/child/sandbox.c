@@ -155,7 +155,7 @@ int sandbox_confine(const struct endpoint *endpoint, struct error *err)
 				 error_set(err, ERROR_OTHER, EINVAL,
 					 "there is nothing ready to confine the negotiator with");
 
-	(void)!chdir("/"); /* not earlier: a Unix socket may be told relative to where we were */
+	(void)!chdir("/");
 	if (!rc)
 		rc = drop_privileges(err);
 	if (!rc)

@@ -1,12 +1,59 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/config.h"
 #include "config/nbd-uri.h"
+#include "base/text.h"
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+static bool is_token(const char *name)
+{
+	return strncmp(name, "pkcs11:", 7) == 0;
+}
+
+static int make_absolute(char *path, size_t size, struct error *err)
+{
+	char folder[PATH_MAX], whole[2 * PATH_MAX];
+	const char *rest = path;
+
+	if (!*path || *path == '/' || is_token(path))
+		return 0;
+	while (strncmp(rest, "./", 2) == 0)
+		rest += 2 + strspn(rest + 2, "/");
+	if (!getcwd(folder, sizeof(folder)))
+		return error_set(err, ERROR_USAGE, errno,
+			"\"%s\" is a relative name, and this folder has no whole path: %s", path,
+			strerror(errno));
+	snprintf(whole, sizeof(whole), "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, rest);
+	if (text_copy(path, size, whole))
+		return 0;
+	error_set(err, ERROR_USAGE, ENAMETOOLONG,
+		"\"%s\" is a relative name, and its whole path is longer than %zu bytes", path,
+		size - 1);
+	return error_hint(err, -ENAMETOOLONG, "put it where the path is shorter");
+}
+
+/* They are used for as long as the device lives, and not where the command was given: a supervisor
+ * in the background is in /, and reload is called from anywhere. */
+static int make_paths_absolute(struct config *config, struct error *err)
+{
+	struct tls_config *tls = &config->tls;
+	char *const files[] = {
+		tls->ca_file, tls->cert_file, tls->key_file, tls->certificates_dir, tls->psk_file};
+	int rc = make_absolute(
+		config->endpoint.socket_path, sizeof(config->endpoint.socket_path), err);
+
+	for (size_t i = 0; !rc && i < sizeof(files) / sizeof(files[0]); i++)
+		rc = make_absolute(files[i], TLS_TEXT_SIZE, err);
+	return rc;
+}
 
 int config_merge(struct config *config, const struct settings *const layers[], struct error *err)
 {
 	struct settings sum;
+	int rc;
 
 	settings_init(&sum);
 	sum.tls = config->tls;
@@ -14,8 +61,10 @@ int config_merge(struct config *config, const struct settings *const layers[], s
 		settings_merge(&sum, *layers);
 	config->tls = sum.tls;
 	config->policy = sum.policy;
-	return settings_given(&sum, "port") ? endpoint_set_port(&config->endpoint, sum.port, err) :
-					      0;
+	rc = make_paths_absolute(config, err);
+	if (!rc && settings_given(&sum, "port"))
+		rc = endpoint_set_port(&config->endpoint, sum.port, err);
+	return rc;
 }
 
 int config_from_arguments(
@@ -48,11 +97,6 @@ int config_check_attachable(const struct config *config, struct error *err)
 		"the kernel's TLS is for TCP only: a device over a unix socket cannot have TLS");
 	return error_hint(err, -EINVAL,
 		"leave TLS out (the socket's permissions guard it), or connect over TCP");
-}
-
-static bool is_token(const char *name)
-{
-	return strncmp(name, "pkcs11:", 7) == 0;
 }
 
 /* Each of these would work now, and not when the disk is away. */

@@ -15,7 +15,8 @@ struct config {
 
 /* The one merge. CONFIG has the endpoint, and in its tls what a URI says of that; each of LAYERS,
  * up to a NULL, goes before it and before those in front: URI, nbdtab, command line. What nobody
- * says is settings_init()'s. */
+ * says is settings_init()'s. Names of files and of a socket are whole paths afterwards, from / on;
+ * a pkcs11: URL stays as it is. */
 int config_merge(struct config *config, const struct settings *const layers[], struct error *err);
 /* The server that arguments[AT..] name, a URI or a host and perhaps an export, with the options. */
 int config_from_arguments(

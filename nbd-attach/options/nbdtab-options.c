@@ -104,7 +104,7 @@ bool nbdtab_option_is_about_tls(const char *name)
 static int check_path(const char *option, const char *value, struct error *err)
 {
 	static const char *const files[] = {
-		"tls-ca", "tls-cert", "tls-key", "tls-psk", "tls-certificates"};
+		"tls-ca", "tls-cert", "tls-key", "tls-psk", "tls-certificates", "unix"};
 	char shown[80];
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -224,11 +224,13 @@ static int unix_endpoint(
 	return rc;
 }
 
-static int check_uri_paths(const struct tls_config *tls, struct error *err)
+static int check_uri_paths(const struct config *config, struct error *err)
 {
-	int rc = check_path("tls-certificates", tls->certificates_dir, err);
+	int rc = check_path("unix", config->endpoint.socket_path, err);
 
-	return rc ? rc : check_path("tls-psk", tls->psk_file, err);
+	if (!rc)
+		rc = check_path("tls-certificates", config->tls.certificates_dir, err);
+	return rc ? rc : check_path("tls-psk", config->tls.psk_file, err);
 }
 
 static int entry_server(const struct nbdtab_entry *entry, const struct extras *extras,
@@ -244,7 +246,7 @@ static int entry_server(const struct nbdtab_entry *entry, const struct extras *e
 			return error_set(err, ERROR_USAGE, EINVAL,
 				"an NBD URI names the export and the kind of socket itself");
 		rc = nbd_uri_parse(&config->endpoint, &config->tls, entry->host, err);
-		return rc ? rc : check_uri_paths(&config->tls, err);
+		return rc ? rc : check_uri_paths(config, err);
 	}
 	if (extras->export_name) {
 		rc = decode_percent(decoded, sizeof(decoded), extras->export_name, err);

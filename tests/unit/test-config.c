@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include "config/nbd-uri.h"
 #include "options/config.h"
 
@@ -170,6 +174,74 @@ static void flags_add_up(void **state)
 	assert_true(merge("nbds://host/x").tls.wanted);
 }
 
+/* A supervisor in the background is in /, and reload in another folder: the names that were given
+ * here are of the files of here for both. */
+static void relative_names_are_of_where_they_were_given(void **state)
+{
+	static const struct {
+		const char *name, *given, *whole;
+	} names[] = {
+		{"tls-ca", "ca.pem", "/tmp/ca.pem"},
+		{"tls-certificates", "./pki", "/tmp/pki"},
+		{"tls-cert", ".//./c", "/tmp/c"},
+		{"tls-key", "../k", "/tmp/../k"},
+		{"tls-psk", ".hidden", "/tmp/.hidden"},
+		{"tls-key", "pkcs11:object=k", "pkcs11:object=k"},
+		{"tls-cert", "pkcs11:object=c", "pkcs11:object=c"},
+		{"tls-cert", "/c", "/c"},
+		{"tls-username", "al", "al"},
+		{"tls-hostname", "name", "name"},
+	};
+	struct config config, whole;
+	char *here = getcwd(NULL, 0);
+
+	(void)state;
+	assert_int_equal(chdir("/tmp"), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		begin();
+		set(&nbdtab, names[i].name, names[i].given);
+		config = merge("nbds://host/x");
+		begin();
+		set(&nbdtab, names[i].name, names[i].whole);
+		whole = merge("nbds://host/x");
+		assert_same(&config, &whole, names[i].name, names[i].given);
+	}
+	begin();
+	config = merge("nbds://host/x?tls-certificates=pki");
+	assert_string_equal(config.tls.certificates_dir, "/tmp/pki");
+	config = merge("nbds://host/x?tls-psk-file=psk");
+	assert_string_equal(config.tls.psk_file, "/tmp/psk");
+	config = merge("nbd+unix:///x?socket=s");
+	assert_string_equal(config.endpoint.socket_path, "/tmp/s");
+	assert_int_equal(chdir("/"), 0);
+	config = merge("nbd+unix:///x?socket=run/s");
+	assert_string_equal(config.endpoint.socket_path, "/run/s");
+	assert_int_equal(chdir(here), 0);
+	free(here);
+}
+
+static void a_relative_name_without_a_whole_path_is_refused(void **state)
+{
+	char *here = getcwd(NULL, 0), folder[] = "/tmp/test-config.XXXXXX", uri[160];
+	struct config config = {0};
+
+	(void)state;
+	begin();
+	snprintf(uri, sizeof(uri), "nbd+unix:///x?socket=%0100d", 1);
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(chdir(folder), 0);
+	assert_int_equal(nbd_uri_parse(&config.endpoint, &config.tls, uri, &err), 0);
+	assert_int_equal(config_merge(&config, layers, &err), -ENAMETOOLONG);
+	assert_non_null(strstr(err.text, "longer than 107 bytes"));
+	assert_int_equal(rmdir(folder), 0);
+	set(&command_line, "tls-ca", "ca.pem");
+	config = (struct config){0};
+	assert_int_equal(config_merge(&config, layers, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "\"ca.pem\" is a relative name, and this folder"));
+	assert_int_equal(chdir(here), 0);
+	free(here);
+}
+
 static void what_nobody_says_is_the_default(void **state)
 {
 	struct device_policy policy;
@@ -294,6 +366,8 @@ int main(void)
 		cmocka_unit_test(each_setting_is_merged_by_itself),
 		cmocka_unit_test(a_uri_is_the_weakest),
 		cmocka_unit_test(flags_add_up),
+		cmocka_unit_test(relative_names_are_of_where_they_were_given),
+		cmocka_unit_test(a_relative_name_without_a_whole_path_is_refused),
 		cmocka_unit_test(what_nobody_says_is_the_default),
 		cmocka_unit_test(what_is_forgotten_was_not_given),
 		cmocka_unit_test(only_settings_can_be_set),

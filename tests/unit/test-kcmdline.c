@@ -348,6 +348,7 @@ static void errors_name_the_parameter(void **state)
 		{"root=nbds://h/e?tls-verify-peer=0", "nothing turns verification off",
 			"root=/dev/nbd0"},
 		{"root=nbds://h/e?tls-certificates=pki", "does not begin with /", "root=/dev/nbd0"},
+		{"root=nbd+unix:///e?socket=s", "does not begin with /", "root=/dev/nbd0"},
 		{"rd.nbd.attach=nbd0 root=UUID=1",
 			"rd.nbd.attach=nbd0: rd.nbd.attach=nbdN=URI is wanted", ""},
 		{"rd.nbd.attach=nbd0=host,export", "rd.nbd.attach=nbd0=host,export: ", ""},

@@ -223,6 +223,7 @@ static void diagnostics(void **state)
 		{"nbd0 /run/x e unix,tls", 6, true, "for TCP only"},
 		{"nbd0 nbds://h/e export=x", 6, true, "names the export"},
 		{"nbd0 nbds://h/e?tls-psk-file=x", 6, true, "relative name"},
+		{"nbd0 nbd+unix:///e?socket=x", 6, true, "relative name"},
 		{"nbd0 nbds://h/e?tls-verify-peer=0", 6, true, "turns verification off"},
 		{"nbd0 h e _netdev,_whatever=1", 0, false, NULL},
 		{"nbd0 h e keyfile=pkcs11:object=k,certfile=/c", 0, false, NULL},

@@ -9,9 +9,10 @@
 . /tests/lib-supervise.sh
 
 # Not below /run, where a supervisor that needs no disk could see it.
-pki=/pki
+pki=/keys/pki
 make_pki() {
     rm -rf $pki
+    mkdir -p /keys
     mkdir -m 0700 $pki
     cp "$certs"/{ca-cert,client-cert,client-key}.pem $pki/
 }
@@ -26,12 +27,19 @@ serve_other() { # of the same name, for clients of the other authority
     server_pid=$nbdkit_pid
 }
 
+# By a relative name, which a supervisor, and reload, that are elsewhere have to understand.
+attach_from_keys() {
+    cd /keys
+    attach $nbd localhost --port $tls_port --tls-certificates pki
+    cd /
+}
+
 next_connection_takes_them() {
     local pid
     make_disk
     make_pki
     serve_former
-    attach $nbd localhost --port $tls_port --tls-certificates $pki
+    attach_from_keys
     pid=$(supervisor_of $nbd)
     # Half of it first: the former ones go on counting, and somebody is told.
     cp "$certs/several/client-cert-0.pem" $pki/client-cert.pem
@@ -68,7 +76,7 @@ by_itself() {
     make_disk
     make_pki
     serve_former
-    attach $nbd localhost --port $tls_port --tls-certificates $pki
+    attach_from_keys
     renew_client
     outage 1 serve_other
     becomes $nbd alive 15
