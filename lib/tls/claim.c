@@ -31,16 +31,34 @@ static bool may_have_cipher(const struct tls_credentials *creds, const struct kt
 	return false;
 }
 
-/* Both of them are ours to say: what proves the server was chosen here. */
+/* Of a certificate that this kind of session cannot have nothing can be said, when it ends least of
+ * all. The files may have been renewed since CREDS were made of them: what they can hold counts. */
+static void forget_impossible(struct tls_info *info, const struct tls_credentials *creds)
+{
+	const struct tls_config *config = &creds->config;
+	bool has_dir = !creds->psk && *config->certificates_dir,
+	     is_verified = !creds->psk && (creds->verify_chain || has_dir),
+	     has_own = !creds->psk && (has_dir || *config->cert_file || *config->key_file);
+
+	if (creds->psk) {
+		*info->peer_name = *info->peer_issuer = *info->peer_pin = 0;
+		info->peer_not_after = 0;
+	}
+	if (!is_verified)
+		info->chain = (struct tls_validity){0};
+	if (!is_verified || !has_dir)
+		info->revocation = (struct tls_validity){0};
+	if (!has_own)
+		info->own = (struct tls_validity){0};
+}
+
+/* What proves the server was chosen here, and is ours to say. */
 static int check_proof(struct tls_info *info, const struct tls_credentials *creds)
 {
 	uint8_t pin[TLS_PIN_BYTES];
 
 	text_copy(info->authentication, sizeof(info->authentication), tls_authentication(creds));
-	if (creds->psk) {
-		*info->peer_name = *info->peer_issuer = *info->peer_pin = 0;
-		info->peer_not_after = 0;
-	}
+	forget_impossible(info, creds);
 	if (creds->psk || !creds->has_pin)
 		return 0;
 	if (tls_pin_parse(pin, info->peer_pin, NULL) || memcmp(pin, creds->pin, sizeof(pin)) != 0)

@@ -236,7 +236,9 @@ static int check_claims(struct negotiation_result *from, const struct negotiatio
 		fd = -1;
 	if (!rc)
 		rc = check_address(fd, job, from);
-	if (!rc && job->tls)
+	if (!job->tls)
+		from->tls = (struct tls_info){0};
+	else if (!rc)
 		rc = tls_claim_check(&from->tls, job->tls, job->skip_ktls ? -1 : fd);
 	return rc;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/passed-fd.h"
 #include "fake-negotiator.h"
+#include "make-certificate.h"
 
 /* What this kernel would say of a socket's TLS; version 0: it has none. */
 static struct tls_crypto_info kernel_tls[2];
@@ -319,6 +320,78 @@ static void a_server_that_was_pinned_is_no_other(void **state)
 	}
 }
 
+static bool has_validity(const struct tls_validity *validity)
+{
+	return validity->until || validity->warn_from;
+}
+
+/* A lie about an end that is far away would keep a warning of ours from being said. */
+static void nothing_ends_that_the_session_cannot_have(void **state)
+{
+	static const char pin[] =
+		"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const struct {
+		bool has_tls, has_psk;
+		const char *pin;
+		bool has_ca, has_dir;
+		bool chain, own, revocation; /* may be claimed */
+	} kinds[] = {
+		{false, false, "", false, false, false, false, false},
+		{true, true, "", false, false, false, false, false},
+		{true, false, pin, false, false, false, false, false},
+		{true, false, "", true, false, true, false, false},
+		{true, false, pin, true, false, true, false, false},
+		{true, false, "", false, true, true, true, true},
+	};
+	struct made authority = made_authority("the authority", NULL);
+	char folder[] = "/tmp/test-negotiation-claims.XXXXXX", ca[80];
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", folder);
+	made_write(&authority, ca, NULL);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct offer offer = offer_begin();
+		struct tls_info *claim = &offer.fake->message.result.tls, *result;
+		struct tls_config config = {.wanted = true};
+		struct error err;
+
+		snprintf(config.pin, sizeof(config.pin), "%s", kinds[i].pin);
+		snprintf(config.ca_file, sizeof(config.ca_file), "%s", kinds[i].has_ca ? ca : "");
+		snprintf(config.certificates_dir, sizeof(config.certificates_dir), "%s",
+			kinds[i].has_dir ? folder : "");
+		if (!kinds[i].has_psk) {
+			tls_credentials_free(offer.creds);
+			offer.creds = NULL;
+		}
+		if (kinds[i].has_tls && !offer.creds &&
+			tls_credentials_load(&offer.creds, &config, &err))
+			fail_msg("%s", err.text);
+		offer.fake->negotiation.job.tls = offer.creds;
+		if (!kinds[i].has_tls) {
+			claim->version = 0;
+			memset(kernel_tls, 0, sizeof(kernel_tls));
+		}
+		strcpy(claim->peer_name, "CN=bank");
+		strcpy(claim->peer_pin, pin);
+		claim->chain = claim->own = claim->revocation =
+			(struct tls_validity){1LL << 40, 1LL << 39};
+		claim->peer_not_after = 1LL << 40;
+		assert_int_equal(offer_make(&offer), 0);
+		result = &offer.fake->result.tls;
+		assert_int_equal(has_validity(&result->chain), kinds[i].chain);
+		assert_int_equal(has_validity(&result->own), kinds[i].own);
+		assert_int_equal(has_validity(&result->revocation), kinds[i].revocation);
+		assert_int_equal(
+			result->peer_not_after != 0, kinds[i].has_tls && !kinds[i].has_psk);
+		assert_int_equal(*result->peer_name != 0, kinds[i].has_tls && !kinds[i].has_psk);
+		offer_end(&offer);
+	}
+	made_free(&authority);
+	unlink(ca);
+	rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +406,7 @@ int main(void)
 		cmocka_unit_test(a_connection_to_another_host_is_refused),
 		cmocka_unit_test(an_impossible_claim_is_refused),
 		cmocka_unit_test(a_server_that_was_pinned_is_no_other),
+		cmocka_unit_test(nothing_ends_that_the_session_cannot_have),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
