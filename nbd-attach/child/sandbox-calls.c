@@ -17,9 +17,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #ifndef SOL_TLS
 #define SOL_TLS 282
@@ -200,7 +200,8 @@ static const struct rule allowed[] = {
 	ALLOW_OPTION(CALLS_CONNECT, IPPROTO_TCP, TCP_KEEPINTVL),
 	ALLOW_OPTION(CALLS_CONNECT, IPPROTO_TCP, TCP_KEEPCNT),
 	ALLOW_OPTION(CALLS_CONNECT, SOL_SOCKET, SO_KEEPALIVE),
-	ALLOW_IF(prctl, CALLS_CONNECT, 2, IS(0, PR_SET_SECCOMP), IS(1, SECCOMP_MODE_FILTER)),
+	ALLOW_IF(seccomp, CALLS_CONNECT, 2, IS(0, SECCOMP_SET_MODE_FILTER),
+		IS(1, SECCOMP_FILTER_FLAG_TSYNC)),
 
 	/* names: DNS, services on this machine, this machine's own addresses */
 	ALLOW_SOCKET(CALLS_RESOLVE, AF_INET, SOCK_DGRAM, 0),
@@ -395,17 +396,34 @@ void calls_free(struct calls_filter *filter)
 	*filter = (struct calls_filter){0};
 }
 
+/* For every thread: a token's module may have begun some before. As seccomp(2), 0 or -1, or which
+ * thread cannot be brought under it. */
+static long set_filter(const struct sock_fprog *program)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, program);
+}
+
 bool calls_can_restrict(void)
 {
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) < 0 && errno == EFAULT;
+	return set_filter(NULL) < 0 && errno == EFAULT;
 }
 
 int calls_restrict(const struct calls_filter *filter, struct error *err)
 {
 	struct sock_fprog program = {(unsigned short)filter->length, filter->code};
+	long rc = set_filter(&program);
 
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0)
+	if (rc == 0)
 		return 0;
+	if (rc > 0) {
+		error_set(err, ERROR_PERMISSION, ESRCH,
+			"thread %ld of the negotiator cannot be confined to the system calls it "
+			"needs: it has a filter of its own",
+			rc);
+		return error_hint(err, -ESRCH,
+			"the module of a PKCS #11 token has begun it: use certificate and key as "
+			"files");
+	}
 	if (errno == EINVAL || errno == ENOSYS) {
 		error_set(err, ERROR_KERNEL, errno,
 			"the kernel cannot confine the negotiator: it has no seccomp filters");

@@ -35,7 +35,8 @@ int calls_compile(struct calls_filter *filter, unsigned purposes, struct error *
 void calls_free(struct calls_filter *filter);
 /* Has this kernel such filters? */
 bool calls_can_restrict(void);
-/* In the child, after PR_SET_NO_NEW_PRIVS and for good. Of several filters each has to allow. */
+/* In the child, after PR_SET_NO_NEW_PRIVS and for good: for all threads that it has, or for none,
+ * which is an error. Of several filters each has to allow. */
 int calls_restrict(const struct calls_filter *filter, struct error *err);
 
 #endif

@@ -28,6 +28,7 @@
 #define SCOPE_ABSTRACT_UNIX_SOCKET (1ULL << 0) /* ABI 6, Linux 6.12 */
 #define SCOPE_SIGNAL (1ULL << 1)
 #define RULE_NET_PORT 2
+#define RESTRICT_ALL_THREADS (1U << 3) /* ABI 8, Linux 7.0 */
 
 struct ruleset {
 	uint64_t files, net, scoped;
@@ -167,7 +168,8 @@ int files_restrict(const struct files_needs *needs, struct error *err)
 		rc = allow_files(fd, ruleset.files);
 	if (!rc && ruleset.net)
 		rc = allow_ports(fd, needs, ruleset.net);
-	if (!rc && syscall(SYS_landlock_restrict_self, fd, 0U) < 0)
+	if (!rc &&
+		syscall(SYS_landlock_restrict_self, fd, abi >= 8 ? RESTRICT_ALL_THREADS : 0U) < 0)
 		rc = -errno;
 	return rc ?
 		error_set(err, ERROR_PERMISSION, -rc,

@@ -76,7 +76,7 @@ static void be_an_older_kernel(const char *lacks)
 	if (strcmp(lacks, "landlock") == 0)
 		lack(SYS_landlock_create_ruleset, 0, EOPNOTSUPP);
 	if (strcmp(lacks, "seccomp") == 0)
-		lack(SYS_prctl, PR_SET_SECCOMP, EINVAL);
+		lack(SYS_seccomp, SECCOMP_SET_MODE_FILTER, EINVAL);
 }
 
 static __attribute__((constructor)) void share_memory(int argc, char **argv)
