@@ -13,14 +13,17 @@
 #include "child/sandbox.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define ANSWER_MS 200
+#define TIME_LIMIT_MS 60000 /* of a child that has 5 s */
 
 static struct attacker attacker;
 static int server_fd;
@@ -247,26 +250,61 @@ static pid_t start_connecting(const struct endpoint *endpoint)
 	return pid;
 }
 
-static void it_connects_and_is_greeted(void **state)
+/* The connection that process PID makes, or -1 when it has ended without one. */
+static int accept_from(pid_t pid, int listener)
 {
-	static struct endpoint endpoint;
+	struct pollfd fds[] = {{.fd = listener, .events = POLLIN},
+		{.fd = (int)syscall(SYS_pidfd_open, pid, 0U), .events = POLLIN}};
+
+	assert_true(fds[1].fd >= 0);
+	assert_true(poll(fds, 2, TIME_LIMIT_MS) > 0);
+	close(fds[1].fd);
+	return fds[0].revents ? accept(listener, NULL, NULL) : -1;
+}
+
+static int listen_at(struct endpoint *endpoint)
+{
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	socklen_t size = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, status;
-	pid_t pid;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)state;
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
 	assert_int_equal(listen(listener, 1), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-	assert_int_equal(endpoint_parse(&endpoint, "127.0.0.1", NULL, &attacker.err), 0);
-	assert_int_equal(endpoint_set_port(&endpoint, ntohs(address.sin_port), &attacker.err), 0);
-	pid = start_connecting(&endpoint);
-	fd = accept(listener, NULL, NULL);
-	assert_int_equal(send(fd, "NBDMAGICIHAVEOPT\0\3", 18, MSG_NOSIGNAL), 18);
+	assert_int_equal(endpoint_parse(endpoint, "127.0.0.1", NULL, &attacker.err), 0);
+	assert_int_equal(endpoint_set_port(endpoint, ntohs(address.sin_port), &attacker.err), 0);
+	return listener;
+}
+
+static void it_connects_and_is_greeted(void **state)
+{
+	static struct endpoint endpoint;
+	int listener = listen_at(&endpoint), fd, status;
+	pid_t pid = start_connecting(&endpoint);
+
+	(void)state;
+	fd = accept_from(pid, listener);
+	if (fd >= 0)
+		assert_int_equal(send(fd, "NBDMAGICIHAVEOPT\0\3", 18, MSG_NOSIGNAL), 18);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	close(fd);
+	close(listener);
+}
+
+/* The test above ends then, too: it does not wait for a connection that nobody makes. */
+static void one_that_cannot_connect_keeps_nobody_waiting(void **state)
+{
+	static struct endpoint endpoint;
+	int listener = listen_at(&endpoint), other = listen_at(&endpoint), status;
+	pid_t pid;
+
+	(void)state;
+	close(other); /* nobody listens there any more */
+	pid = start_connecting(&endpoint);
+	assert_int_equal(accept_from(pid, listener), -1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 	close(listener);
 }
 
@@ -396,6 +434,7 @@ int main(void)
 		EACH(an_honest_client_is_let_in_or_told_why_not),
 		EACH(what_is_no_handshake_ends_it),
 		EACH(it_connects_and_is_greeted),
+		EACH(one_that_cannot_connect_keeps_nobody_waiting),
 		EACH(results_are_told_apart),
 		EACH(more_than_is_read_at_once_is_left),
 		EACH(what_is_there_can_be_looked_at),
