@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/credential-file.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/wire.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #define FILE_MAX_BYTES (4 << 20)
 #define FIRST_BYTES (64 << 10)
+#define LINKS_MAX 40 /* as the kernel follows */
 
 static void wipe(gnutls_datum_t *data)
 {
@@ -86,6 +92,39 @@ static int read_all(int fd, gnutls_datum_t *data)
 	return data->size ? 0 : -ENODATA;
 }
 
+/* What has a name in /proc is of a process. It comes by links: /dev/stdin, /dev/fd. */
+static bool is_in_proc(const char *path)
+{
+	char at[PATH_MAX], folder[PATH_MAX], to[PATH_MAX];
+	struct statfs fs;
+	ssize_t len = 0;
+
+	if (!text_copy(at, sizeof(at), path))
+		return false;
+	for (int links = 0; links < LINKS_MAX && len >= 0; links++) {
+		text_copy(folder, sizeof(folder), at);
+		dirname(folder);
+		if (statfs(folder, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+			return true;
+		len = readlink(at, to, sizeof(to) - 1);
+		if (len < 0)
+			break;
+		to[len] = 0;
+		if (snprintf(at, sizeof(at), "%s%s%s", *to == '/' ? "" : folder,
+			    *to == '/' ? "" : "/", to) >= (int)sizeof(at))
+			break;
+	}
+	return false;
+}
+
+bool credential_file_is_read_once(const char *path)
+{
+	struct stat st;
+
+	return is_in_proc(path) ||
+		(stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+}
+
 static int read_new(struct credential_files *files, const char *path, const char *what,
 	gnutls_datum_t *data, struct error *err)
 {
@@ -103,6 +142,7 @@ static int read_new(struct credential_files *files, const char *path, const char
 	if (fstat(fd, &file->st) < 0 || S_ISDIR(file->st.st_mode))
 		return error_set(err, ERROR_USAGE, EISDIR,
 			"cannot read the %s file %s: it is a directory", what, path);
+	file->is_read_once = !S_ISREG(file->st.st_mode) || is_in_proc(path);
 	rc = read_all(fd, &file->data);
 	if (rc == -EFBIG || rc == -ENODATA)
 		return error_set(err, ERROR_USAGE, EINVAL, "the %s file %s is %s", what, path,
@@ -178,8 +218,7 @@ bool credential_files_have_changed(const struct credential_files *files)
 	for (size_t i = 0; !files->is_closed && i < files->count; i++) {
 		const struct credential_file *file = &files->files[i];
 
-		if ((S_ISREG(file->st.st_mode) || S_ISDIR(file->st.st_mode)) &&
-			stat(file->path, &st) == 0 && !is_same(&st, &file->st))
+		if (!file->is_read_once && stat(file->path, &st) == 0 && !is_same(&st, &file->st))
 			return true;
 	}
 	return false;
@@ -188,14 +227,37 @@ bool credential_files_have_changed(const struct credential_files *files)
 void credential_files_forget(struct credential_files *files)
 {
 	for (size_t i = 0; i < files->count; i++)
-		wipe(&files->files[i].data);
+		if (!files->files[i].is_read_once)
+			wipe(&files->files[i].data);
+}
+
+int credential_files_keep(struct credential_files *files, const struct credential_files *former)
+{
+	struct error ignored;
+
+	for (size_t i = 0; i < former->count; i++) {
+		const struct credential_file *from = &former->files[i];
+		struct credential_file *file;
+
+		if (!from->is_read_once)
+			continue;
+		file = add(files, from->path, &ignored);
+		if (!file || !grow(&file->data, from->data.size))
+			return -ENOMEM;
+		file->st = from->st;
+		file->is_read_once = true;
+		memcpy(file->data.data, from->data.data, from->data.size + 1);
+		file->data.size = from->data.size;
+	}
+	return 0;
 }
 
 void credential_files_free(struct credential_files *files)
 {
-	credential_files_forget(files);
-	for (size_t i = 0; i < files->count; i++)
+	for (size_t i = 0; i < files->count; i++) {
+		wipe(&files->files[i].data);
 		free(files->files[i].path);
+	}
 	*files = (struct credential_files){0};
 }
 

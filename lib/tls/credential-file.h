@@ -15,6 +15,7 @@ struct credential_file {
 	char *path;
 	struct stat st;      /* as it was read */
 	gnutls_datum_t data; /* terminated; size 0: forgotten, or a directory */
+	bool is_read_once;   /* see credential_file_is_read_once() */
 };
 
 /* All zero: none yet. */
@@ -34,10 +35,15 @@ int credential_files_note_directory(
 	struct credential_files *files, const char *path, struct error *err);
 /* Can anybody on this machine read PATH, or change it? Looks at its folders, too. */
 bool credential_file_is_open(const char *path);
+/* Is PATH a descriptor of this process (/dev/stdin, /dev/fd/N), a pipe or the like? Whoever opens
+ * it another time has something else, or waits: what was read counts for good. */
+bool credential_file_is_read_once(const char *path);
 /* Has any of them been replaced or changed, that can be looked at still? */
 bool credential_files_have_changed(const struct credential_files *files);
-/* Wipe what was read, and keep when. */
+/* Wipe what was read, and keep when; but what can be read only once. */
 void credential_files_forget(struct credential_files *files);
+/* What can be read only once is among FILES, too, as FORMER have it. */
+int credential_files_keep(struct credential_files *files, const struct credential_files *former);
 void credential_files_free(struct credential_files *files);
 
 /* All of them as bytes (malloc), for another process to decode into FILES, which is closed then.

@@ -340,12 +340,17 @@ static struct tls_credentials *new_credentials(const struct tls_config *config, 
 	return creds;
 }
 
-int tls_credentials_load(
-	struct tls_credentials **out, const struct tls_config *config, struct error *err)
+/* KEPT: files of former ones, of which what can be read only once is taken; or NULL. */
+static int load_new(struct tls_credentials **out, const struct tls_config *config,
+	const struct credential_files *kept, struct error *err)
 {
 	struct tls_credentials *creds = new_credentials(config, err);
-	int rc = creds ? load(creds, config, err) : -ENOMEM;
+	int rc = creds ? 0 : -ENOMEM;
 
+	if (!rc && kept && credential_files_keep(&creds->files, kept))
+		rc = error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
+	if (!rc)
+		rc = load(creds, config, err);
 	if (rc) {
 		tls_credentials_free(creds);
 		return rc;
@@ -353,6 +358,12 @@ int tls_credentials_load(
 	credential_files_forget(&creds->files);
 	*out = creds;
 	return 0;
+}
+
+int tls_credentials_load(
+	struct tls_credentials **out, const struct tls_config *config, struct error *err)
+{
+	return load_new(out, config, NULL, err);
 }
 
 int tls_credentials_pack(
@@ -431,7 +442,26 @@ int tls_credentials_refresh(const struct tls_credentials *creds, struct tls_cred
 	*fresh = NULL;
 	if (!credential_files_have_changed(&creds->files))
 		return 0;
-	return tls_credentials_load(fresh, &creds->config, &ignored);
+	return load_new(fresh, &creds->config, &creds->files, &ignored);
+}
+
+int tls_credentials_can_be_read_again(const struct tls_config *config, struct error *err)
+{
+	const char *const paths[] = {
+		config->ca_file, config->cert_file, config->key_file, config->psk_file};
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (!*paths[i] || is_pkcs11(paths[i]) || !credential_file_is_read_once(paths[i]))
+			continue;
+		error_set(err, ERROR_USAGE, ESPIPE,
+			"%s is no file, but what a process had open or a pipe: it was read once, "
+			"and "
+			"what was read counts for as long as the device is attached",
+			paths[i]);
+		return error_hint(err, -ESPIPE,
+			"to be able to renew it, detach, and attach it with the name of a file");
+	}
+	return 0;
 }
 
 size_t tls_credentials_warnings(

@@ -12,14 +12,17 @@
 struct tls_credentials;
 
 /* Load and check everything; with a PSK file nothing else of CONFIG is looked at but the username.
- * Prints nothing. The file's contents are only in GnuTLS's memory
- * afterwards. Free with tls_credentials_free(), which wipes. */
+ * Prints nothing. The files' contents are only in GnuTLS's memory afterwards, but of what can be
+ * read only once, such as /dev/stdin or a pipe, which is kept. Free with
+ * tls_credentials_free(), which wipes. */
 int tls_credentials_load(
 	struct tls_credentials **creds, const struct tls_config *config, struct error *err);
 /* Is a key on a PKCS #11 token, whose module's code then runs in a handshake? */
 bool tls_credentials_use_token(const struct tls_credentials *creds);
 void tls_credentials_free(struct tls_credentials *creds);
 
+/* -errno: it names what can be read only once. Looks at names, and opens nothing. */
+int tls_credentials_can_be_read_again(const struct tls_config *config, struct error *err);
 /* Have the files of CREDS been changed since? Then *FRESH is what they are now, else NULL. -errno:
  * they have, and cannot be used. For a process that may wait for a disk. */
 int tls_credentials_refresh(const struct tls_credentials *creds, struct tls_credentials **fresh);

@@ -44,8 +44,10 @@ static int reload_device(int index, const struct tls_config *config, struct erro
 	struct tls_credentials *creds = NULL;
 	_cleanup_fd_ int fd = -1;
 	size_t size = 0;
-	int rc = tls_credentials_load(&creds, config, err); /* for what is to be said of them */
+	int rc = tls_credentials_can_be_read_again(config, err);
 
+	if (!rc) /* for what is to be said of them */
+		rc = tls_credentials_load(&creds, config, err);
 	report_warnings(creds);
 	tls_credentials_free(creds);
 	if (!rc)

@@ -83,6 +83,27 @@ by_itself() {
     write_and_compare $nbd 8
     detach $nbd
 }
+# Whoever opens them later, under the same name, has something else.
+from_descriptors() {
+    make_disk
+    make_pki
+    serve_former
+    mkfifo $pki/pipe
+    cat $pki/client-cert.pem >$pki/pipe &
+    attach $nbd localhost --port $tls_port --tls-ca $pki/ca-cert.pem --tls-cert $pki/pipe --tls-key /proc/self/fd/0 <$pki/client-key.pem
+    outage 1 serve_former
+    becomes $nbd alive 15
+    assert_has $nbd '.links[0].tls.is_stale | not'
+    # together with a file that was renewed
+    cp "$certs/ca-cert.pem" $pki/
+    outage 1 serve_former
+    becomes $nbd alive 15
+    assert_has $nbd '(.links[0].tls.is_stale | not) and .warnings == []'
+    expect 2 nbd-attach reload $nbd
+    says 'it was read once'
+    write_and_compare $nbd 8
+    detach $nbd
+}
 without_a_disk() {
     make_disk
     make_pki
@@ -109,6 +130,7 @@ without_tls() {
 run_test "a renewed certificate is checked, and taken by the next connection" next_connection_takes_them
 run_test "... also without a word" by_itself
 run_test "... files that cannot be read hold up no reconnect for long" files_hang
+run_test "... what came by a descriptor or a pipe is kept" from_descriptors
 run_test "--root: handed over, where there is no disk to read" without_a_disk
 run_test "a device without TLS has nothing to reload" without_tls
 finish
