@@ -270,6 +270,14 @@ void child_abandon(struct child *child)
 	*child = (struct child){0};
 }
 
+void child_kill_and_await(struct child *child, int timeout_ms)
+{
+	if (!child_is_running(child))
+		return;
+	kill(child->pid, SIGKILL);
+	child->deadline_ms = monotonic_now_ms() + timeout_ms;
+}
+
 void child_kill(struct child *child)
 {
 	if (child_is_running(child))

@@ -53,6 +53,8 @@ void child_close_channel(struct child *child);
 /* Has it ended? Then it is reaped, *STATUS is as of wait(), and none runs any more. */
 bool child_has_ended(struct child *child, int *status);
 
+/* Kill it, and go on awaiting its end, for TIMEOUT_MS more. */
+void child_kill_and_await(struct child *child, int timeout_ms);
 /* Forget it: whatever it does in the kernel just now is the last. It is reaped later. */
 void child_kill(struct child *child);
 /* Forget it: it ends by itself when it can. */

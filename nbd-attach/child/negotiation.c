@@ -108,16 +108,28 @@ static int died(const struct negotiation *negotiation, int status, struct error 
 		WTERMSIG(status), strsignal(WTERMSIG(status)), when, what);
 }
 
+/* Nobody but the driver may have the connection any more when it is used (CVE-2025-38616): one that
+ * does not end is killed, and its end is awaited. */
+static bool lives_on(struct negotiation *negotiation)
+{
+	if (negotiation->state != NEGOTIATION_HAS_SPOKEN || negotiation->rc ||
+		negotiation->is_killed)
+		return false;
+	negotiation->is_killed = true;
+	child_kill_and_await(&negotiation->child, LAST_MESSAGE_MS);
+	return true;
+}
+
 static int step_end(
 	struct negotiation *negotiation, struct negotiation_result *result, struct error *err)
 {
 	int status, rc = negotiation->rc;
 	bool has_ended = child_has_ended(&negotiation->child, &status);
 
-	if (!has_ended && !child_is_overdue(&negotiation->child))
+	if (!has_ended && (!child_is_overdue(&negotiation->child) || lives_on(negotiation)))
 		return 1;
 	child_kill(&negotiation->child);
-	if (WIFSIGNALED(status)) {
+	if (WIFSIGNALED(status) && !(negotiation->is_killed && WTERMSIG(status) == SIGKILL)) {
 		rc = died(negotiation, status, err);
 	} else if (negotiation->state == NEGOTIATION_HAS_HUNG_UP && !has_ended) {
 		rc = error_set(err, ERROR_OTHER, EIO,
@@ -127,6 +139,10 @@ static int step_end(
 		rc = error_set(err, ERROR_OTHER, EIO,
 			"the negotiator ended without an answer (status %d) while %s",
 			WEXITSTATUS(status), negotiation->stage);
+	} else if (rc == 0 && !has_ended) {
+		rc = error_set(err, ERROR_OTHER, EIO,
+			"the negotiator cannot be ended, and may still use its connection: that is "
+			"not used");
 	} else if (rc == 0) {
 		*result = negotiation->result;
 		negotiation->result.fd = -1;

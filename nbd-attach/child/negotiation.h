@@ -16,6 +16,7 @@ struct negotiation {
 	char stage[64];
 	unsigned stage_count; /* 0: it has not begun to connect */
 	bool has_names;
+	bool is_killed; /* since it lived on behind its last message */
 	enum { NEGOTIATION_TALKING, NEGOTIATION_HAS_SPOKEN, NEGOTIATION_HAS_HUNG_UP } state;
 	int rc; /* its last message, for when it has ended: */
 	struct error err;

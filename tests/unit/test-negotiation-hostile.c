@@ -304,6 +304,41 @@ static void sends_three_bytes(int channel)
 }
 
 /* It is killed at once: its end would tell nothing. */
+/* Its connection is used only once it cannot use it any more. */
+static void one_that_lives_on_has_ended_before_its_link_is_used(void **state)
+{
+	struct fake *fake = *state;
+	static const struct hostile hostile = {
+		.act = lingers_in_the_result, .kind = NEGOTIATION_ATTACH};
+	pid_t pid;
+	int rc = 1;
+
+	start_hostile(fake, &hostile);
+	pid = fake->negotiation.child.pid;
+	fake_drive(fake, &rc);
+	assert_int_equal(rc, 0);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+	close(fake->result.fd);
+	close(listener);
+}
+
+static void the_link_of_one_that_cannot_be_ended_is_not_used(void **state)
+{
+	struct fake *fake = *state;
+	static const struct hostile hostile = {
+		.act = lingers_in_the_result, .kind = NEGOTIATION_ATTACH};
+	int rc = 1;
+
+	start_hostile(fake, &hostile);
+	fake->negotiation.is_killed = true; /* in vain */
+	fake_drive(fake, &rc);
+	assert_int_equal(rc, -EIO);
+	assert_non_null(strstr(fake->err.text, "cannot be ended"));
+	assert_int_equal(fake->result.fd, 0);
+	close(listener);
+}
+
 static void of_one_that_lies_nothing_more_is_awaited(void **state)
 {
 	struct fake *fake = *state;
@@ -324,6 +359,10 @@ int main(void)
 			a_crash_after_the_last_message_is_one, fake_setup, fake_teardown),
 		cmocka_unit_test_setup_teardown(
 			of_one_that_lies_nothing_more_is_awaited, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(one_that_lives_on_has_ended_before_its_link_is_used,
+			fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(the_link_of_one_that_cannot_be_ended_is_not_used,
+			fake_setup, fake_teardown),
 		cmocka_unit_test(no_negotiator_keeps_the_loop),
 		cmocka_unit_test(no_zombie_stays),
 	};
