@@ -246,6 +246,22 @@ static bool names_port(const struct endpoint *endpoint)
 	return false;
 }
 
+/* Below nbdtab's, since any host may answer to DHCP; and no disk that nbdtab knows fails, or loses
+ * its connections, as soon as such a host says. */
+static void merge_dhcps(const struct boot_plan *jobs, struct settings *settings,
+	const struct kcmdline_attachment *asked, const struct settings *nbdopts)
+{
+	struct settings allowed = *nbdopts;
+	enum match match;
+
+	find_line(jobs, asked, &match);
+	if (match > MATCH_HOST) {
+		settings_forget(&allowed, "request-timeout");
+		settings_forget(&allowed, "dead-timeout");
+	}
+	settings_merge(settings, &allowed);
+}
+
 /* URI < boot's command line < nbdtab < NBDOPTS, which are below nbdtab if they are DHCP's; but a
  * port that stands beside the server, here or in nbdtab, goes before all, and DHCP gives no port
  * to a disk that nbdtab knows. */
@@ -260,8 +276,8 @@ static int configure_asked(const struct boot_plan *jobs, struct boot_plan_entry 
 	job->config.endpoint = asked->endpoint;
 	job->config.tls = asked->tls;
 	init_settings(&settings, defaults);
-	if (asked->is_dhcps) /* below nbdtab's: any host may answer to DHCP */
-		settings_merge(&settings, nbdopts);
+	if (asked->is_dhcps)
+		merge_dhcps(jobs, &settings, asked, nbdopts);
 	match = apply_line(jobs, &job->config, &settings, asked);
 	if (!asked->is_dhcps)
 		settings_merge(&settings, nbdopts);

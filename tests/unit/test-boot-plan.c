@@ -331,6 +331,38 @@ static void what_dhcp_may_say(void **state)
 	dhcp_server = dhcp_root_path = NULL;
 }
 
+/* A disk that nbdtab knows does not fail because DHCP says so, also where its line says nothing of
+ * that; of another one all is DHCP's. */
+static void how_long_io_waits_is_not_dhcps(void **state)
+{
+	static const struct {
+		const char *tab;
+		bool is_known;
+	} table[] = {
+		{"nbd0 srv root root,cacertfile=/ca\n", true},
+		{"nbd0 srv root root\n", true},
+		{"nbd0 srv data root\n", false},
+		{NULL, false},
+	};
+
+	(void)state;
+	dhcp_root_path = "nbd:srv:root:::request-timeout=2,dead-timeout=3";
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct device_policy *policy;
+		struct boot_plan jobs;
+
+		make_jobs(&jobs, table[i].tab, "root=dhcp", NULL);
+		policy = &jobs.jobs[0].config.policy;
+		assert_false(jobs.refused);
+		assert_int_equal(
+			policy->request_timeout_sec, table[i].is_known ? POLICY_INFINITE_SEC : 2);
+		assert_int_equal(
+			policy->dead_timeout_sec, table[i].is_known ? POLICY_INFINITE_SEC : 3);
+		boot_plan_free(&jobs);
+	}
+	dhcp_root_path = NULL;
+}
+
 /* A mount option can name another device. */
 static void how_the_root_is_mounted_is_not_dhcps(void **state)
 {
@@ -582,6 +614,7 @@ int main(void)
 		cmocka_unit_test(nbdtab_before_dhcp),
 		cmocka_unit_test(hostile_root_paths),
 		cmocka_unit_test(what_dhcp_may_say),
+		cmocka_unit_test(how_long_io_waits_is_not_dhcps),
 		cmocka_unit_test(how_the_root_is_mounted_is_not_dhcps),
 		cmocka_unit_test(waits_for_ever_unless_told),
 		cmocka_unit_test(what_goes_before_what),
