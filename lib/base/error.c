@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/error.h"
 #include "base/text.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,10 +34,18 @@ int error_hint(struct error *err, int rc, const char *fmt, ...)
 	return rc;
 }
 
+int error_attached(struct error *err, int index)
+{
+	error_set(err, ERROR_ATTACHED, EBUSY, "/dev/nbd%d is attached already", index);
+	return error_hint(err, -EBUSY,
+		"see to what: nbd-attach status nbd%d; or let \"auto\" choose a free device",
+		index);
+}
+
 bool error_kind_is_lasting(enum error_kind kind)
 {
 	return kind == ERROR_USAGE || kind == ERROR_KERNEL || kind == ERROR_PERMISSION ||
-		kind == ERROR_BUSY;
+		kind == ERROR_BUSY || kind == ERROR_ATTACHED;
 }
 
 int error_retry(struct error *err, int rc)

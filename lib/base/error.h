@@ -17,6 +17,8 @@ enum error_kind {
 	ERROR_KERNEL = 6,      /* the kernel lacks something */
 	ERROR_BUSY = 7,        /* device busy or not attached */
 	ERROR_PERMISSION = 8,
+	ERROR_ATTACHED = 9, /* to be attached, and it is already */
+	ERROR_LAST = ERROR_ATTACHED,
 };
 
 /* Is the cause on this side, so that nothing that is done to the server makes a later attempt
@@ -38,6 +40,8 @@ int error_set(struct error *err, enum error_kind kind, int errno_value, const ch
 /* Add the hint; returns RC, so that it can end a function. */
 int error_hint(struct error *err, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* /dev/nbdINDEX is to be attached, and is already: the one wording, whoever finds it out. */
+int error_attached(struct error *err, int index);
 /* Mark as retryable: a later attempt may do better; returns RC. */
 int error_retry(struct error *err, int rc);
 /* Put "PREFIX: " before the text. */

@@ -196,13 +196,10 @@ static int connect_failed(int rc, const struct nbd_genl_connect *params, struct 
 	switch (rc) {
 	case -EPERM: return permission(err);
 	case -EBUSY:
-		error_set(err, ERROR_BUSY, EBUSY,
-			params->index < 0 ? "every nbd device is in use" : "/dev/nbd%d is in use",
-			params->index);
-		return error_hint(err, rc,
-			params->index < 0 ? "load the driver with more: modprobe nbd nbds_max=64" :
-					    "see by what: nbd-attach status; or let \"auto\" "
-					    "choose a free one");
+		if (params->index >= 0)
+			return error_attached(err, params->index);
+		error_set(err, ERROR_BUSY, EBUSY, "every nbd device is in use");
+		return error_hint(err, rc, "load the driver with more: modprobe nbd nbds_max=64");
 	case -ENOENT:
 	case -ENODEV:
 		error_set(err, ERROR_KERNEL, ENODEV, "there is no /dev/nbd%d", params->index);

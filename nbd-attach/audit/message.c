@@ -34,7 +34,7 @@ static void check_error(struct error *err)
 	CHECK_TEXT(err->text);
 	CHECK_TEXT(err->hint);
 	check_bool(&err->retry);
-	if (err->kind < ERROR_OTHER || err->kind > ERROR_PERMISSION)
+	if (err->kind < ERROR_OTHER || err->kind > ERROR_LAST)
 		err->kind = ERROR_OTHER;
 }
 

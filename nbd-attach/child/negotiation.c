@@ -294,7 +294,7 @@ static int take_error(const struct error *from, struct error *err)
 	CHECK_TEXT(copy.text);
 	CHECK_TEXT(copy.hint);
 	check_bool(&copy.retry);
-	if (copy.kind < ERROR_OTHER || copy.kind > ERROR_PERMISSION)
+	if (copy.kind < ERROR_OTHER || copy.kind > ERROR_LAST)
 		copy.kind = ERROR_OTHER;
 	if (!*copy.text)
 		text_copy(copy.text, sizeof(copy.text), "the negotiator failed without a reason");
@@ -308,6 +308,9 @@ static int out_of_time(struct negotiation *negotiation, struct error *err)
 	negotiation_cancel(negotiation);
 	error_set(err, ERROR_UNREACHABLE, ETIMEDOUT, "timed out after %g s while %s",
 		negotiation->job.timeout_ms / 1000.0, negotiation->stage);
+	error_hint(err, 0,
+		"check the address, the server and the firewalls on the way; --connect-timeout SEC "
+		"waits for longer");
 	return error_retry(err, -ETIMEDOUT);
 }
 

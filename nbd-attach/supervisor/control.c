@@ -83,8 +83,7 @@ static int lock(struct control *control, int index, struct error *err)
 		close(steal_fd(&fd));
 		poll(NULL, 0, 1);
 	}
-	error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d has a supervisor already", index);
-	return error_hint(err, -EBUSY, "see to what it is attached: nbd-attach status");
+	return error_attached(err, index);
 }
 
 int control_open(struct control *control, int index, struct error *err)
@@ -333,7 +332,7 @@ int control_refusal(json_object *answer, struct error *err)
 	int64_t status;
 
 	if (!json_get_number(answer, "exit_status", &status) || status <= ERROR_NONE ||
-		status > ERROR_PERMISSION)
+		status > ERROR_LAST)
 		status = ERROR_OTHER;
 	error_set(err, (enum error_kind)status, EIO, "%s",
 		*text.s ? text.s : "the supervisor refused, and does not say why");

@@ -34,11 +34,8 @@ int opening_run(
 	if (!rc)
 		rc = nbd_genl_open(&attachment->genl, err);
 	/* without the lock: it was so when we came */
-	if (!rc && index >= 0 && (control->lock_fd < 0 || block_is_configured(index))) {
-		rc = error_set(err, ERROR_BUSY, EBUSY, "/dev/nbd%d is attached already", index);
-		error_hint(err, rc,
-			"see to what: nbd-attach status; or let \"auto\" choose a free device");
-	}
+	if (!rc && index >= 0 && (control->lock_fd < 0 || block_is_configured(index)))
+		rc = error_attached(err, index);
 	if (!rc)
 		rc = first_links_negotiate(attachment, index, err);
 	if (!rc)

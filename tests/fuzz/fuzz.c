@@ -137,7 +137,7 @@ void fuzz_check_error(int rc, const struct error *err)
 	unsigned char retry;
 
 	FUZZ_CHECK(rc < 0);
-	FUZZ_CHECK(err->kind >= ERROR_OTHER && err->kind <= ERROR_PERMISSION);
+	FUZZ_CHECK(err->kind >= ERROR_OTHER && err->kind <= ERROR_LAST);
 	memcpy(&retry, &err->retry, sizeof(retry));
 	FUZZ_CHECK(retry <= 1);
 	FUZZ_CHECK(*err->text);

@@ -182,7 +182,7 @@ static void a_device_has_one_supervisor(void **state)
 	control_init(&second);
 	assert_true(control_exists(device));
 	assert_int_equal(control_open(&second, device, &err), -EBUSY);
-	assert_int_equal(err.kind, ERROR_BUSY);
+	assert_int_equal(err.kind, ERROR_ATTACHED);
 	assert_true(second.fd < 0);
 	control_close(&second);
 	/* The one that was refused took nothing away from the other. */

@@ -11,7 +11,7 @@
 static void what_lies_here_is_lasting(void **state)
 {
 	static const enum error_kind lasting[] = {
-		ERROR_USAGE, ERROR_KERNEL, ERROR_PERMISSION, ERROR_BUSY};
+		ERROR_USAGE, ERROR_KERNEL, ERROR_PERMISSION, ERROR_BUSY, ERROR_ATTACHED};
 	static const enum error_kind passing[] = {
 		ERROR_OTHER, ERROR_TLS, ERROR_UNREACHABLE, ERROR_SERVER};
 

@@ -166,7 +166,7 @@ static void what_the_driver_refuses_has_a_reason(void **state)
 		const char *text;
 	} refusals[] = {
 		{-EPERM, ERROR_PERMISSION, "lets only root"},
-		{-EBUSY, ERROR_BUSY, "/dev/nbd3 is in use"},
+		{-EBUSY, ERROR_ATTACHED, "/dev/nbd3 is attached already"},
 		{-ENODEV, ERROR_KERNEL, "there is no /dev/nbd3"},
 		{-EINVAL, ERROR_KERNEL, "size 1048576, block size 512, 1 connections"},
 		{-EIO, ERROR_KERNEL, "refused to connect: Input/output error"},

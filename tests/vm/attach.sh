@@ -116,7 +116,7 @@ auto() {
 busy() {
     nbdkit_server 10809 "${nbdkit_x509[@]}" memory 16M
     attach $nbd localhost --port 10809 "${tls[@]}"
-    expect 7 nbd-attach $nbd localhost --port 10809 "${tls[@]}"
+    expect 9 nbd-attach $nbd localhost --port 10809 "${tls[@]}"
     says "nbd0"
     write_and_compare $nbd 4
     detach $nbd
@@ -263,7 +263,7 @@ run_test_once "four connections to a server without multi-conn are refused" no_m
 run_test "--read-only" read_only
 run_test "a read-only server makes a read-only device" read_only_server
 run_test "auto takes a free device and says which" auto
-run_test "a device in use is refused, status 7" busy
+run_test "a device that is attached is refused, status 9" busy
 run_test_once "size 0 is refused" size_zero
 run_test_once "a size that is no multiple of a block is refused" size_unaligned
 run_test "the server's minimum and maximum block sizes are respected" block_sizes
