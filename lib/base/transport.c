@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define ENDED_HINT                                                                                 \
+	"is it an NBD server, and does it let this machine in (access list, firewall, number of "  \
+	"clients)? its log says more"
+
 int transport_wait(struct transport *transport, short events, struct error *err)
 {
 	struct pollfd pfd = {.fd = transport->fd, .events = events};
@@ -22,6 +26,9 @@ int transport_wait(struct transport *transport, short events, struct error *err)
 		return error_set(err, ERROR_OTHER, errno, "poll: %s", strerror(errno));
 	error_set(err, ERROR_UNREACHABLE, ETIMEDOUT, "timed out waiting for %s",
 		transport->waiting_for ? transport->waiting_for : "the server");
+	error_hint(err, 0,
+		"it is reached, and does not answer: is it an NBD server, and not overloaded? "
+		"--connect-timeout SEC waits for longer");
 	return error_retry(err, -ETIMEDOUT);
 }
 
@@ -37,6 +44,7 @@ static int plain_again(struct transport *transport, short events, struct error *
 	error_set(err, ERROR_UNREACHABLE, errno_value,
 		"the connection broke (%s) while we waited for %s", strerror(errno_value),
 		transport->waiting_for ? transport->waiting_for : "the server");
+	error_hint(err, 0, ENDED_HINT);
 	return error_retry(err, -errno_value);
 }
 
@@ -94,6 +102,7 @@ int transport_read(struct transport *transport, void *buf, size_t size, struct e
 			error_set(err, ERROR_UNREACHABLE, ECONNRESET,
 				"the server closed the connection while we waited for %s",
 				transport->waiting_for ? transport->waiting_for : "it");
+			error_hint(err, 0, ENDED_HINT);
 			return error_retry(err, -ECONNRESET);
 		}
 		at += n;

@@ -68,9 +68,14 @@ int endpoint_check_host_name(const char *host, struct error *err)
 				       error_set(err, ERROR_USAGE, EINVAL,
 					       "'%s' is neither an IPv6 address nor NAME:PORT",
 					       endpoint_show(host, strlen(host)).text);
-	if (has_foreign_byte(host))
-		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
+	if (has_foreign_byte(host)) {
+		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
 			endpoint_show(host, strlen(host)).text);
+		return *host == '/' ? error_hint(err, -EINVAL,
+					      "a server's unix socket is given as "
+					      "'nbd+unix:///EXPORT?socket=PATH'") :
+				      -EINVAL;
+	}
 	return 0;
 }
 

@@ -172,7 +172,8 @@ static int export_name(
 		error_set(err, ERROR_SERVER, ENOENT,
 			"the server hung up when asked for export \"%s\"", name);
 		return error_hint(err, -ENOENT,
-			"it probably has no export of that name; this old server cannot say so");
+			"it probably has no export of that name, which this old server cannot say; "
+			"see: nbd-attach list HOST");
 	}
 	if (rc)
 		return rc;

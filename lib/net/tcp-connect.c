@@ -113,7 +113,13 @@ static int not_connected(
 		error_hint(err, rc,
 			"no NBD server listens there: is it running, and is the port right (10809 "
 			"is NBD's)?");
-	else if (rc == -ETIMEDOUT)
+	else if (rc == -ENETUNREACH || rc == -EHOSTUNREACH)
+		error_hint(err, rc,
+			"no way leads there: check the address and this machine's network (ip "
+			"route "
+			"get %s)",
+			host->name);
+	else
 		error_hint(err, rc,
 			"nothing answers there: check the address, routes and firewalls between "
 			"here and the server");

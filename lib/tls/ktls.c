@@ -88,6 +88,7 @@ int ktls_attach(int fd, struct error *err)
 		error_set(err, ERROR_UNREACHABLE, ENOTCONN,
 			"the server closed the connection before the kernel could take over its "
 			"TLS");
+		error_hint(err, 0, "try again; if it stays so, the server's log says why");
 		return error_retry(err, rc);
 	}
 	return error_set(err, ERROR_KERNEL, -rc,

@@ -120,6 +120,8 @@ static int hung_up(
 	}
 	error_set(err, ERROR_UNREACHABLE, errno_value ? errno_value : ECONNRESET,
 		"the connection broke %s: %s", when, how);
+	error_hint(err, 0,
+		"the server, or something on the way, ended it: the server's log says more");
 	return error_retry(err, errno_value ? -errno_value : -ECONNRESET);
 }
 
