@@ -149,3 +149,51 @@ void text_unescape_octal(char *text)
 	}
 	*out = 0;
 }
+
+#define WORD_MAX 32
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+unsigned text_distance(const char *a, const char *b)
+{
+	/* rows[i % 3][j]: between the first i letters of A and the first j of B */
+	unsigned rows[3][WORD_MAX + 1];
+	size_t a_length = strlen(a), b_length = strlen(b);
+
+	if (a_length > WORD_MAX || b_length > WORD_MAX)
+		return TEXT_FAR;
+	for (size_t j = 0; j <= b_length; j++)
+		rows[0][j] = (unsigned)j;
+	for (size_t i = 1; i <= a_length; i++) {
+		unsigned *row = rows[i % 3], *last = rows[(i - 1) % 3];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= b_length; j++) {
+			row[j] = least(last[j - 1] + (a[i - 1] != b[j - 1]),
+				least(last[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], rows[(i - 2) % 3][j - 2] + 1);
+		}
+	}
+	return least(rows[a_length % 3][b_length], TEXT_FAR);
+}
+
+const char *text_nearest(const char *typed, const char *const names[], size_t count)
+{
+	const char *nearest = NULL;
+	unsigned least_distance = TEXT_FAR;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned distance = text_distance(typed, names[i]);
+
+		/* of a short word two letters are most of it */
+		if (distance >= least_distance || 2UL * distance >= strlen(names[i]))
+			continue;
+		least_distance = distance;
+		nearest = names[i];
+	}
+	return nearest;
+}

@@ -15,6 +15,13 @@ bool text_is_utf8(const void *bytes, size_t len);
 /* strlcpy: false when it did not fit. */
 bool text_copy(char *out, size_t size, const char *text);
 
+/* How many letters are wrong, missing, too many or in the place of their neighbour, up to
+ * TEXT_FAR. */
+#define TEXT_FAR 3
+unsigned text_distance(const char *a, const char *b);
+/* Which of COUNT names may have been meant by TYPED, which is none of them; NULL: none of them. */
+const char *text_nearest(const char *typed, const char *const names[], size_t count);
+
 /* In place: /proc/mounts, mountinfo and swaps write space, tab, newline and backslash as \ooo. */
 void text_unescape_octal(char *text);
 

@@ -73,17 +73,6 @@ static struct name find_name(const char *name)
 	return (struct name){name, MEANS_OPTION, name};
 }
 
-/* Do the names differ by one letter that is wrong, missing or too many? */
-static bool is_typo(const char *a, const char *b)
-{
-	while (*a && *a == *b) {
-		a++;
-		b++;
-	}
-	return (*a && *b && strcmp(a + 1, b + 1) == 0) || (*a && strcmp(a + 1, b) == 0) ||
-		(*b && strcmp(a, b + 1) == 0);
-}
-
 /* Is an unknown option one that was meant to ask for TLS? */
 bool nbdtab_option_is_about_tls(const char *name)
 {
@@ -94,9 +83,9 @@ bool nbdtab_option_is_about_tls(const char *name)
 			return true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (names[i].text && strncmp(names[i].text, "tls", 3) == 0 &&
-			is_typo(name, names[i].name))
+			text_distance(name, names[i].name) == 1)
 			return true;
-	return is_typo(name, "tls");
+	return text_distance(name, "tls") == 1;
 }
 
 /* At boot, and for a supervisor, there is no directory that a relative name could be relative

@@ -134,6 +134,35 @@ static void test_is_utf8(void **state)
 	assert_false(text_is_utf8("\xf0\x8f\xbf\xbf", 4));
 }
 
+static void test_distance(void **state)
+{
+	(void)state;
+	assert_int_equal(text_distance("list", "list"), 0);
+	assert_int_equal(text_distance("lsit", "list"), 1);
+	assert_int_equal(text_distance("lst", "list"), 1);
+	assert_int_equal(text_distance("lisst", "list"), 1);
+	assert_int_equal(text_distance("lisx", "list"), 1);
+	assert_int_equal(text_distance("", "ab"), 2);
+	assert_int_equal(text_distance("detach", "attach"), 2);
+	assert_int_equal(text_distance("boot", "doctor"), TEXT_FAR);
+	assert_int_equal(text_distance("123456789012345678901234567890123", "x"), TEXT_FAR);
+}
+
+static void test_nearest(void **state)
+{
+	static const char *const names[] = {"attach", "detach", "list", "info"};
+
+	(void)state;
+	assert_string_equal(text_nearest("atach", names, 4), "attach");
+	assert_string_equal(text_nearest("dettach", names, 4), "detach");
+	assert_string_equal(text_nearest("inof", names, 4), "info");
+	assert_null(text_nearest("storage", names, 4));
+	/* two letters of four are another word */
+	assert_null(text_nearest("lamp", names, 4));
+	assert_null(text_nearest("", names, 4));
+	assert_null(text_nearest("list", names, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +173,8 @@ int main(void)
 		cmocka_unit_test(test_random_bytes),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_is_utf8),
+		cmocka_unit_test(test_distance),
+		cmocka_unit_test(test_nearest),
 	};
 
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
