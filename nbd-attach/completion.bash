@@ -30,13 +30,13 @@ _nbd_attach_words()
 _nbd_attach()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command=attach
-	local commands="attach boot detach status resize reload list info audit doctor"
+	local commands="attach boot detach status resize reload list info audit doctor help version"
 	local server="--tls --tls-ca --tls-certificates --tls-cert --tls-key --tls-psk --tls-username --tls-hostname --tls-pin
 		--tls-min --tls-priority --port --connect-timeout"
 	local attach="--connections --timeout --request-timeout --dead-timeout --io-timeout --wait --rekey-records --auto-resize --block-size --read-only --shared
 		--root"
 	local boot="--plan --files --cmdline --dhcp-server --dhcp-root-path"
-	local all="--json --verbose --help"
+	local all="--json --verbose --help --version"
 	COMPREPLY=()
 
 	case $prev in
@@ -55,12 +55,13 @@ _nbd_attach()
 	fi
 	if [[ $cur = -* ]]; then
 		case $command in
-		attach) _nbd_attach_words "$server $attach --foreground --version $all" ;;
-		boot) _nbd_attach_words "$server $attach $boot --verbose --help" ;;
+		attach) _nbd_attach_words "$server $attach --foreground $all" ;;
+		boot) _nbd_attach_words "$server $attach $boot --verbose --help --version" ;;
 		list | info) _nbd_attach_words "$server $all" ;;
 		audit) _nbd_attach_words "$server --idle-time $all" ;;
 		detach) _nbd_attach_words "--force --own $all" ;;
 		status) _nbd_attach_words "--watch --quiet --is-root $all" ;;
+		help | version) _nbd_attach_words "--verbose --help --version" ;;
 		*) _nbd_attach_words "$all" ;;
 		esac
 		return
@@ -77,6 +78,7 @@ _nbd_attach()
 			mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur")
 		fi ;;
 	detach | status | resize | reload) _nbd_attach_words "$(_nbd_attach_devices attached)" ;;
+	help) _nbd_attach_words "$commands" ;;
 	list | info | audit) mapfile -t COMPREPLY < <(compgen -A hostname -- "$cur") ;;
 	esac
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/commands.h"
 #include "cmd/generator.h"
+#include "config/device-name.h"
+#include "options/habits.h"
 #include "output/report.h"
 #include "output/show.h"
 #include "child/sandbox.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +20,9 @@ struct command {
 	const char *usage, *help;
 	int (*run)(struct options *options);
 };
+
+static int command_help(struct options *options);
+static int command_version(struct options *options);
 
 static const struct command commands[] = {
 	{"attach", FOR_ATTACH, 1, 3, "DEVICE HOST [EXPORT] | DEVICE URI | DEVICE",
@@ -40,6 +46,9 @@ static const struct command commands[] = {
 		command_audit},
 	{"doctor", FOR_DOCTOR, 0, 0, "", "what this kernel and GnuTLS can do, and what is missing",
 		command_doctor},
+	{"help", FOR_HELP, 0, 1, "[SUBCOMMAND]", "this help, or that of a subcommand",
+		command_help},
+	{"version", FOR_HELP, 0, 0, "", "the program's version", command_version},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -53,23 +62,6 @@ static void show_command(const struct command *command)
 	show_line(stdout, "      %s", command->help);
 }
 
-static int help(unsigned mask)
-{
-	show_line(stdout, "Attach remote disks (NBD) as block devices, encrypted by the kernel.");
-	show_line(stdout, "%s", "");
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		if (commands[i].mask & mask)
-			show_command(&commands[i]);
-	show_line(stdout, "%s", "");
-	show_line(stdout, "Options:");
-	options_print_help(mask);
-	if (mask == FOR_ALL)
-		show_line(stdout, "      --version                  the program's version");
-	show_line(stdout, "%s", "");
-	show_line(stdout, "The manual page nbd-attach(8) says it all, exit statuses too.");
-	return report_finish(0);
-}
-
 static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; name && i < COMMAND_COUNT; i++)
@@ -78,30 +70,97 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
+/* Of one subcommand, or with NULL of all. */
+static int print_help(const struct command *command)
+{
+	show_line(stdout, "Attach remote disks (NBD) as block devices, encrypted by the kernel.");
+	show_line(stdout, "%s", "");
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (!command || command == &commands[i])
+			show_command(&commands[i]);
+	show_line(stdout, "%s", "");
+	show_line(stdout, "Options:");
+	options_print_help(command ? command->mask : FOR_ALL);
+	show_line(stdout, "%s", "");
+	show_line(stdout, "The manual page nbd-attach(8) says it all, exit statuses too.");
+	return report_finish(0);
+}
+
+static void list_names(const char *names[COMMAND_COUNT])
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		names[i] = commands[i].name;
+}
+
+static int command_help(struct options *options)
+{
+	const char *word = options->arguments[0], *names[COMMAND_COUNT], *nearest;
+	const struct command *command = find_command(word);
+	struct error err;
+
+	if (!word || command)
+		return print_help(command);
+	list_names(names);
+	nearest = text_nearest(word, names, COMMAND_COUNT);
+	error_set(&err, ERROR_USAGE, EINVAL, "there is no subcommand \"%s\"", word);
+	if (nearest)
+		error_hint(&err, 0, "did you mean \"%s\"? see: nbd-attach help", nearest);
+	else
+		error_hint(&err, 0, "see: nbd-attach help");
+	return report_error(&err);
+}
+
+static int command_version(struct options *options)
+{
+	(void)options;
+	show_line(stdout, "nbd-attach %s", NBD_ATTACH_VERSION);
+	return report_finish(0);
+}
+
 static int usage_error(const struct command *command, const char *problem)
 {
+	const char *name = command == commands ? "" : command->name;
+
 	show_note("%s", problem);
-	show_line(stderr, "  usage: nbd-attach %s%s%s [options]; see nbd-attach --help",
-		command == commands ? "" : command->name,
-		command == commands || !*command->usage ? "" : " ", command->usage);
+	show_line(stderr, "  usage: nbd-attach %s%s%s [options]; see: nbd-attach help %s", name,
+		*name && *command->usage ? " " : "", command->usage, command->name);
 	return ERROR_USAGE;
 }
 
-static int run(const struct command *command, int argc, char **argv)
+/* Without a subcommand, or with "attach", the first argument is a device, or something that was
+ * meant otherwise. */
+static int check_device(const struct options *options, int argc, char **argv)
+{
+	const char *names[COMMAND_COUNT];
+	struct error err;
+	int index;
+
+	if (device_name_parse(options->arguments[0], &index, &err) == 0)
+		return 0;
+	list_names(names);
+	habits_explain_first(argc, argv, options->arguments[0], names, COMMAND_COUNT, &err);
+	return report_error(&err);
+}
+
+static int run(const struct command *command, bool is_named, int argc, char **argv)
 {
 	struct options options;
 	struct error err = {0};
+	int status = 0;
 
 	if (options_parse(&options, argc, argv, command->mask, command->name, &err))
 		return report_error(&err);
+	if (options.version)
+		return command_version(&options);
 	if (options.help)
-		return help(command == commands && options.argument_count == 0 ? FOR_ALL :
-										 command->mask);
+		return print_help(is_named || options.argument_count ? command : NULL);
 	if (options.argument_count < command->min_arguments)
 		return usage_error(command, "an argument is missing");
-	if (options.argument_count > command->max_arguments)
-		return usage_error(command, "too many arguments");
-	return command->run(&options);
+	if (command == commands)
+		status = check_device(&options, argc, argv);
+	if (!status && options.argument_count > command->max_arguments)
+		status = usage_error(command, "too many arguments");
+	return status ? status : command->run(&options);
 }
 
 /* A program whose descriptors 0 to 2 are closed would write its messages into the first socket that
@@ -119,18 +178,20 @@ static void open_stdio(void)
 
 int main(int argc, char **argv)
 {
-	const struct command *command = find_command(argc > 1 ? argv[1] : NULL);
+	const struct command *command = NULL;
+	int at;
 
 	open_stdio();
 	if (generator_is_called(argv[0]))
 		return generator_main(argc, argv);
 	sandbox_no_core_dumps();
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		show_line(stdout, "nbd-attach %s", NBD_ATTACH_VERSION);
-		return report_finish(0);
-	}
+	at = options_first_argument(argc, argv);
+	if (at)
+		command = find_command(argv[at]);
 	if (!command)
-		return run(&commands[0], argc, argv);
-	argv[1] = argv[0];
-	return run(command, argc - 1, argv + 1);
+		return run(&commands[0], false, argc, argv);
+	/* the subcommand is no argument of its own: "-v info HOST" is "info -v HOST" */
+	for (int i = at; i < argc; i++)
+		argv[i] = argv[i + 1];
+	return run(command, true, argc - 1, argv);
 }

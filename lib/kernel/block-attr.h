@@ -43,6 +43,9 @@ int block_list_devices(int **indices, size_t *count);
  * processes that have it open it knows nothing. -EBUSY (ERROR_BUSY) with the first user by name,
  * "/dev/nbd0p1 is mounted on /mnt", and the command that frees it; 0 when none is found. */
 int block_check_unused(int index, struct error *err);
+/* What is mounted at PATH, the last one if there are several, goes to SOURCE: a device, or any
+ * other text. -ENOENT: nothing is. */
+int block_mounted_at(const char *path, char *source, size_t size);
 /* The numbers of the device and its partitions, at most MAX: to tell what an open descriptor
  * is of. */
 size_t block_device_numbers(int index, dev_t *numbers, size_t max);

@@ -112,6 +112,28 @@ static int check_mounts(const struct block_node *nodes, size_t count, struct err
 	return 0;
 }
 
+int block_mounted_at(const char *path, char *source, size_t size)
+{
+	_cleanup_file_ FILE *file = open_proc("self/mountinfo");
+	_cleanup_free_ char *line = NULL;
+	size_t room = 0, length = strlen(path);
+	int rc = -ENOENT;
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	/* the last one covers those before it */
+	while (file && getline(&line, &room, file) > 0) {
+		struct mountinfo_line mount;
+
+		if (!mountinfo_parse(line, &mount) || strlen(mount.path) != length ||
+			strncmp(mount.path, path, length) != 0)
+			continue;
+		text_copy(source, size, mount.source);
+		rc = 0;
+	}
+	return rc;
+}
+
 static int check_swaps(const struct block_node *nodes, size_t count, struct error *err)
 {
 	_cleanup_file_ FILE *file = open_proc("swaps");

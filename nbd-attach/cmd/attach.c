@@ -10,6 +10,7 @@
 #include "supervisor/supervisor.h"
 #include "kernel/block-attr.h"
 #include "options/nbdtab-options.h"
+#include "options/retype.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,13 +21,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int say(const struct supervisor_report *report, bool json)
+static int say(const struct supervisor_report *report, const struct options *options)
 {
+	struct error err = report->error;
 	json_object *object;
 
-	if (report->rc)
-		return report_error(&report->error);
-	object = json ? json_tokener_parse(report->json) : NULL;
+	if (report->rc) {
+		retype_hint(&err, options, 1);
+		return report_error(&err);
+	}
+	object = options->json ? json_tokener_parse(report->json) : NULL;
 	if (object)
 		return report_print_json(object);
 	show_line(stdout, "%s", report->line);
@@ -35,9 +39,7 @@ static int say(const struct supervisor_report *report, bool json)
 
 static bool report_here(const struct supervisor_report *report, void *data)
 {
-	const bool *json = data;
-
-	say(report, *json);
+	say(report, data);
 	return true;
 }
 
@@ -67,7 +69,7 @@ static void become_background(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int await_report(int fd, pid_t pid, bool json)
+static int await_report(int fd, pid_t pid, const struct options *options)
 {
 	struct supervisor_report *report = calloc(1, sizeof(*report));
 	struct error err = {.kind = ERROR_OTHER};
@@ -80,7 +82,7 @@ static int await_report(int fd, pid_t pid, bool json)
 			errno == EINTR))
 		used += n > 0 ? (size_t)n : 0;
 	if (report && used == sizeof(*report)) {
-		status = say(report, json);
+		status = say(report, options);
 		free(report);
 		return status;
 	}
@@ -93,7 +95,7 @@ static int await_report(int fd, pid_t pid, bool json)
 	return report_error(&err);
 }
 
-static int fork_supervisor(struct attachment *attachment, int index, bool json)
+static int fork_supervisor(struct attachment *attachment, int index, const struct options *options)
 {
 	struct error err;
 	int fds[2];
@@ -114,7 +116,7 @@ static int fork_supervisor(struct attachment *attachment, int index, bool json)
 		_exit(supervisor_run(attachment, index, report_to_pipe, &fds[1], false));
 	}
 	close(fds[1]);
-	return await_report(fds[0], pid, json);
+	return await_report(fds[0], pid, options);
 }
 
 int attach_run(int index, const struct config *config, const struct options *options)
@@ -122,7 +124,6 @@ int attach_run(int index, const struct config *config, const struct options *opt
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
-	bool json = options->json;
 	int rc = attachment ? config_check_device(config, &err) : -ENOMEM, status;
 
 	if (!rc)
@@ -141,9 +142,10 @@ int attach_run(int index, const struct config *config, const struct options *opt
 		attachment->creds = creds;
 		attachment->outage_since_ms = -1;
 		if (options->foreground)
-			status = supervisor_run(attachment, index, report_here, &json, true);
+			status = supervisor_run(
+				attachment, index, report_here, (void *)options, true);
 		else
-			status = fork_supervisor(attachment, index, json);
+			status = fork_supervisor(attachment, index, options);
 	}
 	tls_credentials_free(creds);
 	free(attachment);

@@ -4,6 +4,7 @@
 #include "audit/probe.h"
 #include "cmd/commands.h"
 #include "options/config.h"
+#include "options/retype.h"
 #include "output/report.h"
 #include "output/show.h"
 #include "base/text.h"
@@ -181,5 +182,7 @@ int command_audit(struct options *options)
 
 	rc = config ? audit(options, config, &err) : -ENOMEM;
 	free(config);
+	if (rc < 0)
+		retype_hint(&err, options, 0);
 	return rc < 0 ? report_error(&err) : report_finish(rc);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/commands.h"
-#include "config/device-name.h"
+#include "cmd/device-argument.h"
 #include "base/json-get.h"
 #include "base/run-files.h"
 #include "config/backend-id.h"
@@ -112,11 +112,8 @@ int command_detach(struct options *options)
 	char warning[256] = "", foreign[300] = "", own[BACKEND_ID_SIZE];
 	struct device_detach what = {.index = -1};
 	struct error err;
-	int rc = device_name_parse(options->arguments[0], &what.index, &err);
+	int rc = device_argument(options->arguments[0], "detach", &what.index, &err);
 
-	if (!rc && what.index < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL,
-			"detach which device? \"auto\" is for attaching");
 	if (!rc)
 		rc = device_check_permission("detaching", &err);
 	if (rc)

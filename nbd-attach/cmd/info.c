@@ -4,6 +4,7 @@
 #include "cmd/commands.h"
 #include "options/config.h"
 #include "nbd/nbd-protocol.h"
+#include "options/retype.h"
 #include "output/report.h"
 #include "output/show.h"
 #include "base/text.h"
@@ -86,8 +87,20 @@ static void on_export(const struct export_info *info, void *data)
 	collector->count++;
 }
 
-static void print_result(const struct config *config, const struct negotiation_result *result,
-	const struct export_names *names, enum negotiation_kind kind, struct collector *collector)
+static void print_nothing_listed(const struct options *options)
+{
+	struct retyped server = {""};
+
+	retype_server(&server, options, 0);
+	show_line(stdout,
+		"the server lists no exports; the default one may be there all the same: "
+		"nbd-attach info %s",
+		server.s);
+}
+
+static void print_result(const struct options *options, const struct config *config,
+	const struct negotiation_result *result, const struct export_names *names,
+	enum negotiation_kind kind, struct collector *collector)
 {
 	char uri[512];
 	json_object *top;
@@ -96,9 +109,7 @@ static void print_result(const struct config *config, const struct negotiation_r
 		if (kind == NEGOTIATION_INFO)
 			print_export(names, &result->export);
 		else if (collector->count == 0)
-			show_line(stdout,
-				"the server lists no exports; the default one may be there all the "
-				"same: nbd-attach info HOST");
+			print_nothing_listed(options);
 		if (kind == NEGOTIATION_LIST && collector->count)
 			show_line(stdout, "%s", "");
 		show_line(stdout, "server:      %s", result->address);
@@ -143,7 +154,9 @@ static int ask(struct options *options, enum negotiation_kind kind)
 	if (!rc)
 		rc = negotiation_run(&job, &result, &err);
 	if (!rc)
-		print_result(config, &result, names, kind, &collector);
+		print_result(options, config, &result, names, kind, &collector);
+	if (rc)
+		retype_hint(&err, options, 0);
 	json_object_put(collector.exports);
 	tls_credentials_free(creds);
 	free(config);

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json-get.h"
 #include "cmd/commands.h"
-#include "config/device-name.h"
+#include "cmd/device-argument.h"
 #include "device/detach.h"
 #include "kernel/block-attr.h"
 #include "output/report.h"
@@ -81,11 +81,8 @@ int command_reload(struct options *options)
 	json_object *files = NULL;
 	struct error err = {0};
 	bool has_tls;
-	int index, rc = device_name_parse(options->arguments[0], &index, &err);
+	int index, rc = device_argument(options->arguments[0], "reload", &index, &err);
 
-	if (!rc && index < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL,
-			"reload for which device? \"auto\" is for attaching");
 	if (!rc)
 		rc = device_check_permission("reloading", &err);
 	if (!rc && !block_is_configured(index))

@@ -2,7 +2,7 @@
 /* Only the supervisor can ask the server: it has the credentials, and the driver takes sizes from
  * the process that attached. */
 #include "cmd/commands.h"
-#include "config/device-name.h"
+#include "cmd/device-argument.h"
 #include "supervisor/control.h"
 #include "device/detach.h"
 #include "base/json-get.h"
@@ -72,11 +72,8 @@ int command_resize(struct options *options)
 {
 	int64_t former = 0, size = 0;
 	struct error err = {0};
-	int index, rc = device_name_parse(options->arguments[0], &index, &err);
+	int index, rc = device_argument(options->arguments[0], "resize", &index, &err);
 
-	if (!rc && index < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL,
-			"resize which device? \"auto\" is for attaching");
 	if (!rc)
 		rc = device_check_permission("resizing", &err);
 	if (!rc && !block_is_configured(index))

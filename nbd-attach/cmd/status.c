@@ -2,7 +2,7 @@
 /* One truth about a device: what its supervisor says, or, where it has none, what the kernel
  * knows. */
 #include "cmd/commands.h"
-#include "config/device-name.h"
+#include "cmd/device-argument.h"
 #include "supervisor/control.h"
 #include "output/report.h"
 #include "output/show.h"
@@ -177,13 +177,13 @@ int command_status(struct options *options)
 	struct error err = {0};
 
 	if (options->argument_count)
-		rc = device_name_parse(options->arguments[0], &only, &err);
-	if (!rc && options->argument_count && only < 0)
-		rc = error_set(&err, ERROR_USAGE, EINVAL,
-			"status of which device? \"auto\" is for attaching");
-	if (!rc && silent && only < 0)
+		rc = device_argument(options->arguments[0], "status", &only, &err);
+	if (!rc && silent && only < 0) {
 		rc = error_set(&err, ERROR_USAGE, EINVAL,
 			"an exit status says how one device is: name it");
+		error_hint(&err, 0, "nbd-attach status /dev/nbdN %s",
+			options->quiet ? "--quiet" : "--is-root");
+	}
 	if (!rc && silent)
 		return tell_by_exit_status(options, only);
 	if (!rc && only >= 0 && !block_is_configured(only))

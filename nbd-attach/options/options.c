@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/options.h"
-#include "output/show.h"
+#include "options/option-entry.h"
 #include "base/text.h"
 #include "config/limits.h"
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,34 +18,10 @@
  * byte of data. */
 #define REKEY_RECORDS_MIN 1000
 
-enum option_kind {
-	KIND_FLAG,
-	KIND_STRING, /* an array of the structure's own */
-	KIND_WORD,   /* a pointer into the command line */
-	KIND_TEXT,   /* the same; may be empty */
-	KIND_TLS_MIN,
-	KIND_PORT,
-	KIND_COUNT,
-	KIND_BYTES,
-	KIND_SECONDS,
-	KIND_LONG_SECONDS,
-	KIND_RECORDS
-};
-
-struct option_entry {
-	const char *name;
-	char letter;
-	enum option_kind kind;
-	const char *argument;
-	unsigned mask;
-	size_t offset, size; /* of the field */
-	const char *help;
-};
-
 #define AT(field) offsetof(struct options, field), sizeof(((struct options *)0)->field)
 #define SETTING(field) AT(settings.field)
 
-static const struct option_entry entries[] = {
+const struct option_entry option_entries[] = {
 	{"tls", 0, KIND_FLAG, NULL, FOR_SERVER, SETTING(tls.wanted),
 		"speak TLS or nothing; the server is always verified"},
 	{"tls-ca", 0, KIND_STRING, "FILE", FOR_SERVER, SETTING(tls.ca_file),
@@ -123,15 +98,19 @@ static const struct option_entry entries[] = {
 		"print nothing: exit status 0 if its supervisor needs no disk (--root), else 1"},
 	{"idle-time", 0, KIND_SECONDS, "SEC", FOR_AUDIT, AT(idle_ms),
 		"for how long an idle connection is watched (default 45)"},
-	{"json", 'j', KIND_FLAG, NULL, FOR_ALL & ~FOR_BOOT, AT(json), "answer in JSON"},
+	{"json", 'j', KIND_FLAG, NULL, FOR_ALL & ~(FOR_BOOT | FOR_HELP), AT(json),
+		"answer in JSON"},
 	{"verbose", 'v', KIND_FLAG, NULL, FOR_ALL, AT(verbose),
 		"tell on stderr what is being done"},
 	{"help", 'h', KIND_FLAG, NULL, FOR_ALL, AT(help), "this help"},
+	{"version", 0, KIND_FLAG, NULL, FOR_ALL, AT(version), "the program's version"},
 };
 
-#define ENTRY_COUNT (sizeof(entries) / sizeof(entries[0]))
-_Static_assert(ENTRY_COUNT <= 64, "settings.given has a bit for each");
+#define ENTRY_COUNT (sizeof(option_entries) / sizeof(option_entries[0]))
+_Static_assert(ENTRY_COUNT <= OPTIONS_MAX, "settings.given has a bit for each");
 _Static_assert(offsetof(struct options, settings) == 0, "an offset is good for both");
+
+const size_t option_entry_count = ENTRY_COUNT;
 
 static bool is_setting(const struct option_entry *entry)
 {
@@ -140,10 +119,15 @@ static bool is_setting(const struct option_entry *entry)
 
 static uint64_t bit_of(const struct option_entry *entry)
 {
-	return 1ULL << (entry - entries);
+	return 1ULL << (entry - option_entries);
 }
 
-static bool is_about_tls(const struct option_entry *entry)
+bool option_is_given(const struct settings *settings, const struct option_entry *entry)
+{
+	return is_setting(entry) && settings->given & bit_of(entry);
+}
+
+bool option_is_about_tls(const struct option_entry *entry)
 {
 	return strncmp(entry->name, "tls", 3) == 0;
 }
@@ -271,44 +255,16 @@ static int store_value(
 	}
 }
 
-/* Into struct options, or into one of settings alone. */
-static int store(
+int option_store(
 	void *options, const struct option_entry *entry, const char *value, struct error *err)
 {
 	struct settings *settings = options;
 
 	if (is_setting(entry))
 		settings->given |= bit_of(entry);
-	if (is_about_tls(entry))
+	if (option_is_about_tls(entry))
 		settings->tls.wanted = true;
 	return store_value(entry, (char *)options + entry->offset, value, err);
-}
-
-static void build_getopt(struct option *longs, char *shorts)
-{
-	*shorts++ = ':';
-	for (size_t i = 0; i < ENTRY_COUNT; i++) {
-		longs[i] = (struct option){entries[i].name,
-			entries[i].kind == KIND_FLAG ? no_argument : required_argument, NULL,
-			(int)(256 + i)};
-		if (!entries[i].letter)
-			continue;
-		*shorts++ = entries[i].letter;
-		if (entries[i].kind != KIND_FLAG)
-			*shorts++ = ':';
-	}
-	longs[ENTRY_COUNT] = (struct option){0};
-	*shorts = 0;
-}
-
-static const struct option_entry *find_entry(int code)
-{
-	if (code >= 256)
-		return &entries[code - 256];
-	for (size_t i = 0; i < ENTRY_COUNT; i++)
-		if (entries[i].letter == code)
-			return &entries[i];
-	return NULL;
 }
 
 void settings_init(struct settings *settings)
@@ -326,8 +282,8 @@ void options_init(struct options *options)
 static const struct option_entry *find_setting(const char *name)
 {
 	for (size_t i = 0; i < ENTRY_COUNT; i++)
-		if (is_setting(&entries[i]) && strcmp(entries[i].name, name) == 0)
-			return &entries[i];
+		if (is_setting(&option_entries[i]) && strcmp(option_entries[i].name, name) == 0)
+			return &option_entries[i];
 	return NULL;
 }
 
@@ -349,14 +305,14 @@ void settings_forget(struct settings *settings, const char *name)
 static void merge(struct settings *settings, const struct settings *over, bool tls_only)
 {
 	for (size_t i = 0; i < ENTRY_COUNT; i++) {
-		const struct option_entry *entry = &entries[i];
+		const struct option_entry *entry = &option_entries[i];
 
-		if (!(over->given & bit_of(entry)) || (tls_only && !is_about_tls(entry)))
+		if (!(over->given & bit_of(entry)) || (tls_only && !option_is_about_tls(entry)))
 			continue;
 		settings->given |= bit_of(entry);
 		memcpy((char *)settings + entry->offset, (const char *)over + entry->offset,
 			entry->size);
-		settings->tls.wanted = settings->tls.wanted || is_about_tls(entry);
+		settings->tls.wanted = settings->tls.wanted || option_is_about_tls(entry);
 	}
 }
 
@@ -370,8 +326,7 @@ void settings_merge_tls(struct settings *settings, const struct settings *over)
 	merge(settings, over, true);
 }
 
-/* Replacing a link takes a moment, in which nothing must fail. */
-static int check_limits(const struct device_policy *policy, struct error *err)
+int options_check_limits(const struct device_policy *policy, struct error *err)
 {
 	if (policy->request_timeout_sec == 0)
 		return error_set(err, ERROR_USAGE, EINVAL,
@@ -393,62 +348,6 @@ int settings_set(struct settings *settings, const char *name, const char *value,
 		return error_set(err, ERROR_USAGE, EINVAL, "%s takes no value", name);
 	if (entry->kind != KIND_FLAG && !value)
 		return error_set(err, ERROR_USAGE, EINVAL, "%s needs a value", name);
-	rc = store(settings, entry, value, err);
-	return rc ? rc : check_limits(&settings->policy, err);
-}
-
-int options_parse(struct options *options, int argc, char **argv, unsigned mask,
-	const char *command, struct error *err)
-{
-	struct option longs[ENTRY_COUNT + 1];
-	char shorts[2 * ENTRY_COUNT + 2];
-	int code, rc;
-
-	options_init(options);
-	build_getopt(longs, shorts);
-	opterr = 0;
-	optind = 1;
-	while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		const struct option_entry *entry =
-			code == '?' || code == ':' ? NULL : find_entry(code);
-
-		if (code == ':')
-			return error_set(
-				err, ERROR_USAGE, EINVAL, "%s needs a value", argv[optind - 1]);
-		if (!entry) {
-			error_set(err, ERROR_USAGE, EINVAL, "unknown option %s", argv[optind - 1]);
-			return error_hint(err, -EINVAL, "see: nbd-attach --help");
-		}
-		if (!(entry->mask & mask))
-			return error_set(err, ERROR_USAGE, EINVAL, "--%s has no meaning for \"%s\"",
-				entry->name, command);
-		rc = store(options, entry, optarg, err);
-		if (rc)
-			return rc;
-	}
-	for (; optind < argc; optind++) {
-		if (options->argument_count == 4)
-			return error_set(err, ERROR_USAGE, E2BIG,
-				"too many arguments, from \"%s\" on", argv[optind]);
-		options->arguments[options->argument_count++] = argv[optind];
-	}
-	return check_limits(&options->settings.policy, err);
-}
-
-void options_print_help(unsigned mask)
-{
-	for (size_t i = 0; i < ENTRY_COUNT; i++) {
-		char left[40];
-
-		if (!(entries[i].mask & mask))
-			continue;
-		snprintf(left, sizeof(left), "--%s%s%s", entries[i].name,
-			entries[i].argument ? " " : "",
-			entries[i].argument ? entries[i].argument : "");
-		if (entries[i].letter)
-			show_line(stdout, "  -%c, %-24s %s", entries[i].letter, left,
-				entries[i].help);
-		else
-			show_line(stdout, "      %-24s %s", left, entries[i].help);
-	}
+	rc = option_store(settings, entry, value, err);
+	return rc ? rc : options_check_limits(&settings->policy, err);
 }

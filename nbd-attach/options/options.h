@@ -19,9 +19,11 @@ enum command_mask {
 	FOR_BOOT = 1 << 7,
 	FOR_RELOAD = 1 << 8,
 	FOR_AUDIT = 1 << 9,
+	FOR_HELP = 1 << 10, /* and for "version" */
 	FOR_DEVICE = FOR_ATTACH | FOR_BOOT,
 	FOR_SERVER = FOR_DEVICE | FOR_LIST | FOR_INFO | FOR_AUDIT,
-	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE | FOR_RELOAD,
+	FOR_ALL = FOR_SERVER | FOR_DETACH | FOR_STATUS | FOR_DOCTOR | FOR_RESIZE | FOR_RELOAD |
+		FOR_HELP,
 };
 
 /* What one source, the command line or a line of nbdtab, says of a server and a device. Plain data;
@@ -34,10 +36,10 @@ struct settings {
 };
 
 struct options {
-	struct settings settings; /* at the front: see entries[] */
+	struct settings settings; /* at the front: see option_entries[] */
 	const char *arguments[4]; /* positional arguments */
 	int argument_count;
-	bool help, json, verbose, force, foreground, watch;
+	bool help, version, json, verbose, force, foreground, watch;
 	bool plan, files;         /* of "boot", as the next three */
 	const char *cmdline_file; /* NULL: /proc/cmdline */
 	const char *dhcp_server, *dhcp_root_path;
@@ -52,6 +54,8 @@ void options_init(struct options *options);
  * only "boot" has, point into ARGV. */
 int options_parse(struct options *options, int argc, char **argv, unsigned mask,
 	const char *command, struct error *err);
+/* Where in ARGV the first argument stands that is neither an option nor its value; 0: nowhere. */
+int options_first_argument(int argc, char **argv);
 /* "  --name ARG   help" for each option of MASK. */
 void options_print_help(unsigned mask);
 
