@@ -2,6 +2,7 @@
 # `make help` lists the targets and the variables.
 
 prefix      ?= /usr
+bindir      ?= $(prefix)/bin
 sbindir     ?= $(prefix)/sbin
 mandir      ?= $(prefix)/share/man
 initramfsdir ?= $(prefix)/share/initramfs-tools
@@ -63,7 +64,6 @@ hardening_ld := -pie -fprofile-instr-generate
 endif
 
 all_cflags = -std=gnu11 $(CFLAGS) $(hardening) $(warnings) -D_GNU_SOURCE -DNBD_ATTACH_VERSION='"$(VERSION)"' \
-	     -DNBD_ATTACH_UNITDIR='"$(unitdir)"' \
 	     -Ilib -Ikmod-helpers -Inbd-attach -I$(BUILD) $(CPPFLAGS)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(shell find $(1) -name '*.c'))
@@ -99,7 +99,22 @@ $(BUILD)/nbd-attach: $(program_objects) $(helper_objects) $(library)
 $(library): $(lib_objects)
 	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
 
-$(BUILD)/obj/%.o: %.c
+# What was built otherwise is built anew: a stamp is touched when its text has changed. The generator alone knows where our units are.
+flags_stamp   := $(BUILD)/obj/flags
+unitdir_stamp := $(BUILD)/obj/unitdir
+$(flags_stamp): stamp_text = $(CC) $(filter-out -Werror -I%,$(all_cflags)) $(LDFLAGS) $(hardening_ld)
+$(unitdir_stamp): stamp_text = $(unitdir)
+$(flags_stamp) $(unitdir_stamp): FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(stamp_text))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(stamp_text))' >$@
+FORCE:
+
+unitdir_define = -DNBD_ATTACH_UNITDIR='"$(unitdir)"'
+generator := $(BUILD)/obj/nbd-attach/cmd/generator.o
+$(generator): $(unitdir_stamp)
+$(generator): private all_cflags += $(unitdir_define)
+
+$(BUILD)/obj/%.o: %.c $(flags_stamp)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(all_cflags) $(lib_cflags) -MMD -MP -c -o $@ $<
 
@@ -109,7 +124,7 @@ $(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helpe
 
 $(filter $(BUILD)/tests/test-machine-%,$(unit_tests)): $(machine_parts)
 # It says what the kernel says of a socket's TLS.
-$(BUILD)/tests/test-negotiation-claims: LDFLAGS += -Wl,--wrap=getsockopt
+$(BUILD)/tests/test-negotiation-claims: private LDFLAGS += -Wl,--wrap=getsockopt
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
@@ -182,7 +197,7 @@ coverage: counted ## count the lines that read foreign bytes and that tests reac
 # release of each finds other things. A file has a stamp, so that only what has changed is read again.
 lint_sources := $(shell find lib nbd-attach kmod-helpers -name '*.c')
 lint_headers := $(shell find lib nbd-attach kmod-helpers -name '*.h')
-lint_cflags   = $(filter-out -O% -g -f% -Werror -D_FORTIFY_SOURCE=% -U_FORTIFY_SOURCE -W%,$(all_cflags)) $(lib_cflags)
+lint_cflags   = $(filter-out -O% -g -f% -Werror -D_FORTIFY_SOURCE=% -U_FORTIFY_SOURCE -W%,$(all_cflags)) $(unitdir_define) $(lib_cflags)
 
 $(BUILD)/lint/%.tidy: %.c $(lint_headers) .clang-tidy
 	@mkdir -p $(@D)
@@ -190,7 +205,7 @@ $(BUILD)/lint/%.tidy: %.c $(lint_headers) .clang-tidy
 
 $(BUILD)/lint/%.analyzed: %.c $(lint_headers) tests/lint/gcc-analyzer
 	@mkdir -p $(@D)
-	$(call say,ANALYZE,$<)gcc $(all_cflags) $(lib_cflags) -fanalyzer -Werror \
+	$(call say,ANALYZE,$<)gcc $(all_cflags) $(unitdir_define) $(lib_cflags) -fanalyzer -Werror \
 		$(shell sed -n 's,^$*\.c *\(-W[^ ]*\).*,\1,p' tests/lint/gcc-analyzer) -c -o $@.o $< && rm $@.o && touch $@
 
 $(BUILD)/lint/clang-tidy: $(patsubst %.c,$(BUILD)/lint/%.tidy,$(lint_sources))
@@ -258,9 +273,22 @@ soak: all $(peer_programs) $(peer_shims) ## the VM tests of supervision, for hou
 
 units := $(notdir $(wildcard systemd/nbd-attach*))
 
+# Where something is put. Those that were not there are noted, for uninstall.
+made_list := $(prefix)/lib/nbd-attach/made-directories
+install_dirs = $(bindir) $(sbindir) $(mandir)/man5 $(mandir)/man7 $(mandir)/man8 $(prefix)/lib/systemd/system-generators $(bashcompdir) \
+	$(prefix)/lib/modprobe.d $(prefix)/lib/sysusers.d $(udevdir) $(unitdir) $(docdir) $(initramfsdir)/hooks $(initramfsdir)/conf-hooks.d \
+	$(initramfsdir)/scripts/local-top $(initramfsdir)/scripts/local-bottom $(prefix)/lib/nbd-attach $(dracutdir)/modules.d/95nbd-attach \
+	$(dracutdir)/dracut.conf.d
+
 .PHONY: install
 install: all ## install below $(DESTDIR)$(prefix)
+	@made=$$(for dir in $(install_dirs); do while [ "$$dir" != / ] && [ ! -d "$(DESTDIR)$$dir" ]; do echo "$$dir"; dir=$${dir%/*}; \
+		dir=$${dir:-/}; done; done; cat "$(DESTDIR)$(made_list)" 2>/dev/null || :); \
+		mkdir -p "$(DESTDIR)$(prefix)/lib/nbd-attach" && printf '%s\n' "$$made" | sort -u >"$(DESTDIR)$(made_list)" && \
+		chmod 0644 "$(DESTDIR)$(made_list)"
 	install -D -m 0755 $(BUILD)/nbd-attach $(DESTDIR)$(sbindir)/nbd-attach
+	install -d $(DESTDIR)$(bindir)
+	[ $(DESTDIR)$(bindir) -ef $(DESTDIR)$(sbindir) ] || ln -srf $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(bindir)/nbd-attach
 	install -D -m 0644 docs/nbd-attach.8 $(DESTDIR)$(mandir)/man8/nbd-attach.8
 	install -D -m 0644 docs/nbdtab.5 $(DESTDIR)$(mandir)/man5/nbdtab.5
 	install -d $(DESTDIR)$(prefix)/lib/systemd/system-generators
@@ -291,7 +319,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
+	rm -f $(DESTDIR)$(sbindir)/nbd-attach $(DESTDIR)$(bindir)/nbd-attach $(DESTDIR)$(mandir)/man8/nbd-attach.8 $(DESTDIR)$(bashcompdir)/nbd-attach \
 		$(DESTDIR)$(mandir)/man5/nbdtab.5 $(DESTDIR)$(prefix)/lib/systemd/system-generators/nbd-attach-generator \
 		$(DESTDIR)$(prefix)/lib/modprobe.d/nbd-attach.conf $(DESTDIR)$(prefix)/lib/sysusers.d/nbd-attach.conf $(DESTDIR)$(docdir)/README.md \
 		$(DESTDIR)$(docdir)/reconnect.md $(DESTDIR)$(docdir)/mount.md $(DESTDIR)$(udevdir)/60-nbd-attach.rules \
@@ -301,7 +329,9 @@ uninstall: ## remove what install put there
 		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach scripts/local-bottom/nbd-attach)
 	rm -f $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7 $(DESTDIR)$(docdir)/boot.md $(DESTDIR)$(docdir)/security.md \
 		$(DESTDIR)$(docdir)/security-table.md
-	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach $(DESTDIR)$(prefix)/lib/nbd-attach
+	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach
+	made=$$(sort -r "$(DESTDIR)$(made_list)" 2>/dev/null); rm -rf $(DESTDIR)$(prefix)/lib/nbd-attach; \
+		for dir in $$made; do rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" 2>/dev/null || :; done
 
 .PHONY: clean
 clean: ## remove what was built; downloads and what fuzzers have gathered stay
@@ -310,7 +340,7 @@ clean: ## remove what was built; downloads and what fuzzers have gathered stay
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: DESTDIR prefix sbindir mandir docdir bashcompdir unitdir udevdir initramfsdir dracutdir"
+	@echo "Variables: DESTDIR prefix bindir sbindir mandir docdir bashcompdir unitdir udevdir initramfsdir dracutdir"
 	@echo "           CC CFLAGS CPPFLAGS LDFLAGS BUILD; V=1 shows the commands, WERROR=1 adds -Werror, SANITIZE=1 ASan and UBSan"
 	@echo "           CLANG and FUZZ_SECONDS (60) for fuzz; SEEDS and FIRST for sim"
 

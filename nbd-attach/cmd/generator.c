@@ -13,9 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#ifndef NBD_ATTACH_UNITDIR
-#define NBD_ATTACH_UNITDIR "/usr/lib/systemd/system"
-#endif
+#define SYSTEMD_UNITDIR "/usr/lib/systemd/system" /* systemd's own, whatever our prefix is */
 #define MOUNTS_SIZE_MAX (1 << 20)
 #define LINES_MAX 40      /* the console is no place for more */
 #define DEVICES_MAX 256   /* each costs up to 49 links below /run */
@@ -80,7 +78,7 @@ static void link_order(struct generator *self, int index, int partition)
 
 	snprintf(directory, sizeof(directory), "dev-nbd%dp%d.device.wants", index, partition);
 	snprintf(name, sizeof(name), "blockdev@dev-nbd%dp%d.target", index, partition);
-	make_link(self, directory, name, NBD_ATTACH_UNITDIR "/blockdev@.target");
+	make_link(self, directory, name, SYSTEMD_UNITDIR "/blockdev@.target");
 }
 
 /* A supervisor that serves swap needs nothing of any disk, and for that more rights. */
