@@ -226,20 +226,21 @@ lint: ## clang-tidy, cppcheck and gcc -fanalyzer over what is shipped
 setup: ## install the Debian packages that building and testing need (root)
 	$(Q)tests/setup
 
+# Built by root: what is in build/ goes back to the user who called sudo.
+as_root := BUILD=$(BUILD) tests/give-back
+prepare_check = tests/vm/sources && tests/setup && $(MAKE) --no-print-directory -j2 all tests asan fuzzers counted
+
 .PHONY: demo
-demo: setup ## the main job end to end in a VM, nothing of the host touched (root)
-	$(Q)$(MAKE) -s --no-print-directory all
-	$(Q)tests/vm/demo
+demo: ## the main job end to end in a VM, nothing of the host touched (root)
+	+$(Q)$(as_root) sh -c 'tests/vm/sources && tests/setup && $(MAKE) -s --no-print-directory all && tests/vm/demo'
 
 .PHONY: check
-check: setup ## every test; ends with "N passed, N failed" (root)
-	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers counted
-	$(Q)tests/run
+check: ## every test; ends with "N passed, N failed" (root)
+	+$(Q)$(as_root) sh -c '$(prepare_check) && tests/run'
 
 .PHONY: check-all
-check-all: setup ## for a night: every test on every kernel, every boot, FUZZ_SECONDS=N of fuzzing each target: some hours (root)
-	$(Q)$(MAKE) --no-print-directory -j2 all tests asan fuzzers counted
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) VM_ALL=1 BOOT_ALL=1 tests/run
+check-all: ## for a night: every test on every kernel, every boot, FUZZ_SECONDS=N of fuzzing each target: some hours (root)
+	+$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) VM_ALL=1 BOOT_ALL=1 $(as_root) sh -c '$(prepare_check) && tests/run'
 
 .PHONY: check-unit
 check-unit: tests asan ## the unit tests alone
@@ -316,6 +317,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0644 kmod-helpers/initramfs/modules $(DESTDIR)$(prefix)/lib/nbd-attach/initramfs-modules
 	install -D -m 0755 -t $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach kmod-helpers/dracut/95nbd-attach/*.sh
 	install -D -m 0644 -t $(DESTDIR)$(dracutdir)/dracut.conf.d kmod-helpers/dracut/nbd-attach.conf
+	@$(as_root) true
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
@@ -335,6 +337,7 @@ uninstall: ## remove what install put there
 
 .PHONY: clean
 clean: ## remove what was built; downloads and what fuzzers have gathered stay
+	[ ! -d $(BUILD)/boot ] || find $(BUILD)/boot -mindepth 1 -maxdepth 1 ! -name 'base-*' -exec rm -rf {} +
 	rm -rf $(BUILD)/obj $(BUILD)/asan $(BUILD)/fuzz/obj $(BUILD)/fuzz/tests $(BUILD)/fuzz/$(notdir $(library)) $(BUILD)/coverage $(BUILD)/lint $(BUILD)/sim $(BUILD)/tests $(BUILD)/vm $(BUILD)/nbd-attach $(library)
 
 .PHONY: help
