@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/credentials.h"
+#include "tls/credential-kind.h"
 #include "tls/credentials-struct.h"
 #include "tls/crl.h"
 #include "tls/library.h"
@@ -41,12 +42,6 @@ static void warn_if_open(struct tls_credentials *creds, const char *path)
 			path, path);
 }
 
-static int gnutls_failed(int rc, const char *what, const char *path, struct error *err)
-{
-	return error_set(err, ERROR_USAGE, EINVAL, "%s %s cannot be used: %s", what, path,
-		gnutls_strerror(rc));
-}
-
 static int load_ca_file(struct tls_credentials *creds, const char *path, struct error *err)
 {
 	gnutls_datum_t pem;
@@ -55,10 +50,9 @@ static int load_ca_file(struct tls_credentials *creds, const char *path, struct 
 	if (rc)
 		return rc;
 	rc = gnutls_certificate_set_x509_trust_mem(creds->x509, &pem, GNUTLS_X509_FMT_PEM);
-	if (rc < 0)
-		return gnutls_failed(rc, "CA file", path, err);
-	if (rc == 0)
-		return error_set(err, ERROR_USAGE, EINVAL, "CA file %s holds no certificate", path);
+	if (rc <= 0)
+		return credential_kind_refuse(path, &pem, CREDENTIAL_AS_AUTHORITY,
+			rc ? gnutls_strerror(rc) : "it holds no whole certificate", err);
 	creds->verify_chain = true;
 	snprintf(creds->trust_name, sizeof(creds->trust_name), "%s", path);
 	return 0;
@@ -182,9 +176,8 @@ static int load_client_cert(struct tls_credentials *creds, const char *cert, con
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"certificate %s and key %s do not belong together", cert, key);
 	if (rc < 0)
-		return error_set(err, ERROR_USAGE, EINVAL,
-			"client certificate %s with key %s cannot be used: %s", cert, key,
-			gnutls_strerror(rc));
+		return credential_kind_refuse_pair(
+			cert, &cert_pem, key, &key_pem, gnutls_strerror(rc), err);
 	took_client_cert(creds, rc);
 	return 0;
 }
