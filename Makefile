@@ -125,6 +125,7 @@ $(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helpe
 $(filter $(BUILD)/tests/test-machine-%,$(unit_tests)): $(machine_parts)
 # It says what the kernel says of a socket's TLS.
 $(BUILD)/tests/test-negotiation-claims: private LDFLAGS += -Wl,--wrap=getsockopt
+$(BUILD)/tests/test-tcp-race: private LDFLAGS += -Wl,--wrap=connect
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "net/tcp-connect.h"
+#include "net/tcp-race.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "base/transport.h"
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,43 +57,6 @@ bool tcp_may_be_host(const struct endpoint_host *host, const struct sockaddr_sto
 	return true;
 }
 
-static int set_option(int fd, int level, int option, int value)
-{
-	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-/* 0 or -errno; -ETIMEDOUT when DEADLINE_MS passes. */
-static int connect_one(const struct addrinfo *ai, int64_t deadline_ms, int *fd_out)
-{
-	_cleanup_fd_ int fd =
-		socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-	socklen_t len = sizeof(int);
-	int socket_error = 0, rc;
-	struct transport wait;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0) {
-		if (errno != EINPROGRESS)
-			return -errno;
-		transport_init_plain(&wait, fd, deadline_ms);
-		if (transport_wait(&wait, POLLOUT, NULL))
-			return -ETIMEDOUT;
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &socket_error, &len) < 0)
-			return -errno;
-		if (socket_error)
-			return -socket_error;
-	}
-	/* The driver sends header and data apart with MSG_MORE (kernel fact msg-more): Nagle would
-	 * only hold back the last piece. */
-	rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (!rc)
-		rc = set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	if (!rc)
-		*fd_out = steal_fd(&fd);
-	return rc;
-}
-
 static int not_resolved(const struct endpoint_host *host, int rc, struct error *err)
 {
 	error_set(err, ERROR_UNREACHABLE, EHOSTUNREACH, "cannot resolve host name \"%s\": %s",
@@ -126,48 +88,39 @@ static int not_connected(
 	return error_retry(err, rc);
 }
 
-static int try_address(
-	struct search *search, size_t index, const struct addrinfo *ai, int64_t share_ms)
-{
-	const struct tcp_connect_params *params = search->params;
-	struct connection *connection = search->connection;
-	int rc;
-
-	if (params->short_timeout && share_ms > TCP_CONNECT_SHORT_TIMEOUT_MS)
-		share_ms = TCP_CONNECT_SHORT_TIMEOUT_MS;
-	search->tried++;
-	tcp_format_address(
-		ai->ai_addr, ai->ai_addrlen, connection->address, sizeof(connection->address));
-	rc = connect_one(ai, monotonic_now_ms() + share_ms, &connection->fd);
-	if (rc)
-		return search->rc = not_connected(&params->endpoint->hosts[index],
-			       connection->address, rc, search->err);
-	connection->host_index = index;
-	return 0;
-}
-
 /* 0 when one of LIST answers. The time is shared out from now on, since the resolver may have taken
  * more than its host's share. */
 static int try_addresses(struct search *search, size_t index, const struct addrinfo *list)
 {
 	const struct tcp_connect_params *params = search->params;
+	const struct endpoint_host *host = &params->endpoint->hosts[index];
+	struct connection *connection = search->connection;
 	int64_t now_ms = monotonic_now_ms(),
-		deadline_ms = now_ms + (params->deadline_ms - now_ms) / (int64_t)search->hosts_left;
+		share_ms = (params->deadline_ms - now_ms) / (int64_t)search->hosts_left;
+	struct tcp_race race = {.deadline_ms = now_ms + share_ms,
+		.attempt_ms = params->short_timeout ? TCP_CONNECT_SHORT_TIMEOUT_MS : share_ms};
+	_cleanup_free_ const struct addrinfo **addresses = NULL;
 	const struct addrinfo *ai;
-	size_t count = 1, skip;
+	size_t at;
 
-	for (ai = list; ai->ai_next; ai = ai->ai_next)
-		count++;
-	skip = params->first / params->endpoint->host_count % count;
-	for (ai = list; skip; skip--)
-		ai = ai->ai_next ? ai->ai_next : list;
-	for (size_t left = count; left; left--) {
-		if (try_address(search, index, ai,
-			    (deadline_ms - monotonic_now_ms()) / (int64_t)left) == 0)
-			return 0;
-		ai = ai->ai_next ? ai->ai_next : list;
-	}
-	return search->rc;
+	for (race.count = 1, ai = list; ai->ai_next; ai = ai->ai_next) /* never none */
+		race.count++;
+	addresses = calloc(race.count, sizeof(void *));
+	if (!addresses)
+		return search->rc = error_set(search->err, ERROR_OTHER, ENOMEM, "out of memory");
+	at = race.count - params->first / params->endpoint->host_count % race.count;
+	for (ai = list; ai; ai = ai->ai_next)
+		addresses[at++ % race.count] = ai;
+	race.addresses = addresses;
+	search->rc = tcp_race(&race);
+	search->tried += race.tried;
+	tcp_format_address(addresses[race.at]->ai_addr, addresses[race.at]->ai_addrlen,
+		connection->address, sizeof(connection->address));
+	if (search->rc)
+		return not_connected(host, connection->address, search->rc, search->err);
+	connection->fd = race.fd;
+	connection->host_index = index;
+	return 0;
 }
 
 static int try_host(struct search *search, size_t index)
@@ -235,7 +188,7 @@ int tcp_set_liveness(int fd, int timeout_ms, struct error *err)
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		int rc = set_option(fd, options[i].level, options[i].option, options[i].value);
+		int rc = tcp_set_option(fd, options[i].level, options[i].option, options[i].value);
 
 		if (rc)
 			return error_set(err, ERROR_OTHER, -rc,

@@ -46,8 +46,8 @@ void tcp_format_address(const struct sockaddr *address, socklen_t length, char *
 bool tcp_may_be_host(const struct endpoint_host *host, const struct sockaddr_storage *address);
 
 /* Try each address of each host, in the endpoint's and then the resolver's order but from FIRST on,
- * until the deadline; each host gets a fair share of what is left, and each address one of its
- * host's. A host that the resolver does not find in time is tried where it was reached last.
+ * until the deadline; each host gets a fair share of what is left, and its addresses race for it
+ * (tcp-race.h). A host that the resolver does not find in time is tried where it was reached last.
  * getaddrinfo() heeds no deadline: RES_OPTIONS, and the parent of this process, have to. */
 int tcp_connect(
 	const struct tcp_connect_params *params, struct connection *connection, struct error *err);
