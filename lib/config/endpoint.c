@@ -150,6 +150,15 @@ static int split_host(
 	return 0;
 }
 
+/* As in a URI, fe80::1%25eth0: what is all digits is an index. */
+static void unescape_zone(char *address)
+{
+	char *zone = strstr(address, "%25");
+
+	if (zone && is_ipv6(address) && zone[3 + strspn(zone + 3, "0123456789")])
+		memmove(zone + 1, zone + 3, strlen(zone + 3) + 1);
+}
+
 /* One part of a list of hosts. */
 static int take_host(struct endpoint *endpoint, const char *text, size_t len, struct error *err)
 {
@@ -165,6 +174,7 @@ static int take_host(struct endpoint *endpoint, const char *text, size_t len, st
 		return error_set(err, ERROR_USAGE, EINVAL, "the host name is longer than %zu bytes",
 			sizeof(host->name) - 1);
 	memcpy(host->name, text, len);
+	unescape_zone(host->name);
 	if (in_brackets && !is_ipv6(host->name))
 		return error_set(err, ERROR_USAGE, EINVAL, "'%s' is not an IPv6 address",
 			endpoint_show(host->name, len).text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config/nbd-uri.h"
 #include "config/endpoint-parts.h"
+#include "base/cleanup.h"
 #include "base/text.h"
 #include <errno.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct reader {
 	const struct scheme *scheme;
 	struct endpoint *endpoint;
 	struct tls_config *tls;
+	char zone[64]; /* of the IPv6 address, with the % before it */
 	unsigned seen; /* a bit for each parameter of the query */
 };
 
@@ -147,6 +149,42 @@ static int take_hosts(
 	return endpoint_check_each_once(endpoint, err);
 }
 
+/* Take the zone out of "[fe80::1%25eth0]" (RFC 6874), which uriparser does not know, or of
+ * "[fe80::1%eth0]", as it is written everywhere else. URI is changed. */
+static int cut_zone(struct reader *self, char *uri, struct error *err)
+{
+	char *authority = strstr(uri, "://") + 3, *end = authority + strcspn(authority, "/?#"),
+	     *open = memchr(authority, '[', (size_t)(end - authority)),
+	     *close = open ? memchr(open, ']', (size_t)(end - open)) : NULL,
+	     *percent = close ? memchr(open, '%', (size_t)(close - open)) : NULL, *zone;
+	size_t used = 1;
+	int rc;
+
+	if (!percent)
+		return 0;
+	zone = percent + (strncmp(percent, "%25", 3) == 0 ? 3 : 1);
+	if (zone == close)
+		return refuse(err, "names no interface after the % of its address");
+	self->zone[0] = '%';
+	rc = decode_into(
+		self->zone, sizeof(self->zone), &used, zone, (size_t)(close - zone), "zone", err);
+	if (!rc)
+		memmove(percent, close, strlen(close) + 1);
+	return rc;
+}
+
+/* To the address that it was cut from. */
+static int add_zone(struct reader *self, const UriUriA *uri, struct error *err)
+{
+	struct endpoint_host *host = &self->endpoint->hosts[0];
+	size_t used = strlen(host->name);
+
+	if (!uri->hostData.ip6 || used + strlen(self->zone) >= sizeof(host->name))
+		return refuse(err, "has a % in its host");
+	text_copy(host->name + used, sizeof(host->name) - used, self->zone);
+	return endpoint_check_host_name(host->name, err);
+}
+
 static int take_user(struct reader *self, const UriUriA *uri, struct error *err)
 {
 	int rc = decode_range(self->tls->username, NAME_SIZE, &uri->userInfo, "user name", err);
@@ -188,7 +226,9 @@ static int take_authority(struct reader *self, const UriUriA *uri, struct error 
 	if (uri->portText.first && uri->portText.afterLast > uri->portText.first)
 		rc = endpoint_parse_port(&port, uri->portText.first,
 			(size_t)(uri->portText.afterLast - uri->portText.first), err);
-	return rc < 0 ? rc : take_hosts(self->endpoint, &uri->hostText, port, err);
+	if (!rc)
+		rc = take_hosts(self->endpoint, &uri->hostText, port, err);
+	return !rc && *self->zone ? add_zone(self, uri, err) : rc;
 }
 
 /* The path without its first slash is the export's name, slashes and all. */
@@ -374,11 +414,26 @@ static void cleanup_uri(UriUriA *uri)
 	uriFreeUriMembersA(uri);
 }
 
+static int take_parsed(struct reader *self, const UriUriA *parsed, struct error *err)
+{
+	int rc;
+
+	if (parsed->fragment.first)
+		return refuse(
+			err, "has a fragment (#...); write a '#' of the export's name as %23");
+	self->tls->wanted = self->scheme->tls;
+	rc = take_authority(self, parsed, err);
+	if (!rc)
+		rc = take_export(self->endpoint, parsed, err);
+	return rc ? rc : take_query(self, &parsed->query, err);
+}
+
 int nbd_uri_parse(
 	struct endpoint *endpoint, struct tls_config *tls, const char *uri, struct error *err)
 {
 	__attribute__((cleanup(cleanup_uri))) UriUriA parsed = {0};
 	struct reader self = {.endpoint = endpoint, .tls = tls};
+	_cleanup_free_ char *copy = strdup(uri);
 	const char *bad = NULL;
 	int rc;
 
@@ -387,7 +442,12 @@ int nbd_uri_parse(
 	self.scheme = find_scheme(uri, err);
 	if (!self.scheme)
 		return -EINVAL;
-	rc = uriParseSingleUriA(&parsed, uri, &bad);
+	if (copy) {
+		rc = cut_zone(&self, copy, err);
+		if (rc)
+			return rc;
+	}
+	rc = copy ? uriParseSingleUriA(&parsed, copy, &bad) : URI_ERROR_MALLOC;
 	if (rc == URI_ERROR_MALLOC)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	if (rc != URI_SUCCESS) {
@@ -397,15 +457,5 @@ int nbd_uri_parse(
 			"write special characters as %%XX, IPv6 addresses in [brackets], a port as "
 			"a number");
 	}
-	if (parsed.fragment.first)
-		return refuse(
-			err, "has a fragment (#...); write a '#' of the export's name as %23");
-	tls->wanted = self.scheme->tls;
-	rc = take_authority(&self, &parsed, err);
-	if (rc < 0)
-		return rc;
-	rc = take_export(endpoint, &parsed, err);
-	if (rc < 0)
-		return rc;
-	return take_query(&self, &parsed.query, err);
+	return take_parsed(&self, &parsed, err);
 }

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -61,7 +62,10 @@ static int not_resolved(const struct endpoint_host *host, int rc, struct error *
 {
 	error_set(err, ERROR_UNREACHABLE, EHOSTUNREACH, "cannot resolve host name \"%s\": %s",
 		host->name, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-	error_hint(err, 0, "check the name, /etc/hosts and /etc/resolv.conf, or give the address");
+	error_hint(err, 0,
+		strchr(host->name, '%') ?
+			"is what follows the %% an interface of this machine?" :
+			"check the name, /etc/hosts and /etc/resolv.conf, or give the address");
 	return error_retry(err, -EHOSTUNREACH);
 }
 
@@ -80,6 +84,10 @@ static int not_connected(
 			"no way leads there: check the address and this machine's network (ip "
 			"route "
 			"get %s)",
+			host->name);
+	else if (rc == -EINVAL && strncasecmp(host->name, "fe80:", 5) == 0)
+		error_hint(err, rc,
+			"such an address is one of a link: say of which interface, as in %s%%eth0",
 			host->name);
 	else
 		error_hint(err, rc,

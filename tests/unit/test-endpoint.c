@@ -55,6 +55,11 @@ static void test_uri_basics(void **state)
 		{"nbds://192.0.2.7:10810/x", "192.0.2.7", "x", 10810, true},
 		{"nbds://[2001:db8::1]/x", "2001:db8::1", "x", 10809, true},
 		{"nbds://[::1]:10810/", "::1", "", 10810, true},
+		{"nbds://[fe80::1%25eth0]/x", "fe80::1%eth0", "x", 10809, true},
+		{"nbds://[fe80::1%eth0]:1/x?tls-hostname=a", "fe80::1%eth0", "x", 1, true},
+		{"nbd://[fe80::1%25eth0%2e7]/%255B", "fe80::1%eth0.7", "%5B", 10809, false},
+		{"nbd://[fe80::1%253]/x", "fe80::1%3", "x", 10809, false},
+		{"nbds://al@[fe80::1%eth0]/x", "fe80::1%eth0", "x", 10809, true},
 		{"nbds://host/x?x-experiment=1", "host", "x", 10809, true},
 		{"nbds://host/x?", "host", "x", 10809, true},
 		{"nbds://host?tls-verify-peer=1", "host", "", 10809, true},
@@ -129,6 +134,13 @@ static void test_uri_refusals(void **state)
 		{"nbd://::1/x", "not well-formed"},
 		{"nbd://[::1/x", "not well-formed"},
 		{"nbd://[v1.x]/", "unknown kind"},
+		{"nbd://[v1.x%25eth0]/", "unknown kind"},
+		{"nbd://[fe80::1%25]/x", "no interface"},
+		{"nbd://[fe80::1%]/x", "no interface"},
+		{"nbd://[fe80::1%25a%20b]/x", "neither an IPv6 address"},
+		{"nbd://[fe80::1%25a%00]/x", "NUL"},
+		{"nbd://[fe80::1%25a%25b]/x", "neither an IPv6 address"},
+		{"nbd://[host%25eth0]/x", "not well-formed"},
 		{"nbd://host/a b", "not well-formed"},
 		{"nbd://host/\xc3\xb6", "not well-formed"},
 		{"nbd://host/%zz", "not well-formed"},
@@ -266,6 +278,10 @@ static void test_hosts(void **state)
 		{"2001:db8::1:1081", "2001:db8::1:1081", 10809},
 		{"fe80::1%eth0", "fe80::1%eth0", 10809},
 		{"[fe80::1%eth0]:1", "fe80::1%eth0", 1},
+		{"[fe80::1%25eth0]:1", "fe80::1%eth0", 1},
+		{"fe80::1%25eth0", "fe80::1%eth0", 10809},
+		{"fe80::1%251", "fe80::1%251", 10809},
+		{"fe80::1%25", "fe80::1%25", 10809},
 		{"host_with_underscore", "host_with_underscore", 10809},
 	};
 	static const struct {
@@ -471,6 +487,7 @@ static void test_format(void **state)
 		{"nbds://host:10809/a%2fb%20c", "nbds://host/a/b%20c"},
 		{"nbds://host:1/%25%23%3F", "nbds://host:1/%25%23%3F"},
 		{"nbds://[::1]:2/x", "nbds://[::1]:2/x"},
+		{"nbds://[fe80::1%eth0]:2/x", "nbds://[fe80::1%25eth0]:2/x"},
 		{"nbd+unix:///x?socket=/run/a%26b", "nbd+unix:///x?socket=/run/a%26b"},
 		{"nbd://host/K%C3%B6ln%1b", "nbd://host/K%C3%B6ln%1B"},
 		{"nbds://a,b:10809/x", "nbds://a,b/x"},
@@ -515,7 +532,8 @@ static void test_random_uris(void **state)
 {
 	static const char *const seeds[] = {
 		"nbds://al@h.x:12/a%20b/c?tls-hostname=x&tls-psk-file=/f",
-		"nbd+unix:///e?socket=/r/s", "nbd://[2001:db8::1]:77//x", "nbds://a,b.c,9:5/x"};
+		"nbd+unix:///e?socket=/r/s", "nbd://[2001:db8::1]:77//x",
+		"nbd://[fe80::1%25e0]/%25", "nbds://a,b.c,9:5/x"};
 	static const char alphabet[] = "nbds+unix:/?#[]@%0aF&=.-,\xc3\xb6 \n";
 	struct endpoint again;
 	char uri[128], buf[16384];
