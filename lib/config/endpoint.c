@@ -2,6 +2,7 @@
 #include "config/endpoint.h"
 #include "config/endpoint-parts.h"
 #include "base/text.h"
+#include "tls/names.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -58,6 +59,8 @@ static bool is_ipv6(const char *text)
 /* A host name that no resolver would take is better told here than as "name not known". */
 int endpoint_check_host_name(const char *host, struct error *err)
 {
+	char ascii[256];
+
 	if (!*host)
 		return error_set(err, ERROR_USAGE, EINVAL, "the host is empty");
 	if (*host == '-')
@@ -68,7 +71,7 @@ int endpoint_check_host_name(const char *host, struct error *err)
 				       error_set(err, ERROR_USAGE, EINVAL,
 					       "'%s' is neither an IPv6 address nor NAME:PORT",
 					       endpoint_show(host, strlen(host)).text);
-	if (has_foreign_byte(host)) {
+	if (has_foreign_byte(host) || !tls_names_to_ascii(host, ascii, sizeof(ascii))) {
 		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
 			endpoint_show(host, strlen(host)).text);
 		return *host == '/' ? error_hint(err, -EINVAL,

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "tls/names.h"
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -139,11 +140,13 @@ static int try_host(struct search *search, size_t index)
 	struct addrinfo hints = {
 		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *list = NULL, last = {0};
-	char port[8];
-	int rc;
+	char port[8], name[256];
+	int rc = EAI_NONAME;
 
 	snprintf(port, sizeof(port), "%u", host->port);
-	rc = getaddrinfo(host->name, port, &hints, &list);
+	/* glibc's AI_IDN would load a library, which a negotiator may not */
+	if (tls_names_to_ascii(host->name, name, sizeof(name)))
+		rc = getaddrinfo(name, port, &hints, &list);
 	if (rc == 0) {
 		rc = try_addresses(search, index, list);
 		freeaddrinfo(list);

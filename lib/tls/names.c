@@ -23,6 +23,61 @@ size_t tls_names_parse_address(const char *host, unsigned char address[16])
 	return inet_pton(AF_INET6, bare, address) == 1 ? 16 : 0;
 }
 
+bool tls_names_to_ascii(const char *host, char *out, size_t size)
+{
+	gnutls_datum_t ascii = {0};
+	const char *p = host;
+	bool fits;
+
+	while (*p && (unsigned char)*p < 0x80)
+		p++;
+	if (!*p)
+		return text_copy(out, size, host);
+	if (gnutls_idna_map(host, (unsigned)strlen(host), &ascii, 0) < 0)
+		return false;
+	fits = text_copy(out, size, (const char *)ascii.data);
+	gnutls_free(ascii.data);
+	return fits;
+}
+
+static void cut_last_dot(char *name)
+{
+	size_t len = strlen(name);
+
+	if (len > 1 && name[len - 1] == '.')
+		name[len - 1] = 0;
+}
+
+/* Labels of 1 to 63 characters; and a last one of digits is an old way to write an address. */
+static bool is_dns_name(const char *name)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	const char *label = name;
+
+	if (strlen(name) > 253)
+		return false;
+	for (;;) {
+		size_t len = strspn(label, letters);
+
+		if (!len || len > 63 || (label[len] && label[len] != '.'))
+			return false;
+		if (!label[len])
+			return strspn(label, "0123456789") != len;
+		label += len + 1;
+	}
+}
+
+bool tls_names_for_sni(const char *host, char *out, size_t size)
+{
+	unsigned char address[16];
+
+	if (tls_names_parse_address(host, address) || !tls_names_to_ascii(host, out, size))
+		return false;
+	cut_last_dot(out);
+	return is_dns_name(out);
+}
+
 static bool is_printable_ascii(const gnutls_datum_t *name)
 {
 	for (unsigned i = 0; i < name->size; i++)
@@ -110,8 +165,9 @@ static void format_one(unsigned type, const gnutls_datum_t *name, char *out, siz
 
 bool tls_names_match(gnutls_x509_crt_t crt, const char *host, char *out, size_t size, size_t *count)
 {
-	struct wanted wanted = {.name = host};
-	gnutls_datum_t ascii = {0}, name;
+	char ascii[300];
+	struct wanted wanted = {.name = ascii};
+	gnutls_datum_t name;
 	gnutls_subject_alt_names_t names;
 	bool matches = false;
 	size_t used = 0;
@@ -121,8 +177,9 @@ bool tls_names_match(gnutls_x509_crt_t crt, const char *host, char *out, size_t 
 	*count = 0;
 	*out = 0;
 	wanted.address_size = tls_names_parse_address(host, wanted.address);
-	if (!wanted.address_size && gnutls_idna_map(host, (unsigned)strlen(host), &ascii, 0) == 0)
-		wanted.name = (const char *)ascii.data;
+	if (!tls_names_to_ascii(host, ascii, sizeof(ascii)))
+		*ascii = 0; /* as no certificate has it */
+	cut_last_dot(ascii);
 	for (unsigned i = 0; rc == 0; i++) {
 		char text[300];
 
@@ -136,6 +193,5 @@ bool tls_names_match(gnutls_x509_crt_t crt, const char *host, char *out, size_t 
 	}
 	if (names)
 		gnutls_subject_alt_names_deinit(names);
-	gnutls_free(ascii.data);
 	return matches;
 }

@@ -293,9 +293,8 @@ static int hear_extensions(gnutls_session_t gnutls, unsigned type, unsigned when
 static int configure(struct tls_session *session, struct transport *transport, struct error *err)
 {
 	const struct tls_credentials *creds = session->creds;
-	const char *hostname = session->hostname;
 	unsigned flags = GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
-	unsigned char address[16];
+	char name[256];
 	int rc;
 
 	/* A ticket that came after hand-over would be a record that the driver cannot take
@@ -309,9 +308,8 @@ static int configure(struct tls_session *session, struct transport *transport, s
 			gnutls_credentials_set(session->gnutls, GNUTLS_CRD_PSK, creds->psk) :
 			gnutls_credentials_set(
 				session->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
-	if (rc == 0 && *hostname && !tls_names_parse_address(hostname, address))
-		rc = gnutls_server_name_set(
-			session->gnutls, GNUTLS_NAME_DNS, hostname, strlen(hostname));
+	if (rc == 0 && tls_names_for_sni(session->hostname, name, sizeof(name)))
+		rc = gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, name, strlen(name));
 	if (rc < 0)
 		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", gnutls_strerror(rc));
 	gnutls_session_set_ptr(session->gnutls, session);

@@ -3,7 +3,7 @@
 #include "base/wire.h"
 #include "tls/credentials-struct.h"
 #include "tls/info.h"
-#include <arpa/inet.h>
+#include "tls/names.h"
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <poll.h>
@@ -265,7 +265,7 @@ static int configure(struct attacker_tls *tls, const struct tls_credentials *cre
 	const char *host, const char *priority, struct error *err)
 {
 	const char *own = creds && creds->psk ? PRIORITY_PSK : PRIORITY_X509;
-	unsigned char address[16];
+	char name[256];
 	int rc = gnutls_init(&tls->gnutls,
 		GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS |
 			GNUTLS_NO_AUTO_REKEY);
@@ -274,9 +274,8 @@ static int configure(struct attacker_tls *tls, const struct tls_credentials *cre
 		rc = gnutls_priority_set_direct(tls->gnutls, priority ? priority : own, NULL);
 	if (rc == 0)
 		rc = set_credentials(tls, creds);
-	if (rc == 0 && *host && inet_pton(AF_INET, host, address) != 1 &&
-		inet_pton(AF_INET6, host, address) != 1)
-		rc = gnutls_server_name_set(tls->gnutls, GNUTLS_NAME_DNS, host, strlen(host));
+	if (rc == 0 && tls_names_for_sni(host, name, sizeof(name)))
+		rc = gnutls_server_name_set(tls->gnutls, GNUTLS_NAME_DNS, name, strlen(name));
 	if (rc < 0)
 		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", gnutls_strerror(rc));
 	gnutls_session_set_ptr(tls->gnutls, tls);

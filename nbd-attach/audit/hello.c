@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "audit/hello.h"
 #include "base/wire.h"
-#include <arpa/inet.h>
+#include "tls/names.h"
 #include <string.h>
 
 #define RECORD_ALERT 21
@@ -221,18 +221,17 @@ static void put_extension(struct writer *writer, uint16_t type, const void *data
 
 static void put_server_name(struct writer *writer, const char *host)
 {
-	uint8_t address[16];
-	size_t extension, list, size = strlen(host);
+	size_t extension, list;
+	char name[256];
 
-	if (!size || size > 255 || inet_pton(AF_INET, host, address) == 1 ||
-		inet_pton(AF_INET6, host, address) == 1)
+	if (!tls_names_for_sni(host, name, sizeof(name)))
 		return;
 	put_u16(writer, EXTENSION_SERVER_NAME);
 	extension = begin(writer);
 	list = begin(writer);
 	put_u8(writer, 0); /* a host name */
-	put_u16(writer, (uint16_t)size);
-	put(writer, host, size);
+	put_u16(writer, (uint16_t)strlen(name));
+	put(writer, name, strlen(name));
 	end(writer, list);
 	end(writer, extension);
 }

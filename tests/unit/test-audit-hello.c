@@ -114,12 +114,13 @@ static void an_address_is_no_name_and_ssl_has_no_extensions(void **state)
 	encode(&parsed, HELLO_SSL_3_0, HELLO_SUITES_STATIC, "storage.example.com");
 	assert_int_equal(parsed.extension_count, 0);
 	/* all there is, with the longest name, has room */
-	memset(name, 'a', 255);
-	name[255] = 0;
+	memset(name, 'a', 254);
+	name[63] = name[127] = name[191] = '.';
+	name[253] = 0;
 	encode(&parsed, HELLO_TLS_1_2, ~0U, name);
 	assert_true(parsed.has_name);
-	memset(name, 'a', 299);
-	name[299] = 0;
+	name[253] = 'a';
+	name[254] = 0;
 	encode(&parsed, HELLO_TLS_1_2, ~0U, name);
 	assert_false(parsed.has_name);
 }

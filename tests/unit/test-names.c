@@ -83,6 +83,19 @@ static void the_host_is_one_of_its_names(void **state)
 			"b\xc3\xbc"
 			"cher.example",
 			true, "xn--bcher-kva.example"},
+		{{{DNS("b\xc3\xbc"
+		       "cher.example")}},
+			"b\xc3\xbc"
+			"cher.example",
+			false,
+			"b\xc3\xbc"
+			"cher.example"},
+		/* what makes a name absolute is for the resolver alone */
+		{{{DNS("storage.example.com")}}, "storage.example.com.", true,
+			"storage.example.com"},
+		{{{DNS("storage.example.com")}}, "storage.example.com..", false,
+			"storage.example.com"},
+		{{{DNS("")}}, "\xff", false, ""},
 		/* wildcards: one whole label, the first one, of a domain that is somebody's */
 		{{{DNS("*.example.com")}}, "storage.example.com", true, "*.example.com"},
 		{{{DNS("*.example.com")}}, "example.com", false, "*.example.com"},
@@ -149,6 +162,49 @@ static void the_common_name_never_counts(void **state)
 	assert_true(match("localhost", too_long, 2, "x.test", shown, sizeof(shown), &count));
 }
 
+static void a_server_is_told_dns_names_only(void **state)
+{
+	static const struct {
+		const char *host, *sent; /* NULL: nothing */
+	} table[] = {
+		{"storage.example.com", "storage.example.com"},
+		{"storage.example.com.", "storage.example.com"},
+		{"localhost", "localhost"},
+		{"a_b.example", "a_b.example"},
+		{"b\xc3\xbc"
+		 "cher.example",
+			"xn--bcher-kva.example"},
+		{"B\xc3\x9c"
+		 "CHER.example.",
+			"xn--bcher-kva.example"},
+		{"", NULL},
+		{".", NULL},
+		{"192.0.2.7", NULL},
+		{"::1", NULL},
+		{"2001:db8::1", NULL},
+		{"fe80::1%eth0", NULL},
+		{"127.1", NULL},
+		{"2130706433", NULL},
+		{"a..b", NULL},
+		{"a.b..", NULL},
+		{"a b", NULL},
+		{"a\n", NULL},
+		{"\xff.example", NULL},
+		{D64 ".example", NULL},
+		{LONG_NAME, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		char sent[256];
+		bool is_sent = tls_names_for_sni(table[i].host, sent, sizeof(sent));
+
+		if (is_sent != (table[i].sent != NULL) ||
+			(is_sent && strcmp(sent, table[i].sent) != 0))
+			fail_msg("row %zu, %s: %s", i, table[i].host, is_sent ? sent : "nothing");
+	}
+}
+
 static void a_list_too_long_to_show_ends_in_dots(void **state)
 {
 	static const struct name names[3] = {
@@ -167,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_host_is_one_of_its_names),
 		cmocka_unit_test(the_common_name_never_counts),
+		cmocka_unit_test(a_server_is_told_dns_names_only),
 		cmocka_unit_test(a_list_too_long_to_show_ends_in_dots),
 	};
 
