@@ -178,6 +178,32 @@ static int weak(gnutls_x509_crt_t crt, struct error *err)
 		"better");
 }
 
+/* Of the names that signed the CHAIN, one that we trust with another key: OUT is it then. */
+static bool has_namesake(const struct tls_credentials *creds, const gnutls_datum_t *chain,
+	unsigned count, char *out, size_t size)
+{
+	gnutls_x509_trust_list_t trust;
+	bool is_found = false;
+
+	gnutls_certificate_get_trust_list(creds->x509, &trust);
+	for (unsigned i = 0; i < count && !is_found; i++) {
+		_cleanup_crt_ gnutls_x509_crt_t crt = NULL, trusted = NULL;
+		gnutls_datum_t name = {0}, text = {0};
+
+		if (gnutls_x509_crt_init(&crt) < 0 ||
+			gnutls_x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) < 0)
+			continue;
+		is_found = gnutls_x509_crt_get_raw_issuer_dn(crt, &name) == 0 &&
+			gnutls_x509_trust_list_get_issuer_by_dn(trust, &name, &trusted, 0) == 0 &&
+			gnutls_x509_crt_get_issuer_dn3(crt, &text, 0) == 0;
+		if (is_found)
+			text_sanitise(out, size, text.data, text.size);
+		gnutls_free(name.data);
+		gnutls_free(text.data);
+	}
+	return is_found;
+}
+
 static int untrusted(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
 	const struct tls_info *info, struct error *err)
 {
@@ -195,11 +221,26 @@ static int untrusted(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
 		"that it is right");
 }
 
+static int another_of_that_name(
+	const struct tls_credentials *creds, const char *name, struct error *err)
+{
+	error_set(err, ERROR_TLS, EACCES,
+		"the server's certificate is signed by another \"%.128s\" than the one in %s: the "
+		"name is the same, the key is not",
+		name, creds->trust_name);
+	return error_hint(err, -EACCES,
+		"was the authority made anew? fetch its present certificate from who runs it, or "
+		"have the server's signed by the one that is trusted");
+}
+
 /* GnuTLS sets several bits at once: the first that explains comes first. */
-static int explain(unsigned status, gnutls_x509_crt_t crt, const struct tls_credentials *creds,
-	const struct tls_info *info, struct error *err)
+static int explain(unsigned status, gnutls_session_t session, gnutls_x509_crt_t crt,
+	const struct tls_credentials *creds, const struct tls_info *info, struct error *err)
 {
 	gnutls_datum_t text = {0};
+	unsigned count = 0;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+	char name[160];
 
 	if (status & GNUTLS_CERT_REVOKED) {
 		error_set(err, ERROR_TLS, EACCES,
@@ -209,6 +250,9 @@ static int explain(unsigned status, gnutls_x509_crt_t crt, const struct tls_cred
 			"the server needs a new certificate; if its key was stolen, do not "
 			"connect");
 	}
+	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNATURE_FAILURE) &&
+		has_namesake(creds, chain, count, name, sizeof(name)))
+		return another_of_that_name(creds, name, err);
 	if (status & (GNUTLS_CERT_SIGNER_NOT_FOUND | GNUTLS_CERT_SIGNER_NOT_CA))
 		return untrusted(crt, creds, info, err);
 	if (status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED))
@@ -302,7 +346,7 @@ int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *cred
 		return error_set(err, ERROR_TLS, EACCES,
 			"the server's certificate cannot be checked: %s", gnutls_strerror(rc));
 	if (status)
-		return explain(status, crt, creds, info, err);
+		return explain(status, session, crt, creds, info, err);
 	rc = tls_crl_check(creds, time(NULL), &info->revocation, err);
 	if (rc)
 		return rc;
