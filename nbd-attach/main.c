@@ -5,6 +5,7 @@
 #include "options/habits.h"
 #include "output/report.h"
 #include "output/show.h"
+#include "child/inherited-fds.h"
 #include "child/sandbox.h"
 #include "base/text.h"
 #include <errno.h>
@@ -182,6 +183,7 @@ int main(int argc, char **argv)
 	int at;
 
 	open_stdio();
+	inherited_fds_note();
 	if (generator_is_called(argv[0]))
 		return generator_main(argc, argv);
 	sandbox_no_core_dumps();

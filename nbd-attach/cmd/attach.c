@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cmd/attach.h"
+#include "child/inherited-fds.h"
 #include "config/device-name.h"
 #include "cmd/commands.h"
 #include "isolate/isolate.h"
@@ -64,6 +65,7 @@ static bool report_to_pipe(const struct supervisor_report *report, void *data)
 static void become_background(void)
 {
 	setsid();
+	inherited_fds_close();
 	if (chdir("/") < 0)
 		_exit(ERROR_OTHER);
 	signal(SIGPIPE, SIG_IGN);

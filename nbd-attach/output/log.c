@@ -30,7 +30,11 @@ void log_open(bool foreground, bool root)
 	if (root && kmsg_fd < 0)
 		show_note("warning: there will be no log: cannot open /dev/kmsg: %s",
 			strerror(errno));
-	signal(SIGPIPE, SIG_IGN); /* the reader of our stderr may go before us */
+	/* The reader of our stderr may go before us, its file may have no room (ulimit -f), and the
+	 * terminal may be another job's: each costs a line, not the supervisor. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
 }
 
 void log_set_socket(const char *path)

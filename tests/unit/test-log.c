@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "output/log.h"
@@ -92,11 +94,58 @@ static void a_reader_of_stderr_is_not_waited_for(void **state)
 	close(former);
 }
 
+/* A full disk, a file at its limit, a terminal that is gone: the line is lost, and counted. */
+static void a_stderr_that_takes_nothing_ends_nobody(void **state)
+{
+	const struct rlimit tiny = {16, 16};
+	int pty = posix_openpt(O_RDWR | O_NOCTTY), tty = -1, out[2];
+	char text[800] = "";
+	pid_t pid;
+	int status;
+
+	(void)state;
+	assert_true(pty >= 0 && grantpt(pty) == 0 && unlockpt(pty) == 0);
+	tty = open(ptsname(pty), O_RDWR | O_NOCTTY);
+	assert_true(tty >= 0);
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	if (pid == 0) {
+		FILE *file = tmpfile();
+
+		log_open(true, false);
+		dup2(out[1], STDERR_FILENO);
+		log_message(LOG_ERR, "what the tests before lost is told now");
+		dup2(open("/dev/full", O_WRONLY), STDERR_FILENO);
+		log_message(LOG_ERR, "no room");
+		close(pty);
+		dup2(tty, STDERR_FILENO);
+		log_message(LOG_ERR, "nobody is there");
+		if (!file || setrlimit(RLIMIT_FSIZE, &tiny) < 0)
+			_exit(1);
+		dup2(fileno(file), STDERR_FILENO);
+		log_message(LOG_ERR, "longer than a file may be");
+		log_message(LOG_ERR, "and again");
+		dup2(out[1], STDERR_FILENO);
+		log_message(LOG_ERR, "there is one again");
+		_exit(0);
+	}
+	close(pty);
+	close(tty);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(read(out[0], text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, ": 4 lines before this one are lost"));
+	assert_non_null(strstr(text, "there is one again"));
+	close(out[0]);
+	close(out[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_log_daemon_that_does_not_read_is_not_waited_for),
 		cmocka_unit_test(a_reader_of_stderr_is_not_waited_for),
+		cmocka_unit_test(a_stderr_that_takes_nothing_ends_nobody),
 	};
 
 	return cmocka_run_group_tests_name("supervisor-log", tests, NULL, NULL);

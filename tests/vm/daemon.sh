@@ -1,0 +1,43 @@
+#!/bin/bash
+# vm: together 6.12~60
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317,SC2086,SC2119,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
+#
+# A supervisor among other processes: it keeps nothing of its starter, and what it writes to may be gone or full.
+
+# shellcheck source=tests/vm/lib-supervise.sh
+. /tests/lib-supervise.sh
+
+leaves_what_is_its_starters() {
+    local lock=$state/lock
+    nbdkit_server 10809 memory 16M
+    # shellcheck disable=SC2016 # the inner shell expands it
+    timeout 60 bash -c '(exec 7>&1 70>&1; nbd-attach '$nbd' 127.0.0.1 --port 10809) | cat' || fail "the pipe is kept open"
+    detach $nbd
+    # What is open is locked (flock(1)).
+    nbd-attach $nbd 127.0.0.1 --port 10809 9>"$lock" 70<"$lock"
+    said=$(ls -l "/proc/$(supervisor_of $nbd)/fd")
+    echo "$said"
+    ! grep -qF "$lock" <<<"$said" || fail "the lock is held"
+    # A file that is named by a descriptor can still be read.
+    detach $nbd
+    nbdkit_server 10810 "${nbdkit_x509[@]}" memory 16M
+    attach $nbd localhost --port 10810 --tls --tls-ca <(cat "$certs/ca-cert.pem")
+    detach $nbd
+}
+run_test_once "a caller's pipe and lock are released when attach returns" leaves_what_is_its_starters
+
+goes_on_without_its_log() {
+    make_disk
+    serve_nbdkit
+    start supervisor bash -c "exec nbd-attach $nbd localhost --port $tls_port ${tls[*]} --foreground >/dev/full 2>&1"
+    becomes $nbd alive 30
+    outage 1 serve_nbdkit
+    sleep 3
+    becomes $nbd alive 15
+    assert_has $nbd '.reconnects == 1'
+    detach $nbd
+}
+run_test_once "a log that takes nothing does not end supervision" goes_on_without_its_log
+
+finish
