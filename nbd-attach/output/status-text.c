@@ -240,7 +240,9 @@ static void print_link(FILE *out, json_object *link, size_t number, int64_t now)
 		fprintf(out, ", TLS %s %s %s\n", json_get_text(tls, "version").s,
 			json_get_text(tls, "cipher").s, json_get_text(tls, "group").s);
 	else /* told: null. A key that is not there says nothing */
-		fputs(json_object_object_get_ex(link, "tls", NULL) ? ", not encrypted\n" : "\n",
+		fputs(json_object_object_get_ex(link, "tls", NULL) ?
+				", not encrypted\n" :
+				", whether encrypted is unknown\n",
 			out);
 	if (strcmp(state.s, "unmonitored") == 0) {
 		label(out, "");

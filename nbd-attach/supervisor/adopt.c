@@ -83,7 +83,8 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 		return 0;
 	/* The driver has a hardware queue for each connection. */
 	do {
-		attachment->links[attachment->link_count++] = (struct link){.fd = -1};
+		attachment->links[attachment->link_count++] =
+			(struct link){.fd = -1, .is_tls_unknown = true};
 		snprintf(queue, sizeof(queue), "mq/%zu", attachment->link_count);
 	} while (attachment->link_count < LINKS_MAX && block_has_attr(index, queue));
 	return 0;
@@ -269,17 +270,19 @@ static int ask_device(struct attachment *attachment, struct error *err)
  * away nothing can be loaded. */
 static int prepare_tls(const struct attachment *attachment, struct error *err)
 {
-	bool in_clear = false;
+	bool in_clear = false, unknown = false;
 	int rc;
 
-	for (size_t i = 0; i < attachment->link_count; i++)
+	for (size_t i = 0; i < attachment->link_count; i++) {
 		in_clear = in_clear || !attachment->links[i].tls.version;
+		unknown = unknown || attachment->links[i].is_tls_unknown;
+	}
 	if (!attachment->creds || !in_clear)
 		return 0;
 	rc = attachment_load_modules(attachment, err);
 	if (rc)
-		error_prefix(
-			err, "/dev/nbd%d is not adopted and goes on in clear", attachment->index);
+		error_prefix(err, "/dev/nbd%d is not adopted and goes on %s", attachment->index,
+			unknown ? "as it is" : "in clear");
 	return rc;
 }
 

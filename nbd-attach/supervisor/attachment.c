@@ -151,7 +151,9 @@ void attachment_describe(const struct attachment *attachment, char *buf, size_t 
 		snprintf(how, sizeof(how), "TLS %s %s by the kernel, server verified by %s",
 			tls_version_name(tls->version), tls->cipher, tls->authentication);
 	else
-		snprintf(how, sizeof(how), "not encrypted");
+		snprintf(how, sizeof(how), "%s",
+			attachment->links[0].is_tls_unknown ? "whether encrypted is unknown" :
+							      "not encrypted");
 	snprintf(buf, size, "/dev/nbd%d %s %s: %s%s, %s", attachment->index,
 		attachment->adopted ? "was adopted; it is attached to" : "is attached to", uri,
 		size_text, attachment->flags & NBD_TFLAG_READ_ONLY ? " read-only" : "", how);

@@ -5,7 +5,6 @@
 #include "kernel/block-attr.h"
 #include "net/sock-destroy.h"
 #include "output/log.h"
-#include "supervisor/state-file.h"
 #include <errno.h>
 #include <string.h>
 
@@ -54,7 +53,7 @@ static struct link put_in_place(struct supervisor *self, unsigned at)
 	*link = spare_take(&self->spare);
 	link->carries = false;
 	link->base.completed = block_completed_count(self->attachment->index);
-	state_save(self->attachment);
+	record_save(&self->record);
 	return former;
 }
 
@@ -157,7 +156,7 @@ static void look_up(struct supervisor *self, unsigned at)
 static void on_proven(struct supervisor *self, unsigned at, bool is_renewal)
 {
 	self->attachment->links[at].carries = true;
-	state_save(self->attachment);
+	record_save(&self->record);
 	condition_proven(&self->condition, at, is_renewal);
 	expiry_update(&self->expiry); /* the files of our credentials may be others now */
 	if (self->attachment->policy.auto_resize)
@@ -182,7 +181,7 @@ static void save(struct supervisor *self)
 	if (machine->phase == PHASE_FAILED && !self->attachment->failed)
 		failed_begin(&self->failed);
 	self->attachment->failed = self->attachment->failed || machine->phase == PHASE_FAILED;
-	state_save(self->attachment);
+	record_save(&self->record);
 }
 
 static void carry_out_for_link(struct supervisor *self, const struct machine_action *action)

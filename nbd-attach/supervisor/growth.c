@@ -2,7 +2,6 @@
 #include "supervisor/growth.h"
 #include "base/clock.h"
 #include "output/log.h"
-#include "supervisor/state-file.h"
 #include "kernel/block-attr.h"
 #include <errno.h>
 
@@ -93,7 +92,7 @@ void growth_resize(struct growth *growth, uint64_t size_bytes)
 	attachment->offered_size_bytes = 0;
 	log_message(LOG_NOTICE, "/dev/nbd%d has grown from %llu to %llu bytes", attachment->index,
 		(unsigned long long)former_bytes, (unsigned long long)size_bytes);
-	state_save(attachment);
+	record_save(growth->record);
 	succeed(growth, former_bytes);
 }
 
@@ -264,11 +263,12 @@ bool growth_is_under_way(const struct growth *growth)
 }
 
 void growth_init(struct growth *growth, struct attachment *attachment, struct engine *engine,
-	struct sampler *sampler, struct control *control, struct loop *loop)
+	struct sampler *sampler, struct record *record, struct control *control, struct loop *loop)
 {
 	*growth = (struct growth){.attachment = attachment,
 		.engine = engine,
 		.sampler = sampler,
+		.record = record,
 		.control = control,
 		.client = -1};
 	loop_add(loop, &growth->asking, LOOP_CHILD, on_answer, growth);

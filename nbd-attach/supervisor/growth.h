@@ -8,12 +8,14 @@
 #include "child/negotiation.h"
 #include "supervisor/control.h"
 #include "supervisor/engine.h"
+#include "supervisor/record.h"
 #include "supervisor/sampler.h"
 
 struct growth {
 	struct attachment *attachment;
 	struct engine *engine;
 	struct sampler *sampler;
+	struct record *record;
 	struct control *control;
 	struct loop_source asking, idle_check;
 	struct negotiation negotiation; /* asks the server for its size */
@@ -21,7 +23,7 @@ struct growth {
 };
 
 void growth_init(struct growth *growth, struct attachment *attachment, struct engine *engine,
-	struct sampler *sampler, struct control *control, struct loop *loop);
+	struct sampler *sampler, struct record *record, struct control *control, struct loop *loop);
 /* Client AT of control asks for it; it is answered now or later. */
 void growth_ask(struct growth *growth, size_t at);
 /* That client has hung up. */

@@ -20,6 +20,7 @@ struct link {
 	char address[64];
 	uint32_t host_index; /* of the endpoint's hosts */
 	struct tls_info tls;
+	bool is_tls_unknown; /* a former supervisor made it, and left no word of it */
 	/* the export's, as this connection was told; 0: not known. Its server may hold to it to the
 	 * end */
 	uint64_t size_bytes;

@@ -66,7 +66,8 @@ static json_object *link_json(const struct link *link)
 	json_object_object_add(object, "address", json_object_new_string(link->address));
 	json_object_object_add(object, "host", json_object_new_int64(link->host_index));
 	json_object_object_add(object, "since", json_object_new_int64(link->since));
-	json_object_object_add(object, "tls", report_tls_json(&link->tls));
+	if (!link->is_tls_unknown)
+		json_object_object_add(object, "tls", report_tls_json(&link->tls));
 	json_object_object_add(object, "carries", json_object_new_boolean(link->carries));
 	if (!link->carries)
 		json_object_object_add(object, "base", base_json(&link->base));
@@ -139,26 +140,56 @@ static void note_life(const struct attachment *attachment, const char *path)
 		path, 0600 | (outage ? MODE_OUTAGE : 0) | (attachment->failed ? MODE_FAILED : 0));
 }
 
-void state_save(const struct attachment *attachment)
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
+	size_t len = strlen(text);
+
+	if (fd < 0)
+		return -errno;
+	errno = ENOSPC; /* when it has taken a part of it */
+	if (write(fd, text, len) != (ssize_t)len) {
+		rc = -errno;
+		(void)!ftruncate(fd, 0);
+	}
+	return close(fd) < 0 && !rc ? -errno : rc;
+}
+
+/* The file at PATH is to be as that at NEW_PATH, of which RC tells how its writing went. */
+static int put_in_place(
+	const struct attachment *attachment, const char *new_path, const char *path, int rc)
+{
+	if (rc && access(path, F_OK) == 0) {
+		unlink(new_path);
+		return rc;
+	}
+	note_life(attachment, new_path);
+	if (rename(new_path, path) < 0 && !rc) {
+		rc = -errno;
+		unlink(new_path);
+	}
+	return rc;
+}
+
+int state_save(const struct attachment *attachment, struct error *err)
 {
 	json_object *object = state_json(attachment);
 	const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN);
-	char path[64], new_path[64];
-	size_t len = strlen(text);
-	int fd;
+	char path[RUN_PATH_SIZE], new_path[RUN_PATH_SIZE];
+	int rc;
 
 	run_file_path(path, attachment->index, "state");
 	run_file_path(new_path, attachment->index, "state.new");
-	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0) {
-		ssize_t n = write(fd, text, len);
-
-		note_life(attachment, new_path);
-		if (close(fd) < 0 || n != (ssize_t)len || rename(new_path, path) < 0)
-			unlink(new_path);
-	}
+	rc = put_in_place(attachment, new_path, path, write_file(new_path, text));
 	note_life(attachment, path);
 	json_object_put(object);
+	if (!rc)
+		return 0;
+	error_set(err, ERROR_OTHER, -rc, "the state of /dev/nbd%d cannot be written to %s: %s",
+		attachment->index, path, strerror(-rc));
+	return error_hint(err, rc,
+		"make room there: until it is written, which is tried again and again, a "
+		"supervisor that follows does not know the device's links");
 }
 
 static void load_address(json_object *object, struct sockaddr_storage *address)
@@ -237,6 +268,7 @@ static int load_links(struct attachment *attachment, json_object *array)
 			link->host_index = 0;
 		load_address(json_get(object, "local"), &link->local);
 		load_address(json_get(object, "peer"), &link->peer);
+		link->is_tls_unknown = !json_object_object_get_ex(object, "tls", NULL);
 		rc = load_tls(json_get(object, "tls"), &link->tls);
 		link->proven = link->tls.version == 0;
 		/* older ones do not say, and nearly all did */

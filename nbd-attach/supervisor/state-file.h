@@ -6,8 +6,9 @@
 #include "supervisor/attachment.h"
 
 /* Write it anew, in one step. What goes wrong is not fatal: an adoption knows less then. But an
- * outage's beginning, and that I/O has failed, are said also where there is no room to write. */
-void state_save(const struct attachment *attachment);
+ * outage's beginning, and that I/O has failed, are said also where there is no room to write; and
+ * the former file stays, or an empty one is made: that the device is ready (udev's rules). */
+int state_save(const struct attachment *attachment, struct error *err);
 /* Fill in what is known of device INDEX with backend identifier BACKEND: export, flags, block size,
  * links (fd -1), since, outage, failed. -ENOENT when there is no file, -ESTALE when it is of
  * another attachment, -EINVAL when it makes no sense. */

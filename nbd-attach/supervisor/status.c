@@ -44,7 +44,8 @@ static json_object *link_status(const struct supervisor *self, unsigned at)
 	json_object_object_add(object, "address", json_object_new_string(link->address));
 	json_object_object_add(object, "state",
 		json_object_new_string(link_state(&self->engine.machine.links[at])));
-	json_object_object_add(object, "tls", report_tls_json(&link->tls));
+	if (!link->is_tls_unknown)
+		json_object_object_add(object, "tls", report_tls_json(&link->tls));
 	add_text(object, "silence", silence(&self->engine.machine.links[at]));
 	json_object_object_add(object, "silent_for_ms",
 		*silence(&self->engine.machine.links[at]) ?
@@ -113,6 +114,8 @@ static json_object *warnings(const struct supervisor *self)
 
 	for (size_t i = 0; i < count; i++)
 		json_object_array_add(array, json_object_new_string(list[i].text));
+	if (self->record.problem.kind)
+		json_object_array_add(array, json_object_new_string(self->record.problem.text));
 	return array;
 }
 

@@ -22,10 +22,10 @@
 #include "kernel/block-attr.h"
 #include "net/sock-destroy.h"
 #include "output/log.h"
+#include "output/show.h"
 #include "supervisor/adopt.h"
 #include "supervisor/notify.h"
 #include "supervisor/opening.h"
-#include "supervisor/state-file.h"
 #include "supervisor/wiring.h"
 #include <errno.h>
 #include <signal.h>
@@ -183,10 +183,11 @@ static void enter_link(struct supervisor *self, unsigned at)
 	if (self->attachment->creds && !link->tls.version && (link->fd >= 0 || link_is_tcp(link))) {
 		bool stays = machine->links[at].renewal == RENEWAL_IMPOSSIBLE;
 
-		log_message(stays ? LOG_CRIT : LOG_WARNING,
-			"/dev/nbd%d was attached without TLS: its connection %s",
+		log_message(stays ? LOG_CRIT : LOG_WARNING, "/dev/nbd%d %s: its connection %s",
 			self->attachment->index,
-			stays ? "cannot be ended from here, and goes on in clear until it ends; to "
+			link->is_tls_unknown ? "may have been attached without TLS" :
+					       "was attached without TLS",
+			stays ? "cannot be ended from here, and goes on as it is until it ends; to "
 				"end it: detach, and attach again" :
 				"is replaced by one with it");
 		machine_renew_link(machine, at);
@@ -325,11 +326,13 @@ static int init(struct supervisor *self, struct attachment *attachment)
 	receivers_init(&self->receivers, attachment, engine, &self->log, loop);
 	proof_init(&self->proof, attachment, engine, condition, loop);
 	renewal_init(&self->renewal, attachment, engine, loop);
-	growth_init(&self->growth, attachment, engine, &self->sampler, &self->control, loop);
+	growth_init(&self->growth, attachment, engine, &self->sampler, &self->record,
+		&self->control, loop);
 	spare_init(&self->spare, attachment, engine, condition, &self->growth, loop);
 	failed_init(&self->failed, attachment, engine, condition, loop);
 	ending_init(&self->ending, attachment, engine, loop);
 	expiry_init(&self->expiry, attachment, loop);
+	record_init(&self->record, attachment, loop);
 	return announce_init(&self->announce, attachment, &self->control, &self->manager, loop);
 }
 
@@ -350,6 +353,7 @@ static void finish(struct supervisor *self)
 	proof_close(&self->proof);
 	ending_close(&self->ending);
 	expiry_close(&self->expiry);
+	record_close(&self->record);
 	failed_close(&self->failed);
 	watch_close(&self->watch);
 	driver_log_close(&self->log);
@@ -359,6 +363,14 @@ static void finish(struct supervisor *self)
 		leave_nothing(self);
 	announce_close(&self->announce);
 	attachment_close(self->attachment);
+}
+
+/* The log tells it; and who attaches, too, where that is not the same place. */
+static void record_first(struct supervisor *self, bool log_is_stderr)
+{
+	record_save(&self->record);
+	if (self->record.problem.kind && !log_is_stderr)
+		show_note("warning: %s; %s", self->record.problem.text, self->record.problem.hint);
 }
 
 static void supervise(struct supervisor *self)
@@ -402,7 +414,7 @@ int supervisor_run(struct attachment *attachment, int index, supervisor_report_f
 	if (rc) {
 		announce_failure(announce, rc);
 	} else {
-		state_save(attachment);
+		record_first(self, foreground && !attachment->policy.root);
 		announce_begin(announce);
 		if (!is_done(self))
 			supervise(self);

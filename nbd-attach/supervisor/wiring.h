@@ -13,6 +13,7 @@
 #include "supervisor/growth.h"
 #include "supervisor/proof.h"
 #include "supervisor/receivers.h"
+#include "supervisor/record.h"
 #include "supervisor/reload.h"
 #include "supervisor/renewal.h"
 #include "supervisor/sampler.h"
@@ -39,6 +40,7 @@ struct supervisor {
 	struct condition condition;
 	struct expiry expiry;
 	struct manager manager;
+	struct record record;
 	struct control control;
 	struct announce announce;
 	bool awaited_idle;

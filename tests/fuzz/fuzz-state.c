@@ -131,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&attachment);
 	FUZZ_CHECK(attachment.failed || !(life & 2));
 	strcpy(attachment.backend, BACKEND);
-	state_save(&attachment);
+	state_save(&attachment, NULL);
 	FUZZ_CHECK(state_load(&again, INDEX, BACKEND) == 0);
 	FUZZ_CHECK(is_same(&attachment, &again));
 	return 0;

@@ -144,7 +144,7 @@ static void assert_links_are_as_before(void)
 
 static void save_and_load(void)
 {
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(access(new_path, F_OK), -1);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_links_are_as_before();
@@ -240,7 +240,7 @@ static void a_new_state_replaces_the_old_one(void **state)
 	(void)state;
 	need_root();
 	fill(before, 3);
-	state_save(before);
+	state_save(before, NULL);
 	before->link_count = 1;
 	strcpy(before->links[0].address, "192.0.2.8:10809");
 	save_and_load();
@@ -263,7 +263,7 @@ static void the_state_is_for_root_only(void **state)
 	need_root();
 	fill(attachment, 1);
 	fill_tls(&attachment->links[0]);
-	state_save(attachment);
+	state_save(attachment, NULL);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0077, 0);
 	assert_int_equal(st.st_uid, 0);
@@ -313,7 +313,7 @@ static void the_state_of_another_attachment_is_not_taken(void **state)
 	(void)state;
 	need_root();
 	fill(before, 1);
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(state_load(after, device, "ffffffffffffffffffffffffffffffff"), -ESTALE);
 	assert_nothing_came();
 	assert_int_equal(state_load(after, device, ""), -ESTALE);
@@ -335,7 +335,7 @@ static void the_file_says_whose_device_it_is_of(void **state)
 	assert_int_equal(state_read_backend(device, backend), -ENOENT);
 	assert_string_equal(backend, "");
 	fill(before, 1);
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(state_read_backend(device, backend), 0);
 	assert_string_equal(backend, BACKEND);
 	write_text("{\"backend\":\"much longer than any backend identifier can be, in truth\"}");
@@ -360,17 +360,17 @@ static void a_symbolic_link_is_not_followed(void **state)
 	fill(before, 1);
 	/* not when it is written */
 	assert_int_equal(symlink(elsewhere, new_path), 0);
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(stat(elsewhere, &st), 0);
 	assert_int_equal(st.st_size, 0);
 	unlink(new_path);
 	/* nor when it is read */
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(rename(path, elsewhere), 0);
 	assert_int_equal(symlink(elsewhere, path), 0);
 	assert_int_equal(state_load(after, device, BACKEND), -ENOENT);
 	/* and it is replaced, not written through */
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(lstat(path, &st), 0);
 	assert_true(S_ISREG(st.st_mode));
 	unlink(elsewhere);
@@ -381,7 +381,7 @@ static void a_file_of_somebody_else_is_not_taken(void **state)
 	(void)state;
 	need_root();
 	fill(before, 1);
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(chown(path, 65534, 65534), 0);
 	assert_int_equal(state_load(after, device, BACKEND), -ENOENT);
 	unlink(path);
@@ -400,7 +400,7 @@ static void a_state_that_is_cut_anywhere_is_not_taken(void **state)
 	need_root();
 	fill(before, 2);
 	fill_tls(&before->links[0]);
-	state_save(before);
+	state_save(before, NULL);
 	file = fopen(path, "re");
 	len = fread(text, 1, sizeof(text), file);
 	fclose(file);
@@ -554,12 +554,12 @@ static void an_outage_is_as_old_as_it_was(void **state)
 	need_root();
 	fill(before, 1);
 	before->outage_since_ms = monotonic_now_ms() - 5000;
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100,
 		before->outage_since_ms + 100);
 	before->outage_since_ms = after->outage_since_ms = -1;
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_int_equal(after->outage_since_ms, -1);
 }
@@ -571,19 +571,19 @@ static void an_outage_and_a_failure_are_noted_where_nothing_can_be_written(void 
 	need_root();
 	fill(before, 1);
 	before->failed = false;
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_false(after->failed);
 	assert_int_equal(mkdir(new_path, 0700), 0); /* nothing can be written there */
 	before->failed = true;
 	before->outage_since_ms = monotonic_now_ms() - 7000;
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_true(after->failed);
 	assert_in_range(after->outage_since_ms, before->outage_since_ms - 100,
 		before->outage_since_ms + 100);
 	before->outage_since_ms = after->outage_since_ms = -1;
-	state_save(before);
+	state_save(before, NULL);
 	assert_int_equal(state_load(after, device, BACKEND), 0);
 	assert_int_equal(after->outage_since_ms, -1);
 	assert_int_equal(rmdir(new_path), 0);

@@ -215,7 +215,7 @@ static void test_silent_link(void **state)
 	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": "
 	      "\"alive\", \"silence\": \"suspected\", \"silent_for_ms\": 3000}]}",
 		"/dev/nbd0: alive\n"
-		"  link 1:    alive\n"
+		"  link 1:    alive, whether encrypted is unknown\n"
 		"    waits:   3 s without an answer; the server is asked over a new connection\n");
 }
 
@@ -231,7 +231,7 @@ static void test_unmonitored_link(void **state)
 	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"links\": [{\"state\": "
 	      "\"unmonitored\"}]}",
 		"/dev/nbd0: alive\n"
-		"  link 1:    unmonitored\n"
+		"  link 1:    unmonitored, whether encrypted is unknown\n"
 		"             made by a former supervisor: monitored by the kernel alone, until it "
 		"is replaced\n");
 }

@@ -15,7 +15,7 @@ leaves_what_is_its_starters() {
     timeout 60 bash -c '(exec 7>&1 70>&1; nbd-attach '$nbd' 127.0.0.1 --port 10809) | cat' || fail "the pipe is kept open"
     detach $nbd
     # What is open is locked (flock(1)).
-    nbd-attach $nbd 127.0.0.1 --port 10809 9>"$lock" 70<"$lock"
+    nbd-attach $nbd 127.0.0.1 --port 10809 9>"$lock"
     said=$(ls -l "/proc/$(supervisor_of $nbd)/fd")
     echo "$said"
     ! grep -qF "$lock" <<<"$said" || fail "the lock is held"
@@ -39,5 +39,42 @@ goes_on_without_its_log() {
     detach $nbd
 }
 run_test_once "a log that takes nothing does not end supervision" goes_on_without_its_log
+
+run_is_full() {
+    local state_file=/run/nbd-attach/nbd0.state filler=/run/nbd-attach/filler
+    mkdir -p /run/nbd-attach
+    mount -t tmpfs -o size=64k,mode=755 full /run/nbd-attach
+    ! dd if=/dev/zero of="$filler" bs=4k count=32 || fail "there is room"
+    make_disk
+    serve_nbdkit
+    expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    says 'warning: the state of /dev/nbd0 cannot be written to .*No space left on device; make room there'
+    says '^/dev/nbd0 is attached to .*TLS'
+    # It is what udev's rules look for.
+    [[ -e $state_file && ! -s $state_file ]] || fail "the disk does not count as ready"
+    assert_has $nbd '.warnings[0] | test("No space left on device")'
+    kill_supervisor
+    expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    says 'adopted.*whether encrypted is unknown'
+    ! grep -q 'not encrypted' <<<"$said" || fail "it claims to know"
+    expect 0 nbd-attach status $nbd
+    says 'whether encrypted is unknown'
+    says 'warning: *the state of /dev/nbd0 cannot be written'
+    rm "$filler"
+    within 30 test -s "$state_file" || fail "it is not tried again"
+    assert_has $nbd '.warnings == []'
+    # What was not known is not known by having been written.
+    kill_supervisor
+    expect 0 nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    says 'adopted.*whether encrypted is unknown'
+    # The next link is one of ours.
+    outage 1 serve_nbdkit
+    sleep 3
+    becomes $nbd alive 20
+    assert_has $nbd '.links[0].tls.version == "1.3"'
+    detach $nbd
+    umount /run/nbd-attach
+}
+run_test_once "with a full /run attach warns, the disk is ready, and nothing is claimed that is not known" run_is_full
 
 finish
