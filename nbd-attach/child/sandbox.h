@@ -2,10 +2,10 @@
 /* What a negotiator gives up before it reads the first byte from the network, and what more once
  * it is connected. Two of them have nothing in common, not even their user.
  *
- * Of root's, the user is a number of its own, which no account has; where a container's user
- * namespace has no such number, or a key is on a token, which is given to an account, the user
- * nbd-attach (sysusers.d), and 65534 where there is none. The group is nbd-attach, or else a number
- * of its own, too. Another user's negotiator stays that user's. */
+ * Of root's, the user is a number of its own, which no account has; but user nbd-attach
+ * (sysusers.d), if there is one, where a key is on a token, which is given to an account. Where a
+ * container's user namespace has no such number, it is that user, or else 65534. The group is
+ * nbd-attach, or else a number of its own, too. Another user's negotiator stays that user's. */
 #ifndef NBDA_CHILD_SANDBOX
 #define NBDA_CHILD_SANDBOX
 #include "base/error.h"
