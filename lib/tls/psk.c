@@ -1,55 +1,93 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/psk.h"
+#include "tls/credential-kind.h"
 #include "tls/credentials-struct.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEY_DIGITS_MIN 32 /* 128 bits */
 
-/* Find the user's line in "user:hex" lines; with an empty one the file must have one user only.
- * Nothing in TEXT is changed but that the two are terminated. */
-static int find_psk(char *text, const char *wanted, char **user, char **key)
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+#define BLANKS " \t"
+
+/* The text without blanks around it, which an editor leaves and nobody sees. */
+static char *trim(char *text)
 {
-	char *line, *next, *found = NULL;
+	size_t len;
 
-	for (line = text; line; line = next) {
-		size_t len = strcspn(line, "\r\n");
-		char *colon = memchr(line, ':', len);
-
-		next = line[len] ? line + len + 1 : NULL;
-		if (*line == '#' || !colon)
-			continue;
-		if (*wanted &&
-			(strlen(wanted) != (size_t)(colon - line) ||
-				memcmp(line, wanted, strlen(wanted)) != 0))
-			continue;
-		if (found)
-			return -ENOTUNIQ;
-		found = line;
-	}
-	if (!found)
-		return -ENOENT;
-	found[strcspn(found, "\r\n")] = 0;
-	*user = found;
-	*key = strchr(found, ':') + 1;
-	(*key)[-1] = 0;
-	return 0;
+	text += strspn(text, BLANKS);
+	for (len = strlen(text); len && strchr(BLANKS, text[len - 1]);)
+		text[--len] = 0;
+	return text;
 }
 
-static int not_found(int rc, const struct tls_config *config, struct error *err)
+/* The next "user:key" of *REST, which is cut; false: there is none. */
+static bool next_psk(char **rest, char **user, char **key)
 {
-	if (rc == -ENOTUNIQ) {
-		error_set(err, ERROR_USAGE, EINVAL, "the PSK file %s has several keys%s",
-			config->psk_file, *config->username ? " for this user" : "");
-		return error_hint(err, -EINVAL, "say whose with --tls-username");
+	char *line;
+
+	while ((line = strsep(rest, "\r\n"))) {
+		char *colon = strchr(line, ':');
+
+		if (!colon || line[strspn(line, BLANKS)] == '#')
+			continue;
+		*colon = 0;
+		*user = trim(line);
+		*key = trim(colon + 1);
+		return true;
 	}
-	if (*config->username)
-		return error_set(err, ERROR_USAGE, ENOENT,
-			"the PSK file %s has no key for user \"%s\"", config->psk_file,
-			config->username);
-	return error_set(err, ERROR_USAGE, EINVAL,
-		"the PSK file %s has no line of the form user:hexadecimal-key", config->psk_file);
+	return false;
+}
+
+/* To "alice, bob", for people. */
+static void add_user(char *users, size_t size, const char *user)
+{
+	size_t used = strlen(users);
+
+	snprintf(users + used, size - used, "%s%s", used ? ", " : "", user);
+}
+
+/* Find the user's line in "user:hex" lines, which are cut; with an empty one the file must have one
+ * user only. USERS receives all of them. */
+static int find_psk(
+	char *text, const char *wanted, char **user, char **key, char *users, size_t size)
+{
+	char *rest = text, *next_user, *next_key;
+	int rc = -ENOENT;
+
+	if (strncmp(rest, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+		rest += strlen(BYTE_ORDER_MARK);
+	*users = 0;
+	while (next_psk(&rest, &next_user, &next_key)) {
+		add_user(users, size, next_user);
+		if (*wanted && strcmp(wanted, next_user) != 0)
+			continue;
+		rc = rc == -ENOENT ? 0 : -ENOTUNIQ;
+		*user = next_user;
+		*key = next_key;
+	}
+	return rc;
+}
+
+static int not_found(int rc, const struct tls_config *config, const gnutls_datum_t *file,
+	const char *users, struct error *err)
+{
+	const char *path = config->psk_file;
+
+	if (rc == -ENOTUNIQ) {
+		error_set(err, ERROR_USAGE, EINVAL, "the PSK file %s has several keys%s: %s", path,
+			*config->username ? " for this user" : "", users);
+		return error_hint(err, -EINVAL,
+			*config->username ? "take the others away" :
+					    "say whose with --tls-username");
+	}
+	if (!*users)
+		return credential_kind_refuse(path, file, CREDENTIAL_AS_PSK, "", err);
+	error_set(err, ERROR_USAGE, ENOENT, "the PSK file %s has no key for user \"%s\"", path,
+		config->username);
+	return error_hint(err, -ENOENT, "it has keys of: %s", users);
 }
 
 /* Under TLS 1.3 a key is bound to a hash, and with that to the ciphers that use it. GnuTLS always
@@ -69,16 +107,16 @@ static int allocate(struct tls_credentials *creds)
 	return gnutls_psk_allocate_client_credentials(&creds->psk);
 }
 
-/* TEXT is cut. */
-static int take_psk(struct tls_credentials *creds, const struct tls_config *config, char *text,
-	struct error *err)
+/* TEXT is FILE's, and is cut. */
+static int take_psk(struct tls_credentials *creds, const struct tls_config *config,
+	const gnutls_datum_t *file, char *text, struct error *err)
 {
 	gnutls_datum_t key = {0};
-	char *user, *hex;
-	int rc = find_psk(text, config->username, &user, &hex);
+	char *user, *hex, users[200];
+	int rc = find_psk(text, config->username, &user, &hex, users, sizeof(users));
 
 	if (rc)
-		return not_found(rc, config, err);
+		return not_found(rc, config, file, users, err);
 	key.data = (unsigned char *)hex;
 	key.size = (unsigned)strlen(hex);
 	if (key.size < KEY_DIGITS_MIN) {
@@ -109,7 +147,7 @@ int tls_psk_load(struct tls_credentials *creds, const struct tls_config *config,
 	if (!text)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
 	memcpy(text, file.data, file.size + 1);
-	rc = take_psk(creds, config, text, err);
+	rc = take_psk(creds, config, &file, text, err);
 	explicit_bzero(text, file.size);
 	free(text);
 	return rc;

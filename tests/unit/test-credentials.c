@@ -366,6 +366,52 @@ static void a_psk_file_for_everybody_is_warned_of(void **state)
 	assert_int_equal(tls_credentials_load(&creds, &psk, &err), -ENOENT);
 }
 
+/* As editors of other systems leave them, and as people write them. */
+static void a_psk_file_is_read_as_it_is_meant(void **state)
+{
+#define K1 "00112233445566778899aabbccddeeff"
+#define K2 "ffeeddccbbaa99887766554433221100"
+	static const struct {
+		const char *text, *user, *why, *hint; /* WHY NULL: it is taken */
+	} table[] = {
+		{"alice:" K1, "", NULL, NULL},
+		{"\xef\xbb\xbf"
+		 "alice:" K1 "\r\n",
+			"alice", NULL, NULL},
+		{"  alice : " K1 " \t\n\n", "alice", NULL, NULL},
+		{" # alice:" K2 "\nalice:" K1 "\nbob:" K2 "\n", "alice", NULL, NULL},
+		{"alice:" K1 "\nbob:" K2 "\n", "", "several keys: alice, bob", "--tls-username"},
+		{"alice:" K1 "\nalice:" K2 "\n", "alice", "several keys for this user", "take"},
+		{"alice:" K1 "\nbob:" K2 "\n", "carol", "no key for user \"carol\"", "alice, bob"},
+		{K1 "\n", "", "is nothing that is known here; lines of the form user:", ""},
+		{"-----BEGIN CERTIFICATE-----\nAAAA\n", "", "is a certificate; lines of the form",
+			"psktool"},
+		{"alice:0011\n", "", "too short", "psktool"},
+		{"alice:" K1 "x\n", "", "not hexadecimal", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct tls_config psk = {.wanted = true};
+		struct tls_credentials *creds = NULL;
+		struct error err = {0};
+		int rc;
+
+		clear();
+		snprintf(psk.psk_file, sizeof(psk.psk_file), "%s", in_folder("keys.psk"));
+		snprintf(psk.username, sizeof(psk.username), "%s", table[i].user);
+		write_text(psk.psk_file, table[i].text);
+		rc = tls_credentials_load(&creds, &psk, &err);
+		if (!rc != !table[i].why ||
+			(rc &&
+				(!strstr(err.text, table[i].why) ||
+					!strstr(err.hint, table[i].hint))))
+			fail_msg("row %zu: %d \"%s\" \"%s\"", i, rc, err.text, err.hint);
+		assert_null(strstr(err.text, "0011"));
+		tls_credentials_free(creds);
+	}
+}
+
 /* --- the hash of a pre-shared key */
 
 #if GNUTLS_VERSION_NUMBER >= 0x03080b
@@ -621,6 +667,7 @@ int main(void)
 		cmocka_unit_test(a_numbered_one_of_unknown_kind_leaves_the_rest),
 		cmocka_unit_test(keys_for_everybody_are_warned_of),
 		cmocka_unit_test(a_psk_file_for_everybody_is_warned_of),
+		cmocka_unit_test(a_psk_file_is_read_as_it_is_meant),
 #if GNUTLS_VERSION_NUMBER >= 0x03080b
 		cmocka_unit_test(a_psk_goes_with_sha384_where_nothing_else_may),
 #endif
