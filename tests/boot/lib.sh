@@ -230,12 +230,35 @@ one_initrd() {
     (cd "$work/initrd" && find . -mindepth 1 -print0 | cpio --null --quiet -o -H newc -R 0:0)
 }
 
-declare accel_options to_guest from_guest
-accelerate() {
-    case $("$top/tests/vm/accel") in
-    kvm) accel_options=(-accel kvm -cpu host) ;;
-    *) accel_options=(-accel "tcg,thread=single" -cpu "max,cx16=off") ;; # as in tests/vm/run
-    esac
+declare accel to_guest from_guest
+start_qemu() { # COMMAND-LINE...
+    local accel_options=(-accel kvm -cpu host)
+    [[ $accel == kvm ]] || accel_options=(-accel "tcg,thread=single" -cpu "max,cx16=off") # as in tests/vm/run
+    # shellcheck disable=SC2086 # the command line is words
+    qemu-system-x86_64 "${accel_options[@]}" -machine q35 -smp 1 -m "$memory" \
+        -nodefaults -no-user-config -no-reboot -display none -rtc base=utc \
+        -chardev "file,id=console,path=$work/console,append=on" -device isa-serial,chardev=console \
+        -chardev "pipe,id=line,path=$work/line" -device isa-serial,chardev=line \
+        -object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng \
+        "${net[@]}" "${qemu_args[@]}" \
+        -kernel "$image/$SERIES/vmlinuz" -initrd "$work/initrd.cpio" \
+        -append "$(default_cmdline) $*" </dev/null >"$work/qemu.log" 2>&1 &
+    qemu_pid=$!
+}
+# As tests/vm/run does it: a KVM that does not run Linux shows only now.
+start_machine() { # COMMAND-LINE...
+    local size reason
+    size=$(stat -c %s "$work/console")
+    [[ -n ${accel:-} ]] || accel=$("$top/tests/vm/accel")
+    start_qemu "$@"
+    [[ $accel == kvm ]] || return 0
+    ! reason=$("$top/tests/vm/accel" --first-line "$qemu_pid" "$work/qemu.log" "$work/console" "$size") || return 0
+    [[ -z ${NBD_VM_ACCEL:-} ]] || { not_ok "KVM runs Linux on this machine ($reason); NBD_VM_ACCEL=tcg emulates"; exit 1; }
+    note "KVM does not run Linux on this machine ($reason): it is emulated (NBD_VM_ACCEL=tcg does so at once)"
+    kill -KILL "$qemu_pid" 2>/dev/null || true
+    wait "$qemu_pid" || true
+    accel=tcg
+    start_qemu "$@"
 }
 
 boot() { # COMMAND-LINE...
@@ -248,21 +271,11 @@ boot() { # COMMAND-LINE...
     : >>"$work/console"
     console_seen=$(wc -l <"$work/console")
     one_initrd >"$work/initrd.cpio"
-    [[ -n ${accel_options[*]:-} ]] || accelerate
     rm -f "$work"/line.{in,out}
     mkfifo "$work"/line.{in,out}
     exec {from_guest}<>"$work/line.out" {to_guest}<>"$work/line.in"
     [[ $LANE != local ]] || net+=(-drive "if=virtio,format=raw,file=$work/root.disk")
-    # shellcheck disable=SC2086 # the command line is words
-    qemu-system-x86_64 "${accel_options[@]}" -machine q35 -smp 1 -m "$memory" \
-        -nodefaults -no-user-config -no-reboot -display none -rtc base=utc \
-        -chardev "file,id=console,path=$work/console,append=on" -device isa-serial,chardev=console \
-        -chardev "pipe,id=line,path=$work/line" -device isa-serial,chardev=line \
-        -object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng \
-        "${net[@]}" "${qemu_args[@]}" \
-        -kernel "$image/$SERIES/vmlinuz" -initrd "$work/initrd.cpio" \
-        -append "$(default_cmdline) $*" </dev/null >"$work/qemu.log" 2>&1 &
-    qemu_pid=$!
+    start_machine "$@"
     follow_guest $((started + timeout))
     wait "$qemu_pid" || status=$?
     qemu_pid=''
@@ -289,7 +302,7 @@ follow_guest() { # DEADLINE
         part+=$line
         if [[ $status -ne 0 ]]; then
             kill -0 "$qemu_pid" 2>/dev/null || part=''
-            ((SECONDS < $1)) || kill -KILL "$qemu_pid" 2>/dev/null || true
+            { ((SECONDS < $1)) && ! "$top/tests/vm/accel" --gave-up "$work/qemu.log"; } || kill -KILL "$qemu_pid" 2>/dev/null || true
             continue
         fi
         line=${part%$'\r'} part=''
