@@ -249,7 +249,7 @@ check-unit: tests asan ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan fuzzers counted ## all tests that need no VM
-	$(Q)tests/run source lint unit sim fuzz coverage server hostile compromised audit install messages systemd harness
+	$(Q)tests/run source lint unit sim fuzz coverage server hostile compromised audit install initramfs messages systemd harness
 
 .PHONY: security-table
 security-table: all $(peer_programs) $(peer_shims) ## run every attack on every client, and write the table of them (root)
