@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,9 +39,26 @@ static int say(const struct supervisor_report *report, const struct options *opt
 	return report_finish(0);
 }
 
+/* A terminal, or a file that takes both. */
+static bool is_one_output(void)
+{
+	struct stat out, err;
+
+	return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &err) == 0 &&
+		out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+}
+
+struct foreground {
+	const struct options *options;
+	bool logs_here; /* on stderr, the same line first */
+};
+
 static bool report_here(const struct supervisor_report *report, void *data)
 {
-	say(report, data);
+	const struct foreground *foreground = data;
+
+	if (report->rc || foreground->options->json || !foreground->logs_here || !is_one_output())
+		say(report, foreground->options);
 	return true;
 }
 
@@ -124,6 +142,7 @@ static int fork_supervisor(struct attachment *attachment, int index, const struc
 int attach_run(int index, const struct config *config, const struct options *options)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	struct foreground foreground = {options, !config->policy.root};
 	struct tls_credentials *creds = NULL;
 	struct error err = {.kind = ERROR_OTHER, .text = "out of memory"};
 	int rc = attachment ? config_check_device(config, &err) : -ENOMEM, status;
@@ -144,8 +163,7 @@ int attach_run(int index, const struct config *config, const struct options *opt
 		attachment->creds = creds;
 		attachment->outage_since_ms = -1;
 		if (options->foreground)
-			status = supervisor_run(
-				attachment, index, report_here, (void *)options, true);
+			status = supervisor_run(attachment, index, report_here, &foreground, true);
 		else
 			status = fork_supervisor(attachment, index, options);
 	}

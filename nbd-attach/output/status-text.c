@@ -86,7 +86,8 @@ static void print_state(FILE *out, json_object *status, int64_t now)
 
 static void print_attempts(FILE *out, json_object *status)
 {
-	struct text error = json_get_text(status, "last_error");
+	struct text error = json_get_text(status, "last_error"),
+		    reason = json_get_text(status, "reason");
 	int64_t attempts = json_get_number_or_0(status, "attempts"), next_ms;
 	bool planned = json_get_number(status, "next_attempt_in_ms", &next_ms);
 
@@ -100,7 +101,7 @@ static void print_attempts(FILE *out, json_object *status)
 	else if (planned)
 		fputs(", the next now", out);
 	fputc('\n', out);
-	if (*error.s) {
+	if (*error.s && strcmp(error.s, reason.s) != 0) { /* said with the state */
 		label(out, "");
 		fprintf(out, "the last one: %s\n", error.s);
 	}

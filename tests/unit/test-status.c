@@ -129,6 +129,14 @@ static void test_reconnecting(void **state)
 		"             the last one: h port 10809: connection refused\n"
 		"  I/O:       waits for the server, 9 min 48 s more at most; then it fails\n"
 		"  link 1:    192.0.2.7:10809, dead, not encrypted\n");
+	/* the same reason is not said twice */
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"reason\": \"h: "
+	      "refused\", "
+	      "\"dead_timeout_sec\": null, \"attempts\": 3, \"last_error\": \"h: refused\"}",
+		"/dev/nbd0: reconnecting\n"
+		"  state:     reconnecting: h: refused\n"
+		"  attempts:  3 failed\n"
+		"  I/O:       waits for the server, without end\n");
 	check("{\"device\": \"/dev/nbd0\", \"state\": \"reconnecting\", \"dead_timeout_sec\": "
 	      "null, \"next_attempt_in_ms\": 0}",
 		"/dev/nbd0: reconnecting\n"
