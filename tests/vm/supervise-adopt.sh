@@ -79,14 +79,14 @@ somebody_elses() {
     nbdkit_server $tls_port "${nbdkit_x509[@]}" file dir="$state/dir"
     attach $nbd localhost one --port $tls_port "${tls[@]}"
     kill_supervisor
-    expect 7 nbd-attach $nbd localhost two --port $tls_port "${tls[@]}"
+    expect 9 nbd-attach $nbd localhost two --port $tls_port "${tls[@]}"
     assert_has $nbd '.state == "configured"'
     # With which udev's rules would take a disk in use for one that is not ready.
     [[ -e /run/nbd-attach/${nbd#/dev/}.state ]] || fail "its state is gone"
     expect 0 nbd-attach $nbd localhost one --port $tls_port "${tls[@]}"
     says adopted
     # And not one that is watched.
-    expect 7 nbd-attach $nbd localhost one --port $tls_port "${tls[@]}"
+    expect 9 nbd-attach $nbd localhost one --port $tls_port "${tls[@]}"
     detach $nbd
 }
 # A service manager that keeps descriptors hands them to the next one: the link goes on as if nothing had been.
