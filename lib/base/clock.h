@@ -6,5 +6,7 @@
 
 /* CLOCK_MONOTONIC: what every deadline here is measured by. */
 int64_t monotonic_now_ms(void);
+/* CLOCK_BOOTTIME: the same, and it goes on while the machine sleeps: for the age of things. */
+int64_t boot_now_ms(void);
 
 #endif

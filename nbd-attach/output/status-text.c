@@ -45,18 +45,24 @@ static void print_head(FILE *out, json_object *status)
 
 static void print_since(FILE *out, json_object *status, int64_t now)
 {
-	int64_t since, pid;
+	json_object *value;
+	bool known;
+	int64_t since = 0, pid;
 	time_t when;
 	char date[40];
 	struct tm tm;
 
-	if (!json_get_number(status, "since_unix_sec", &since))
+	known = json_get_number(status, "since_unix_sec", &since);
+	if (!known && !(json_object_object_get_ex(status, "since_unix_sec", &value) && !value))
 		return;
 	when = (time_t)since;
 	if (!localtime_r(&when, &tm) || !strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm))
 		return;
 	label(out, "attached:");
-	fprintf(out, "%s, %s ago", date, duration_text(now - since).s);
+	if (known)
+		fprintf(out, "%s, %s ago", date, duration_text(now - since).s);
+	else
+		fputs("at an unknown time", out);
 	if (json_get_number(status, "supervisor_pid", &pid))
 		fprintf(out, "; its supervisor is process %" PRId64 "%s", pid,
 			json_get_true(status, "root") ? " and needs no disk" : "");

@@ -84,7 +84,7 @@ static int read_kernel(struct attachment *attachment, int index, struct error *e
 	/* The driver has a hardware queue for each connection. */
 	do {
 		attachment->links[attachment->link_count++] =
-			(struct link){.fd = -1, .is_tls_unknown = true};
+			(struct link){.fd = -1, .is_tls_unknown = true, .since_ms = -1};
 		snprintf(queue, sizeof(queue), "mq/%zu", attachment->link_count);
 	} while (attachment->link_count < LINKS_MAX && block_has_attr(index, queue));
 	return 0;
@@ -293,7 +293,7 @@ int adopt_device(struct attachment *attachment, int index, struct stored_fd *fds
 
 	attachment->index = index;
 	attachment->adopted = attachment->configured = true;
-	attachment->since = time(NULL);
+	attachment->since_ms = -1;
 	if (!rc && backend_id_format(&attachment->endpoint, attachment->backend) < 0)
 		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
 	if (!rc) {

@@ -4,7 +4,6 @@
 #ifndef NBDA_SUPERVISOR_ATTACHMENT
 #define NBDA_SUPERVISOR_ATTACHMENT
 #include <stdbool.h>
-#include <time.h>
 #include "child/negotiation.h"
 #include "config/backend-id.h"
 #include "config/limits.h"
@@ -40,7 +39,7 @@ struct attachment {
 	struct link links[LINKS_MAX];
 	size_t link_count;
 	struct known_address known[ENDPOINT_HOSTS_MAX];
-	time_t since;
+	int64_t since_ms; /* by the boot clock; -1: not known */
 };
 
 /* Is the device configured, and by us? */

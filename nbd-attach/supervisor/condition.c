@@ -26,9 +26,9 @@ void condition_begin(struct condition *condition)
 	const struct machine *machine = condition->machine;
 
 	condition->state = condition_state(machine);
-	condition->since = time(NULL);
+	condition->since_ms = boot_now_ms();
 	if (machine->outage_since_ms >= 0)
-		condition->since -= (monotonic_now_ms() - machine->outage_since_ms) / 1000;
+		condition->since_ms -= monotonic_now_ms() - machine->outage_since_ms;
 }
 
 static void tell_failed(const struct condition *condition)
@@ -65,7 +65,7 @@ void condition_tell(struct condition *condition)
 	if (condition->state == state)
 		return;
 	condition->state = state;
-	condition->since = time(NULL);
+	condition->since_ms = boot_now_ms();
 	if (condition->machine->phase == PHASE_FAILED)
 		tell_failed(condition);
 	if (strcmp(state, "alive") == 0)

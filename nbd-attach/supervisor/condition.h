@@ -12,7 +12,7 @@ struct condition {
 	const struct machine *machine;
 	struct manager *manager;
 	const char *state; /* as told last: condition_state() */
-	time_t since;
+	int64_t since_ms;  /* by the boot clock */
 	/* the last error; empty: none since the last proof */
 	char reason[sizeof(((struct error *)0)->text)];
 	int64_t lost_at_ms; /* -1: no link is lost; for "after N s" */

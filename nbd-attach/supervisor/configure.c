@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/configure.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/run-files.h"
 #include "device/queue.h"
@@ -141,7 +142,7 @@ static int configure_index(struct attachment *attachment, int index, struct erro
 	attachment->configured = true;
 	for (size_t i = 0; i < attachment->link_count; i++)
 		attachment->links[i].carries = true; /* CONNECT takes each of them */
-	attachment->since = time(NULL);
+	attachment->since_ms = boot_now_ms();
 	rc = queue_set_io_timeout(
 		attachment->index, attachment_io_timeout_ms(attachment), timeout_ms, err);
 	if (!rc)

@@ -51,7 +51,7 @@ static void keep_later(struct tls_validity *last, const struct tls_validity *oth
 static struct tls_info find_last(const struct attachment *attachment)
 {
 	struct tls_info last = {0};
-	time_t newest = 0;
+	int64_t newest_ms = 0;
 
 	if (attachment->creds)
 		tls_credentials_validity(attachment->creds, &last.own, &last.revocation);
@@ -63,9 +63,9 @@ static struct tls_info find_last(const struct attachment *attachment)
 		keep_later(&last.chain, &link->tls.chain);
 		keep_later(&last.own, &link->tls.own);
 		keep_later(&last.revocation, &link->tls.revocation);
-		if (link->since >= newest)
+		if (link->since_ms >= newest_ms)
 			last.is_stale = link->tls.is_stale;
-		newest = link->since >= newest ? link->since : newest;
+		newest_ms = link->since_ms >= newest_ms ? link->since_ms : newest_ms;
 	}
 	return last;
 }

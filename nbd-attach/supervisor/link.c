@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/link.h"
+#include "base/clock.h"
 #include "tls/ktls.h"
 #include "net/tcp-stats.h"
 #include <errno.h>
@@ -16,7 +17,7 @@ void link_init(struct link *link, struct negotiation_result *result)
 	*link = (struct link){.fd = result->fd,
 		.tls = result->tls,
 		.proven = result->tls.version == 0,
-		.since = time(NULL),
+		.since_ms = boot_now_ms(),
 		.host_index = result->host_index,
 		.size_bytes = result->export.size_bytes};
 	result->fd = -1;

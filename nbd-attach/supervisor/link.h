@@ -5,7 +5,6 @@
 #define NBDA_SUPERVISOR_LINK
 #include <stdbool.h>
 #include <sys/socket.h>
-#include <time.h>
 #include "child/negotiation.h"
 
 /* How far a link had come when the driver took over. */
@@ -31,7 +30,7 @@ struct link {
 	bool proven;
 	/* seen to carry data since the driver was given it: until then it may have dropped it */
 	bool carries;
-	time_t since;
+	int64_t since_ms; /* by the boot clock; -1: not known */
 };
 
 /* How far a link has come; zeros where the socket does not tell (Unix sockets). */

@@ -65,7 +65,7 @@ static json_object *link_json(const struct link *link)
 
 	json_object_object_add(object, "address", json_object_new_string(link->address));
 	json_object_object_add(object, "host", json_object_new_int64(link->host_index));
-	json_object_object_add(object, "since", json_object_new_int64(link->since));
+	json_object_object_add(object, "since_boot_ms", json_object_new_int64(link->since_ms));
 	if (!link->is_tls_unknown)
 		json_object_object_add(object, "tls", report_tls_json(&link->tls));
 	json_object_object_add(object, "carries", json_object_new_boolean(link->carries));
@@ -102,7 +102,8 @@ static json_object *state_json(const struct attachment *attachment)
 
 	json_object_object_add(object, "version", json_object_new_int(FORMAT_VERSION));
 	json_object_object_add(object, "backend", json_object_new_string(attachment->backend));
-	json_object_object_add(object, "since", json_object_new_int64(attachment->since));
+	json_object_object_add(
+		object, "since_boot_ms", json_object_new_int64(attachment->since_ms));
 	json_object_object_add(object, "export",
 		attachment->export_known ? export_json(&attachment->names, &attachment->export) :
 					   NULL);
@@ -250,6 +251,19 @@ static int load_base(json_object *object, struct link_base *base)
 	return 0;
 }
 
+/* Older ones have it by the wall clock, as that was then. */
+static int64_t load_since(json_object *object)
+{
+	int64_t since_ms, since_sec, now_ms = boot_now_ms(), now_sec = time(NULL);
+
+	if (json_get_number(object, "since_boot_ms", &since_ms))
+		return since_ms <= now_ms ? since_ms : -1;
+	if (!json_get_number(object, "since", &since_sec) || since_sec > now_sec ||
+		now_sec - since_sec > now_ms / 1000)
+		return -1;
+	return now_ms - (now_sec - since_sec) * 1000;
+}
+
 static int load_links(struct attachment *attachment, json_object *array)
 {
 	size_t count =
@@ -260,8 +274,7 @@ static int load_links(struct attachment *attachment, json_object *array)
 		json_object *object = json_object_array_get_idx(array, i);
 		struct link *link = &attachment->links[i];
 
-		*link = (struct link){
-			.fd = -1, .since = (time_t)json_get_number_or_0(object, "since")};
+		*link = (struct link){.fd = -1, .since_ms = load_since(object)};
 		json_get_string(object, "address", link->address, sizeof(link->address));
 		link->host_index = (uint32_t)json_get_number_or_0(object, "host");
 		if (link->host_index >= ENDPOINT_HOSTS_MAX)
@@ -352,7 +365,7 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 	if (!rc)
 		rc = load_links(attachment, json_get(object, "links"));
 	if (!rc) {
-		attachment->since = (time_t)json_get_number_or_0(object, "since");
+		attachment->since_ms = load_since(object);
 		attachment->block_size_bytes = (uint32_t)json_get_number_or_0(object, "block_size");
 		attachment->flags = (uint16_t)json_get_number_or_0(object, "flags");
 		load_life(attachment, &st, json_get_true(object, "failed"));

@@ -34,6 +34,16 @@ static void add_text(json_object *object, const char *key, const char *text)
 	json_object_object_add(object, key, *text ? json_object_new_string(text) : NULL);
 }
 
+/* By the wall clock as it is now: it may have been wrong at that time, as it is at boot on a
+ * machine that keeps none. */
+static void add_since(json_object *object, const char *key, int64_t since_ms)
+{
+	int64_t age_sec = (boot_now_ms() - since_ms) / 1000;
+
+	json_object_object_add(object, key,
+		since_ms < 0 ? NULL : json_object_new_int64((int64_t)time(NULL) - age_sec));
+}
+
 static json_object *link_status(const struct supervisor *self, unsigned at)
 {
 	const struct link *link = &self->attachment->links[at];
@@ -52,7 +62,7 @@ static json_object *link_status(const struct supervisor *self, unsigned at)
 			json_object_new_int64(sampling_silent_ms(
 				&self->sampler.sampling, at, monotonic_now_ms())) :
 			NULL);
-	json_object_object_add(object, "since_unix_sec", json_object_new_int64(link->since));
+	add_since(object, "since_unix_sec", link->since_ms);
 	if (link->tls.version)
 		json_object_object_add(
 			object, "encryption_proven", json_object_new_boolean(link->proven));
@@ -83,8 +93,7 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 		"";
 	bool log_readable = self->log.kmsg.fd >= 0;
 
-	json_object_object_add(
-		object, "state_since_unix_sec", json_object_new_int64(self->condition.since));
+	add_since(object, "state_since_unix_sec", self->condition.since_ms);
 	add_text(object, "reason", error);
 	json_object_object_add(object, "dead_timeout_sec",
 		dead_sec == POLICY_INFINITE_SEC ? NULL : json_object_new_int64(dead_sec));
@@ -156,7 +165,7 @@ json_object *supervisor_status(void *owner)
 		json_object_new_boolean(attachment->flags & NBD_TFLAG_READ_ONLY));
 	json_object_object_add(object, "backend", json_object_new_string(attachment->backend));
 	json_object_object_add(object, "supervisor_pid", json_object_new_int64(getpid()));
-	json_object_object_add(object, "since_unix_sec", json_object_new_int64(attachment->since));
+	add_since(object, "since_unix_sec", attachment->since_ms);
 	json_object_object_add(object, "adopted", json_object_new_boolean(attachment->adopted));
 	json_object_object_add(object, "root", json_object_new_boolean(isolate_is_entered()));
 	add_supervision(object, self);

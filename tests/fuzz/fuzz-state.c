@@ -110,7 +110,7 @@ static bool is_same(const struct attachment *a, const struct attachment *b)
 	return a->link_count == b->link_count && a->export_known == b->export_known &&
 		(!a->export_known || export_info_compare(&a->export, &b->export, NULL) == 0) &&
 		a->block_size_bytes == b->block_size_bytes && a->flags == b->flags &&
-		a->since == b->since && a->failed == b->failed;
+		a->since_ms == b->since_ms && a->failed == b->failed;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -28,7 +28,7 @@ static void clear(void)
 {
 	attachment = (struct attachment){.index = 3, .link_count = 1};
 	attachment.links[0].tls.version = TLS_VERSION_1_3;
-	attachment.links[0].since = NOW - 100;
+	attachment.links[0].since_ms = NOW - 100;
 }
 
 static struct tls_validity ends_in(int64_t days)
@@ -77,12 +77,12 @@ static void what_was_seen_last_counts(void **state)
 	clear();
 	attachment.link_count = 2;
 	attachment.links[1] = attachment.links[0];
-	attachment.links[1].since = NOW - 200;
+	attachment.links[1].since_ms = NOW - 200;
 	attachment.links[0].tls.chain = ends_in(2);
 	attachment.links[0].tls.is_stale = true;
 	expect(2, "the server's certificate");
 	/* the other link was made since */
-	attachment.links[1].since = NOW - 10;
+	attachment.links[1].since_ms = NOW - 10;
 	attachment.links[1].tls.chain = ends_in(300);
 	expect(0, NULL);
 	attachment.links[1].tls.is_stale = true;

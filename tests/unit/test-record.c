@@ -8,12 +8,14 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/run-files.h"
@@ -161,6 +163,55 @@ static void it_is_tried_again_until_it_is_written(void **state)
 	record_close(&record);
 }
 
+static int64_t loaded_since(const char *since)
+{
+	char text[500];
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	snprintf(text, sizeof(text),
+		"{\"version\": 1, \"backend\": \"" BACKEND
+		"\", %s\"block_size\": 512, \"flags\": 3, "
+		"\"links\": [{\"address\": \"a\", %s\"tls\": null}]}",
+		since, since);
+	fputs(text, file);
+	fclose(file);
+	assert_int_equal(state_load(loaded, DEVICE, BACKEND), 0);
+	assert_int_equal(loaded->since_ms, loaded->links[0].since_ms);
+	return loaded->since_ms;
+}
+
+/* Setting the clock moves none of them. */
+static void ages_are_by_the_clock_that_starts_with_the_machine(void **state)
+{
+	int64_t now_ms = boot_now_ms();
+	char text[80];
+
+	(void)state;
+	need_root();
+	attachment->since_ms = now_ms - 5000;
+	attachment->links[0].since_ms = 7;
+	assert_int_equal(state_save(attachment, NULL), 0);
+	assert_int_equal(state_load(loaded, DEVICE, BACKEND), 0);
+	assert_int_equal(loaded->since_ms, now_ms - 5000);
+	assert_int_equal(loaded->links[0].since_ms, 7);
+	/* what nobody knew is not known */
+	attachment->since_ms = attachment->links[0].since_ms = -1;
+	assert_int_equal(state_save(attachment, NULL), 0);
+	assert_int_equal(state_load(loaded, DEVICE, BACKEND), 0);
+	assert_int_equal(loaded->since_ms, -1);
+	assert_int_equal(loaded->links[0].since_ms, -1);
+	/* nor is what has not come yet */
+	snprintf(text, sizeof(text), "\"since_boot_ms\": %" PRId64 ", ", now_ms + 3600000);
+	assert_int_equal(loaded_since(text), -1);
+	/* a former release's, by the wall clock: as far as it can be so */
+	snprintf(text, sizeof(text), "\"since\": %" PRId64 ", ", (int64_t)time(NULL) - 1);
+	assert_in_range(loaded_since(text), now_ms > 2000 ? now_ms - 2000 : 0, boot_now_ms());
+	assert_int_equal(loaded_since("\"since\": 5, "), -1);
+	snprintf(text, sizeof(text), "\"since\": %" PRId64 ", ", (int64_t)time(NULL) + 3600);
+	assert_int_equal(loaded_since(text), -1);
+}
+
 static void what_is_unknown_of_a_link_stays_unknown(void **state)
 {
 	(void)state;
@@ -182,6 +233,7 @@ int main(void)
 		CASE(the_former_state_stays_and_has_what_must_not_be_lost),
 		CASE(a_folder_that_is_gone_is_a_reason),
 		CASE(it_is_tried_again_until_it_is_written),
+		CASE(ages_are_by_the_clock_that_starts_with_the_machine),
 		CASE(what_is_unknown_of_a_link_stays_unknown),
 	};
 

@@ -79,7 +79,7 @@ static void fill(struct attachment *attachment, size_t link_count)
 {
 	attachment->index = device;
 	strcpy(attachment->backend, BACKEND);
-	attachment->since = 1700000000;
+	attachment->since_ms = 1;
 	attachment->export_known = true;
 	strcpy(attachment->names.name, "disk \"one\" \xc3\xa9\\/\n");
 	strcpy(attachment->names.description, "a description");
@@ -98,7 +98,7 @@ static void fill(struct attachment *attachment, size_t link_count)
 		struct link *link = &attachment->links[i];
 
 		link->fd = -1;
-		link->since = 1700000001 + (time_t)i;
+		link->since_ms = 2 + (int64_t)i;
 		snprintf(link->address, sizeof(link->address), "192.0.2.7:%zu", 10809 + i);
 		put_address(&link->local, "192.0.2.1", (uint16_t)(40000 + i), 0);
 		put_address(&link->peer, "192.0.2.7", (uint16_t)(10809 + i), 0);
@@ -128,7 +128,7 @@ static void assert_links_are_as_before(void)
 		const struct link *was = &before->links[i], *is = &after->links[i];
 
 		assert_int_equal(is->fd, -1);
-		assert_int_equal(is->since, was->since);
+		assert_int_equal(is->since_ms, was->since_ms);
 		assert_string_equal(is->address, was->address);
 		assert_memory_equal(&is->local, &was->local, sizeof(is->local));
 		assert_memory_equal(&is->peer, &was->peer, sizeof(is->peer));
@@ -156,7 +156,7 @@ static void what_was_known_of_the_device_comes_back(void **state)
 	need_root();
 	fill(before, 1);
 	save_and_load();
-	assert_int_equal(after->since, before->since);
+	assert_int_equal(after->since_ms, before->since_ms);
 	assert_int_equal(after->block_size_bytes, before->block_size_bytes);
 	assert_int_equal(after->flags, before->flags);
 	assert_true(after->export_known);
@@ -293,7 +293,7 @@ static void assert_nothing_came(void)
 	assert_int_equal(after->link_count, 0);
 	assert_int_equal(after->flags, 0);
 	assert_int_equal(after->block_size_bytes, 0);
-	assert_int_equal(after->since, 0);
+	assert_int_equal(after->since_ms, 0);
 }
 
 static void assert_refused(const char *text, int rc)

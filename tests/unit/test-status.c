@@ -227,6 +227,15 @@ static void test_silent_link(void **state)
 		"    waits:   3 s without an answer; the server is asked over a new connection\n");
 }
 
+static void test_adopted_without_a_record(void **state)
+{
+	(void)state;
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"since_unix_sec\": null, "
+	      "\"supervisor_pid\": 7}",
+		"/dev/nbd0: alive\n"
+		"  attached:  at an unknown time; its supervisor is process 7\n");
+}
+
 static void test_unmonitored_link(void **state)
 {
 	(void)state;
@@ -336,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_configured),
 		cmocka_unit_test(test_unmonitored_link),
+		cmocka_unit_test(test_adopted_without_a_record),
 		cmocka_unit_test(test_silent_link),
 		cmocka_unit_test(test_no_control_character_comes_through),
 		cmocka_unit_test(test_other_types_are_as_good_as_missing),
