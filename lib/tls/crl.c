@@ -157,9 +157,11 @@ int tls_crl_check(const struct tls_credentials *creds, time_t now, struct tls_va
 			"the revocation list of \"%s\" is %s: it counts %s %s", dates->issuer,
 			is_old ? "out of date" : "from the future", is_old ? "until" : "from",
 			when);
-		return error_hint(err, -EACCES,
+		error_hint(err, 0,
 			"fetch the authority's current list, or set this machine's clock if it is "
 			"wrong");
+		/* from the future: as a certificate that is not valid yet */
+		return is_old ? -EACCES : error_retry(err, -EACCES);
 	}
 	return 0;
 }

@@ -154,8 +154,13 @@ static int dated(gnutls_x509_crt_t crt, bool expired, struct error *err)
 	else
 		error_set(err, ERROR_TLS, EACCES, "the server's certificate %s %s (now it is %s)",
 			expired ? "expired on" : "is not valid before", when, today);
-	return error_hint(
-		err, -EACCES, "renew it on the server, or set this machine's clock if it is wrong");
+	if (expired)
+		return error_hint(err, -EACCES,
+			"renew it on the server, or set this machine's clock if it is wrong");
+	error_hint(err, 0,
+		"if this machine's clock is wrong, set it, or let it be set (--wait waits for "
+		"that); or make the server another certificate");
+	return error_retry(err, -EACCES); /* its day comes: at boot, with the time of the network */
 }
 
 static int weak(gnutls_x509_crt_t crt, struct error *err)
@@ -268,7 +273,9 @@ static int explain(unsigned status, gnutls_session_t session, gnutls_x509_crt_t 
 			GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE)) {
 		error_set(err, ERROR_TLS, EACCES,
 			"the certificate revocation list ca-crl.pem is out of date");
-		return error_hint(err, -EACCES, "fetch the authority's current list");
+		error_hint(err, 0, "fetch the authority's current list");
+		return status & GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED ? -EACCES :
+									 error_retry(err, -EACCES);
 	}
 	gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
 	error_set(err, ERROR_TLS, EACCES, "the server's certificate failed its checks: %s",
