@@ -4,7 +4,8 @@
 #define NBDA_BASE_CLOCK
 #include <stdint.h>
 
-/* CLOCK_MONOTONIC: what every deadline here is measured by. */
+/* CLOCK_MONOTONIC: what every deadline here is measured by. It stands still while the machine
+ * sleeps: what waited for an answer before is not late when it wakes. */
 int64_t monotonic_now_ms(void);
 /* CLOCK_BOOTTIME: the same, and it goes on while the machine sleeps: for the age of things. */
 int64_t boot_now_ms(void);

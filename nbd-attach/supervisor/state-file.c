@@ -20,8 +20,8 @@
 #define FORMAT_VERSION 1
 #define STATE_MAX_BYTES (256 << 10)
 #define MODE_FAILED S_ISVTX
-/* since the time of its last change, by the clock that starts with the machine and goes on while it
- * sleeps */
+/* since the time of its last change, by CLOCK_MONOTONIC, as all timers count, the driver's too: a
+ * night's sleep of the machine is no outage */
 #define MODE_OUTAGE S_IXUSR
 
 static json_object *address_json(const struct sockaddr_storage *address)
@@ -118,20 +118,12 @@ static json_object *state_json(const struct attachment *attachment)
 	return object;
 }
 
-static int64_t boottime_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* What must not be lost is said by the file's mode and time: that takes no room, so where /run is
  * full it is said of the former content. */
 static void note_life(const struct attachment *attachment, const char *path)
 {
 	bool outage = attachment->outage_since_ms >= 0;
-	int64_t since_ms = boottime_ms() - (monotonic_now_ms() - attachment->outage_since_ms);
+	int64_t since_ms = attachment->outage_since_ms;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
 		{.tv_sec = since_ms / 1000, .tv_nsec = since_ms % 1000 * 1000000}};
 
@@ -337,13 +329,11 @@ static json_object *read_file(int index, struct stat *st)
 
 static void load_life(struct attachment *attachment, const struct stat *st, bool failed)
 {
-	int64_t age_ms =
-		boottime_ms() - (st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
+	int64_t since_ms = st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
 
 	attachment->failed = st->st_mode & MODE_FAILED || failed;
-	if (st->st_mode & MODE_OUTAGE && age_ms >= 0)
-		attachment->outage_since_ms =
-			age_ms < monotonic_now_ms() ? monotonic_now_ms() - age_ms : 0;
+	if (st->st_mode & MODE_OUTAGE && since_ms <= monotonic_now_ms())
+		attachment->outage_since_ms = since_ms;
 }
 
 int state_load(struct attachment *attachment, int index, const char *backend)

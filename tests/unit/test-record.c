@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -22,6 +23,9 @@
 #include "supervisor/record.h"
 #include "supervisor/state-file.h"
 
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 #define BACKEND "00112233445566778899aabbccddeeff"
 #define DEVICE 200000000
 #define FILLER RUN_DIRECTORY "/filler"
@@ -212,6 +216,46 @@ static void ages_are_by_the_clock_that_starts_with_the_machine(void **state)
 	assert_int_equal(loaded_since(text), -1);
 }
 
+/* For a child, whose clocks are as if the machine had slept in between. */
+static bool sleep_an_hour(void)
+{
+	FILE *file;
+	bool done;
+
+	if (unshare(CLONE_NEWTIME) < 0)
+		return false;
+	file = fopen("/proc/self/timens_offsets", "we");
+	if (!file)
+		return false;
+	done = fputs("boottime 3600 0\n", file) >= 0;
+	return fclose(file) == 0 && done;
+}
+
+/* The age of things goes on; nothing runs out that waits: the driver's own timers stood still. */
+static void a_machine_that_slept_has_had_no_outage_for_that_time(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	attachment->outage_since_ms = monotonic_now_ms() - 5000;
+	attachment->since_ms = boot_now_ms();
+	assert_int_equal(state_save(attachment, NULL), 0);
+	if (!sleep_an_hour())
+		skip(); /* a kernel without time namespaces */
+	pid = fork();
+	if (pid == 0) {
+		bool good = state_load(loaded, DEVICE, BACKEND) == 0 &&
+			loaded->outage_since_ms == attachment->outage_since_ms &&
+			boot_now_ms() - loaded->since_ms >= 3600000;
+
+		_exit(good ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void what_is_unknown_of_a_link_stays_unknown(void **state)
 {
 	(void)state;
@@ -234,6 +278,7 @@ int main(void)
 		CASE(a_folder_that_is_gone_is_a_reason),
 		CASE(it_is_tried_again_until_it_is_written),
 		CASE(ages_are_by_the_clock_that_starts_with_the_machine),
+		CASE(a_machine_that_slept_has_had_no_outage_for_that_time),
 		CASE(what_is_unknown_of_a_link_stays_unknown),
 	};
 
