@@ -224,7 +224,25 @@ static int load_clients_of_dir(struct tls_credentials *creds, const char *dir, s
 	snprintf(key, sizeof(key), "%s/client-key.pem", dir);
 	if (credential_files_has(&creds->files, cert) || credential_files_has(&creds->files, key))
 		rc = load_client_cert(creds, cert, key, NULL, err);
+	if (rc == -ENOENT)
+		return error_hint(err, rc,
+			"client-cert.pem and client-key.pem go together: put both there, or none");
 	return rc ? rc : load_numbered(creds, dir, err);
+}
+
+static int check_dir(const struct tls_credentials *creds, const char *dir, struct error *err)
+{
+	struct stat st;
+
+	if (creds->files.is_closed)
+		return 0;
+	if (stat(dir, &st) < 0)
+		return error_set(err, ERROR_USAGE, errno,
+			"cannot read the directory of certificates %s: %s", dir, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return 0;
+	error_set(err, ERROR_USAGE, ENOTDIR, "%s is no directory of certificates", dir);
+	return error_hint(err, -ENOTDIR, "a file with the authority alone goes with --tls-ca");
 }
 
 static int load_ca_of_dir(
@@ -236,11 +254,16 @@ static int load_ca_of_dir(
 	if (strlen(config->certificates_dir) > PATH_SIZE - 32)
 		return error_set(
 			err, ERROR_USAGE, ENAMETOOLONG, "the path of the certificates is too long");
-	rc = credential_files_note_directory(&creds->files, config->certificates_dir, err);
+	rc = check_dir(creds, config->certificates_dir, err);
+	if (!rc)
+		rc = credential_files_note_directory(&creds->files, config->certificates_dir, err);
 	snprintf(ca, sizeof(ca), "%s/ca-cert.pem", config->certificates_dir);
 	if (!rc && !*config->ca_file && (!*config->pin || credential_files_has(&creds->files, ca)))
 		rc = load_ca_file(creds, ca, err);
-	return rc;
+	return rc == -ENOENT ? error_hint(err, rc,
+				       "wanted there are ca-cert.pem and, for a server that asks "
+				       "for them, client-cert.pem and client-key.pem") :
+			       rc;
 }
 
 /* Authorities before the lists that they signed. */

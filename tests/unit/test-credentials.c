@@ -278,6 +278,40 @@ static void numbered_certificates_are_ours_too(void **state)
 	made_free(&second);
 }
 
+static void expect_hint(const char *words, const char *hint)
+{
+	struct tls_credentials *creds = NULL;
+	struct error err = {0};
+
+	assert_true(tls_credentials_load(&creds, &config, &err) < 0);
+	if (!strstr(err.text, words) || !strstr(err.hint, hint))
+		fail_msg("not \"%s\", \"%s\" but \"%s\", \"%s\"", words, hint, err.text, err.hint);
+}
+
+static void what_is_missing_in_a_directory_is_named(void **state)
+{
+	(void)state;
+	clear();
+	made_write(&client, in_folder("client-cert.pem"), NULL);
+	expect_hint("client-key.pem: No such file", "go together");
+	clear();
+	made_write(&client, in_folder("x.pem"), in_folder("client-key.pem"));
+	expect_hint("client-cert.pem: No such file", "go together");
+	unlink(in_folder("ca-cert.pem"));
+	expect_hint("cannot read the CA file", "wanted there are ca-cert.pem and");
+	clear();
+	snprintf(config.certificates_dir, sizeof(config.certificates_dir), "%s/none", folder);
+	expect_hint("directory of certificates", "");
+	/* nor is it made up for by what stands in for its authority */
+	snprintf(config.pin, sizeof(config.pin), "sha256:%064d", 1);
+	expect_hint("/none: No such file", "");
+	*config.pin = 0;
+	snprintf(
+		config.certificates_dir, sizeof(config.certificates_dir), "%s/ca-cert.pem", folder);
+	expect_hint("ca-cert.pem is no directory", "--tls-ca");
+	snprintf(config.certificates_dir, sizeof(config.certificates_dir), "%s", folder);
+}
+
 /* PKCS#8 of an algorithm that nobody has: 1.2.3.4 */
 static const char unknown_key[] = "-----BEGIN PRIVATE KEY-----\n"
 				  "MBMCAQAwBwYDKgMEBQAEBQQDAQID\n"
@@ -666,6 +700,7 @@ int main(void)
 		cmocka_unit_test(lists_count_in_their_time),
 		cmocka_unit_test(what_ends_soon_is_known_in_time),
 		cmocka_unit_test(numbered_certificates_are_ours_too),
+		cmocka_unit_test(what_is_missing_in_a_directory_is_named),
 		cmocka_unit_test(a_numbered_one_of_unknown_kind_leaves_the_rest),
 		cmocka_unit_test(keys_for_everybody_are_warned_of),
 		cmocka_unit_test(a_psk_file_for_everybody_is_warned_of),
