@@ -348,7 +348,8 @@ static void the_file_says_whose_device_it_is_of(void **state)
 
 static void a_symbolic_link_is_not_followed(void **state)
 {
-	char elsewhere[] = "/tmp/test-state.XXXXXX";
+	/* in the same file system, so that it can be renamed to it */
+	char elsewhere[] = RUN_DIRECTORY "/test-state.XXXXXX";
 	struct stat st;
 	int fd;
 
