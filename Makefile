@@ -173,7 +173,7 @@ $(BUILD)/tests/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(fuzz_parts) $(program_
 
 tests: $(fuzz_targets)
 
-CLANG ?= $(firstword $(shell command -v clang-14 clang))
+CLANG ?= $(firstword $(foreach name,clang-14 clang,$(shell command -v $(name))))
 by_clang = $(if $(CLANG),$(MAKE) --no-print-directory CC=$(CLANG) CFLAGS="-O1 -g",$(error this needs clang: make setup, or CLANG=...))
 
 .PHONY: fuzzers
@@ -250,6 +250,10 @@ check-unit: tests asan ## the unit tests alone
 .PHONY: check-host
 check-host: all tests asan fuzzers counted ## all tests that need no VM
 	$(Q)tests/run source lint unit sim fuzz coverage server hostile compromised audit install initramfs messages systemd harness
+
+.PHONY: check-on
+check-on: setup ## the tests that need no VM on another Debian: make check-on SUITE=trixie, or forky (root)
+	$(Q)tests/check-on "$(SUITE)"
 
 .PHONY: security-table
 security-table: all $(peer_programs) $(peer_shims) ## run every attack on every client, and write the table of them (root)
