@@ -115,9 +115,9 @@ static void add_offsets(struct sweep *sweep)
 			sweep->offsets[sweep->count++] = at;
 }
 
-/* "legacy_record_version MUST be ignored for all purposes" (RFC 8446, 5.1), GnuTLS takes an encrypted
- * record of outer type handshake for what its authenticated inner type says, and since 3.8 does not
- * look at the one byte of a ChangeCipherSpec. Everything else in a record is authenticated. */
+/* "legacy_record_version MUST be ignored for all purposes" (RFC 8446, 5.1), GnuTLS takes an
+ * encrypted record of outer type handshake for what its authenticated inner type says, and 3.8 does
+ * not look at the byte of a ChangeCipherSpec. Everything else in a record is authenticated. */
 static bool says_nothing(const struct peer_shared *shared, uint64_t at)
 {
 	uint64_t record = shared->tls_start_wire;
