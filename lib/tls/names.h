@@ -12,8 +12,8 @@
  * 0. The zone of fe80::1%eth0 is this machine's, and in no certificate. */
 size_t tls_names_parse_address(const char *host, unsigned char address[16]);
 
-/* HOST as it is looked up and compared: of an internationalised name the A-labels ("xn--..."). False
- * when IDNA knows no such name, or it does not fit. */
+/* HOST as it is looked up and compared: of an internationalised name the A-labels ("xn--...").
+ * False when IDNA knows no such name, or it does not fit. */
 bool tls_names_to_ascii(const char *host, char *out, size_t size);
 
 /* HOST as RFC 6066, 3 lets it be sent to the server: in A-labels, without a dot at the end. False:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Several addresses of one host: when the next one is tried, which one wins, what is left behind. */
+/* Several addresses of one host: when the next one is tried, which one wins, what is left. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
