@@ -46,6 +46,9 @@ bool kcmdline_is_dracut(const char *text);
 /* False: an error was told, or DHCP is needed. DEVICE receives the third field of Debian's. */
 bool kcmdline_take_source(
 	const struct kcmdline_source *source, const char *text, struct kcmdline_device *device);
+/* HOST, PORT and EXPORT as parts of any grammar; PORT may be empty, EXPORT_NAME NULL. */
+bool kcmdline_take_server(const struct kcmdline_source *source, const char *host, const char *port,
+	const char *export_name);
 bool kcmdline_take_uri(const struct kcmdline_source *source, const char *uri);
 
 #endif

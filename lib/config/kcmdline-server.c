@@ -20,9 +20,7 @@ static bool is_number(const char *text)
 	return *text && !text[strspn(text, "0123456789")];
 }
 
-/* HOST, PORT and EXPORT as parts of any grammar; PORT may be empty. False: an error was told, or
- * DHCP is needed. */
-static bool take_server(const struct kcmdline_source *source, const char *host, const char *port,
+bool kcmdline_take_server(const struct kcmdline_source *source, const char *host, const char *port,
 	const char *export_name)
 {
 	struct kcmdline_attachment *attachment = source->attachment;
@@ -110,23 +108,23 @@ static bool take_debian_path(const struct kcmdline_source *source, char *text)
 	}
 	/* no server: the export keeps the slash, as an NFS path does */
 	if (kind == '/' && rest == text)
-		return take_server(source, "", "", rest);
+		return kcmdline_take_server(source, "", "", rest);
 	*rest = 0;
 	if (!kind)
-		return take_server(source, host, "", NULL);
+		return kcmdline_take_server(source, host, "", NULL);
 	rest++;
 	if (kind == '/')
-		return take_server(source, host, "", rest);
+		return kcmdline_take_server(source, host, "", rest);
 	if (*rest == '/')
-		return take_server(source, host, "", rest);
+		return kcmdline_take_server(source, host, "", rest);
 	port = rest;
 	slash = strchr(rest, '/');
 	if (is_number(port))
-		return take_server(source, host, port, NULL);
+		return kcmdline_take_server(source, host, port, NULL);
 	if (!slash || strspn(port, "0123456789") != (size_t)(slash - port))
-		return take_server(source, host, "", rest);
+		return kcmdline_take_server(source, host, "", rest);
 	*slash = 0;
-	return take_server(source, host, port, slash + 1);
+	return kcmdline_take_server(source, host, port, slash + 1);
 }
 
 /* "SRV,EXPORT,nbdN", "SRV,EXPORT", "SRV,PORT", and the forms of paths. DEVICE receives the third
@@ -144,8 +142,8 @@ static bool take_debian(
 	 * does */
 	if (!second) {
 		if (is_number(last + 1))
-			return take_server(source, text, last + 1, NULL);
-		return take_server(source, text, "", last + 1);
+			return kcmdline_take_server(source, text, last + 1, NULL);
+		return kcmdline_take_server(source, text, "", last + 1);
 	}
 	if (last[1] && !kcmdline_parse_device(device, last + 1)) {
 		kcmdline_error(source->plan, source->parameter,
@@ -153,7 +151,7 @@ static bool take_debian(
 		return false;
 	}
 	*second = 0;
-	return take_server(source, text, "", second + 1);
+	return kcmdline_take_server(source, text, "", second + 1);
 }
 
 /* The text up to the next ':', and what follows it in *REST (NULL: nothing). */
@@ -215,8 +213,8 @@ static bool take_dracut(const struct kcmdline_source *source, char *text)
 			"no file system type or mount option has such characters");
 		return false;
 	}
-	return is_number(export_name) ? take_server(source, host, export_name, NULL) :
-					take_server(source, host, "", export_name);
+	return is_number(export_name) ? kcmdline_take_server(source, host, export_name, NULL) :
+					kcmdline_take_server(source, host, "", export_name);
 }
 
 bool kcmdline_is_dracut(const char *text)

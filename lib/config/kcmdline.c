@@ -13,6 +13,9 @@
 struct parameters {
 	char root[KCMDLINE_PARAMETER_SIZE], netroot[KCMDLINE_PARAMETER_SIZE],
 		nbdroot[KCMDLINE_PARAMETER_SIZE], nbddev[KCMDLINE_PARAMETER_SIZE];
+	/* mkinitcpio-nbd's, Arch Linux */
+	char nbd_host[KCMDLINE_PARAMETER_SIZE], nbd_port[KCMDLINE_PARAMETER_SIZE],
+		nbd_name[KCMDLINE_PARAMETER_SIZE];
 	bool has_nbdroot;
 };
 
@@ -64,16 +67,38 @@ static void take_attach(struct kcmdline *plan, const char *value, const char *pa
 static bool is_ours(const char *parameter)
 {
 	return kcmdline_value(parameter, "nbdroot") || kcmdline_value(parameter, "nbddev") ||
-		kcmdline_value(parameter, "rd.nbd.attach") ||
+		strncmp(parameter, "nbd_", 4) == 0 || kcmdline_value(parameter, "rd.nbd.attach") ||
 		strncmp(parameter, "root=nbd", 8) == 0 ||
 		strncmp(parameter, "root=/dev/nbd", 13) == 0 ||
 		strncmp(parameter, "netroot=nbd", 11) == 0;
 }
 
+static void take_parameter(
+	struct kcmdline *plan, struct parameters *parameters, const char *parameter)
+{
+	const struct {
+		const char *name;
+		char *value;
+	} known[] = {{"nbdroot", parameters->nbdroot}, {"root", parameters->root},
+		{"netroot", parameters->netroot}, {"nbddev", parameters->nbddev},
+		{"nbd_host", parameters->nbd_host}, {"nbd_port", parameters->nbd_port},
+		{"nbd_name", parameters->nbd_name}};
+	const char *value = kcmdline_value(parameter, "rd.nbd.attach");
+
+	if (value)
+		take_attach(plan, value, parameter);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		value = kcmdline_value(parameter, known[i].name);
+		if (value)
+			text_copy(known[i].value, KCMDLINE_PARAMETER_SIZE, value);
+	}
+	parameters->has_nbdroot = parameters->has_nbdroot || kcmdline_value(parameter, "nbdroot");
+}
+
 static void read_parameters(
 	struct kcmdline *plan, const struct kcmdline_input *input, struct parameters *parameters)
 {
-	const char *at = input->cmdline, *end = at + input->size, *value;
+	const char *at = input->cmdline, *end = at + input->size;
 	_cleanup_free_ char *parameter = malloc(KCMDLINE_PARAMETER_SIZE);
 	bool bad;
 
@@ -84,21 +109,12 @@ static void read_parameters(
 		if (bad && is_ours(parameter))
 			kcmdline_error(
 				plan, parameter, "it has a control character, or is too long");
-		if (bad)
-			continue;
-		value = kcmdline_value(parameter, "nbdroot");
-		parameters->has_nbdroot = parameters->has_nbdroot || value;
-		if (value)
-			text_copy(parameters->nbdroot, KCMDLINE_PARAMETER_SIZE, value);
-		else if ((value = kcmdline_value(parameter, "root")))
-			text_copy(parameters->root, KCMDLINE_PARAMETER_SIZE, value);
-		else if ((value = kcmdline_value(parameter, "netroot")))
-			text_copy(parameters->netroot, KCMDLINE_PARAMETER_SIZE, value);
-		else if ((value = kcmdline_value(parameter, "nbddev")))
-			text_copy(parameters->nbddev, KCMDLINE_PARAMETER_SIZE, value);
-		else if ((value = kcmdline_value(parameter, "rd.nbd.attach")))
-			take_attach(plan, value, parameter);
+		if (!bad)
+			take_parameter(plan, parameters, parameter);
 	}
+	if (!*parameters->nbd_host && (*parameters->nbd_name || *parameters->nbd_port))
+		kcmdline_error(plan, *parameters->nbd_name ? "nbd_name=" : "nbd_port=",
+			"nbd_host= is missing, which says of which server");
 }
 
 /* The device that nbddev= or root=/dev/nbdN names; the latter goes first, whatever their order. */
@@ -155,6 +171,9 @@ static const char *find_source(struct kcmdline *plan, const struct parameters *p
 	snprintf(parameter, KCMDLINE_PARAMETER_SIZE + 16, "nbdroot=%s", parameters->nbdroot);
 	if (*parameters->nbdroot && !is_dhcp(parameters->nbdroot))
 		return parameters->nbdroot;
+	snprintf(parameter, KCMDLINE_PARAMETER_SIZE + 16, "nbd_host=%s", parameters->nbd_host);
+	if (*parameters->nbd_host)
+		return parameters->nbd_host;
 	if (!debian && !names_dhcp)
 		return NULL;
 	plan->names_dhcp = names_dhcp;
@@ -195,6 +214,15 @@ static struct kcmdline_attachment *add_root(
 	return attachment;
 }
 
+static bool take_value(const struct kcmdline_source *source, const struct parameters *parameters,
+	const char *value, struct kcmdline_device *device)
+{
+	if (value == parameters->nbd_host)
+		return kcmdline_take_server(
+			source, value, parameters->nbd_port, parameters->nbd_name);
+	return kcmdline_take_source(source, value, device);
+}
+
 static bool is_within(const char *part, const char *text)
 {
 	return text && part >= text && part <= text + strlen(text);
@@ -225,7 +253,7 @@ static void take_root(struct kcmdline *plan, const struct parameters *parameters
 	if (root_path && value != root_path && kcmdline_is_address(root_path))
 		source.dhcp_server = root_path;
 	source.attachment = value ? add_root(plan, parameter, is_within(value, root_path)) : NULL;
-	if (source.attachment && kcmdline_take_source(&source, value, &third))
+	if (source.attachment && take_value(&source, parameters, value, &third))
 		plan->attachment_count++;
 	else
 		source.attachment = NULL;

@@ -162,6 +162,14 @@ static void debian_forms(void **state)
 		/* a URI stands there as well */
 		{"nbdroot=nbds://srv/root root=/dev/nbd1p1",
 			"nbd1 nbds://srv/root; root=/dev/nbd1p1"},
+		/* Arch's */
+		{"nbd_host=10.0.0.1 nbd_name=a/b root=/dev/nbd0",
+			"nbd0 nbd://10.0.0.1/a/b; root=/dev/nbd0"},
+		{"nbd_host=2001:db8::7 nbd_port=10810 nbd_name=root root=/dev/nbd1p2",
+			"nbd1 nbd://[2001:db8::7]:10810/root; root=/dev/nbd1p2"},
+		{"nbd_host=10.0.0.1 root=UUID=0123", "nbd0 nbd://10.0.0.1/"},
+		{"nbd_host=10.0.0.1 nbdroot=10.0.0.2/root root=/dev/nbd0",
+			"nbd0 nbd://10.0.0.2/root; root=/dev/nbd0"},
 		/* the last one counts */
 		{"nbdroot=a,b,nbd0 nbdroot=c,d,nbd1", "nbd1 nbd://c/d; root=/dev/nbd1"},
 	};
@@ -337,6 +345,8 @@ static void errors_name_the_parameter(void **state)
 		{"root=/dev/nbd0p nbdroot=a,b,nbd0", "root=/dev/nbd0p: ", "nbd0 nbd://a/b"},
 		{"root=/dev/nbd99999999999999999999 nbdroot=a,b,nbd0", "root=/dev/nbd9",
 			"nbd0 nbd://a/b"},
+		{"nbd_host=a nbd_port=x root=/dev/nbd0", "nbd_host=a: the port", "root=/dev/nbd0"},
+		{"nbd_name=x root=UUID=1", "nbd_name=: nbd_host= is missing", ""},
 		{"root=nbd:host", "root=nbd:host: after the server", "root=/dev/nbd0"},
 		{"root=nbd:host:", "after the server", "root=/dev/nbd0"},
 		{"root=nbd:[::1]", "after the server", "root=/dev/nbd0"},
