@@ -13,7 +13,9 @@ unitdir     ?= $(prefix)/lib/systemd/system
 udevdir     ?= $(prefix)/lib/udev/rules.d
 DESTDIR     ?=
 BUILD       ?= build
-CC          ?= gcc
+ifeq ($(origin CC),default) # make's own word, "cc"; ?= would leave it
+CC          := gcc
+endif
 CFLAGS      ?= -O2 -g
 PKG_CONFIG  ?= pkg-config
 VERSION     := 0.1
@@ -99,11 +101,24 @@ $(BUILD)/nbd-attach: $(program_objects) $(helper_objects) $(library)
 $(library): $(lib_objects)
 	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
 
+# $(call need,LIBRARIES): one sentence for what is missing, before a compiler says it of some header.
+need = @missing=; command -v $(PKG_CONFIG) >/dev/null || missing=' $(PKG_CONFIG)'; \
+	for library in $(1); do $(PKG_CONFIG) --exists $$library 2>/dev/null || missing="$$missing $$library"; done; \
+	[ -z "$$missing" ] || { echo "Missing for building:$$missing. 'sudo make setup' installs all that building and testing need" \
+		"on Debian; README.md, Install, names what building alone does." >&2; exit 1; }
+# never made, so asked each time
+$(BUILD)/need-libraries:
+	$(call need,$(libraries))
+$(BUILD)/need-cmocka:
+	$(call need,cmocka)
+
 # What was built otherwise is built anew: a stamp is touched when its text has changed. The generator alone knows where our units are.
 flags_stamp   := $(BUILD)/obj/flags
 unitdir_stamp := $(BUILD)/obj/unitdir
 $(flags_stamp): stamp_text = $(CC) $(filter-out -Werror -I%,$(all_cflags)) $(LDFLAGS) $(hardening_ld)
 $(unitdir_stamp): stamp_text = $(unitdir)
+$(flags_stamp): | $(BUILD)/need-libraries
+$(unit_tests:$(BUILD)/tests/%=$(BUILD)/obj/tests/unit/%.o): | $(BUILD)/need-cmocka
 $(flags_stamp) $(unitdir_stamp): FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(stamp_text))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(stamp_text))' >$@
