@@ -187,9 +187,8 @@ static bool look_up_unmonitored(struct step *step)
 	struct machine *machine = step->machine;
 
 	for (unsigned i = 0; i < machine->link_count; i++) {
-		struct machine_link *link = &machine->links[i];
+		const struct machine_link *link = &machine->links[i];
 
-		link->is_found = false;
 		if (link->state != LINK_UNMONITORED || link->is_presumed_up)
 			continue;
 		machine->lookups++;
@@ -249,22 +248,29 @@ static void on_not_known(struct step *step, unsigned at)
 		step->machine->links[at].is_presumed_up = true;
 }
 
+static void take_finding(struct step *step, unsigned at)
+{
+	struct machine *machine = step->machine;
+
+	if (machine->links[at].state != LINK_UNMONITORED)
+		return;
+	if (step->event->found == ADOPTED_FOUND) {
+		machine->links[at].is_found = true;
+	} else if (step->event->found == ADOPTED_GONE) {
+		take_notice(step, at);
+		machine->held_notices -= machine->held_notices > 0;
+	} else if (machine->are_notices_lost) {
+		on_not_known(step, at);
+	}
+}
+
 void machine_link_on_looked_up(struct step *step)
 {
 	struct machine *machine = step->machine;
-	unsigned at = step->event->link;
-	struct machine_link *link = &machine->links[at];
 
 	if (!machine->lookups)
 		return;
-	link->is_found = link->state == LINK_UNMONITORED && step->event->found == ADOPTED_FOUND;
-	if (link->state == LINK_UNMONITORED && step->event->found == ADOPTED_GONE) {
-		take_notice(step, at);
-		machine->held_notices -= machine->held_notices > 0;
-	} else if (link->state == LINK_UNMONITORED && !link->is_found &&
-		machine->are_notices_lost) {
-		on_not_known(step, at);
-	}
+	take_finding(step, step->event->link);
 	if (--machine->lookups)
 		return;
 	if (!machine->are_notices_lost)
