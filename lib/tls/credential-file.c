@@ -92,6 +92,11 @@ static int read_all(int fd, gnutls_datum_t *data)
 	return data->size ? 0 : -ENODATA;
 }
 
+bool credential_is_token(const char *name)
+{
+	return strncmp(name, "pkcs11:", 7) == 0;
+}
+
 /* What has a name in /proc is of a process. It comes by links: /dev/stdin, /dev/fd. */
 static bool is_in_proc(const char *path)
 {

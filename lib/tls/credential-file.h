@@ -33,6 +33,8 @@ bool credential_files_has(const struct credential_files *files, const char *path
 /* Names that come and go in it are a change, too. */
 int credential_files_note_directory(
 	struct credential_files *files, const char *path, struct error *err);
+/* Is NAME the URL of what a PKCS #11 token has, and no file's? */
+bool credential_is_token(const char *name);
 /* Can anybody on this machine read PATH, or change it? Looks at its folders, too. */
 bool credential_file_is_open(const char *path);
 /* Is PATH a descriptor of this process (/dev/stdin, /dev/fd/N), a pipe or the like? Whoever opens

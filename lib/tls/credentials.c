@@ -111,11 +111,6 @@ static int load_system_trust(struct tls_credentials *creds, struct error *err)
 	return 0;
 }
 
-static bool is_pkcs11(const char *name)
-{
-	return strncmp(name, "pkcs11:", 7) == 0;
-}
-
 /* RC is the index of our certificate, with GNUTLS_CERTIFICATE_API_V2. */
 static void took_client_cert(struct tls_credentials *creds, int rc)
 {
@@ -147,7 +142,7 @@ static int load_token(
 	/* The URL may hold the PIN: it is not repeated. */
 	error_set(err, ERROR_USAGE, EINVAL,
 		"the key behind the pkcs11: URL cannot be used with certificate %s: %s",
-		is_pkcs11(cert) ? "(pkcs11)" : cert, gnutls_strerror(rc));
+		credential_is_token(cert) ? "(pkcs11)" : cert, gnutls_strerror(rc));
 	return error_hint(err, -EINVAL,
 		"see what the token has with: p11tool --list-all 'pkcs11:...'; the PIN goes into "
 		"pin-source=FILE");
@@ -160,7 +155,7 @@ static int load_client_cert(struct tls_credentials *creds, const char *cert, con
 	gnutls_datum_t cert_pem, key_pem;
 	int rc;
 
-	if (is_pkcs11(key) || is_pkcs11(cert))
+	if (credential_is_token(key) || credential_is_token(cert))
 		return load_token(creds, cert, key, err);
 	rc = credential_files_read(&creds->files, cert, "certificate", &cert_pem, err);
 	if (!rc)
@@ -467,7 +462,8 @@ int tls_credentials_can_be_read_again(const struct tls_config *config, struct er
 		config->ca_file, config->cert_file, config->key_file, config->psk_file};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (!*paths[i] || is_pkcs11(paths[i]) || !credential_file_is_read_once(paths[i]))
+		if (!*paths[i] || credential_is_token(paths[i]) ||
+			!credential_file_is_read_once(paths[i]))
 			continue;
 		error_set(err, ERROR_USAGE, ESPIPE,
 			"%s is no file, but what a process had open or a pipe: it was read once, "

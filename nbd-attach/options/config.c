@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/config.h"
+#include "tls/credential-file.h"
 #include "config/nbd-uri.h"
 #include "base/text.h"
 #include <errno.h>
@@ -8,17 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool is_token(const char *name)
-{
-	return strncmp(name, "pkcs11:", 7) == 0;
-}
-
 static int make_absolute(char *path, size_t size, struct error *err)
 {
 	char folder[PATH_MAX], whole[2 * PATH_MAX];
 	const char *rest = path;
 
-	if (!*path || *path == '/' || is_token(path))
+	if (!*path || *path == '/' || credential_is_token(path))
 		return 0;
 	while (strncmp(rest, "./", 2) == 0)
 		rest += 2 + strspn(rest + 2, "/");
@@ -112,7 +108,8 @@ static int check_root(const struct config *config, struct error *err)
 			path);
 		return error_hint(err, -EINVAL, "let the server have its socket in /run");
 	}
-	if (is_token(config->tls.key_file) || is_token(config->tls.cert_file)) {
+	if (credential_is_token(config->tls.key_file) ||
+		credential_is_token(config->tls.cert_file)) {
 		error_set(err, ERROR_USAGE, EINVAL,
 			"--root: a token's library and state are on a disk, and a reconnect must "
 			"need none");
@@ -162,7 +159,7 @@ static int check_tls(const struct config *config, struct error *err)
 	if (*tls->username && !*tls->psk_file)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--tls-username says whose key in a --tls-psk file: give that file too");
-	if (is_token(tls->key_file) && !*tls->cert_file)
+	if (credential_is_token(tls->key_file) && !*tls->cert_file)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"--tls-key pkcs11:... needs the certificate too: add --tls-cert");
 	return 0;

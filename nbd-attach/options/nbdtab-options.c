@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options/nbdtab-options.h"
+#include "tls/credential-file.h"
 #include "output/show.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -98,7 +99,7 @@ static int check_path(const char *option, const char *value, struct error *err)
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (strcmp(files[i], option) != 0 || !value || !*value || *value == '/' ||
-			strncmp(value, "pkcs11:", 7) == 0)
+			credential_is_token(value))
 			continue;
 		text_sanitise(shown, sizeof(shown), value, strlen(value));
 		return error_set(err, ERROR_USAGE, EINVAL,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/reload.h"
+#include "tls/credential-file.h"
 #include "base/cleanup.h"
 #include "base/json-get.h"
 #include "output/log.h"
@@ -85,8 +86,7 @@ int reload_seal(const void *bytes, size_t size)
 /* To load such a key is to load a library, and to wait for what it does. */
 static bool is_in_token(const struct tls_config *config)
 {
-	return strncmp(config->key_file, "pkcs11:", 7) == 0 ||
-		strncmp(config->cert_file, "pkcs11:", 7) == 0;
+	return credential_is_token(config->key_file) || credential_is_token(config->cert_file);
 }
 
 /* Nothing but such a file: any other might make its reader wait, or change under it. */
