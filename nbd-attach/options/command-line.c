@@ -40,21 +40,7 @@ static void build_getopt(unsigned mask, struct option *longs, char *shorts)
 
 static const struct option_entry *find_entry(int code)
 {
-	if (code >= LONG_CODE)
-		return &option_entries[code - LONG_CODE];
-	for (size_t i = 0; i < option_entry_count; i++)
-		if (option_entries[i].letter == code)
-			return &option_entries[i];
-	return NULL;
-}
-
-static const struct option_entry *find_name(const char *name, size_t length)
-{
-	for (size_t i = 0; i < option_entry_count; i++)
-		if (strlen(option_entries[i].name) == length &&
-			strncmp(option_entries[i].name, name, length) == 0)
-			return &option_entries[i];
-	return NULL;
+	return code >= LONG_CODE ? &option_entries[code - LONG_CODE] : option_find(code, NULL, 0);
 }
 
 static int see_help(struct error *err, const char *command)
@@ -125,7 +111,7 @@ static const char *find_meant(const char *name, unsigned mask)
 static int unknown_long(const char *typed, unsigned mask, const char *command, struct error *err)
 {
 	size_t length = strcspn(typed, "=");
-	const struct option_entry *known = find_name(typed, length);
+	const struct option_entry *known = option_find(0, typed, length);
 	char candidates[300], name[80];
 	const char *meant;
 
@@ -169,7 +155,7 @@ static int missing_value(const char *typed, struct error *err)
 {
 	const char *name = typed + strspn(typed, "-");
 	const struct option_entry *entry =
-		typed[0] == '-' && typed[1] == '-' ? find_name(name, strlen(name)) : NULL;
+		typed[0] == '-' && typed[1] == '-' ? option_find(0, name, strlen(name)) : NULL;
 
 	if (!entry && *name)
 		entry = find_entry(typed[strlen(typed) - 1]);
@@ -184,7 +170,8 @@ static int check_dashes(const char *typed, struct error *err)
 {
 	size_t length = strcspn(typed, "=");
 
-	if (typed[0] != '-' || typed[1] == '-' || length < 4 || !find_name(typed + 1, length - 1))
+	if (typed[0] != '-' || typed[1] == '-' || length < 4 ||
+		!option_find(0, typed + 1, length - 1))
 		return 0;
 	error_set(err, ERROR_USAGE, EINVAL, "unknown option %.*s", (int)length, typed);
 	return error_hint(

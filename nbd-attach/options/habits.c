@@ -60,16 +60,6 @@ static const struct habit *find_habit(int letter, const char *name, size_t lengt
 	return NULL;
 }
 
-static const struct option_entry *find_ours(int letter, const char *name, size_t length)
-{
-	for (size_t i = 0; i < option_entry_count; i++)
-		if ((letter && option_entries[i].letter == letter) ||
-			(name && strlen(option_entries[i].name) == length &&
-				strncmp(option_entries[i].name, name, length) == 0))
-			return &option_entries[i];
-	return NULL;
-}
-
 static void take_habit(struct line *line, const struct habit *habit, const char *value)
 {
 	switch (habit->role) {
@@ -90,7 +80,7 @@ static bool take_option(
 	struct line *line, int letter, const char *name, const char *value, const char *next)
 {
 	size_t length = name ? strcspn(name, "=") : 0;
-	const struct option_entry *ours = find_ours(letter, name, length);
+	const struct option_entry *ours = option_find(letter, name, length);
 	const struct habit *habit = ours ? NULL : find_habit(letter, name, length);
 	bool has_value = ours ? ours->kind != KIND_FLAG : habit && habit->has_value;
 	bool is_next = has_value && !value && next;
@@ -112,7 +102,7 @@ static bool take_option(
 static bool take_letters(struct line *line, const char *letters, const char *next)
 {
 	for (; *letters; letters++) {
-		const struct option_entry *ours = find_ours(*letters, NULL, 0);
+		const struct option_entry *ours = option_find(*letters, NULL, 0);
 		const struct habit *habit = ours ? NULL : find_habit(*letters, NULL, 0);
 
 		if (ours ? ours->kind != KIND_FLAG : habit && habit->has_value)
@@ -129,7 +119,7 @@ static bool take_dashed(struct line *line, const char *word, const char *next)
 	size_t length = strcspn(name, "=");
 
 	/* nbd-client takes long names behind one dash, too */
-	if (word[1] == '-' || find_habit(0, name, length) || find_ours(0, name, length))
+	if (word[1] == '-' || find_habit(0, name, length) || option_find(0, name, length))
 		return take_option(line, 0, name, equals ? equals + 1 : NULL, next);
 	return take_letters(line, name, next);
 }

@@ -38,6 +38,8 @@ struct option_entry {
 extern const struct option_entry option_entries[];
 extern const size_t option_entry_count;
 
+/* The one with this LETTER, unless that is 0, or with the LENGTH bytes of NAME, unless NULL. */
+const struct option_entry *option_find(int letter, const char *name, size_t length);
 bool option_is_given(const struct settings *settings, const struct option_entry *entry);
 bool option_is_about_tls(const struct option_entry *entry);
 /* Into struct options, or, a setting, into one of settings alone. */

@@ -122,6 +122,19 @@ static uint64_t bit_of(const struct option_entry *entry)
 	return 1ULL << (entry - option_entries);
 }
 
+const struct option_entry *option_find(int letter, const char *name, size_t length)
+{
+	for (size_t i = 0; i < ENTRY_COUNT; i++) {
+		const struct option_entry *entry = &option_entries[i];
+
+		if ((letter && entry->letter == letter) ||
+			(name && strlen(entry->name) == length &&
+				strncmp(entry->name, name, length) == 0))
+			return entry;
+	}
+	return NULL;
+}
+
 bool option_is_given(const struct settings *settings, const struct option_entry *entry)
 {
 	return is_setting(entry) && settings->given & bit_of(entry);
@@ -281,17 +294,16 @@ void options_init(struct options *options)
 
 static const struct option_entry *find_setting(const char *name)
 {
-	for (size_t i = 0; i < ENTRY_COUNT; i++)
-		if (is_setting(&option_entries[i]) && strcmp(option_entries[i].name, name) == 0)
-			return &option_entries[i];
-	return NULL;
+	const struct option_entry *entry = option_find(0, name, strlen(name));
+
+	return entry && is_setting(entry) ? entry : NULL;
 }
 
 bool settings_given(const struct settings *settings, const char *name)
 {
 	const struct option_entry *entry = find_setting(name);
 
-	return entry && settings->given & bit_of(entry);
+	return entry && option_is_given(settings, entry);
 }
 
 void settings_forget(struct settings *settings, const char *name)
