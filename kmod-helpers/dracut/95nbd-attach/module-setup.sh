@@ -16,7 +16,12 @@ check() {
 }
 
 depends() {
+    local module
     echo network rootfs-block
+    # A module of its own in newer ones (112), and in older ones (106) none.
+    for module in "$dracutbasedir"/modules.d/[0-9][0-9]initqueue; do
+        [[ ! -d $module ]] || echo initqueue
+    done
 }
 
 installkernel() {
