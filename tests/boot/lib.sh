@@ -26,15 +26,15 @@
 #   expect_off=''         the machine need not end by itself      clean_log=''   errors of the block layer are allowed
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-image=${NBD_VM_BUILD:-$top/build}/boot
-certs=$image/certs
+image=${NBD_VM_BUILD:-$top/build}/boot/$RELEASE
+certs=$image/../certs
 work=$image/$SCENARIO-$SERIES-$LANE
 timeout=600 memory=1024 network=user listen=127.0.0.1 qemu_args=() expect_off=1 clean_log=1 boot_count=0
 qemu_pid='' background=() done_at=0 off_at=0
 declare -A server_args=() server_port=() disk_offset=()
 tls=()
 
-tap_prefix="boot $LANE $SERIES:"
+tap_prefix="boot $LANE $RELEASE $SERIES:"
 # shellcheck source=tests/lib/tap.sh
 . "$top/tests/lib/tap.sh"
 
@@ -265,7 +265,7 @@ boot() { # COMMAND-LINE...
     local started=$SECONDS status=0 net=(-netdev "$network,id=n0" -device "virtio-net-pci,netdev=n0,romfile=")
     boot_count=$((boot_count + 1))
     {
-        declare -p SERIES LANE boot_count
+        declare -p RELEASE SERIES LANE boot_count
         declare -f guest
     } | put root /usr/lib/nbd-attach-test/scenario
     : >>"$work/console"
@@ -329,7 +329,7 @@ verdict() { # QEMU's status
             tail -n 5 "$work/qemu.log" | sed 's/^/# qemu: /'
         else
             ok "$what came to its end, and the machine is off"
-            note "boot $LANE $SERIES: $boot_seconds s of wall time"
+            note "boot $LANE $RELEASE $SERIES: $boot_seconds s of wall time"
         fi
     fi
     if shows 'BUG:|WARNING:|Oops|Kernel panic|general protection fault|unable to handle' >"$work/complaints"; then

@@ -59,7 +59,7 @@ guest() {
     check "the kernel's log has no error of the disk" no_disk_errors
 }
 
-when_console '\(bookworm\)[^ ]*!' 600 restart_server root 8
+when_console "\\($RELEASE\\)[^ ]*!" 600 restart_server root 8
 when_console 'Stopped target.*Basic System' 1500 restart_server root 5
 timeout=1600 memory=640
 boot "$(lane_cmdline)"
