@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
 # boot: matrix initramfs-tools dracut 6.1
+# boot: matrix initramfs-tools dracut trixie 6.12
 #
-# The server and the export come from DHCP's root path, and nothing about them is on the command line. On 6.1, whose dracut has network-legacy:
-# systemd-networkd does not ask for a root path. The server is told by its name, which only the name server of DHCP knows.
+# The server and the export come from DHCP's root path, and nothing about them is on the command line. On Debian 12's dracut by network-legacy,
+# which the image for 6.1 has, on Debian 13's by systemd-networkd, which asks for a root path there. The server is told by its name, which only the name server of DHCP knows.
 
 ip tuntap add tap0 mode tap
 ip addr add 10.0.2.2/24 dev tap0

@@ -42,7 +42,9 @@ mount_root() {
         printf '[Unit]\nBefore=initrd-root-fs.target\nAfter=dracut-pre-mount.service\n[Mount]\nWhere=/sysroot\nWhat=%s\nType=%s\nOptions=%s\n' \
             "$NBD_ROOT" "$fstype" "${flags:+$flags,}$mode" >/run/systemd/system/sysroot.mount
         ln -sf ../sysroot.mount /run/systemd/system/initrd-root-fs.target.requires/sysroot.mount
-        systemctl --no-block daemon-reload
+        systemctl daemon-reload
+        # The target was asked for before it had this, and systemd 257 does not ask again.
+        systemctl --no-block start sysroot.mount
     else
         # shellcheck disable=SC2154 # dracut's
         printf 'mount -t %s -o %s %s %s\n' "$fstype" "${flags:+$flags,}$mode" "$NBD_ROOT" "$NEWROOT" >"$hookdir/mount/10-nbd-attach.sh"
