@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # boot: matrix local
+# boot: matrix local trixie 6.12
 # shellcheck shell=bash disable=SC2034,SC2154
 # LUKS by crypttab on one disk, swap on another, and a third whose line lacks _netdev.
 # shellcheck source=tests/boot/lib-disk.sh

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # boot: ci local 6.12
 # boot: matrix local 6.1
+# boot: matrix local trixie 6.12
 # shellcheck shell=bash disable=SC2034,SC2154
 # Disks in nbdtab and fstab: a partition by its device, one by its UUID, one by its label on demand. They are mounted at boot, survive
 # whatever is done to their supervisors, and are unmounted before they are detached and before the network goes.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
 # boot: matrix dracut
+# boot: matrix dracut trixie 6.12
 #
 # Where dracut's initramfs is found again at shutdown, it takes over, unmounts the root and detaches its disk.
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
-# boot: matrix initramfs-tools dracut 6.12
+# boot: matrix initramfs-tools dracut bookworm trixie 6.12
 #
 # After a power cut the machine is there before its DHCP server is, by more than the initramfs would wait by itself. The console says what is
 # waited for.
