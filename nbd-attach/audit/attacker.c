@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/wire.h"
+#include "child/name-services.h"
 #include "child/sandbox.h"
 #include "net/tcp-connect.h"
 #include <errno.h>
@@ -60,8 +61,11 @@ static int connect_server(struct attacker *self)
 		rc = unix_connect(self->endpoint, &connection, &self->err);
 	if (!rc)
 		rc = sandbox_confine(self->endpoint, &self->err);
-	if (!rc && !*self->endpoint->socket_path)
+	if (!rc && !*self->endpoint->socket_path) {
 		rc = tcp_connect(&params, &connection, &self->err);
+		if (rc && !*connection.address)
+			name_services_explain(rc, &self->err);
+	}
 	if (!rc)
 		rc = sandbox_confine_to_talk(connection.fd, &self->err);
 	self->fd = connection.fd;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "child/name-services.h"
+#include "base/cleanup.h"
 #include "base/system-root.h"
 #include "base/text.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
@@ -50,4 +53,42 @@ bool name_services_find_doubtful(char *name, size_t size)
 			return text_copy(name, size, found);
 	}
 	return false;
+}
+
+const char *name_services_find_unreadable(void)
+{
+	static const char *const files[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf"};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		char path[PATH_MAX];
+		_cleanup_fd_ int fd = -1;
+
+		if (system_path(path, sizeof(path), "%s", files[i]) < 0)
+			continue;
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0 && errno == EACCES)
+			return files[i];
+	}
+	return NULL;
+}
+
+/* The text, as it comes from glibc, tells neither that it could not read a file nor that a module
+ * has failed. */
+int name_services_explain(int rc, struct error *err)
+{
+	const char *file = name_services_find_unreadable();
+	char name[32];
+
+	if (file)
+		return error_hint(err, rc,
+			"%s is not readable for all, and names are resolved without root (see "
+			"Privilege in nbd-attach(8)): chmod a+r %s",
+			file, file);
+	if (!name_services_find_doubtful(name, sizeof(name)))
+		return rc;
+	return error_hint(err, rc,
+		"hosts: of /etc/nsswitch.conf names \"%s\", which may want more than is allowed "
+		"here (see Privilege in nbd-attach(8)): put the host into /etc/hosts, or give its "
+		"address",
+		name);
 }

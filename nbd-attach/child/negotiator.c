@@ -63,20 +63,6 @@ static void shorten_resolver_timeout(void)
 	setenv("RES_OPTIONS", text, 1);
 }
 
-/* The text, as it comes from glibc, does not tell that a module has failed. */
-static int explain_unresolved(int rc, struct error *err)
-{
-	char name[32];
-
-	if (!name_services_find_doubtful(name, sizeof(name)))
-		return rc;
-	return error_hint(err, rc,
-		"hosts: of /etc/nsswitch.conf names \"%s\", which may want more than is allowed "
-		"here (see Privilege in nbd-attach(8)): put the host into /etc/hosts, or give its "
-		"address",
-		name);
-}
-
 static int connect_tcp(struct negotiator *self, struct connection *connection, struct error *err)
 {
 	const struct negotiation_job *job = self->job;
@@ -100,7 +86,7 @@ static int connect_tcp(struct negotiator *self, struct connection *connection, s
 		shorten_resolver_timeout();
 	rc = tcp_connect(&params, connection, err);
 	if (rc && !*connection->address)
-		return explain_unresolved(rc, err);
+		return name_services_explain(rc, err);
 	if (!rc && job->kind == NEGOTIATION_ATTACH && job->liveness_timeout_ms > 0)
 		rc = tcp_set_liveness(connection->fd, job->liveness_timeout_ms, err);
 	return rc;
