@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1~71 6.12~163
+# vm: together 6.1~71 6.12~180
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086,SC2154 # functions are called by name; no device or directory here has spaces; start sets NAME_pid
 #
@@ -25,6 +25,45 @@ mounted() {
     says "$mnt"
     is_attached $nbd || fail "detached all the same"
     echo data >$mnt/file
+    umount $mnt
+    detach $nbd
+}
+# by_mount_point PLACE DEVICE: the answer to who names the place, as for umount(8); with the option that forces, too
+by_mount_point() {
+    local option
+    for option in "" --force; do
+        expect 2 nbd-attach detach "$1" $option
+        says "$1 is where $2 is mounted, and no device"
+        says "umount $1 && nbd-attach detach $nbd"
+        is_attached $nbd || fail "detached all the same"
+    done
+    echo data >"$1/file"
+    sync "$1/file"
+}
+mount_point_named() {
+    attached 32
+    mke2fs -q -F $nbd
+    mkdir -p $mnt
+    mount $nbd $mnt
+    by_mount_point $mnt $nbd
+    umount $mnt
+    expect 2 nbd-attach detach $mnt
+    says "name a device"
+    is_attached $nbd || fail "detached all the same"
+    detach $nbd
+    # A file system of something else.
+    mount -t tmpfs none $mnt
+    expect 2 nbd-attach detach $mnt
+    says "$mnt is where none is mounted, and no device"
+    says "that is no NBD device"
+    umount $mnt
+}
+partition_mount_point_named() {
+    partitioned
+    mke2fs -q -F ${nbd}p1
+    mkdir -p $mnt
+    mount ${nbd}p1 $mnt
+    by_mount_point $mnt ${nbd}p1
     umount $mnt
     detach $nbd
 }
@@ -386,6 +425,8 @@ many_times() {
 
 run_test "refused while mounted, naming the mount" mounted
 run_test_once "refused while a partition is mounted" partition_mounted
+run_test_once "a mount point in place of the device: which device that is, and what to type" mount_point_named
+run_test_once "... and of a partition" partition_mount_point_named
 run_test "refused while swapped on" swapped
 run_test "refused while a device mapper holds it, naming it" held
 run_test_once "refused while a process has it open, naming the process" open_elsewhere
