@@ -32,6 +32,8 @@ struct tls_credentials {
 	/* "CA file /x" or "this system's trusted authorities", for messages */
 	char trust_name[300];
 	int min_version;
+	/* tls_system_configuration(): it cannot be looked for once a process is confined */
+	const char *system_configuration;
 	struct tls_validity own; /* of our certificates */
 	struct tls_crl_dates crls[TLS_CRLS_MAX];
 	size_t crl_count;

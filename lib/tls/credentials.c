@@ -306,6 +306,7 @@ static int load(struct tls_credentials *creds, const struct tls_config *config, 
 
 	if (*config->key_file && !*config->cert_file) /* nbd-client's habit: one file with both */
 		text_copy(effective.cert_file, sizeof(effective.cert_file), config->key_file);
+	creds->system_configuration = tls_system_configuration();
 	creds->min_version = config->min_version ? config->min_version : TLS_VERSION_1_3;
 	if (!text_copy(creds->hostname, sizeof(creds->hostname), config->hostname))
 		return error_set(

@@ -2,6 +2,7 @@
 #include "tls/library.h"
 #include <gnutls/gnutls.h>
 #include <stddef.h>
+#include <unistd.h>
 
 const char *tls_hybrid_group(void)
 {
@@ -16,6 +17,14 @@ const char *tls_hybrid_group(void)
 const char *tls_library_version(void)
 {
 	return gnutls_check_version(NULL);
+}
+
+/* GnuTLS tells where it looks, also if nothing is there. */
+const char *tls_system_configuration(void)
+{
+	const char *file = gnutls_get_system_config_file();
+
+	return file && access(file, F_OK) == 0 ? file : NULL;
 }
 
 /* Where distributions keep all authorities in one file, as GnuTLS was built to look for. */

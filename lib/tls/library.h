@@ -9,6 +9,9 @@ const char *tls_library_version(void);
 /* The best post-quantum hybrid group that it knows, or NULL. Recorded traffic to a disk stays
  * interesting for years. */
 const char *tls_hybrid_group(void);
+/* The file by which this system's administrator takes away of what GnuTLS can do (its "system-wide
+ * configuration"), where there is one; else NULL. */
+const char *tls_system_configuration(void);
 
 /* Where the authorities may be that a system trusts, the likeliest first; NULL after the last. */
 const char *tls_system_bundle(size_t at);

@@ -289,7 +289,7 @@ static int refuse_whole(const char *override, int rc, const char *error_at, stru
 		"1.2 with --tls-min 1.2");
 }
 
-int tls_priority_init(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
+static int make(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
 	struct error *err)
 {
 	struct priority_text text = {.used = 0};
@@ -309,4 +309,61 @@ int tls_priority_init(gnutls_priority_t *priority, const char *override, int min
 	if (rc < 0)
 		return refuse_whole(override, rc, error_at, err);
 	return refuse_empty(*priority, override ? override : text.text, min_version, err);
+}
+
+static bool is_taken(const char *string)
+{
+	gnutls_priority_t priority;
+
+	if (gnutls_priority_init(&priority, string, NULL) < 0)
+		return false;
+	gnutls_priority_deinit(priority);
+	return true;
+}
+
+/* Not even our own priorities are left something: said by the file that took it away. */
+static int refuse_configuration(const char *file, int min_version, struct error *err)
+{
+	bool lacks_1_3 = !is_taken("NORMAL:-VERS-ALL:+VERS-TLS1.3"),
+	     has_1_2 = is_taken("NORMAL:-VERS-ALL:+VERS-TLS1.2");
+
+	if (min_version == TLS_VERSION_1_3 && lacks_1_3 && has_1_2) {
+		error_set(err, ERROR_OTHER, EINVAL,
+			"this system's GnuTLS configuration, %s, switches TLS 1.3 off", file);
+		return error_hint(err, -EINVAL,
+			"take what disables it out of there (disabled-version, or allowlist "
+			"without enabled-version), or lower the floor with --tls-min 1.2");
+	}
+	error_set(err, ERROR_OTHER, EINVAL,
+		"this system's GnuTLS configuration, %s, leaves nothing that kernel TLS can carry",
+		file);
+	return error_hint(err, -EINVAL,
+		"let it have TLS 1.3, with AES-128-GCM, AES-256-GCM or CHACHA20-POLY1305: see "
+		"disabled-version, tls-disabled-cipher and override-mode there");
+}
+
+int tls_priority_init(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
+	struct error *err)
+{
+	const char *file = tls_system_configuration();
+	gnutls_priority_t ours = NULL;
+	int rc = make(priority, override, min_version, psk, err), ours_rc = rc;
+
+	if (!rc || !file)
+		return rc;
+	if (override)
+		ours_rc = make(&ours, NULL, min_version, psk, NULL);
+	if (ours)
+		gnutls_priority_deinit(ours);
+	return ours_rc ? refuse_configuration(file, min_version, err) : rc;
+}
+
+int tls_priority_check(struct error *err)
+{
+	gnutls_priority_t priority = NULL;
+	int rc = tls_priority_init(&priority, NULL, TLS_VERSION_1_3, false, err);
+
+	if (priority)
+		gnutls_priority_deinit(priority);
+	return rc;
 }

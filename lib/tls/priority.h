@@ -10,6 +10,8 @@
  * ask for more than ours has to be and for nothing less: what would lower it is refused by name. */
 int tls_priority_init(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
 	struct error *err);
+/* Does this system's configuration leave us what we need? 0, or why not. */
+int tls_priority_check(struct error *err);
 /* NULL when kTLS cannot carry it. */
 const struct ktls_cipher *tls_ktls_cipher(gnutls_cipher_algorithm_t algorithm);
 

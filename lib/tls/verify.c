@@ -163,8 +163,9 @@ static int dated(gnutls_x509_crt_t crt, bool expired, struct error *err)
 	return error_retry(err, -EACCES); /* its day comes: at boot, with the time of the network */
 }
 
-static int weak(gnutls_x509_crt_t crt, struct error *err)
+static int weak(gnutls_x509_crt_t crt, const struct tls_credentials *creds, struct error *err)
 {
+	const char *file = creds->system_configuration;
 	unsigned bits = 0;
 	int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits),
 	    signature = gnutls_x509_crt_get_signature_algorithm(crt);
@@ -180,7 +181,9 @@ static int weak(gnutls_x509_crt_t crt, struct error *err)
 		signature_name ? signature_name : "an unknown algorithm");
 	return error_hint(err, -EACCES,
 		"make a new one: RSA from 2048 bits, ECDSA or Ed25519, signed with SHA-256 or "
-		"better");
+		"better%s%s%s%s",
+		*creds->config.priority ? "; --tls-priority may want more" : "", file ? "; " : "",
+		file ? file : "", file ? " may want more, too" : "");
 }
 
 /* Of the names that signed the CHAIN, one that we trust with another key: OUT is it then. */
@@ -263,7 +266,7 @@ static int explain(unsigned status, gnutls_session_t session, gnutls_x509_crt_t 
 	if (status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED))
 		return dated(crt, status & GNUTLS_CERT_EXPIRED, err);
 	if (status & GNUTLS_CERT_INSECURE_ALGORITHM)
-		return weak(crt, err);
+		return weak(crt, creds, err);
 	if (status & GNUTLS_CERT_PURPOSE_MISMATCH)
 		return error_set(err, ERROR_TLS, EACCES,
 			"the server's certificate is not meant for a TLS server (its extended key "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* doctor: a table of what is there, what is missing, and the one command that fixes each. Nothing
  * is loaded or changed. */
+#include "base/text.h"
 #include "child/sandbox-calls.h"
 #include "child/sandbox-files.h"
 #include "cmd/commands.h"
@@ -8,6 +9,7 @@
 #include "output/report.h"
 #include "output/show.h"
 #include "tls/library.h"
+#include "tls/priority.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +28,21 @@ static const char *state_name(enum check_state state)
 
 static void library_item(struct check_item *item)
 {
+	const char *file = tls_system_configuration();
+	struct error err;
+
 	snprintf(item->name, sizeof(item->name), "GnuTLS");
-	item->state = CHECK_OK;
-	snprintf(item->detail, sizeof(item->detail), "%s; post-quantum hybrid groups: %s",
-		tls_library_version(), tls_hybrid_group() ? "yes" : "not in this version");
 	*item->remedy = 0;
+	if (tls_priority_check(&err)) {
+		item->state = CHECK_MISSING;
+		text_copy(item->detail, sizeof(item->detail), err.text);
+		text_copy(item->remedy, sizeof(item->remedy), err.hint);
+		return;
+	}
+	item->state = CHECK_OK;
+	snprintf(item->detail, sizeof(item->detail), "%s; post-quantum hybrid groups: %s%s%s",
+		tls_library_version(), tls_hybrid_group() ? "yes" : "not in this version",
+		file ? "; limited by " : "", file ? file : "");
 }
 
 static void confinement_item(struct check_item *item)
