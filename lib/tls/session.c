@@ -3,6 +3,7 @@
 #include "tls/credentials-struct.h"
 #include "tls/names.h"
 #include "tls/priority.h"
+#include "tls/refusal.h"
 #include "tls/verify.h"
 #include "base/clock.h"
 #include "tls/ktls.h"
@@ -29,62 +30,20 @@ struct tls_session {
 	bool server_proven;
 };
 
-static bool wanted_certificate(const struct tls_session *session)
+static struct tls_offer describe_offer(const struct tls_session *session)
 {
-	return !session->creds->psk && !session->creds->has_client_cert &&
-		gnutls_certificate_client_get_request_status(session->gnutls);
-}
+	const struct tls_credentials *creds = session->creds;
 
-static int no_client_certificate(struct error *err)
-{
-	error_set(
-		err, ERROR_TLS, EACCES, "the server wants a client certificate and none was given");
-	return error_hint(err, -EACCES,
-		"give yours with --tls-cert FILE and --tls-key FILE, or a directory of both with "
-		"--tls-certificates");
-}
-
-static int alert_received(struct tls_session *session, struct error *err)
-{
-	gnutls_alert_description_t alert = gnutls_alert_get(session->gnutls);
-	const char *name = gnutls_alert_get_name(alert);
-
-	if (alert == GNUTLS_A_CERTIFICATE_REQUIRED ||
-		(wanted_certificate(session) && alert != GNUTLS_A_PROTOCOL_VERSION))
-		return no_client_certificate(err);
-	error_set(err, ERROR_TLS, EACCES, "the server ended TLS with the alert \"%s\"",
-		name ? name : "unknown");
-	switch (alert) {
-	case GNUTLS_A_PROTOCOL_VERSION:
-		return error_hint(err, -EACCES,
-			session->creds->min_version == TLS_VERSION_1_3 ?
-				"the server may be too old for TLS 1.3: --tls-min 1.2 lowers the "
-				"floor" :
-				"the server is too old for TLS 1.2: update it");
-	case GNUTLS_A_HANDSHAKE_FAILURE:
-	case GNUTLS_A_INSUFFICIENT_SECURITY:
-		return error_hint(err, -EACCES,
-			"no version, cipher and credentials that both sides accept: does the "
-			"server want %s, TLS 1.2 (--tls-min 1.2) or another cipher?",
-			session->creds->psk ? "certificates and not a PSK" : "a PSK (--tls-psk)");
-	case GNUTLS_A_UNKNOWN_PSK_IDENTITY:
-		return error_hint(err, -EACCES,
-			"the server knows no key for this user: check --tls-username and the "
-			"server's key file");
-	case GNUTLS_A_DECRYPT_ERROR:
-	case GNUTLS_A_BAD_RECORD_MAC:
-	case GNUTLS_A_ILLEGAL_PARAMETER:
-		return session->creds->psk ? error_hint(err, -EACCES,
-						     "the server has another key for this user: "
-						     "compare both key files") :
-					     -EACCES;
-	default:
-		return session->creds->has_client_cert ?
-			error_hint(err, -EACCES,
-				"the server does not accept our client certificate: is it of the "
-				"server's authority, and in date?") :
-			-EACCES;
-	}
+	return (struct tls_offer){
+		.psk = creds->psk,
+		.has_client_cert = creds->has_client_cert,
+		.was_asked = !creds->psk &&
+			gnutls_certificate_client_get_request_status(session->gnutls),
+		.has_priority = *creds->config.priority,
+		.min_version = creds->min_version,
+		.system_configuration = creds->system_configuration,
+		.hostname = session->hostname ? session->hostname : "",
+	};
 }
 
 /* A server that does not like our credentials may just hang up (nbdkit does), and under TLS 1.3 it
@@ -94,30 +53,10 @@ static int hung_up(
 	struct tls_session *session, int errno_value, const char *when, struct error *err)
 {
 	const char *how = errno_value ? strerror(errno_value) : "connection closed";
+	struct tls_offer offer = describe_offer(session);
 
-	if (!session->server_proven && wanted_certificate(session))
-		return no_client_certificate(err);
-	if (!session->server_proven && session->creds->has_client_cert &&
-		gnutls_certificate_client_get_request_status(session->gnutls)) {
-		error_set(err, ERROR_TLS, EACCES,
-			"the server asked for our client certificate and then hung up (%s): it "
-			"seems not to accept it",
-			how);
-		error_hint(err, 0,
-			"is it of the authority that the server trusts, and in date? the server's "
-			"log says more");
-		return error_retry(err, -EACCES);
-	}
-	if (!session->handshake_done) {
-		error_set(err, ERROR_TLS, EACCES, "the server hung up %s without saying why (%s)",
-			when, how);
-		error_hint(err, 0,
-			session->creds->psk ? "does it know this user, with this key? does it take "
-					      "a PSK at all? its log says more" :
-					      "does it want a PSK (--tls-psk), or TLS 1.2 "
-					      "(--tls-min 1.2)? its log says more");
-		return error_retry(err, -EACCES);
-	}
+	if (!session->handshake_done || (!session->server_proven && offer.was_asked))
+		return tls_refused_in_silence(&offer, when, how, err);
 	error_set(err, ERROR_UNREACHABLE, errno_value ? errno_value : ECONNRESET,
 		"the connection broke %s: %s", when, how);
 	error_hint(err, 0,
@@ -135,9 +74,10 @@ static int without_protection(const char *what, struct error *err)
 static int session_failed(struct tls_session *session, int rc, const char *when, struct error *err)
 {
 	int saved = errno;
+	struct tls_offer offer = describe_offer(session);
 
 	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED)
-		return alert_received(session, err);
+		return tls_refused_by_alert(&offer, gnutls_alert_get(session->gnutls), err);
 	if (rc == GNUTLS_E_PREMATURE_TERMINATION || rc == 0)
 		return hung_up(session, 0, when, err);
 	if (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)
