@@ -118,6 +118,20 @@ static void check_nbd(struct report *report)
 			"loaded with max_part=0: partitions may get no device");
 }
 
+/* It cannot be tried without configuring a device. */
+static void check_tcp(struct report *report)
+{
+	struct utsname kernel;
+
+	uname(&kernel);
+	if (kernel_is_red_hats(kernel.release))
+		add(report, CHECK_WARN, "nbd over TCP",
+			"another kernel, as kernel-ml or kernel-lt of ELRepo",
+			"%s is Red Hat's, whose nbd driver is known to refuse TCP and take Unix "
+			"sockets only; attach tells",
+			kernel.release);
+}
+
 /* Only what can be seen without asking the kernel over netlink: attach asks for the driver's family
  * itself. */
 static void check_nodes(struct report *report)
@@ -248,6 +262,7 @@ int kernel_check(struct check_item **items, size_t *count)
 		return -ENOMEM;
 	check_release(&report);
 	check_nbd(&report);
+	check_tcp(&report);
 	check_nodes(&report);
 	check_tls(&report);
 	check_cpu(&report);

@@ -85,6 +85,17 @@ struct kernel_version kernel_version_parse(const char *release, const char *vers
 	return found;
 }
 
+/* "5.14.0-427.13.1.el9_4.x86_64", but not "6.9.1-1.el9.elrepo.x86_64" */
+bool kernel_is_red_hats(const char *release)
+{
+	const char *at = strstr(release, ".el");
+
+	if (!at || strstr(release, "elrepo") || strstr(release, "uek"))
+		return false;
+	at += strlen(".el");
+	return strspn(at, "0123456789") > 0;
+}
+
 bool kernel_has_fault(const struct kernel_version *version, const char *name)
 {
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)

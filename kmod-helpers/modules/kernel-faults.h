@@ -18,6 +18,10 @@ struct kernel_version {
 /* All numbers are 0 where there is no version. */
 struct kernel_version kernel_version_parse(const char *release, const char *version);
 
+/* Did Red Hat make it, or who rebuilds theirs? Its nbd driver is known to take Unix sockets only.
+ * Kernels of others that are named alike, as ELRepo's and Oracle's own, take TCP. */
+bool kernel_is_red_hats(const char *release);
+
 /* Is FAULT (a CVE's name) in a kernel of VERSION? False for a name that is not in the table. */
 bool kernel_has_fault(const struct kernel_version *version, const char *fault);
 

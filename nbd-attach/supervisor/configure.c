@@ -5,6 +5,7 @@
 #include "base/run-files.h"
 #include "device/queue.h"
 #include "kernel/block-attr.h"
+#include "modules/kernel-faults.h"
 #include "nbd/nbd-protocol.h"
 #include "output/show.h"
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Without NBD_INFO_BLOCK_SIZE a client must not send more than 32 MiB at once (NBD specification,
@@ -87,6 +89,20 @@ static int renew_device(struct attachment *attachment, int index, struct error *
 	return rc;
 }
 
+/* The driver gives one number for whatever it does not like. */
+static int explain_refusal(int rc, struct error *err)
+{
+	struct utsname kernel;
+
+	if (rc != -EINVAL || uname(&kernel) < 0 || !kernel_is_red_hats(kernel.release))
+		return rc;
+	return error_hint(err, rc,
+		"this is Red Hat's kernel (%s), whose nbd driver is known to refuse TCP and take "
+		"Unix sockets only (dmesg | tail has its own words): boot another, as kernel-ml or "
+		"kernel-lt of ELRepo",
+		kernel.release);
+}
+
 static int connect_device(struct attachment *attachment, int index, bool renewed, struct error *err)
 {
 	int fds[LINKS_MAX];
@@ -113,7 +129,7 @@ static int connect_device(struct attachment *attachment, int index, bool renewed
 		poll(NULL, 0, GOING_CHECK_MS);
 		rc = nbd_genl_connect(&attachment->genl, &params, &attachment->index, err);
 	}
-	return rc;
+	return *attachment->endpoint.socket_path ? rc : explain_refusal(rc, err);
 }
 
 static int connect_single(struct attachment *attachment, int index, bool renewed, struct error *err)

@@ -91,6 +91,23 @@ static void each_fault_ends_with_its_fix(void **state)
 	}
 }
 
+static void red_hats_kernels_are_known_by_their_release(void **state)
+{
+	static const char *const red_hats[] = {"4.18.0-553.el8_10.x86_64",
+		"5.14.0-427.13.1.el9_4.x86_64", "6.12.0-55.9.1.el10_0.x86_64", "5.14.0-503.el9"};
+	static const char *const others[] = {"6.9.1-1.el9.elrepo.x86_64",
+		"5.15.0-209.161.7.2.el9uek.x86_64", "6.12.57+deb13-amd64", "6.17.8-300.fc43.x86_64",
+		"6.1.0-41-amd64", "6.8.0-31-generic", "6.18.1.elastic", ""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(red_hats) / sizeof(*red_hats); i++)
+		if (!kernel_is_red_hats(red_hats[i]))
+			fail_msg("%s", red_hats[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (kernel_is_red_hats(others[i]))
+			fail_msg("%s", others[i]);
+}
+
 static void a_name_that_nobody_knows_is_in_no_kernel(void **state)
 {
 	struct kernel_version version = parsed("6.1.1", "");
@@ -160,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_number_is_the_kernels_not_the_packages),
 		cmocka_unit_test(each_fault_ends_with_its_fix),
+		cmocka_unit_test(red_hats_kernels_are_known_by_their_release),
 		cmocka_unit_test(a_name_that_nobody_knows_is_in_no_kernel),
 		cmocka_unit_test(each_is_told_with_what_is_done_about_it),
 		cmocka_unit_test(no_text_is_cut),
