@@ -209,6 +209,12 @@ counted: ## build program and tests that count their lines into build/coverage/ 
 coverage: counted ## count the lines that read foreign bytes and that tests reach; fails below 95 % (clang, llvm)
 	$(Q)tests/run coverage
 
+# A shim is not linked with the rest, and has flags of its own.
+.PHONY: read
+read: | $(BUILD)/need-libraries ## have $(CC) read every source, the tests' too, and warn; makes nothing
+	$(Q)find lib kmod-helpers nbd-attach tests -name '*.c' -not -name '*-shim.c' -print0 | \
+		xargs -0 -n 16 -P "$$(nproc)" $(CC) $(all_cflags) $(unitdir_define) $(lib_cflags) -fsyntax-only
+
 # What is shipped, read by three programs. What they look for stands in .clang-tidy, tests/lint/cppcheck and tests/lint/gcc-analyzer; another
 # release of each finds other things. A file has a stamp, so that only what has changed is read again.
 lint_sources := $(shell find lib nbd-attach kmod-helpers -name '*.c')
