@@ -40,6 +40,53 @@ goes_on_without_its_log() {
 }
 run_test_once "a log that takes nothing does not end supervision" goes_on_without_its_log
 
+# set_clock UNIX_SEC: busybox's date fails without saying so in its status
+set_clock() {
+    date -s "@$1"
+    [[ $(($(date +%s) - $1)) -lt 10 ]] || fail "the clock cannot be set to $1"
+}
+# A board without a clock of its own, at boot: before the certificates, and after 1970, as the kernel takes no time that is
+# less than what this machine has been running.
+unset_clock_sec=600000000
+clock_is_set() {
+    now=$(date +%s)
+    nbdkit_server 10809 memory 16M
+    trap 'date -s "@$now"' EXIT
+    set_clock "$unset_clock_sec"
+    attach $nbd 127.0.0.1 --port 10809
+    kill_supervisor
+    nbd-attach $nbd 127.0.0.1 --port 10809
+    set_clock $((now + 10))
+    expect 0 nbd-attach status $nbd
+    says "attached: *$(date -d "@$now" +%Y-%m-%d) .*, [0-9]+ s ago"
+    says 'link 1: .*, [0-9]+ s old'
+    assert_has $nbd ".since_unix_sec > $now - 60 and .state_since_unix_sec > $now - 60 and .links[0].since_unix_sec > $now - 60"
+    detach $nbd
+}
+run_test_once "ages are the same when the clock is set" clock_is_set
+
+clock_is_not_set_yet() {
+    now=$(date +%s)
+    make_disk
+    serve_nbdkit
+    trap 'date -s "@$now"' EXIT
+    set_clock "$unset_clock_sec"
+    expect 3 nbd-attach $nbd localhost --port $tls_port "${tls[@]}"
+    says 'not valid (before|yet).*now it is 1989-01-05'
+    says '--wait waits for that'
+    start waiting nbd-attach $nbd localhost --port $tls_port "${tls[@]}" --wait infinity
+    wait_until 30 grep -q 'waiting for the server: .*now it is 1989-01-05' "$state/waiting.out" || fail "it does not wait"
+    # As the network sets it.
+    set_clock $((now + 30))
+    wait_until 60 grep -q '^/dev/nbd0 is attached' "$state/waiting.out" || fail "it does not go on when the clock is right"
+    detach $nbd
+    # What time alone does not cure is not waited for.
+    set_clock $((now + 200 * 366 * 86400))
+    expect 3 nbd-attach $nbd localhost --port $tls_port "${tls[@]}" --wait infinity
+    says expired
+}
+run_test_once "a certificate that is not valid yet is waited for within --wait, until the clock is set" clock_is_not_set_yet
+
 run_is_full() {
     local state_file=/run/nbd-attach/nbd0.state filler=/run/nbd-attach/filler
     mkdir -p /run/nbd-attach
