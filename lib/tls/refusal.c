@@ -102,13 +102,21 @@ static int about_alert(const struct tls_offer *offer, int alert, struct error *e
 	}
 }
 
+/* Servers have several alerts for it, before TLS 1.3 handshake_failure above all. */
+static bool misses_certificate(const struct tls_offer *offer, int alert)
+{
+	if (offer->has_client_cert)
+		return false;
+	if (alert == GNUTLS_A_PROTOCOL_VERSION || alert == GNUTLS_A_INTERNAL_ERROR)
+		return false;
+	return offer->was_asked || alert == GNUTLS_A_CERTIFICATE_REQUIRED;
+}
+
 int tls_refused_by_alert(const struct tls_offer *offer, int alert, struct error *err)
 {
 	const char *name = gnutls_alert_get_name((gnutls_alert_description_t)alert);
 
-	if (!offer->has_client_cert &&
-		(alert == GNUTLS_A_CERTIFICATE_REQUIRED ||
-			(offer->was_asked && alert != GNUTLS_A_PROTOCOL_VERSION)))
+	if (misses_certificate(offer, alert))
 		return no_client_certificate(err);
 	error_set(err, ERROR_TLS, EACCES, "the server ended TLS with the alert \"%s\"",
 		name ? name : "unknown");

@@ -69,6 +69,7 @@ static void each_alert_has_its_cause(void **state)
 			"priority"},
 		{&authority_1_2, PROTOCOL_VERSION, "too old for TLS 1.2", "--tls-min"},
 		{&asked, PROTOCOL_VERSION, "--tls-min 1.2", "client certificate"},
+		{&asked, INTERNAL_ERROR, "failed in the server", "client certificate"},
 		{&asked, HANDSHAKE_FAILURE, "wants a client certificate and none was given", "PSK"},
 		{&asked, CERTIFICATE_REQUIRED, "--tls-cert", "PSK"},
 		{&authority, CERTIFICATE_REQUIRED, "none was given", "PSK"},
