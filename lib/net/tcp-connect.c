@@ -3,6 +3,7 @@
 #include "net/tcp-race.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
+#include "base/closed-path.h"
 #include "base/text.h"
 #include "tls/names.h"
 #include <arpa/inet.h>
@@ -229,6 +230,7 @@ int unix_connect(const struct endpoint *endpoint, struct connection *connection,
 			endpoint->socket_path, strerror(saved));
 		if (saved == ECONNREFUSED || saved == ENOENT)
 			error_hint(err, 0, "is the server running, and is this its socket?");
+		closed_path_hint(err, -saved, endpoint->socket_path);
 		return error_retry(err, -saved);
 	}
 	connection->fd = steal_fd(&fd);

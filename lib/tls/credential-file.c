@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/credential-file.h"
 #include "base/cleanup.h"
+#include "base/closed-path.h"
 #include "base/text.h"
 #include "base/wire.h"
 #include <errno.h>
@@ -130,6 +131,14 @@ bool credential_file_is_read_once(const char *path)
 		(stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
 }
 
+static int not_read(int errno_value, const char *what, const char *path, struct error *err)
+{
+	int rc = error_set(err, ERROR_USAGE, errno_value, "cannot read the %s file %s: %s", what,
+		path, strerror(errno_value));
+
+	return closed_path_hint(err, rc, path);
+}
+
 static int read_new(struct credential_files *files, const char *path, const char *what,
 	gnutls_datum_t *data, struct error *err)
 {
@@ -138,9 +147,7 @@ static int read_new(struct credential_files *files, const char *path, const char
 	int rc;
 
 	if (fd < 0)
-		return error_set(err, ERROR_USAGE, files->is_closed ? ENOENT : errno,
-			"cannot read the %s file %s: %s", what, path,
-			strerror(files->is_closed ? ENOENT : errno));
+		return not_read(files->is_closed ? ENOENT : errno, what, path, err);
 	file = add(files, path, err);
 	if (!file)
 		return -ENOMEM;
@@ -153,8 +160,7 @@ static int read_new(struct credential_files *files, const char *path, const char
 		return error_set(err, ERROR_USAGE, EINVAL, "the %s file %s is %s", what, path,
 			rc == -EFBIG ? "too large" : "empty");
 	if (rc)
-		return error_set(err, ERROR_USAGE, -rc, "cannot read the %s file %s: %s", what,
-			path, strerror(-rc));
+		return not_read(-rc, what, path, err);
 	*data = file->data;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "tls/priority.h"
 #include "tls/psk.h"
 #include "tls/verify.h"
+#include "base/closed-path.h"
 #include "base/text.h"
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -14,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define PATH_SIZE 512
 
@@ -228,12 +231,16 @@ static int load_clients_of_dir(struct tls_credentials *creds, const char *dir, s
 static int check_dir(const struct tls_credentials *creds, const char *dir, struct error *err)
 {
 	struct stat st;
+	int rc = 0;
 
 	if (creds->files.is_closed)
 		return 0;
-	if (stat(dir, &st) < 0)
-		return error_set(err, ERROR_USAGE, errno,
+	/* Of one that is closed: not of what is looked for first, which need not be there. */
+	if (stat(dir, &st) < 0 || (S_ISDIR(st.st_mode) && access(dir, X_OK) < 0))
+		rc = error_set(err, ERROR_USAGE, errno,
 			"cannot read the directory of certificates %s: %s", dir, strerror(errno));
+	if (rc)
+		return closed_path_hint(err, rc, dir);
 	if (S_ISDIR(st.st_mode))
 		return 0;
 	error_set(err, ERROR_USAGE, ENOTDIR, "%s is no directory of certificates", dir);
