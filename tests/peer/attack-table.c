@@ -114,7 +114,7 @@ static bool parse_row(struct row *row, char *line)
 
 static bool read_rows(struct table *table, FILE *file)
 {
-	const char *section = "";
+	char section[sizeof(((struct row *)0)->section)] = "";
 	bool has_note = false;
 	char line[1024];
 
@@ -126,14 +126,14 @@ static bool read_rows(struct table *table, FILE *file)
 		if (!*text || *text == '#' || *text == ':')
 			continue;
 		if (strncmp(text, "== ", 3) == 0) {
-			section = strdup(text + 3);
+			snprintf(section, sizeof(section), "%s", text + 3);
 			has_note = false;
 			continue;
 		}
 		table->rows = reallocarray(table->rows, table->row_count + 1, sizeof(*table->rows));
 		row = &table->rows[table->row_count++];
 		memset(row, 0, sizeof(*row));
-		row->section = section;
+		memcpy(row->section, section, sizeof(section));
 		row->section_has_note = has_note;
 		if (!parse_row(row, text)) {
 			fprintf(stderr, "line %d of the table cannot be read\n", number);
@@ -205,4 +205,10 @@ bool table_load(struct table *table, const char *path)
 			good = false;
 		}
 	return good;
+}
+
+void table_free(struct table *table)
+{
+	free(table->rows);
+	*table = (struct table){0};
 }

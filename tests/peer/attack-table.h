@@ -8,7 +8,7 @@
 enum row_must { ROW_REFUSE, ROW_ACCEPT, ROW_EITHER };
 
 struct row {
-	const char *section;
+	char section[96];
 	bool section_has_note; /* which says why a client is left out */
 	char name[96];
 	bool is_no_attack;
@@ -25,8 +25,10 @@ struct table {
 };
 
 /* False, and a message on stderr, when it cannot be read, names an attack that there is not, leaves
- * one out, lacks the reason for a client that falls, or expects nbd-attach to fall. */
+ * one out, lacks the reason for a client that falls, or expects nbd-attach to fall. What was read
+ * is freed by table_free() either way. */
 bool table_load(struct table *table, const char *path);
+void table_free(struct table *table);
 bool row_expects(const struct row *row, enum cell_client client, enum cell_outcome outcome);
 /* As in the table: "refused", or "hangs/refused". */
 const char *row_expected_text(

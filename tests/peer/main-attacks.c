@@ -221,21 +221,29 @@ static bool parse(int argc, char **argv, struct run *run)
 		run->jobs > 0 && run->jobs <= JOBS_MAX;
 }
 
+static int run_table(struct run *run, const char *path)
+{
+	int failures = 0;
+
+	if (!table_load(&run->table, path))
+		return 2;
+	run->next = share(sizeof(*run->next));
+	run->cells = share(run->table.row_count * CELL_CLIENTS * sizeof(*run->cells));
+	if (!run->next || !run->cells || !work_in_parallel(run))
+		return 2;
+	for (size_t i = 0; i < run->table.row_count; i++)
+		failures += !report_row(run, i);
+	return !write_results(run) ? 2 : failures ? 1 : 0;
+}
+
 static int command_run(int argc, char **argv)
 {
 	/* A machine that is busy with something else can make any client late. */
 	struct run run = {.jobs = 8, .limit_ms = 15000, .tries = 3};
-	int failures = 0;
+	int rc = parse(argc, argv, &run) ? run_table(&run, argv[optind]) : 2;
 
-	if (!parse(argc, argv, &run) || !table_load(&run.table, argv[optind]))
-		return 2;
-	run.next = share(sizeof(*run.next));
-	run.cells = share(run.table.row_count * CELL_CLIENTS * sizeof(*run.cells));
-	if (!run.next || !run.cells || !work_in_parallel(&run))
-		return 2;
-	for (size_t i = 0; i < run.table.row_count; i++)
-		failures += !report_row(&run, i);
-	return !write_results(&run) ? 2 : failures ? 1 : 0;
+	table_free(&run.table);
+	return rc;
 }
 
 static int command_list(void)
@@ -306,17 +314,17 @@ static int command_vm(const char *path)
 {
 	struct table table;
 	char expected[64];
+	bool good = table_load(&table, path);
 
-	if (!table_load(&table, path))
-		return 2;
-	for (size_t i = 0; i < table.row_count; i++)
+	for (size_t i = 0; good && i < table.row_count; i++)
 		for (int n = 0; n < CELL_CLIENTS; n++)
 			if (table.rows[i].needs_vm[n])
 				printf("%s\t%s\t%s\n", cell_client_names[n],
 					row_expected_text(&table.rows[i], (enum cell_client)n,
 						expected, sizeof(expected)),
 					table.rows[i].name);
-	return 0;
+	table_free(&table);
+	return good ? 0 : 2;
 }
 
 int main(int argc, char **argv)
