@@ -17,12 +17,12 @@ struct fault {
 	struct range ranges[RANGES_MAX];
 };
 
-/* The ranges are those of the CVE records of kernel.org, and shorter where Debian's sources
- * (6.1.192, 6.12.117) have a fix that the record does not know of. */
+/* The ranges are those of the CVE records of kernel.org; they end earlier where the changelogs of
+ * Debian's kernels (6.1.192, 6.12.117) name a stable release with a fix that the record lacks. */
 static const struct fault faults[] = {
 	{"CVE-2025-38616", "data read from below kernel TLS: memory used after it was freed",
 		"nobody else reads such a socket",
-		{{{6, 0, 0}, {6, 1, 192}}, {{6, 2, 0}, {6, 6, 103}}, {{6, 7, 0}, {6, 12, 43}},
+		{{{6, 0, 0}, {6, 1, 185}}, {{6, 2, 0}, {6, 6, 103}}, {{6, 7, 0}, {6, 12, 43}},
 			{{6, 13, 0}, {6, 15, 11}}, {{6, 16, 0}, {6, 16, 2}}}},
 	{"CVE-2025-40080", "the driver takes sockets that it cannot handle",
 		"it is given TCP and Unix stream sockets only",
@@ -47,7 +47,7 @@ static const struct fault faults[] = {
 	{"CVE-2026-74611",
 		"TLS_RX_EXPECT_NO_PAD: a padded record is written where it should not be",
 		"it is not set",
-		{{{6, 0, 0}, {6, 1, 192}}, {{6, 2, 0}, {6, 12, 115}}, {{6, 13, 0}, {6, 18, 45}},
+		{{{6, 0, 0}, {6, 1, 191}}, {{6, 2, 0}, {6, 12, 114}}, {{6, 13, 0}, {6, 18, 45}},
 			{{6, 19, 0}, {7, 1, 9}}}},
 };
 
