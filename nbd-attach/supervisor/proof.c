@@ -70,7 +70,10 @@ void proof_probe(struct proof *proof)
 	struct probe probe = attachment_probe(proof->attachment);
 	struct error err;
 
-	/* One that hangs from a former link will be done by this one as well as a new one would. */
+	/* One that hangs from a former link will be done by this one as well as a new one would. Of
+	 * several links it may hang on one while another serves, which the log or the sockets tell.
+	 * Without either such a device counts as away: SIM_WORLD="link_count=2 has_log=0
+	 * has_manager=0 has_sock_diag=0" make sim. */
 	if (job_is_running(&proof->probe))
 		return;
 	proof->losses = proof->engine->machine.losses;
