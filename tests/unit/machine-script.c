@@ -230,3 +230,34 @@ void assert_state(const struct script *script, unsigned at, enum link_state stat
 {
 	assert_int_equal(script->machine.links[at].state, state);
 }
+
+struct script begin_without_notice(unsigned link_count)
+{
+	struct script script = begin(link_count);
+
+	expect(&script, 0, HANGUP, 0, "");
+	expect_deadline(&script, SETTLE_MS, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand over 0");
+	expect(&script, 0, HANDED_OVER, 0, "probe");
+	return script;
+}
+
+struct script begin_sampling_proof(unsigned link_count)
+{
+	struct script script = begin_sampling(link_count);
+
+	expect(&script, 0, HANGUP, 0, "");
+	expect(&script, 1, NOTICE, 0, "");
+	expect_deadline(&script, NOTICE_MS, "negotiate");
+	expect(&script, 30, NEGOTIATED, 0, "hand over 0");
+	expect(&script, 0, HANDED_OVER, 0, "probe");
+	return script;
+}
+
+struct script begin_adopted(enum adopted_as how)
+{
+	struct script script = begin(1);
+
+	machine_adopt_link(&script.machine, 0, how);
+	return script;
+}

@@ -31,6 +31,12 @@ struct script {
 	bool keeps_receivers;
 };
 
+/* What a sample of a link says. */
+#define IN_DRIVER (FACT_COUNTED | FACT_USED) /* something was sent over it, and nothing came */
+#define NOT_IN_USE FACT_COUNTED
+#define CARRIED (FACT_COUNTED | FACT_USED | FACT_MOVED)
+#define UNCOUNTED FACT_USED /* a Unix socket */
+
 /* The settings of begin(): a slot is free with its notice, and a link under proof is sampled when
  * its time is over only. */
 extern const struct machine_config script_config;
@@ -78,5 +84,11 @@ void go_to_pause(struct script *script);
 void go_to_spare(struct script *script); /* for a renewal in an idle moment */
 void go_to_prove(struct script *script);
 void go_to_failed(struct script *script);
+/* Its slot was taken to be free without a notice, and has a socket under proof. */
+struct script begin_without_notice(unsigned link_count);
+/* Link 0 is under proof, by samples. */
+struct script begin_sampling_proof(unsigned link_count);
+/* One link. */
+struct script begin_adopted(enum adopted_as how);
 
 #endif
