@@ -137,6 +137,13 @@ static void tell(const char *name, int rc)
 	__real_sendmsg(CHANNEL, &msg, MSG_NOSIGNAL);
 }
 
+static void act_on(const struct deed *list)
+{
+	for (const struct deed *one = list; one->name; one++)
+		if (strcmp(deed, one->group) == 0 || strcmp(deed, one->name) == 0)
+			tell(one->name, one->act(&at));
+}
+
 static void act(const char *now)
 {
 	if (strcmp(phase, now) != 0 || has_acted || (said && *said))
@@ -146,9 +153,8 @@ static void act(const char *now)
 		tell("wait", 0);
 		poll(NULL, 0, WAIT_MS);
 	}
-	for (const struct deed *one = deeds; one->name; one++)
-		if (strcmp(deed, one->group) == 0 || strcmp(deed, one->name) == 0)
-			tell(one->name, one->act(&at));
+	act_on(deeds);
+	act_on(socket_deeds);
 }
 
 /* --- where it is taken over */

@@ -3,7 +3,9 @@
  * where it succeeds, as it does for one that is not confined. */
 #ifndef NBDA_COMPROMISED_DEEDS
 #define NBDA_COMPROMISED_DEEDS
+#include <errno.h>
 #include <stdint.h>
+#include <unistd.h>
 
 struct circumstances {
 	int connection; /* -1: not yet */
@@ -21,6 +23,23 @@ struct deed {
 	int (*act)(const struct circumstances *at);
 };
 
-extern const struct deed deeds[]; /* the last one has no name */
+/* The last one of each has no name. */
+extern const struct deed deeds[], socket_deeds[];
+
+#define DEED(name) static int name(const struct circumstances *at)
+
+static inline int result(long rc)
+{
+	return rc < 0 ? -errno : 0;
+}
+
+static inline int result_fd(int fd)
+{
+	int rc = result(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
 
 #endif
