@@ -73,7 +73,7 @@ static bool offers_tls_1_3(struct server *server)
 
 	for (ssize_t i = 0; i + 6 < n; i++)
 		if (memcmp(hello + i, "\0\x2b", 2) == 0 &&
-			memmem(hello + i + 5, hello[i + 4] < n - i - 5 ? hello[i + 4] : 0, "\3\4",
+			memmem(hello + i + 5, hello[i + 4] <= n - i - 5 ? hello[i + 4] : 0, "\3\4",
 				2))
 			return true;
 	return false;
