@@ -276,6 +276,13 @@ static bool try_until_greeted(struct runner *runner, size_t index, struct audit_
 	bool others_wait = background_runs(runner);
 
 	try_probe(runner, index, message);
+	/* By a server that takes one connection after the other it may be greeted too late. */
+	if (others_wait && message->greeted && message->verdict.not_tried &&
+		message->verdict.elapsed_ms >= runner->job->timeout_ms) {
+		if (background_runs(runner))
+			stop_background(runner);
+		try_probe(runner, index, message);
+	}
 	/* Unless nothing listens: the connections that wait, or the last one as it ends, may be all
 	 * that the server takes. */
 	if (!message->greeted && message->rc != -ECONNREFUSED &&
