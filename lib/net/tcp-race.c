@@ -146,7 +146,7 @@ static void wait_for_one(struct attempts *self, int64_t now_ms)
 }
 
 /* 0 when one has won; of several the first. */
-static int look_at_all(struct attempts *self, int64_t now_ms)
+static int check_all(struct attempts *self, int64_t now_ms)
 {
 	for (size_t i = 0; i < self->count;) {
 		int fd = self->fds[i].fd, socket_error = 0, rc = -EINPROGRESS;
@@ -187,7 +187,7 @@ static int run(struct attempts *self)
 			continue;
 		}
 		wait_for_one(self, now_ms);
-		if (look_at_all(self, monotonic_now_ms()) == 0)
+		if (check_all(self, monotonic_now_ms()) == 0)
 			return 0;
 	}
 }

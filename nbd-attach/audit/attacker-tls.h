@@ -38,7 +38,7 @@ unsigned attacker_tls_record_limit(const struct attacker_tls *tls);
 /* Bytes of padding in the server's records of TLS 1.3 so far. */
 uint64_t attacker_tls_padding_seen(const struct attacker_tls *tls);
 
-/* New keys of ours, and the wish for new ones of theirs. */
+/* New keys of ours, and a request for new ones of theirs. */
 int attacker_tls_update_keys(struct attacker_tls *tls, struct error *err);
 /* One record with PADDING bytes more than needed. */
 int attacker_tls_send_padded(struct attacker_tls *tls, const void *bytes, size_t size,

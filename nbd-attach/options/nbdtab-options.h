@@ -45,7 +45,7 @@ bool nbdtab_line_wants_tls(const struct nbdtab_line *line);
 int nbdtab_options_set(
 	struct settings *settings, const char *name, const char *value, struct error *err);
 
-/* Is it, known or not, one that somebody writes who wishes for TLS? */
+/* Is it, known or not, one that is only written where TLS is wanted? */
 bool nbdtab_option_is_about_tls(const char *name);
 
 /* The configuration of /dev/nbdINDEX according to the file; what COMMAND_LINE gives goes before the

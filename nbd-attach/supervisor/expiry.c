@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOK_MS (3600L * 1000)
+#define CHECK_MS (3600L * 1000)
 #define REPEAT_MS (24L * 3600 * 1000)
 
 struct list {
@@ -138,8 +138,8 @@ void expiry_update(struct expiry *expiry)
 		if (!was_told(expiry, warnings[i].text, now_ms))
 			log_message(LOG_WARNING, "/dev/nbd%d: %s", expiry->attachment->index,
 				warnings[i].text);
-	loop_call_at(
-		&expiry->timer, ends_some_time(expiry->attachment) ? now_ms + LOOK_MS : LOOP_NEVER);
+	loop_call_at(&expiry->timer,
+		ends_some_time(expiry->attachment) ? now_ms + CHECK_MS : LOOP_NEVER);
 }
 
 static void on_time(void *owner, short revents)

@@ -370,7 +370,7 @@ void sim_connection_hang(int socket, int64_t for_ms)
 	sim_sockets[socket].hung_until_ms = sim_now_ms + for_ms;
 }
 
-static void mend_path(int host, int unused)
+static void repair_path(int host, int unused)
 {
 	(void)unused;
 	sim_note("the path to server %d is back", host);
@@ -386,5 +386,5 @@ void sim_path_cut(int host, int64_t for_ms)
 		return;
 	sim_note("the path to server %d is cut for %lld ms", host, (long long)for_ms);
 	sim_hosts[host].is_cut = true;
-	sim_at(sim_now_ms + for_ms, mend_path, host, 0);
+	sim_at(sim_now_ms + for_ms, repair_path, host, 0);
 }

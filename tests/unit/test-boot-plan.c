@@ -495,7 +495,7 @@ static int run_boot(const char *tab, const char *cmdline, bool plan, char *out, 
 	return status;
 }
 
-static void plan_is_told_to_shells(void **state)
+static void plan_is_printed_for_shells(void **state)
 {
 	char out[4096];
 
@@ -618,7 +618,7 @@ int main(void)
 		cmocka_unit_test(how_the_root_is_mounted_is_not_dhcps),
 		cmocka_unit_test(waits_for_ever_unless_told),
 		cmocka_unit_test(what_goes_before_what),
-		cmocka_unit_test(plan_is_told_to_shells),
+		cmocka_unit_test(plan_is_printed_for_shells),
 		cmocka_unit_test(plan_is_safe_to_evaluate),
 		cmocka_unit_test(files_for_an_initramfs),
 	};

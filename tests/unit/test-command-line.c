@@ -105,7 +105,7 @@ static void a_hint_has_what_was_typed(void **state)
 	assert_string_equal(err.hint, "try again");
 }
 
-static void a_word_is_quoted_for_a_shell(void **state)
+static void an_argument_is_quoted_for_a_shell(void **state)
 {
 	struct retyped line = {""};
 
@@ -124,7 +124,7 @@ int main(void)
 		cmocka_unit_test(behind_two_dashes_all_are_arguments),
 		cmocka_unit_test(an_abbreviation_is_of_what_the_subcommand_takes),
 		cmocka_unit_test(a_hint_has_what_was_typed),
-		cmocka_unit_test(a_word_is_quoted_for_a_shell),
+		cmocka_unit_test(an_argument_is_quoted_for_a_shell),
 	};
 
 	return cmocka_run_group_tests_name("command-line", tests, NULL, NULL);

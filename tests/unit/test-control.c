@@ -156,7 +156,7 @@ static void run_for(int ms)
 		assert_int_equal(loop_round(&loop), 0);
 }
 
-static void receive_word(void)
+static void receive_command(void)
 {
 	await(1, 0);
 	assert_int_equal(asking, 0);
@@ -363,14 +363,14 @@ static bool is_fine(json_object *answer)
 		strcmp(json_object_get_string(value), "fine") == 0;
 }
 
-static void a_word_is_answered(void **state)
+static void a_command_is_answered(void **state)
 {
 	pid_t pid;
 
 	(void)state;
 	need_root();
 	pid = start_command("status", 5000, is_fine);
-	receive_word();
+	receive_command();
 	assert_string_equal(command, "status");
 	control_reply(&control, 0, say("state", "fine"));
 	assert_false(control_has_client(&control, 0));
@@ -395,7 +395,7 @@ static void a_big_answer_arrives_whole(void **state)
 	memset(text, 'x', 100 << 10);
 	text[100 << 10] = 0;
 	pid = start_command("status", 5000, is_big);
-	receive_word();
+	receive_command();
 	control_reply(&control, 0, say("text", text));
 	assert_int_equal(status_of(pid), 0);
 	free(text);
@@ -425,7 +425,7 @@ static void an_answer_that_is_cut_is_none(void **state)
 	(void)state;
 	need_root();
 	pid = start_command("status", 5000, is_null);
-	receive_word();
+	receive_command();
 	assert_int_equal(send(control.clients[0].fd, "{\"state\": \"fi", 13, 0), 13);
 	assert_int_equal(status_of(pid), 0);
 }
@@ -564,7 +564,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lock_that_is_a_link_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_a_killed_supervisor_left_is_removed, setup_open, teardown),
-		cmocka_unit_test_setup_teardown(a_word_is_answered, setup_open, teardown),
+		cmocka_unit_test_setup_teardown(a_command_is_answered, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(a_big_answer_arrives_whole, setup_open, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_supervisor_that_hangs_costs_its_client_the_timeout, setup_open, teardown),

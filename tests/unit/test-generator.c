@@ -119,7 +119,7 @@ static void options_of_the_line(void **state)
 	assert_false(there("dev-nbd2.swap.d/nbd-attach.conf"));
 }
 
-static void bad_lines_are_told_and_skipped(void **state)
+static void bad_lines_are_reported_and_skipped(void **state)
 {
 	(void)state;
 	generate("nonsense\nnbd0 srv exp bs=1\nnbd1 srv exp wat\n", "");
@@ -363,7 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(devices_and_partitions_pull_the_unit_in),
 		cmocka_unit_test(options_of_the_line),
-		cmocka_unit_test(bad_lines_are_told_and_skipped),
+		cmocka_unit_test(bad_lines_are_reported_and_skipped),
 		cmocka_unit_test(fstab_is_warned_about),
 		cmocka_unit_test(crypttab_is_warned_about),
 		cmocka_unit_test(what_cannot_be_read_or_written),

@@ -125,7 +125,7 @@ static const struct check_item *find(const struct check_item *items, size_t coun
 	return NULL;
 }
 
-static void each_is_told_with_what_is_done_about_it(void **state)
+static void each_is_reported_with_what_is_done_about_it(void **state)
 {
 	struct check_item items[ROOM] = {0};
 	struct kernel_version version = parsed("6.12.50", "");
@@ -179,7 +179,7 @@ int main(void)
 		cmocka_unit_test(each_fault_ends_with_its_fix),
 		cmocka_unit_test(red_hats_kernels_are_known_by_their_release),
 		cmocka_unit_test(a_name_that_nobody_knows_is_in_no_kernel),
-		cmocka_unit_test(each_is_told_with_what_is_done_about_it),
+		cmocka_unit_test(each_is_reported_with_what_is_done_about_it),
 		cmocka_unit_test(no_text_is_cut),
 		cmocka_unit_test(a_kernel_of_today_has_none),
 	};

@@ -138,7 +138,7 @@ static void watch_another(struct actor *self)
 	loop_watch(&self->other->source, self->pipe[0], POLLHUP);
 }
 
-static void what_happened_to_a_former_descriptor_is_not_told(void **state)
+static void what_happened_to_a_former_descriptor_is_not_reported(void **state)
 {
 	struct loop loop;
 	struct actor first, second;
@@ -244,7 +244,7 @@ int main(void)
 		cmocka_unit_test_setup(a_round_tells_in_the_order_of_the_list, setup),
 		cmocka_unit_test_setup(what_is_removed_in_a_round_is_not_called_in_it, setup),
 		cmocka_unit_test_setup(a_source_may_remove_itself, setup),
-		cmocka_unit_test_setup(what_happened_to_a_former_descriptor_is_not_told, setup),
+		cmocka_unit_test_setup(what_happened_to_a_former_descriptor_is_not_reported, setup),
 		cmocka_unit_test_setup(a_time_comes_once_and_after_what_has_happened, setup),
 		cmocka_unit_test_setup(nothing_is_called_before_its_time, setup),
 		cmocka_unit_test_setup(what_a_call_leads_to_is_for_the_next_round, setup),

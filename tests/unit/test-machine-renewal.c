@@ -238,7 +238,7 @@ static void room_is_made_on_a_drained_device_only(void **state)
 	assert_at_rest(&script);
 }
 
-static void a_renewal_is_told_as_one(void **state)
+static void a_renewal_is_reported_as_one(void **state)
 {
 	struct script script = begin(1);
 
@@ -398,7 +398,7 @@ int main(void)
 		cmocka_unit_test(a_spare_socket_past_its_time_waits_for_a_slot_without_being_busy),
 		cmocka_unit_test(a_silent_link_is_not_shut_for_its_renewal),
 		cmocka_unit_test(room_is_made_on_a_drained_device_only),
-		cmocka_unit_test(a_renewal_is_told_as_one),
+		cmocka_unit_test(a_renewal_is_reported_as_one),
 		cmocka_unit_test(a_renewal_that_is_urgent_waits_for_the_drain_only),
 		cmocka_unit_test(an_idle_moment_is_as_good_as_a_drain),
 		cmocka_unit_test(a_drain_counts_at_its_end_only),

@@ -220,7 +220,7 @@ static void notices_of_this_device_are_counted(void **state)
 	assert_int_equal(nbd_genl_read_notices(genl, 3), 0);
 }
 
-static void lost_notices_are_told(void **state)
+static void lost_notices_are_reported(void **state)
 {
 	struct nbd_genl *genl = *state;
 
@@ -258,7 +258,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_answer_is_a_failure, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			notices_of_this_device_are_counted, setup, teardown),
-		cmocka_unit_test_setup_teardown(lost_notices_are_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(lost_notices_are_reported, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_kernel_without_the_driver_is_named, setup, teardown),
 	};

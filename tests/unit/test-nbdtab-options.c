@@ -131,7 +131,7 @@ static void our_names_with_and_without_underscore(void **state)
 	}
 }
 
-static void zero_is_nbd_clients_word_for_none(void **state)
+static void zero_means_none_as_for_nbd_client(void **state)
 {
 	struct config config;
 	struct nbdtab_options tab;
@@ -361,7 +361,7 @@ int main(void)
 		cmocka_unit_test(names_of_nbd_client),
 		cmocka_unit_test(swap_and_root_mean_root),
 		cmocka_unit_test(our_names_with_and_without_underscore),
-		cmocka_unit_test(zero_is_nbd_clients_word_for_none),
+		cmocka_unit_test(zero_means_none_as_for_nbd_client),
 		cmocka_unit_test(servers),
 		cmocka_unit_test(diagnostics),
 		cmocka_unit_test(command_line_goes_before_the_line),

@@ -174,7 +174,7 @@ static void first_line_of_a_device_counts(void **state)
 	nbdtab_free(&tab);
 }
 
-static void columns_are_told(void **state)
+static void columns_are_known(void **state)
 {
 	struct nbdtab tab = parse("\t nbd0 h  exp  a,bc=d,e\n");
 	const struct nbdtab_entry *entry = &tab.entries[0];
@@ -304,7 +304,7 @@ int main(void)
 		cmocka_unit_test(bad_lines_cost_only_themselves),
 		cmocka_unit_test(nul_bytes),
 		cmocka_unit_test(first_line_of_a_device_counts),
-		cmocka_unit_test(columns_are_told),
+		cmocka_unit_test(columns_are_known),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(random_bytes),
 	};

@@ -162,7 +162,7 @@ static void a_stuck_negotiator_is_killed_at_the_deadline(void **state)
 	close(fd);
 }
 
-static void a_negotiator_that_dies_is_told_of(void **state)
+static void a_negotiator_that_dies_is_reported(void **state)
 {
 	struct negotiation_result result;
 	struct negotiation negotiation;
@@ -210,7 +210,7 @@ int main(void)
 		cmocka_unit_test(a_link_for_the_kernel_watches_its_path),
 		cmocka_unit_test(a_silent_server_costs_the_deadline_and_no_more),
 		cmocka_unit_test(a_stuck_negotiator_is_killed_at_the_deadline),
-		cmocka_unit_test(a_negotiator_that_dies_is_told_of),
+		cmocka_unit_test(a_negotiator_that_dies_is_reported),
 		cmocka_unit_test(a_name_without_a_resolver_is_tried_where_it_was),
 	};
 

@@ -87,7 +87,7 @@ static bool is_same_file(int a, int b)
 		sa.st_ino == sb.st_ino;
 }
 
-static void the_manager_is_told(void **state)
+static void the_manager_is_notified(void **state)
 {
 	char ready[128];
 	int fd;
@@ -432,7 +432,7 @@ static void there_is_room_for_all_links(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_manager_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_manager_is_notified, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_status_is_one_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_descriptor_arrives, setup, teardown),
 		cmocka_unit_test_setup_teardown(

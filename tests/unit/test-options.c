@@ -25,7 +25,7 @@ static int parse(
 
 #define PARSE(mask, ...) parse(&options, mask, &err, (const char *const[]){__VA_ARGS__, NULL})
 
-static void words_and_options_mix(void **state)
+static void arguments_and_options_mix(void **state)
 {
 	struct options options;
 	struct error err;
@@ -132,7 +132,7 @@ static void bad_values_are_named(void **state)
 	}
 }
 
-static void too_many_words_are_refused(void **state)
+static void too_many_arguments_are_refused(void **state)
 {
 	struct options options;
 	struct error err;
@@ -233,13 +233,13 @@ static void a_uri_that_asks_for_a_psk_gets_one_or_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(words_and_options_mix),
+		cmocka_unit_test(arguments_and_options_mix),
 		cmocka_unit_test(defaults_are_the_documented_ones),
 		cmocka_unit_test(any_tls_option_means_tls),
 		cmocka_unit_test(values_are_copied),
 		cmocka_unit_test(a_value_that_does_not_fit_is_refused),
 		cmocka_unit_test(bad_values_are_named),
-		cmocka_unit_test(too_many_words_are_refused),
+		cmocka_unit_test(too_many_arguments_are_refused),
 		cmocka_unit_test(a_uri_takes_no_export_beside_it),
 		cmocka_unit_test(the_command_line_goes_before_the_uri),
 		cmocka_unit_test(the_port_option_is_for_each_host),

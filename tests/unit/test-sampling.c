@@ -91,7 +91,7 @@ static void an_idle_tls_link_is_left_alone_too(void **state)
 	assert_int_equal(sample_when_due(&device), SAMPLING_IDLE_MS);
 }
 
-static void a_busy_device_is_looked_at_often_enough(void **state)
+static void a_busy_device_is_sampled_often_enough(void **state)
 {
 	static const int64_t liveness_ms[] = {1, 100, 1000, 8000, LIVENESS_MS, 86400000};
 
@@ -320,7 +320,7 @@ static void a_server_that_says_nothing_is_silent_after_its_time(void **state)
 	}
 }
 
-static void a_link_is_given_its_whole_time_however_long_nobody_looked(void **state)
+static void a_link_is_given_its_whole_time_however_late_its_sample(void **state)
 {
 	struct device device = begin(LIVENESS_MS, 1);
 
@@ -530,7 +530,7 @@ int main(void)
 		cmocka_unit_test(a_request_has_a_limit_only_where_one_is_asked_for),
 		cmocka_unit_test(an_idle_device_is_soon_left_alone),
 		cmocka_unit_test(an_idle_tls_link_is_left_alone_too),
-		cmocka_unit_test(a_busy_device_is_looked_at_often_enough),
+		cmocka_unit_test(a_busy_device_is_sampled_often_enough),
 		cmocka_unit_test(data_makes_an_idle_device_active_again),
 		cmocka_unit_test(a_request_in_flight_makes_an_idle_device_active_again),
 		cmocka_unit_test(an_idle_moment_is_checked_for_the_more_often_the_less_is_left),
@@ -540,7 +540,7 @@ int main(void)
 		cmocka_unit_test(a_key_without_a_limit_is_never_renewed),
 		cmocka_unit_test(limits_of_any_size_are_borne),
 		cmocka_unit_test(a_server_that_says_nothing_is_silent_after_its_time),
-		cmocka_unit_test(a_link_is_given_its_whole_time_however_long_nobody_looked),
+		cmocka_unit_test(a_link_is_given_its_whole_time_however_late_its_sample),
 		cmocka_unit_test(a_slow_server_is_not_a_silent_one),
 		cmocka_unit_test(a_server_that_is_asked_nothing_is_not_silent),
 		cmocka_unit_test(an_answer_ends_the_waiting),

@@ -136,7 +136,7 @@ static void one_that_refuses_costs_nothing(void **state)
 	assert_true(began_ms[2] - began_ms[1] >= 250);
 }
 
-static void all_that_fail_are_told_by_the_last(void **state)
+static void all_failures_are_reported_with_the_last(void **state)
 {
 	static const enum answer refusing[] = {REFUSES, REFUSES},
 				 last_refuses[] = {IS_SILENT, REFUSES},
@@ -194,7 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_silent_address_costs_a_quarter_of_a_second),
 		cmocka_unit_test(one_that_refuses_costs_nothing),
-		cmocka_unit_test(all_that_fail_are_told_by_the_last),
+		cmocka_unit_test(all_failures_are_reported_with_the_last),
 		cmocka_unit_test(no_more_than_eight_are_tried_at_once),
 		cmocka_unit_test(a_connection_to_itself_is_refused),
 	};

@@ -81,7 +81,7 @@ static void the_end_is_told_with_what_was_waited_for(void **state)
 	assert_true(err.retry);
 }
 
-static void a_reset_is_told(void **state)
+static void a_reset_is_reported(void **state)
 {
 	struct ends *ends = *state;
 	struct linger reset = {.l_onoff = 1};
@@ -152,7 +152,7 @@ int main(void)
 			not_a_byte_more_is_read_than_asked_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_end_is_told_with_what_was_waited_for, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_reset_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reset_is_reported, setup, teardown),
 		cmocka_unit_test_setup_teardown(silence_lasts_until_the_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			after_the_deadline_nothing_is_read, setup, teardown),
