@@ -270,7 +270,7 @@ check-unit: tests asan ## the unit tests alone
 
 .PHONY: check-host
 check-host: all tests asan fuzzers counted ## all tests that need no VM
-	$(Q)tests/run source lint unit sim fuzz coverage server hostile compromised audit install initramfs messages systemd harness
+	$(Q)tests/run source lint unit sim fuzz coverage server hostile compromised audit install initramfs messages systemd harness bench
 
 .PHONY: check-on
 check-on: setup ## the tests that need no VM on another Debian: make check-on SUITE=trixie, or forky (root)
