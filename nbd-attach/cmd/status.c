@@ -6,6 +6,7 @@
 #include "supervisor/control.h"
 #include "output/report.h"
 #include "output/show.h"
+#include "output/status-io.h"
 #include "output/status-text.h"
 #include "base/json-get.h"
 #include "kernel/block-attr.h"
@@ -109,47 +110,64 @@ static void on_interrupt(int number)
 	interrupted = 1;
 }
 
+static void catch_interrupt(sigset_t *interrupt)
+{
+	struct sigaction action = {.sa_handler = on_interrupt};
+
+	sigaction(SIGINT, &action, NULL);
+	sigemptyset(interrupt);
+	sigaddset(interrupt, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void print_picture(json_object *devices, bool json, bool clear, bool first)
+{
+	json_object *top;
+
+	if (json) {
+		top = top_of(json_object_get(devices));
+		show_json(top, false);
+		json_object_put(top);
+		return;
+	}
+	if (clear)
+		show_clear();
+	else if (!first)
+		show_line(stdout, "%s", "");
+	print_text(devices);
+}
+
 /* Once a second, until Ctrl-C or until nobody reads any more: neither is a failure. */
 static int watch(int only, bool json)
 {
-	struct sigaction action = {.sa_handler = on_interrupt};
 	/* no events: POLLERR and POLLHUP come unasked */
 	struct pollfd reader = {.fd = STDOUT_FILENO};
-	bool clear = !json && isatty(STDOUT_FILENO), first = true;
+	bool clear = !json && isatty(STDOUT_FILENO), ended = false;
+	json_object *former = NULL;
 	sigset_t interrupt;
 
-	sigaction(SIGINT, &action, NULL);
-	sigemptyset(&interrupt);
-	sigaddset(&interrupt, SIGINT);
-	signal(SIGPIPE, SIG_IGN);
+	catch_interrupt(&interrupt);
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* a picture at a time */
-	while (!interrupted) {
-		json_object *devices, *top;
+	while (!interrupted && !ended) {
+		json_object *devices;
 
 		/* half an answer would show the device as unsupervised */
 		sigprocmask(SIG_BLOCK, &interrupt, NULL);
 		devices = ask_all(only);
-		if (json) {
-			top = top_of(devices);
-			show_json(top, false);
-			json_object_put(top);
-		} else {
-			if (clear)
-				show_clear();
-			else if (!first)
-				show_line(stdout, "%s", "");
-			print_text(devices);
-			json_object_put(devices);
-		}
-		first = false;
+		if (former)
+			status_io_add_intervals(devices, former);
+		print_picture(devices, json, clear, !former);
+		json_object_put(former);
+		former = devices;
 		sigprocmask(SIG_UNBLOCK, &interrupt, NULL);
-		if (fflush(stdout) != 0 && (errno == EPIPE || interrupted))
-			return 0;
-		if (ferror(stdout))
+		ended = fflush(stdout) != 0 && (errno == EPIPE || interrupted);
+		if (!ended && ferror(stdout)) {
+			json_object_put(former);
 			return report_finish(0);
-		if (!interrupted && poll(&reader, 1, WATCH_INTERVAL_MS) > 0)
-			return 0;
+		}
+		ended = ended || (!interrupted && poll(&reader, 1, WATCH_INTERVAL_MS) > 0);
 	}
+	json_object_put(former);
 	return 0;
 }
 

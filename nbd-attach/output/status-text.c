@@ -3,6 +3,7 @@
 #include "base/json-get.h"
 #include "output/report.h"
 #include "output/show.h"
+#include "output/status-io.h"
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -198,6 +199,88 @@ static void print_counts(FILE *out, json_object *status)
 	}
 }
 
+/* "0.42 ms": of one of them, on the average */
+static struct text time_each(const struct block_io_kind *kind)
+{
+	struct text text;
+	double ms = (double)kind->time_ms / (double)kind->requests;
+
+	snprintf(text.s, sizeof(text.s), ms < 10 ? "%.2f ms" : "%.0f ms", ms);
+	return text;
+}
+
+static struct text speed(uint64_t bytes, uint64_t ms)
+{
+	struct text text;
+
+	snprintf(text.s, sizeof(text.s), "%.1f MiB/s",
+		(double)bytes / (1 << 20) / ((double)ms / 1000));
+	return text;
+}
+
+static void print_kind(
+	FILE *out, const char *name, const struct block_io_kind *kind, uint64_t busy_ms)
+{
+	if (!kind->requests)
+		return;
+	label(out, name);
+	fprintf(out, "%s in %" PRIu64 " requests, %s each", size_text((int64_t)kind->bytes).s,
+		kind->requests, time_each(kind).s);
+	if (busy_ms)
+		fprintf(out, ", %s while busy", speed(kind->bytes, busy_ms).s);
+	fputc('\n', out);
+}
+
+static void print_rate(
+	FILE *out, const char *name, const struct block_io_kind *kind, int64_t ms, bool *any)
+{
+	if (!kind->requests)
+		return;
+	fprintf(out, "%s%s ", *any ? "; " : "", name);
+	if (kind->bytes)
+		fprintf(out, "%s, ", speed(kind->bytes, (uint64_t)ms).s);
+	fprintf(out, "%.0f/s of %s", (double)kind->requests * 1000 / (double)ms, time_each(kind).s);
+	*any = true;
+}
+
+static void print_interval(FILE *out, json_object *status)
+{
+	struct block_io io;
+	bool any = false;
+	int64_t ms;
+
+	if (!status_io_parse(json_get(status, "io_interval"), &io) ||
+		!json_get_number(json_get(status, "io_interval"), "ms", &ms) || !ms)
+		return;
+	label(out, "now:");
+	print_rate(out, "reads", &io.reads, ms, &any);
+	print_rate(out, "writes", &io.writes, ms, &any);
+	print_rate(out, "discards", &io.discards, ms, &any);
+	print_rate(out, "flushes", &io.flushes, ms, &any);
+	fprintf(out, "%s", any ? "" : "no request was answered");
+	if (io.in_flight)
+		fprintf(out, "; %" PRIu64 " in flight", io.in_flight);
+	fputc('\n', out);
+}
+
+/* Since it was attached; with --watch, of the last second, too. */
+static void print_io(FILE *out, json_object *status)
+{
+	struct block_io io;
+
+	if (!status_io_parse(json_get(status, "io"), &io))
+		return;
+	print_kind(out, "read:", &io.reads, io.busy_ms);
+	print_kind(out, "written:", &io.writes, io.busy_ms);
+	print_kind(out, "discarded:", &io.discards, 0);
+	if (io.flushes.requests) {
+		label(out, "flushed:");
+		fprintf(out, "%" PRIu64 " times, %s each\n", io.flushes.requests,
+			time_each(&io.flushes).s);
+	}
+	print_interval(out, status);
+}
+
 static void print_records(FILE *out, json_object *link)
 {
 	int64_t sent, received, limit;
@@ -321,6 +404,7 @@ void status_text_print(FILE *out, json_object *status, int64_t now_unix_sec, boo
 	}
 	print_warnings(out, status);
 	print_counts(out, status);
+	print_io(out, status);
 	for (size_t i = 0;
 		json_object_is_type(links, json_type_array) && i < json_object_array_length(links);
 		i++)

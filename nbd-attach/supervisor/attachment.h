@@ -9,6 +9,7 @@
 #include "config/limits.h"
 #include "config/policy.h"
 #include "supervisor/link.h"
+#include "kernel/block-io.h"
 #include "kernel/nbd-genl.h"
 #include "child/probe.h"
 
@@ -40,6 +41,9 @@ struct attachment {
 	size_t link_count;
 	struct known_address known[ENDPOINT_HOSTS_MAX];
 	int64_t since_ms; /* by the boot clock; -1: not known */
+	/* what a former attachment has left in the device's counters */
+	struct block_io io_before;
+	bool io_known; /* false after an adoption that found no record of it */
 };
 
 /* Is the device configured, and by us? */

@@ -151,6 +151,8 @@ static int configure_index(struct attachment *attachment, int index, struct erro
 	/* before udev's first look at the device can send a large request */
 	if (!rc && block_exists(index))
 		rc = set_queue(attachment, index, err);
+	(void)block_io_read(index, &attachment->io_before); /* of no device yet: 0 */
+	attachment->io_known = true;
 	if (!rc)
 		rc = connect_single(attachment, index, renewed, err);
 	if (rc)

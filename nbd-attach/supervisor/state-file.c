@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "tls/ktls.h"
 #include "output/report.h"
+#include "output/status-io.h"
 #include "base/text.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -110,6 +111,8 @@ static json_object *state_json(const struct attachment *attachment)
 	json_object_object_add(
 		object, "block_size", json_object_new_int64(attachment->block_size_bytes));
 	json_object_object_add(object, "flags", json_object_new_int(attachment->flags));
+	if (attachment->io_known)
+		json_object_object_add(object, "io_before", status_io_json(&attachment->io_before));
 	for (size_t i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_json(&attachment->links[i]));
 	json_object_object_add(object, "links", links);
@@ -358,6 +361,8 @@ int state_load(struct attachment *attachment, int index, const char *backend)
 		attachment->since_ms = load_since(object);
 		attachment->block_size_bytes = (uint32_t)json_get_number_or_0(object, "block_size");
 		attachment->flags = (uint16_t)json_get_number_or_0(object, "flags");
+		attachment->io_known =
+			status_io_parse(json_get(object, "io_before"), &attachment->io_before);
 		load_life(attachment, &st, json_get_true(object, "failed"));
 	}
 	json_object_put(object);

@@ -5,6 +5,7 @@
 #include "isolate/isolate.h"
 #include "nbd/nbd-protocol.h"
 #include "output/report.h"
+#include "output/status-io.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -115,6 +116,19 @@ static void add_supervision(json_object *object, const struct supervisor *self)
 		self->log.kmsg.error_replies ? strerror(self->log.kmsg.last_error) : "");
 }
 
+static void add_io(json_object *object, const struct attachment *attachment)
+{
+	struct block_io io;
+
+	if (!attachment->io_known || block_io_read(attachment->index, &io) < 0) {
+		json_object_object_add(object, "io", NULL);
+		return;
+	}
+	block_io_subtract(&io, &attachment->io_before);
+	json_object_object_add(object, "io", status_io_json(&io));
+	json_object_object_add(object, "io_at_ms", json_object_new_int64(monotonic_now_ms()));
+}
+
 static json_object *warnings(const struct supervisor *self)
 {
 	struct expiry_warning list[EXPIRY_WARNINGS_MAX];
@@ -169,6 +183,7 @@ json_object *supervisor_status(void *owner)
 	json_object_object_add(object, "adopted", json_object_new_boolean(attachment->adopted));
 	json_object_object_add(object, "root", json_object_new_boolean(isolate_is_entered()));
 	add_supervision(object, self);
+	add_io(object, attachment);
 	json_object_object_add(object, "warnings", warnings(self));
 	for (unsigned i = 0; i < attachment->link_count; i++)
 		json_object_array_add(links, link_status(self, i));

@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include "kernel/block-attr.h"
+#include "kernel/block-io.h"
 #include "config/device-name.h"
 #include "fake-root.h"
 
@@ -116,6 +117,44 @@ static void test_completed(void **state)
 	assert_int_equal(block_completed_count(0), 300);
 	fake_root_put("/sys/block/nbd0/stat", "nonsense\n");
 	assert_int_equal(block_completed_count(0), 0);
+}
+
+static void test_io(void **state)
+{
+	const struct block_io before = {.reads = {100, 1000, 50}, .writes = {200, 5000, 8}};
+	struct block_io io;
+
+	(void)state;
+	assert_int_equal(block_io_read(0, &io), -ENOENT);
+	fake_root_put("/sys/block/nbd0/stat",
+		"     100  2 3 4   200 6 7 8  9 10 11  300 13 14 15   400 17\n");
+	assert_int_equal(block_io_read(0, &io), 0);
+	assert_memory_equal(&io,
+		(&(struct block_io){.reads = {100, 3 * 512, 4},
+			.writes = {200, 7 * 512, 8},
+			.discards = {300, 14 * 512, 15},
+			.flushes = {400, 0, 17},
+			.busy_ms = 10,
+			.in_flight = 9}),
+		sizeof(io));
+	block_io_subtract(&io, &before);
+	assert_memory_equal(&io,
+		(&(struct block_io){.reads = {0, 3 * 512 - 1000, 0},
+			.writes = {0, 0, 0},
+			.discards = {300, 14 * 512, 15},
+			.flushes = {400, 0, 17},
+			.busy_ms = 10,
+			.in_flight = 9}),
+		sizeof(io));
+	/* before 4.18 */
+	fake_root_put("/sys/block/nbd0/stat", "1 2 3 4 5 6 7 8 9 10 11\n");
+	assert_int_equal(block_io_read(0, &io), 0);
+	assert_int_equal(io.busy_ms, 10);
+	assert_int_equal(io.flushes.requests, 0);
+	fake_root_put("/sys/block/nbd0/stat", "1 2 3 4 5 6 7\n");
+	assert_int_equal(block_io_read(0, &io), -EINVAL);
+	fake_root_put("/sys/block/nbd0/stat", "nonsense\n");
+	assert_int_equal(block_io_read(0, &io), -EINVAL);
 }
 
 static void test_read_write(void **state)
@@ -441,6 +480,7 @@ int main(void)
 		CASE(test_parse_device),
 		CASE(test_in_flight),
 		CASE(test_completed),
+		CASE(test_io),
 		CASE(test_read_write),
 		CASE(test_list_and_state),
 		CASE(test_list_without_module),

@@ -91,6 +91,12 @@ static void fill(struct attachment *attachment, size_t link_count)
 	attachment->export.block_preferred_bytes = 4096;
 	attachment->export.block_max_bytes = UINT32_MAX;
 	attachment->block_size_bytes = 65536;
+	attachment->io_known = true;
+	attachment->io_before = (struct block_io){.reads = {1, 512, 3},
+		.writes = {4, 1ULL << 50, 6},
+		.discards = {7, 8, 9},
+		.flushes = {10, 0, 12},
+		.busy_ms = 13};
 	attachment->flags = 0x8103;
 	attachment->failed = true;
 	attachment->link_count = link_count;
@@ -157,6 +163,8 @@ static void what_was_known_of_the_device_comes_back(void **state)
 	fill(before, 1);
 	save_and_load();
 	assert_int_equal(after->since_ms, before->since_ms);
+	assert_int_equal(after->io_known, before->io_known);
+	assert_memory_equal(&after->io_before, &before->io_before, sizeof(before->io_before));
 	assert_int_equal(after->block_size_bytes, before->block_size_bytes);
 	assert_int_equal(after->flags, before->flags);
 	assert_true(after->export_known);

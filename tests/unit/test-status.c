@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "output/report.h"
+#include "output/status-io.h"
 #include "output/status-text.h"
 
 /* 2026-11-21 10:00:00 UTC; NOW is an hour later. */
@@ -227,6 +228,75 @@ static void test_silent_link(void **state)
 		"    waits:   3 s without an answer; the server is asked over a new connection\n");
 }
 
+#define IO(reads, read_ms, in_flight)                                                              \
+	"\"io\": {\"reads\": " reads ", \"read_bytes\": 104857600, \"read_ms\": " read_ms          \
+	", \"writes\": 20, \"written_bytes\": 1572864, \"write_ms\": 5000, \"discards\": 1, "      \
+	"\"discarded_bytes\": 4096, \"discard_ms\": 3, \"flushes\": 2, \"flush_ms\": 25, "         \
+	"\"busy_ms\": 2000, \"in_flight\": " in_flight "}"
+
+static void test_throughput_and_latency(void **state)
+{
+	(void)state;
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", " IO("800", "340", "0") "}",
+		"/dev/nbd0: alive\n"
+		"  read:      100 MiB in 800 requests, 0.42 ms each, 50.0 MiB/s while busy\n"
+		"  written:   1.5 MiB in 20 requests, 250 ms each, 0.8 MiB/s while busy\n"
+		"  discarded: 4 KiB in 1 requests, 3.00 ms each\n"
+		"  flushed:   2 times, 12 ms each\n");
+	/* nothing yet; and an adoption without a record */
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"io\": {\"reads\": 0}}",
+		"/dev/nbd0: alive\n");
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"io\": null}",
+		"/dev/nbd0: alive\n");
+	check("{\"device\": \"/dev/nbd0\", \"state\": \"alive\", \"io\": {\"reads\": 5}, "
+	      "\"io_interval\": {\"reads\": 5, \"ms\": 0}}",
+		"/dev/nbd0: alive\n"
+		"  read:      0 bytes in 5 requests, 0.00 ms each\n");
+}
+
+/* What is shown of two pictures. */
+static void check_interval(const char *former, const char *now, const char *expect)
+{
+	json_object *before = json_tokener_parse(former), *devices = json_tokener_parse(now);
+	char *text, *end;
+
+	assert_non_null(before);
+	assert_non_null(devices);
+	status_io_add_intervals(devices, before);
+	text = render_as(json_object_to_json_string(json_object_array_get_idx(devices, 0)), true);
+	end = strstr(text, "  now:");
+	assert_string_equal(end ? end : "", expect);
+	free(text);
+	json_object_put(before);
+	json_object_put(devices);
+}
+
+#define PICTURE(device, at_ms, io)                                                                 \
+	"[{\"device\": \"" device "\", \"state\": \"alive\", \"io_at_ms\": " at_ms ", " io "}]"
+#define FIRST PICTURE("/dev/nbd0", "5000", IO("600", "240", "7"))
+
+static void test_interval(void **state)
+{
+	(void)state;
+	/* 200 reads took 100 ms together, in two seconds; no more bytes, which IO() has fixed */
+	check_interval(FIRST, PICTURE("/dev/nbd0", "7000", IO("800", "340", "4")),
+		"  now:       reads 100/s of 0.50 ms; 4 in flight\n");
+	check_interval(PICTURE("/dev/nbd0", "5000", "\"io\": {\"flushes\": 1}"),
+		PICTURE("/dev/nbd0", "7000", IO("800", "340", "0")),
+		"  now:       reads 50.0 MiB/s, 400/s of 0.42 ms; writes 0.8 MiB/s, 10/s of 250 "
+		"ms; "
+		"discards 0.0 MiB/s, 0/s of 3.00 ms; flushes 0/s of 25 ms\n");
+	check_interval(FIRST, PICTURE("/dev/nbd0", "6000", IO("600", "240", "7")),
+		"  now:       no request was answered; 7 in flight\n");
+	check_interval(FIRST, PICTURE("/dev/nbd1", "7000", IO("800", "340", "4")), "");
+	check_interval(FIRST, PICTURE("/dev/nbd0", "5000", IO("800", "340", "4")), "");
+	/* attached anew meanwhile */
+	check_interval(FIRST, PICTURE("/dev/nbd0", "7000", IO("3", "1", "0")), "");
+	check_interval(FIRST, PICTURE("/dev/nbd0", "7000", "\"io\": null"), "");
+	check_interval("[{\"device\": \"/dev/nbd0\"}, 3, null]",
+		PICTURE("/dev/nbd0", "7000", IO("3", "1", "0")), "");
+}
+
 static void test_adopted_without_a_record(void **state)
 {
 	(void)state;
@@ -345,6 +415,8 @@ int main(void)
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_configured),
 		cmocka_unit_test(test_unmonitored_link),
+		cmocka_unit_test(test_throughput_and_latency),
+		cmocka_unit_test(test_interval),
 		cmocka_unit_test(test_adopted_without_a_record),
 		cmocka_unit_test(test_silent_link),
 		cmocka_unit_test(test_no_control_character_comes_through),
