@@ -280,6 +280,10 @@ check-on: setup ## the tests that need no VM on another Debian: make check-on SU
 security-table: all $(peer_programs) $(peer_shims) ## run every attack on every client, and write the table of them (root)
 	$(Q)tests/attacks/write-table
 
+.PHONY: bench-docs
+bench-docs: ## write docs/benchmarks.md and its charts, of what the bench has measured last
+	$(Q)tests/bench/report $(BUILD)/bench/results.json --docs docs
+
 FIRST ?= 1
 SEEDS ?= 10000
 .PHONY: sim

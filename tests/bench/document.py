@@ -13,9 +13,10 @@ HEAD = """<!-- SPDX-License-Identifier: GPL-2.0-or-later -->
 MEANING = """## What the figures mean
 
 The client is a virtual machine with one CPU, emulated by QEMU's TCG with `-icount shift=0,sleep=on`: one instruction of the guest counts
-as one nanosecond of its CPU. The servers run outside of it and cost it nothing. A figure is the CPU time of the whole client, kernel,
-supervisor and proxies together, that passes while it is busy, per GiB or per I/O, with the start of the load generator taken off. It is
-the *number of instructions* that the client has to execute.
+as one nanosecond of its CPU. The servers run outside of it and cost it nothing. A figure is the time for which that CPU is not idle, per GiB
+or per I/O: of the kernel, supervisors, proxies and the load generator together, whose start and end are left out. It is the *number of
+instructions* that the client has to execute. What fio and the block layer take of it is the same in each row, so that the rows differ by
+more than their ratios say.
 
 In parentheses stands the multiple of the best peer's figure in the same column: rows with TLS are held against the peers with TLS, those
 without against the peers without. NVMe is another protocol and no peer. A peer is measured with the cipher that it chooses, which may be

@@ -187,11 +187,11 @@ class Results:
         best = (min if least else max)(figures, key=figures.get, default=None)
         return best and (best, figures[best])
 
-    def reason(self, kernel, wanted, workload):
+    def reason(self, kernel, wanted, *workloads):
         """Why no row for which WANTED holds was measured; what an entry does not name, it is about all of."""
         for entry in self.skipped:
             its_kernel, row, its_workload = (entry.get(key) or "*" for key in ("kernel", "row", "workload"))
-            if its_kernel in ("*", kernel) and its_workload in ("*", workload) and (row == "*" or wanted(row)):
+            if its_kernel in ("*", kernel) and its_workload in ("*", *workloads) and (row == "*" or wanted(row)):
                 return entry["reason"]
         return None
 

@@ -44,13 +44,13 @@ def is_nbd_client(row):
     return row.startswith("nbd-client-")
 
 
-def missing(results, kernel, wanted, workload, what):
-    reason = results.reason(kernel, wanted, workload)
+def missing(results, kernel, wanted, what, *workloads):
+    reason = results.reason(kernel, wanted, *workloads)
     return Missing(f"no {what}" + (f": {reason}" if reason else ""))
 
 
 def missing_row(results, kernel, wanted, workload, whose):
-    return missing(results, kernel, wanted, workload, f"figure of {whose} in {workload}")
+    return missing(results, kernel, wanted, f"figure of {whose} in {workload}", workload)
 
 
 def of_best(results, kernel, workload, what="busy_ns", clock="icount"):
@@ -107,16 +107,16 @@ def attach_ratio(results, kernel, its_family):
     ours = min(filter(is_ours, costs), key=costs.get, default=None)
     peer = min(filter(is_nbd_client, costs), key=costs.get, default=None)
     if not ours:
-        return missing(results, kernel, is_ours, "attach", "figure of nbd-attach attaching and detaching")
+        return missing(results, kernel, is_ours, "figure of nbd-attach attaching and detaching", "attach", "detach")
     if not peer:
-        return missing(results, kernel, is_nbd_client, "attach", "figure of nbd-client attaching and detaching")
+        return missing(results, kernel, is_nbd_client, "figure of nbd-client attaching and detaching", "attach", "detach")
     return costs[ours] / costs[peer], f"{ours} to {peer}"
 
 
 def memory(results, kernel, devices, key):
     entry = results.memory.get((kernel, devices), {})
     if entry.get(key) is None:
-        return missing(results, kernel, our_tls, "memory", f"memory of {devices} device{'s' if devices > 1 else ''}")
+        return missing(results, kernel, our_tls, f"memory of {devices} device{'s' if devices > 1 else ''}", "memory")
     if key == "pss_bytes":
         return entry[key] / devices / MIB, f"MiB, of {entry[key] / MIB:.1f} for {devices}"
     return entry[key] / MIB, "MiB"
