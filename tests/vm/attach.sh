@@ -1,5 +1,5 @@
 #!/bin/bash
-# vm: together 6.1~27 6.12~59
+# vm: together 6.1~27 6.12~64
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2086 # functions are called by name; no device or directory here has spaces
 #
@@ -201,6 +201,32 @@ status() {
     detach $nbd
     nbd-attach status --json | is_json || fail "status --json is not JSON when nothing is attached"
 }
+# A server that takes 50 ms for a read, so that what fio and the block layer do besides is little of it: each bound is one of them.
+status_agrees_with_fio() {
+    nbdkit_server 10809 --filter=delay "${nbdkit_x509[@]}" memory 16M rdelay=50ms
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    nbd-attach status $nbd --json >"$state/before"
+    fio --name=reads --filename=$nbd --direct=1 --ioengine=psync --rw=randread --bs=64k --size=16M --number_ios=40 \
+        --output="$state/fio" --output-format=json
+    nbd-attach status $nbd --json >"$state/after"
+    expect 0 nbd-attach status $nbd
+    says 'read: *[0-9.]* MiB in [0-9]* requests, [0-9.]* ms each, [0-9.]* MiB/s while busy'
+    jq -r --slurpfile b "$state/before" --slurpfile f "$state/fio" '.devices[0] as $a | $b[0].devices[0] as $b | $f[0].jobs[0].read as $f |
+        "status: \($a.io.reads - $b.io.reads) reads, \($a.io.read_bytes - $b.io.read_bytes) bytes, \($a.io.read_ms - $b.io.read_ms) ms, busy \(
+        $a.io.busy_ms - $b.io.busy_ms) ms; fio: \($f.total_ios), \($f.io_bytes), \($f.lat_ns.mean / 1e6) ms each, \($f.runtime) ms",
+        if $a.io.reads - $b.io.reads == $f.total_ios and $a.io.read_bytes - $b.io.read_bytes == $f.io_bytes then empty
+            else "counts differ" end,
+        if ($a.io.read_ms - $b.io.read_ms) / $f.total_ios | . >= 49 and . <= $f.lat_ns.mean / 1e6 then empty else "latency differs" end,
+        if $a.io.busy_ms - $b.io.busy_ms | . >= 49 * $f.total_ios and . <= $f.runtime + 10 * $f.total_ios then empty
+            else "throughput differs" end,
+        if $a.io_at_ms - $b.io_at_ms | . >= $f.runtime then empty else "the time between differs" end' "$state/after" | tee "$state/said"
+    ! grep differ "$state/said" || fail "status and fio do not agree"
+    detach $nbd
+    # What it was is not the next attachment's.
+    attach $nbd localhost --port 10809 "${tls[@]}"
+    nbd-attach status $nbd --json | jq -e '.devices[0].io.read_bytes < 1000000' || fail "a former attachment is counted"
+    detach $nbd
+}
 tells_of_the_server() {
     truncate -s 8M "$state/disk"
     qemu_nbd_server 10809 "$state/disk" x509
@@ -271,6 +297,7 @@ run_test "a minimum block size beyond the kernel's is not ignored" block_size_to
 run_test "--block-size" block_size_option
 run_test "the backend identifier is set" backend
 run_test_once "status and its JSON" status
+run_test_once "throughput and latency in status agree with fio's" status_agrees_with_fio
 run_test_once "list, info and their JSON" tells_of_the_server
 run_test "doctor and its JSON" doctor
 run_test_once "another CA: status 3, nothing attached" wrong_ca_attaches_nothing
