@@ -145,13 +145,15 @@ class Results:
         number(cell, "count", where, above=0)
         for name in ("busy_ns", "elapsed_ns", "switches"):
             number(cell, name, where, above=0 if name.endswith("_ns") else None)
+        if "cipher" in cell:
+            word(cell, "cipher", where)
         if key in self.cells:
             raise Trouble(f"{where} is there twice")
         self.cells[key] = cell
 
     def _add_aead(self, entry, where):
         cipher = word(entry, "cipher", where)
-        cipher = CIPHERS.get(cipher, cipher)
+        cipher = CIPHERS.get(cipher, cipher.lower())
         for name in ("ns_per_record", "ns_per_byte", "ns_per_gib_16k_records"):
             number(entry, name, where)
         self.aead[self._kernel(entry, where), cipher] = entry
@@ -196,12 +198,11 @@ class Results:
         return None
 
     def cipher(self, kernel, row, workload):
-        """Of a row of ours: by its name, or as its cell says."""
+        """Of a row of ours: by its name, or as its cell says, "AES-128-GCM" as status has it"""
         for part, cipher in CIPHERS.items():
             if part in row.split("-"):
                 return cipher
-        cell = self.cells.get((kernel, row, workload, "icount"), {})
-        return cell.get("cipher") if row == "tls" else None
+        return self.cells.get((kernel, row, workload, "icount"), {}).get("cipher", "").lower()
 
     def cipher_ns(self, kernel, cipher, workload):
         """What the cipher alone costs: each request's data in records as large as may be, its header with the data that goes the
