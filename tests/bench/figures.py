@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What tests/bench/run has measured: read, checked, and what follows from it by arithmetic."""
 import json
+import math
 import re
 
 GIB = 1 << 30
@@ -73,11 +74,11 @@ def not_a_number(word):
     raise Trouble(f"{word} is no measurement")
 
 
-def number(entry, key, where, above=None):
+def number(entry, key, where, above=None, least=0):
     value = entry.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Trouble(f"{where}: \"{key}\" is {json.dumps(value)}, not a number")
-    if value < 0 or (above is not None and value <= above):
+    if value < least or (above is not None and value <= above):
         raise Trouble(f"{where}: \"{key}\" is {value}")
     return value
 
@@ -155,7 +156,7 @@ class Results:
         cipher = word(entry, "cipher", where)
         cipher = CIPHERS.get(cipher, cipher.lower())
         for name in ("ns_per_record", "ns_per_byte", "ns_per_gib_16k_records"):
-            number(entry, name, where)
+            number(entry, name, where, least=-math.inf)  # of a line that was laid through measurements
         self.aead[self._kernel(entry, where), cipher] = entry
 
     def _add_event(self, entry, where):

@@ -118,7 +118,7 @@ def attach_ratio(results, kernel, its_family):
 def memory(results, kernel, devices, key):
     entry = results.memory.get((kernel, devices), {})
     if entry.get(key) is None:
-        return missing(results, kernel, our_tls, f"memory of {devices} device{'s' if devices > 1 else ''}", "memory")
+        return missing(results, kernel, lambda row: our_tls(row) or row == f"memory-{devices}", f"memory of {devices} device{'s' if devices > 1 else ''}", "memory")
     if key == "pss_bytes":
         return entry[key] / devices / MIB, f"MiB, of {entry[key] / MIB:.1f} for {devices}"
     return entry[key] / MIB, "MiB"
