@@ -263,6 +263,9 @@ static void check_interval(const char *former, const char *now, const char *expe
 	assert_non_null(before);
 	assert_non_null(devices);
 	status_io_add_intervals(devices, before);
+	assert_int_equal(json_object_object_get_ex(
+				 json_object_array_get_idx(devices, 0), "io_interval", NULL),
+		*expect != 0);
 	text = render_as(json_object_to_json_string(json_object_array_get_idx(devices, 0)), true);
 	end = strstr(text, "  now:");
 	assert_string_equal(end ? end : "", expect);
