@@ -7,7 +7,7 @@ import re
 GIB = 1 << 30
 RECORD_BYTES = 16384  # a TLS record holds no more
 REQUEST_BYTES, REPLY_BYTES = 28, 16  # an NBD request and a simple reply, without data
-UNITS = {"GiB": "GiB", "io": "I/O", "run": "run"}
+UNITS = {"GiB": "GiB", "io": "I/O"}
 CLOCKS = ("icount", "wall")
 CIPHERS = {"aes128": "aes-128-gcm", "aes256": "aes-256-gcm", "chacha20": "chacha20-poly1305"}
 # In the order in which they are shown; what is not named here follows, as it comes.
@@ -173,7 +173,7 @@ class Results:
         return cell and cell[what] / cell["count"]
 
     def unit(self, workload, clock="icount"):
-        """Of a GiB, an I/O or a run."""
+        """Of a GiB or of an I/O"""
         for (_, _, name, its_clock), cell in self.cells.items():
             if (name, its_clock) == (workload, clock):
                 return cell["unit"]
