@@ -31,10 +31,12 @@ ifneq ($(CI)$(WERROR),)
 werror := -Werror
 endif
 
-libraries := libnl-3.0 libnl-genl-3.0 gnutls libkmod libudev liburiparser json-c libseccomp
+linked    := libnl-3.0 libnl-genl-3.0 gnutls libudev liburiparser json-c libseccomp
+# libkmod is loaded when a module is looked up: kmod-library.h has why.
+libraries := $(linked) libkmod
 # The goals that install their own tools first must work before pkg-config is there: ask it only when something is compiled.
 lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
-lib_libs   = $(shell $(PKG_CONFIG) --libs $(libraries))
+lib_libs   = $(shell $(PKG_CONFIG) --libs $(linked))
 
 warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral \
 	     -Wno-missing-field-initializers $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(werror)

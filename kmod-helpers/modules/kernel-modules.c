@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "modules/kernel-modules.h"
+#include "modules/kmod-library.h"
 #include "base/system-root.h"
 #include <errno.h>
-#include <libkmod.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +55,8 @@ const char *kernel_package_remedy(void)
 	if (!kernel_path_exists(dir))
 		return "reboot (into an installed kernel; in a container, run modprobe on the "
 		       "host)";
+	if (!kmod_library_load())
+		return "apt-get install libkmod2 (or another package that has it), or run modprobe";
 	if (!strcmp(kernel.machine, "x86_64"))
 		return "apt-get install linux-image-amd64 (or another kernel that has it)";
 	if (!strcmp(kernel.machine, "aarch64"))
@@ -76,13 +78,18 @@ static bool has_algorithm(const char *name)
 	return false;
 }
 
+static bool is_algorithm(const char *name)
+{
+	return !strncmp(name, "crypto-", 7);
+}
+
 /* Is NAME there by what the running kernel shows, whatever modules.dep says of it? */
 static bool is_seen_running(const char *name)
 {
 	char path[160], ulps[256];
 	size_t i;
 
-	if (!strncmp(name, "crypto-", 7))
+	if (is_algorithm(name))
 		return has_algorithm(name + 7);
 	snprintf(path, sizeof(path), "/sys/module/%s", name);
 	for (i = strlen("/sys/module/"); path[i]; i++)
@@ -98,17 +105,20 @@ static bool is_seen_running(const char *name)
 
 static void cleanup_context(struct kmod_ctx **ctx)
 {
-	kmod_unref(*ctx);
+	if (*ctx)
+		kmod.unref(*ctx);
 }
 
 static void cleanup_list(struct kmod_list **list)
 {
-	kmod_module_unref_list(*list);
+	if (*list)
+		kmod.module_unref_list(*list);
 }
 
 static void cleanup_module(struct kmod_module **mod)
 {
-	kmod_module_unref(*mod);
+	if (*mod)
+		kmod.module_unref(*mod);
 }
 
 #define _cleanup_context_ __attribute__((cleanup(cleanup_context)))
@@ -133,11 +143,13 @@ static struct kmod_ctx *open_context(void)
 			system_path(config, sizeof(config), "/etc/modprobe.d") < 0)
 			return NULL;
 	}
-	ctx = kmod_new(*system_root() ? dir : NULL, *system_root() ? paths : NULL);
+	if (!kmod_library_load())
+		return NULL;
+	ctx = kmod.new(*system_root() ? dir : NULL, *system_root() ? paths : NULL);
 	/* Its complaints about absent indices go to stderr otherwise; what matters is in our own
 	 * sentences. */
 	if (ctx)
-		kmod_set_log_fn(ctx, drop_log, NULL);
+		kmod.set_log_fn(ctx, drop_log, NULL);
 	return ctx;
 }
 
@@ -148,12 +160,12 @@ static struct kmod_list *look_up(struct kmod_ctx *ctx, const char *name)
 	struct kmod_list *list = NULL;
 	char template[128];
 
-	if (kmod_module_new_from_lookup(ctx, name, &list) < 0)
+	if (kmod.module_new_from_lookup(ctx, name, &list) < 0)
 		list = NULL;
 	if (!list && strchr(name, '(') && strlen(name) < sizeof(template)) {
 		text_copy(template, sizeof(template), name);
 		template[strcspn(template, "(")] = 0;
-		if (kmod_module_new_from_lookup(ctx, template, &list) < 0)
+		if (kmod.module_new_from_lookup(ctx, template, &list) < 0)
 			list = NULL;
 	}
 	return list;
@@ -162,38 +174,37 @@ static struct kmod_list *look_up(struct kmod_ctx *ctx, const char *name)
 static bool is_blacklisted(struct kmod_ctx *ctx, struct kmod_list *one)
 {
 	_cleanup_list_ struct kmod_list *left = NULL;
-	struct kmod_module *mod = kmod_module_get_module(one);
+	struct kmod_module *mod = kmod.module_get_module(one);
 	bool found = false;
 	struct kmod_list *entry;
 
-	if (kmod_module_apply_filter(ctx, KMOD_FILTER_BLACKLIST, one, &left) < 0) {
-		kmod_module_unref(mod);
+	if (kmod.module_apply_filter(ctx, KMOD_FILTER_BLACKLIST, one, &left) < 0) {
+		kmod.module_unref(mod);
 		return false;
 	}
-	kmod_list_foreach(entry, left)
-	{
-		struct kmod_module *other = kmod_module_get_module(entry);
+	for (entry = left; entry; entry = kmod.list_next(left, entry)) {
+		struct kmod_module *other = kmod.module_get_module(entry);
 
 		found |= other == mod;
-		kmod_module_unref(other);
+		kmod.module_unref(other);
 	}
-	kmod_module_unref(mod);
+	kmod.module_unref(mod);
 	return !found;
 }
 
 /* "install nbd /bin/false" is the usual way to forbid a module by its own name. */
 static bool is_install_blocked(struct kmod_module *mod)
 {
-	const char *command = kmod_module_get_install_commands(mod);
+	const char *command = kmod.module_get_install_commands(mod);
 
 	return command && (strstr(command, "/bin/false") || strstr(command, "/bin/true"));
 }
 
 static enum kernel_module_state state_of(struct kmod_ctx *ctx, struct kmod_list *entry)
 {
-	_cleanup_module_ struct kmod_module *mod = kmod_module_get_module(entry);
+	_cleanup_module_ struct kmod_module *mod = kmod.module_get_module(entry);
 
-	switch (kmod_module_get_initstate(mod)) {
+	switch (kmod.module_get_initstate(mod)) {
 	case KMOD_MODULE_BUILTIN: return KERNEL_MODULE_BUILTIN;
 	case KMOD_MODULE_LIVE:
 	case KMOD_MODULE_COMING: return KERNEL_MODULE_LIVE;
@@ -201,7 +212,7 @@ static enum kernel_module_state state_of(struct kmod_ctx *ctx, struct kmod_list 
 	}
 	if (is_blacklisted(ctx, entry) || is_install_blocked(mod) || is_loading_disabled())
 		return KERNEL_MODULE_BLOCKED;
-	return kmod_module_get_path(mod) && access(kmod_module_get_path(mod), F_OK) == 0 ?
+	return kmod.module_get_path(mod) && access(kmod.module_get_path(mod), F_OK) == 0 ?
 		KERNEL_MODULE_LOADABLE :
 		KERNEL_MODULE_MISSING;
 }
@@ -229,6 +240,11 @@ static void explain(enum kernel_module_state state, const char *name, char *why,
 	else if (state == KERNEL_MODULE_MISSING && !kernel_path_exists(dir))
 		snprintf(why, size, "the modules of the running kernel %.80s are not installed",
 			kernel.release);
+	else if (state == KERNEL_MODULE_MISSING && !kmod_library_load())
+		snprintf(why, size,
+			"the module %s is not loaded, and cannot be looked up without " KMOD_LIBRARY
+			", which cannot be loaded",
+			name);
 	else if (state == KERNEL_MODULE_MISSING)
 		snprintf(why, size, "the running kernel %.80s has no module %s", kernel.release,
 			name);
@@ -240,8 +256,7 @@ static enum kernel_module_state find_state(struct kmod_ctx *ctx, const char *nam
 	enum kernel_module_state best = KERNEL_MODULE_MISSING, state;
 	struct kmod_list *entry;
 
-	kmod_list_foreach(entry, list)
-	{
+	for (entry = list; entry; entry = kmod.list_next(list, entry)) {
 		state = state_of(ctx, entry);
 		if (state < best)
 			best = state;
@@ -292,7 +307,7 @@ static int refuse_load(const char *name, enum kernel_module_state state, int rc,
 		err, -ENODEV, "take %s out of /etc/modprobe.d, then: modprobe '%s'", name, name);
 }
 
-int kernel_module_load(const char *name, const char *options, struct error *err)
+static int load(const char *name, const char *options, struct error *err)
 {
 	_cleanup_context_ struct kmod_ctx *ctx = open_context();
 	_cleanup_list_ struct kmod_list *list = NULL;
@@ -303,19 +318,16 @@ int kernel_module_load(const char *name, const char *options, struct error *err)
 	if (!ctx)
 		return is_seen_running(name) ? 0 : refuse_load(name, KERNEL_MODULE_MISSING, 0, err);
 	state = find_state(ctx, name);
-	/* An algorithm is there, but perhaps only in generic code: its faster modules are loaded
-	 * all the same. */
-	if (state <= KERNEL_MODULE_BUILTIN && strncmp(name, "crypto-", 7))
+	if (state <= KERNEL_MODULE_BUILTIN && !is_algorithm(name))
 		return 0;
 	list = look_up(ctx, name);
-	kmod_list_foreach(entry, list)
-	{
-		_cleanup_module_ struct kmod_module *mod = kmod_module_get_module(entry);
+	for (entry = list; entry; entry = kmod.list_next(list, entry)) {
+		_cleanup_module_ struct kmod_module *mod = kmod.module_get_module(entry);
 
 		if (state_of(ctx, entry) != KERNEL_MODULE_LOADABLE)
 			continue;
 		/* One of several may be for another CPU (ENODEV): any one that loads will do. */
-		rc = kmod_module_probe_insert_module(
+		rc = kmod.module_probe_insert_module(
 			mod, KMOD_PROBE_APPLY_BLACKLIST, options, NULL, NULL, NULL);
 		if (rc < 0 && rc != -EEXIST)
 			failed = rc;
@@ -325,14 +337,24 @@ int kernel_module_load(const char *name, const char *options, struct error *err)
 	return state <= KERNEL_MODULE_BUILTIN ? 0 : refuse_load(name, state, failed, err);
 }
 
+int kernel_module_load(const char *name, const char *options, struct error *err)
+{
+	/* An algorithm is there, but perhaps only in generic code: its faster modules are loaded
+	 * all the same. */
+	return !is_algorithm(name) && is_seen_running(name) ? 0 : load(name, options, err);
+}
+
 int kernel_load_nbd(struct error *err)
 {
-	_cleanup_context_ struct kmod_ctx *ctx = open_context();
+	_cleanup_context_ struct kmod_ctx *ctx = NULL;
 	_cleanup_module_ struct kmod_module *mod = NULL;
 	const char *options = NULL;
 
-	if (ctx && kmod_module_new_from_name(ctx, "nbd", &mod) >= 0)
-		options = kmod_module_get_options(mod);
+	if (is_seen_running("nbd"))
+		return 0;
+	ctx = open_context();
+	if (ctx && kmod.module_new_from_name(ctx, "nbd", &mod) >= 0)
+		options = kmod.module_get_options(mod);
 	/* libkmod puts ours behind those of modprobe.d, where they would win. */
 	return kernel_module_load(
 		"nbd", options && strstr(options, "max_part=") ? NULL : "max_part=15", err);

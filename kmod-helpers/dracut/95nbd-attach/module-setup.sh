@@ -39,6 +39,8 @@ install() {
     local file
     inst_multiple nbd-attach cat sed mkdir rmdir ln rm mv readlink ip
     inst_multiple -o systemctl
+    # What nbd-attach loads itself, to load a module.
+    inst_libdir_file 'libkmod.so.2*'
     while IFS= read -r file; do
         if [[ ! -r $file ]]; then
             dwarn "nbd-attach: $file is named in nbdtab, but cannot be read; the boot will want it"
