@@ -46,8 +46,7 @@ void inherited_fds_note(void)
 
 void inherited_fds_close(void)
 {
-	for (int fd = FIRST_FD; fd < FDS_MAX; fd++)
-		if (inherited[fd / 64] & 1ULL << fd % 64)
-			close(fd);
-	memset(inherited, 0, sizeof(inherited));
+	for (int at = 0; at < FDS_MAX / 64; at++)
+		for (; inherited[at]; inherited[at] &= inherited[at] - 1)
+			close(at * 64 + __builtin_ctzll(inherited[at]));
 }
