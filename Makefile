@@ -31,12 +31,13 @@ ifneq ($(CI)$(WERROR),)
 werror := -Werror
 endif
 
-linked    := libnl-3.0 libnl-genl-3.0 gnutls libudev liburiparser json-c libseccomp
+linked    := gnutls libnl-3.0 libnl-genl-3.0 libudev liburiparser json-c libseccomp
 # libkmod is loaded when a module is looked up: kmod-library.h has why.
 libraries := $(linked) libkmod
 # The goals that install their own tools first must work before pkg-config is there: ask it only when something is compiled.
 lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
-lib_libs   = $(shell $(PKG_CONFIG) --libs $(linked))
+# The dynamic linker looks for each symbol in this order, and GnuTLS and the C library have most of them.
+lib_libs   = $(patsubst -lgnutls,-lgnutls -lc,$(shell $(PKG_CONFIG) --libs $(linked)))
 
 warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral \
 	     -Wno-missing-field-initializers $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(werror)
