@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "tls/ktls.h"
+
+#define ALGORITHM_ALIAS "crypto-" /* and the algorithm's name */
 
 int kernel_read_file(const char *path, char *buf, size_t size)
 {
@@ -64,23 +67,72 @@ const char *kernel_package_remedy(void)
 	return "install a distribution kernel";
 }
 
+/* /proc/crypto, or NULL. */
+static char *read_algorithms(void)
+{
+	_cleanup_file_ FILE *file = NULL;
+	char path[PATH_MAX], *text = NULL;
+	size_t size = 0;
+
+	file = system_path(path, sizeof(path), "/proc/crypto") < 0 ? NULL : fopen(path, "re");
+	if (!file || getdelim(&text, &size, 0, file) >= 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Of a line "KEY   : VALUE"; NULL: it is another. */
+static const char *value_of(const char *line, const char *key, size_t *length)
+{
+	size_t key_length = strlen(key);
+
+	if (strncmp(line, key, key_length) != 0)
+		return NULL;
+	line += key_length;
+	line += strspn(line, " ");
+	if (*line++ != ':')
+		return NULL;
+	line += strspn(line, " ");
+	*length = strcspn(line, "\n");
+	return line;
+}
+
+enum algorithm_state { ALGORITHM_ABSENT, ALGORITHM_GENERIC, ALGORITHM_FAST };
+
+static enum algorithm_state find_algorithm(const char *text, const char *name)
+{
+	static const char generic[] = "-generic";
+	enum algorithm_state state = ALGORITHM_ABSENT;
+	size_t length, end = strlen(generic);
+	bool is_it = false;
+
+	for (const char *line = text; line && *line; line = *line ? line + 1 : line) {
+		const char *value = value_of(line, "name", &length);
+
+		if (value)
+			is_it = length == strlen(name) && strncmp(value, name, length) == 0;
+		if (value && is_it && state == ALGORITHM_ABSENT)
+			state = ALGORITHM_GENERIC;
+		value = is_it ? value_of(line, "driver", &length) : NULL;
+		if (value && (length < end || strncmp(value + length - end, generic, end) != 0))
+			state = ALGORITHM_FAST;
+		line = strchrnul(line, '\n');
+	}
+	return state;
+}
+
 /* An algorithm in /proc/crypto can be used at once, whichever module or built-in code it is
  * from. */
 static bool has_algorithm(const char *name)
 {
-	_cleanup_file_ FILE *file = NULL;
-	char path[PATH_MAX], line[256], found[128];
+	_cleanup_free_ char *text = read_algorithms();
 
-	file = system_path(path, sizeof(path), "/proc/crypto") < 0 ? NULL : fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "name : %127s", found) == 1 && !strcmp(found, name))
-			return true;
-	return false;
+	return find_algorithm(text, name) != ALGORITHM_ABSENT;
 }
 
 static bool is_algorithm(const char *name)
 {
-	return !strncmp(name, "crypto-", 7);
+	return !strncmp(name, ALGORITHM_ALIAS, strlen(ALGORITHM_ALIAS));
 }
 
 /* Is NAME there by what the running kernel shows, whatever modules.dep says of it? */
@@ -90,7 +142,7 @@ static bool is_seen_running(const char *name)
 	size_t i;
 
 	if (is_algorithm(name))
-		return has_algorithm(name + 7);
+		return has_algorithm(name + strlen(ALGORITHM_ALIAS));
 	snprintf(path, sizeof(path), "/sys/module/%s", name);
 	for (i = strlen("/sys/module/"); path[i]; i++)
 		if (path[i] == '-')
@@ -365,9 +417,26 @@ int kernel_load_tls(struct error *err)
 	return kernel_module_load("tls", NULL, err);
 }
 
-int kernel_load_cipher(int kernel_cipher, struct error *err)
+/* The template is there, and no part is there by generic code alone, of which loading its alias
+ * might find a faster one. What is absent the kernel asks for itself. */
+static bool is_loaded(const struct ktls_cipher *cipher, const char *algorithms)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", cipher->module);
+	if (!kernel_path_exists(path))
+		return false;
+	for (size_t i = 1; cipher->parts[i]; i++)
+		if (find_algorithm(algorithms, cipher->parts[i] + strlen(ALGORITHM_ALIAS)) ==
+			ALGORITHM_GENERIC)
+			return false;
+	return true;
+}
+
+int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 {
 	const struct ktls_cipher *cipher = ktls_cipher_find(kernel_cipher);
+	_cleanup_free_ char *algorithms = NULL;
 	struct error ignored;
 	size_t i;
 	int rc;
@@ -378,7 +447,9 @@ int kernel_load_cipher(int kernel_cipher, struct error *err)
 		return error_set(err, ERROR_KERNEL, EINVAL,
 			"cipher %d is not one that this program gives to the kernel",
 			kernel_cipher);
-	if (has_algorithm(cipher->algorithm))
+	algorithms = read_algorithms();
+	if (find_algorithm(algorithms, cipher->algorithm) != ALGORITHM_ABSENT ||
+		(!whole && is_loaded(cipher, algorithms)))
 		return 0;
 	for (i = 0; cipher->parts[i]; i++) {
 		rc = kernel_module_load(cipher->parts[i], NULL, i ? &ignored : err);

@@ -33,9 +33,10 @@ int kernel_module_load(const char *name, const char *options, struct error *err)
 /* The nbd driver, with max_part=15 so that partitions appear on 6.1; nbds_max stays the kernel's
  * unless /etc/modprobe.d says otherwise. */
 int kernel_load_nbd(struct error *err);
-/* Kernel TLS, and what CIPHER (ktls.h's kernel cipher number; 0: none yet) needs. */
+/* Kernel TLS, and what CIPHER (ktls.h's kernel cipher number; 0: none yet) needs. Not WHOLE: but
+ * for what the kernel will ask modprobe for itself, once it sees that the rest is there. */
 int kernel_load_tls(struct error *err);
-int kernel_load_cipher(int kernel_cipher, struct error *err);
+int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err);
 /* As kernel_module_check(), for everything that CIPHER needs; nothing is loaded. */
 enum kernel_module_state kernel_cipher_check(int kernel_cipher, char *why, size_t why_size);
 /* One command that puts a missing module where it can be loaded, for this machine. */

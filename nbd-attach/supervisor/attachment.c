@@ -111,9 +111,10 @@ int attachment_load_modules(const struct attachment *attachment, struct error *e
 	if (!rc && attachment->creds) {
 		rc = kernel_load_tls(err);
 		/* Which cipher it will be the handshake decides. One that is missing matters only
-		 * if it is that one, and is named then. */
+		 * if it is that one, and is named then. Once the root is away, modprobe is, too. */
 		for (size_t i = 0; !rc && ktls_cipher_at(i); i++)
-			kernel_load_cipher(ktls_cipher_at(i)->kernel_cipher, NULL);
+			kernel_load_cipher(
+				ktls_cipher_at(i)->kernel_cipher, attachment->policy.root, NULL);
 	}
 	return rc;
 }

@@ -80,9 +80,10 @@ int kernel_load_tls(struct error *err)
 	return 0;
 }
 
-int kernel_load_cipher(int kernel_cipher, struct error *err)
+int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 {
 	(void)kernel_cipher;
+	(void)whole;
 	(void)err;
 	return 0;
 }

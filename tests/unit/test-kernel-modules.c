@@ -164,17 +164,38 @@ static void test_ciphers(void **state)
 		kernel_cipher_check(TLS_CIPHER_AES_GCM_128, why, sizeof(why)), KERNEL_MODULE_LIVE);
 	assert_int_equal(
 		kernel_cipher_check(TLS_CIPHER_AES_GCM_256, why, sizeof(why)), KERNEL_MODULE_LIVE);
-	assert_int_equal(kernel_load_cipher(TLS_CIPHER_AES_GCM_128, &err), 0);
-	assert_int_equal(kernel_load_cipher(0, &err), 0);
+	assert_int_equal(kernel_load_cipher(TLS_CIPHER_AES_GCM_128, true, &err), 0);
+	assert_int_equal(kernel_load_cipher(0, true, &err), 0);
 	assert_int_equal(kernel_cipher_check(TLS_CIPHER_CHACHA20_POLY1305, why, sizeof(why)),
 		KERNEL_MODULE_MISSING);
 	assert_true(*why);
-	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), -ENODEV);
+	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, true, &err), -ENODEV);
 	assert_non_null(strstr(err.text, "CHACHA20-POLY1305: "));
-	assert_int_equal(kernel_load_cipher(4711, &err), -EINVAL);
+	assert_int_equal(kernel_load_cipher(4711, true, &err), -EINVAL);
 	assert_int_equal(kernel_cipher_check(4711, NULL, 0), KERNEL_MODULE_MISSING);
 	fake_root_put("/proc/crypto", "name         : rfc7539(chacha20,poly1305)\n");
-	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, &err), 0);
+	assert_int_equal(kernel_load_cipher(TLS_CIPHER_CHACHA20_POLY1305, true, &err), 0);
+}
+
+/* The kernel shows a template's name only once it has been used. */
+static void test_cipher_of_parts(void **state)
+{
+	const int cipher = TLS_CIPHER_CHACHA20_POLY1305;
+
+	(void)state;
+	fake_root_put("/proc/crypto",
+		"name         : chacha20\ndriver       : chacha20-generic\n\nname         : "
+		"chacha20\ndriver       : chacha20-simd\n\nname         : xchacha20\ndriver       "
+		": "
+		"xchacha20-generic\n");
+	assert_int_equal(kernel_load_cipher(cipher, false, &err), -ENODEV); /* no template */
+	fake_root_put("/sys/module/chacha20poly1305/refcnt", "0");
+	assert_int_equal(kernel_load_cipher(cipher, false, &err), 0);
+	fake_root_put("/proc/crypto", "name         : chacha20\ndriver       : chacha20-generic\n");
+	assert_int_equal(kernel_load_cipher(cipher, false, &err), -ENODEV); /* a faster one? */
+	fake_root_put("/proc/crypto", "");
+	assert_int_equal(kernel_load_cipher(cipher, false, &err), 0);
+	assert_int_equal(kernel_load_cipher(cipher, true, &err), -ENODEV);
 }
 
 static const struct check_item *find(const struct check_item *items, size_t count, const char *name)
@@ -270,6 +291,7 @@ int main(void)
 		CASE(test_load_fails_with_a_reason),
 		CASE(test_without_modules_directory),
 		CASE(test_ciphers),
+		CASE(test_cipher_of_parts),
 		CASE(test_checks),
 		CASE(test_checks_of_this_machine),
 	};
