@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static bool report_here(const struct supervisor_report *report, void *data)
 static bool report_to_pipe(const struct supervisor_report *report, void *data)
 {
 	const char *at = (const char *)report;
-	size_t left = sizeof(*report);
+	size_t left = offsetof(struct supervisor_report, json) + strlen(report->json) + 1;
 	int *fd = data;
 	ssize_t n;
 
@@ -89,6 +90,14 @@ static void become_background(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* What is behind its last text does not come: most of its 130 KB are not used. */
+static bool is_whole(const struct supervisor_report *report, size_t used)
+{
+	size_t text = offsetof(struct supervisor_report, json);
+
+	return used > text && memchr(report->json, 0, used - text);
+}
+
 static int await_report(int fd, pid_t pid, const struct options *options)
 {
 	struct supervisor_report *report = calloc(1, sizeof(*report));
@@ -97,11 +106,11 @@ static int await_report(int fd, pid_t pid, const struct options *options)
 	int status = 0;
 	ssize_t n = 1;
 
-	while (report && used < sizeof(*report) &&
+	while (report && !is_whole(report, used) && used < sizeof(*report) &&
 		((n = read(fd, (char *)report + used, sizeof(*report) - used)) > 0 ||
-			errno == EINTR))
+			(n < 0 && errno == EINTR)))
 		used += n > 0 ? (size_t)n : 0;
-	if (report && used == sizeof(*report)) {
+	if (report && is_whole(report, used)) {
 		status = say(report, options);
 		free(report);
 		return status;
