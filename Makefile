@@ -305,6 +305,17 @@ check-boot: all ## a whole Debian with root or disks on NBD, every scenario; tes
 soak: all $(peer_programs) $(peer_shims) ## the VM tests of supervision, for hours: NBD_SOAK=200 server restarts
 	$(Q)tests/vm/soak
 
+# What a client must do, by the instructions of a virtual CPU, beside nbd-client and others: build/bench/results.json.
+do_bench = $(as_root) sh -c 'tests/vm/sources && tests/setup && $(MAKE) -s --no-print-directory all && tests/bench/run $(1) && tests/bench/report $(2)'
+
+.PHONY: bench
+bench: ## measure this program and others, on 6.12 and 7.3, into docs/benchmarks.md: some 20 minutes (root)
+	+$(Q)$(call do_bench,,--docs docs)
+
+.PHONY: bench-quick
+bench-quick: ## the most telling rows and workloads of bench, on 6.12: some 4 minutes (root)
+	+$(Q)$(call do_bench,--quick)
+
 units := $(notdir $(wildcard systemd/nbd-attach*))
 
 # Where something is put. Those that were not there are noted, for uninstall.

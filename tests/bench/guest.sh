@@ -1,0 +1,265 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2034,SC2317 # the tables call and read what stands here
+#
+# The bench, inside its virtual machine: each row of /bench/rows is attached, shown to be what it says, and given each workload of
+# /bench/workloads. What comes of it goes to tests/bench/run, a line each:
+#
+#   cell ROW WORKLOAD UNIT COUNT BUSY_NS ELAPSED_NS SWITCHES CIPHER   the kernel's; or -
+#   event ROW attach|detach BUSY_NS ELAPSED_NS                        one of several
+#   memory DEVICES PRIVATE_BYTES PSS_BYTES WAKEUPS_PER_MINUTE        of all supervisors together
+#   tcrypt TEXT...                                                   what that module says
+#   skipped ROW WORKLOAD REASON...
+#
+# /bench/plan: BENCH_MODE is quick or full, BENCH_ROWS and BENCH_WORKLOADS are patterns, BENCH_WINDOW_SEC and BENCH_EVENTS how long and how often.
+
+# shellcheck source=/dev/null
+. /bench/plan
+
+plain=10.0.2.2:10809 tls=10.0.2.2:10810 ca=(--tls-ca /certs/ca-cert.pem)
+only=(--tls-priority "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL")
+proxy=(-enable-tls -cacertfile /certs/ca-cert.pem -tlshostname 10.0.2.2)
+disk=/dev/nbd0
+
+# --- the clock
+
+# snapshot: now_ns, idle_ns, switches, and sectors that the disk has read and written. One file has both times in nanoseconds, the idle one as
+# of the moment when the CPU last woke up: exact where there is one CPU, as it is awake now. No process is started for it.
+snapshot() {
+    local line lines
+    now_ns=0 idle_ns=0
+    mapfile -t lines </proc/timer_list
+    for line in "${lines[@]}"; do
+        case $line in
+        "now at "*) line=${line#now at } now_ns=${line% nsecs} ;;
+        "  .idle_sleeptime"* | "  .iowait_sleeptime"*) line=${line#*: } idle_ns=$((idle_ns + ${line% nsecs})) ;;
+        esac
+    done
+    mapfile -t lines </proc/stat
+    for line in "${lines[@]}"; do
+        [[ $line != ctxt\ * ]] || switches=${line#ctxt }
+    done
+    read -r -a line <"/sys/block/${disk#/dev/}/stat"
+    sectors=$((line[2] + line[6]))
+}
+# begin and end measure what is between them: busy_ns, elapsed_ns, switched, moved_sectors
+begin() {
+    snapshot
+    began_ns=$now_ns began_idle_ns=$idle_ns began_switches=$switches began_sectors=$sectors
+}
+end() {
+    snapshot
+    elapsed_ns=$((now_ns - began_ns)) switched=$((switches - began_switches)) moved_sectors=$((sectors - began_sectors))
+    busy_ns=$((elapsed_ns * BENCH_CPUS - (idle_ns - began_idle_ns)))
+}
+# Sleeps without a process.
+exec 9<> <(:)
+pause() { read -r -t "$1" -u 9; } # SECONDS
+# wait_until COMMAND...: for ten seconds
+wait_until() {
+    local tries
+    for ((tries = 0; tries < 2000; tries++)); do
+        "$@" && return 0
+        pause 0.005
+    done
+    echo "still not after 10 s: $*"
+    return 1
+}
+
+# --- what rows call
+
+fail() { echo "$*"; return 1; }
+# The last line that tells of a failure, or else the last one.
+last_words() { { tail -n 1 /run/bench.log; grep -aiE 'error|fail|not ' /run/bench.log; } | tail -n 1 | tr -d '\r'; }
+is_attached() { [[ -e /sys/block/nbd0/pid && $(<"/sys/block/${disk#/dev/}/size") -gt 0 ]]; }
+is_gone() { [[ ! -e /sys/block/nbd0/pid ]]; }
+has_ended() { ! pidof "$1" >/dev/null; }
+
+own() { nbd-attach "$disk" "$@"; }
+# own_links CIPHER COUNT: "none" or "any" stands for a cipher, too
+own_links() {
+    local status ciphers
+    status=$(nbd-attach status --json nbd0)
+    ciphers=$(jq -r '.devices[0].links | map(if .tls then .tls.cipher else "none" end) | unique | join(" ")' <<<"$status")
+    [[ $(jq '.devices[0].links | length' <<<"$status") -eq $2 ]] || fail "not $2 links: $status" || return
+    [[ $ciphers == "$1" || ($1 == any && $ciphers != *none*) ]] || fail "cipher $ciphers" || return
+    [[ $ciphers == none ]] || cipher=${ciphers,,}
+    kernel_tls "$([[ $1 == none ]] && echo 0 || echo "$2")"
+}
+# kernel_tls COUNT: so many sockets are encrypted by the kernel
+kernel_tls() {
+    local count
+    count=$(awk '$1 == "TlsCurrTxSw" { print $2 }' /proc/net/tls_stat)
+    [[ $count -eq $1 ]] || fail "the kernel encrypts $count sockets, not $1"
+}
+own_end() { nbd-attach detach nbd0; }
+
+# userspace_tls PORT: the link goes to that port, where the server takes TLS alone on 10810, and none is the kernel's
+userspace_tls() {
+    [[ -n $(ss -Htn state established dst "10.0.2.2:$1") ]] || fail "no connection to port $1" || return
+    kernel_tls 0
+}
+client() { # PROGRAM PORT OPTION...
+    local program=$1 port=$2
+    shift 2
+    "$program" 10.0.2.2 "$port" "$disk" "$@" && wait_until is_attached
+}
+# The proxy's process, too, has to end.
+client_end() { "$1" -d "$disk" && wait_until is_gone && wait_until has_ended nbd-client; }
+
+qemu_nbd() {
+    mkdir -p /var/lock
+    qemu-nbd --fork -c "$disk" --object tls-creds-x509,id=tls0,endpoint=client,dir=/certs --image-opts \
+        driver=raw,file.driver=nbd,file.host=10.0.2.2,file.port=10810,file.tls-creds=tls0 && wait_until is_attached
+}
+qemu_nbd_end() { qemu-nbd -d "$disk" && wait_until is_gone && wait_until has_ended qemu-nbd; }
+
+nbdfuse_loop() {
+    mkdir -p /run/fuse
+    # Where libnbd looks by itself: this version reads no file that a URI names.
+    mkdir -p /etc/pki && ln -sfn /certs /etc/pki/libnbd
+    nbdfuse /run/fuse/nbd nbds://10.0.2.2:10810/ </dev/null &
+    modprobe loop && wait_until test -s /run/fuse/nbd && losetup --direct-io=on /dev/loop0 /run/fuse/nbd || return
+    disk=/dev/loop0
+    is_attached() { true; }
+}
+nbdfuse_loop_end() {
+    [[ $disk != /dev/loop0 ]] || losetup -d /dev/loop0
+    disk=/dev/nbd0
+    umount /run/fuse/nbd || umount /run/fuse
+    wait_until has_ended nbdfuse
+}
+
+# --- workloads
+
+# The load goes on while it is looked at, so that its start and end are in no figure.
+start_load() { # OPTION...
+    local tries
+    fio --name=bench --filename="$disk" --thread --direct=1 --ioengine=io_uring --gtod_reduce=1 --norandommap --randseed=1 \
+        --size=256m --time_based --runtime=1h "$@" </dev/null >/run/bench.log 2>&1 &
+    load=$!
+    begin
+    for ((tries = 0; tries < 500; tries++)); do
+        pause 0.02
+        end
+        [[ $moved_sectors -lt 4096 ]] || return 0
+        kill -0 "$load" 2>/dev/null || return 1
+    done
+    echo "no load within 10 s" >>/run/bench.log
+    return 1
+}
+end_load() { kill -KILL "$load" && wait "$load"; } 2>/dev/null
+
+# Five looks, without the cheapest and the dearest: a moment in which the guest does something else is in neither.
+cell() { # ROW WORKLOAD UNIT OPTION...
+    local row=$1 workload=$2 unit=$3 window looks=() cost
+    shift 3
+    if ! start_load "$@"; then
+        end_load
+        echo "skipped $row $workload $(last_words)"
+        return
+    fi
+    for window in 1 2 3 4 5; do
+        begin
+        pause "$BENCH_WINDOW_SEC"
+        end
+        [[ $moved_sectors -gt 0 ]] || continue
+        printf -v cost %015d $((busy_ns * 1000 / moved_sectors))
+        looks+=("$cost $moved_sectors $busy_ns $elapsed_ns $switched")
+    done
+    end_load
+    if [[ ${#looks[@]} -lt 5 ]]; then
+        echo "skipped $row $workload no data in window $window"
+        return
+    fi
+    printf '%s\n' "${looks[@]}" | sort | sed '1d;$d' | awk -v unit="$unit" -v what="$row $workload" -v cipher="$cipher" '
+        { sectors += $2; busy += $3; elapsed += $4; switches += $5 }
+        END { print "cell", what, unit, unit == "GiB" ? sectors / 2097152 : sectors / 8, busy, elapsed, switches, cipher }'
+}
+
+# --- the tables
+
+strip() { # NAME: without the blanks around it
+    local -n text=$1
+    text=${text#"${text%%[![:blank:]]*}"}
+    text=${text%"${text##*[![:blank:]]}"}
+}
+# is_wanted NAME PATTERN MODE
+is_wanted() { [[ $1 != \#* && $1 =~ ^($2)$ && ($BENCH_MODE == full || $3 == *quick*) ]]; }
+
+attach_row() { # NAME ATTACH PROOF DETACH
+    { eval "$2" && eval "$3"; } >/run/bench.log 2>&1 && return
+    sed "s/^/# /" /run/bench.log
+    echo "skipped $1 * $(last_words)"
+    eval "$4" >/dev/null 2>&1
+    return 1
+}
+# The first of it loads modules, and is left out.
+events() { # NAME ATTACH PROOF DETACH
+    local round
+    for ((round = 0; round <= BENCH_EVENTS; round++)); do
+        begin
+        eval "$2" >/run/bench.log 2>&1 || { echo "skipped $1 attach $(last_words)"; return; }
+        end
+        [[ $round -eq 0 ]] || echo "event $1 attach $busy_ns $elapsed_ns"
+        begin
+        eval "$4" >/run/bench.log 2>&1 || { echo "skipped $1 detach $(last_words)"; return; }
+        end
+        [[ $round -eq 0 ]] || echo "event $1 detach $busy_ns $elapsed_ns"
+    done
+}
+row() { # NAME ATTACH PROOF DETACH
+    local name unit mode options cipher=-
+    attach_row "$@" || return
+    while IFS='|' read -r name unit mode options <&5; do
+        strip name && strip unit && strip mode
+        is_wanted "$name" "$BENCH_WORKLOADS" "$mode" || continue
+        read -r -a options <<<"$options"
+        cell "$1" "$name" "$unit" "${options[@]}"
+    done 5</bench/workloads
+    eval "$4" >/run/bench.log 2>&1 || echo "skipped $1 detach $(last_words)"
+}
+
+# --- beside the tables
+
+# What the module says of 128 and 256 bits, and of what is not AES; it does not stay loaded.
+aead() {
+    local mode
+    for mode in 211 213; do
+        dmesg -c >/dev/null
+        modprobe tcrypt "mode=$mode" sec=0 2>/dev/null
+        dmesg | grep -aE 'testing speed|operation in' | sed 's/^[^]]*] //; s/^tcrypt: *//; s/^/tcrypt /'
+    done
+}
+# Private is what is in no file: here all files are in a ramfs, whose pages count as dirty, and those that one process maps as private.
+memory() { # DEVICES
+    local count=$1 i pids switches_before
+    modprobe -r nbd && modprobe nbd nbds_max="$count" || return
+    for ((i = 0; i < count; i++)); do nbd-attach "/dev/nbd$i" "$tls" "${ca[@]}" >/run/bench.log 2>&1 || break; done
+    read -r -d '' -a pids < <(cat /sys/block/nbd*/pid | sort -u) || true
+    if [[ ${#pids[@]} -ne $count ]]; then
+        echo "skipped memory-$count memory $(last_words)"
+    else
+        pause 5
+        switches_before=$(wakeups "${pids[@]}")
+        pause 60
+        echo "memory $count $(for i in "${pids[@]}"; do cat "/proc/$i/smaps_rollup"; done | awk '
+            /^Anonymous:/ { private += $2 } /^Pss:/ { pss += $2 } END { print private * 1024, pss * 1024 }') $(($(wakeups "${pids[@]}") - switches_before))"
+    fi
+    for ((i = 0; i < count; i++)); do nbd-attach detach "nbd$i" >/dev/null 2>&1; done
+    modprobe -r nbd && modprobe nbd
+}
+wakeups() { for i; do cat /proc/"$i"/task/*/status; done | awk '/^voluntary_ctxt_switches/ { n += $2 } END { print n }'; }
+
+# As large as they can be, whatever the host has just to do: in TCP their size follows measured times.
+echo 44 >/proc/sys/net/ipv4/tcp_min_tso_segs
+modprobe -a virtio_pci virtio_net nbd tls && ip link set eth0 up && ip address add 10.0.2.15/24 dev eth0 || exit 1
+while IFS='|' read -r name mode attach proof detach <&4; do
+    strip name && strip mode
+    is_wanted "$name" "$BENCH_ROWS" "$mode" || continue
+    row "$name" "$attach" "$proof" "$detach"
+    [[ $mode != *events* || $BENCH_EVENTS -eq 0 ]] || events "$name" "$attach" "$proof" "$detach"
+done 4</bench/rows
+[[ -z $BENCH_AEAD ]] || aead
+for devices in $BENCH_MEMORY; do memory "$devices"; done
+exit 0
