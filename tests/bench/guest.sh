@@ -6,7 +6,7 @@
 # /bench/workloads. What comes of it goes to tests/bench/run, a line each:
 #
 #   cell ROW WORKLOAD UNIT COUNT BUSY_NS ELAPSED_NS SWITCHES CIPHER   the kernel's; or -
-#   event ROW attach|detach BUSY_NS ELAPSED_NS                        one of several
+#   event ROW WHAT BUSY_NS ELAPSED_NS                                 one of several
 #   memory DEVICES PRIVATE_BYTES PSS_BYTES WAKEUPS_PER_MINUTE        of all supervisors together
 #   tcrypt TEXT...                                                   what that module says
 #   skipped ROW WORKLOAD REASON...
@@ -177,6 +177,29 @@ cell() { # ROW WORKLOAD UNIT OPTION...
         END { print "cell", what, unit, unit == "GiB" ? sectors / 2097152 : sectors / 8, busy, elapsed, switches, cipher }'
 }
 
+# What is not a matter of I/O alone: so often, and until the disk has it all.
+once() { # ROW WORKLOAD UNIT FUNCTION TIMES
+    local bytes round failed=
+    bytes=$(stat -c %s /bench/tree.tar)
+    if ! { mkfs.ext4 -q -F -E nodiscard "$disk" && mount -t ext4 -o noinit_itable "$disk" /mnt; } >/run/bench.log 2>&1; then
+        echo "skipped $1 $2 $(last_words)"
+        return
+    fi
+    begin
+    for ((round = 0; round < $5; round++)); do "$4" "/mnt/$round" || failed=1; done >/run/bench.log 2>&1
+    sync
+    end
+    umount /mnt
+    if [[ -n $failed ]]; then
+        echo "skipped $1 $2 $(last_words)"
+    else
+        awk -v bytes="$((bytes * $5))" -v rest="$busy_ns $elapsed_ns $switched $cipher" -v what="$1 $2 $3" \
+            'BEGIN { print "cell", what, bytes / 1073741824, rest }'
+    fi
+}
+untar() { mkdir "$1" && tar -xf /bench/tree.tar -C "$1"; } # DIRECTORY
+git_clone() { git clone -q --no-local /bench/tree.git "$1"; } # DIRECTORY
+
 # --- the tables
 
 strip() { # NAME: without the blanks around it
@@ -187,6 +210,17 @@ strip() { # NAME: without the blanks around it
 # is_wanted NAME PATTERN MODE
 is_wanted() { [[ $1 != \#* && $1 =~ ^($2)$ && ($BENCH_MODE == full || $3 == *quick*) ]]; }
 
+# A link dies, and a read that waits for the next one is answered.
+reconnect() { # ROW
+    begin
+    ss -HK dst 10.0.2.2 >/dev/null
+    if dd if="$disk" of=/dev/null bs=4096 count=1 iflag=direct >/run/bench.log 2>&1; then
+        end
+        echo "event $1 reconnect $busy_ns $elapsed_ns"
+    else
+        echo "skipped $1 reconnect $(last_words)"
+    fi
+}
 attach_row() { # NAME ATTACH PROOF DETACH
     { eval "$2" && eval "$3"; } >/run/bench.log 2>&1 && return
     sed "s/^/# /" /run/bench.log
@@ -202,6 +236,7 @@ events() { # NAME ATTACH PROOF DETACH
         eval "$2" >/run/bench.log 2>&1 || { echo "skipped $1 attach $(last_words)"; return; }
         end
         [[ $round -eq 0 ]] || echo "event $1 attach $busy_ns $elapsed_ns"
+        [[ $round -eq 0 || $2 != own\ * ]] || reconnect "$1"
         begin
         eval "$4" >/run/bench.log 2>&1 || { echo "skipped $1 detach $(last_words)"; return; }
         end
@@ -215,7 +250,11 @@ row() { # NAME ATTACH PROOF DETACH
         strip name && strip unit && strip mode
         is_wanted "$name" "$BENCH_WORKLOADS" "$mode" || continue
         read -r -a options <<<"$options"
-        cell "$1" "$name" "$unit" "${options[@]}"
+        if [[ ${options[0]} == once ]]; then
+            once "$1" "$name" "$unit" "${options[@]:1}"
+        else
+            cell "$1" "$name" "$unit" "${options[@]}"
+        fi
     done 5</bench/workloads
     eval "$4" >/run/bench.log 2>&1 || echo "skipped $1 detach $(last_words)"
 }
@@ -235,11 +274,14 @@ aead() {
 memory() { # DEVICES
     local count=$1 i pids switches_before
     modprobe -r nbd && modprobe nbd nbds_max="$count" || return
+    begin
     for ((i = 0; i < count; i++)); do nbd-attach "/dev/nbd$i" "$tls" "${ca[@]}" >/run/bench.log 2>&1 || break; done
+    end
     read -r -d '' -a pids < <(cat /sys/block/nbd*/pid | sort -u) || true
     if [[ ${#pids[@]} -ne $count ]]; then
         echo "skipped memory-$count memory $(last_words)"
     else
+        [[ $count -eq 1 ]] || echo "event tls attach-$count $busy_ns $elapsed_ns"
         pause 5
         switches_before=$(wakeups "${pids[@]}")
         pause 60
