@@ -26,7 +26,7 @@ disk=/dev/nbd0
 # snapshot: now_ns, idle_ns, switches, and sectors that the disk has read and written. One file has both times in nanoseconds, the idle one as
 # of the moment when the CPU last woke up: exact where there is one CPU, as it is awake now. No process is started for it.
 snapshot() {
-    local line lines
+    local line lines fields
     now_ns=0 idle_ns=0
     mapfile -t lines </proc/timer_list
     for line in "${lines[@]}"; do
@@ -39,8 +39,8 @@ snapshot() {
     for line in "${lines[@]}"; do
         [[ $line != ctxt\ * ]] || switches=${line#ctxt }
     done
-    read -r -a line <"/sys/block/${disk#/dev/}/stat"
-    sectors=$((line[2] + line[6]))
+    read -r -a fields <"/sys/block/${disk#/dev/}/stat"
+    sectors=$((fields[2] + fields[6]))
 }
 # begin and end measure what is between them: busy_ns, elapsed_ns, switched, moved_sectors
 begin() {
@@ -295,8 +295,13 @@ wakeups() { for i; do cat /proc/"$i"/task/*/status; done | awk '/^voluntary_ctxt
 
 # As large as they can be, whatever the host has just to do: in TCP their size follows measured times.
 echo 44 >/proc/sys/net/ipv4/tcp_min_tso_segs
-# Some are a part of some kernels.
-for module in virtio_pci virtio_net nbd tls; do modprobe "$module" 2>/dev/null; done
+# Some are a part of some kernels; udev would load those of the CPU.
+for module in virtio_pci virtio_net nbd tls aesni_intel ghash_clmulni_intel chacha_x86_64 poly1305_x86_64; do modprobe "$module" 2>/dev/null; done
+# Linux 7.3 has it there no more, and what /proc/stat has of it stands still here.
+if ! grep -q idle_sleeptime /proc/timer_list; then
+    echo "skipped * * Linux $(uname -r) does not tell its idle time in nanoseconds (/proc/timer_list)"
+    BENCH_ROWS='' BENCH_MEMORY=''
+fi
 ip link set eth0 up && ip address add 10.0.2.15/24 dev eth0 || exit 1
 while IFS='|' read -r name mode attach proof detach <&4; do
     strip name && strip mode
