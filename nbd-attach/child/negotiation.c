@@ -230,10 +230,12 @@ static int check_address(int fd, const struct negotiation_job *job, struct negot
 
 	if (*endpoint->socket_path)
 		snprintf(from->address, sizeof(from->address), "unix:%s", endpoint->socket_path);
-	if (*endpoint->socket_path || fd < 0)
+	if (fd < 0)
 		return 0;
 	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0)
 		return -errno;
+	if (*endpoint->socket_path)
+		return 0;
 	tcp_format_address((struct sockaddr *)&peer, len, from->address, sizeof(from->address));
 	return tcp_may_be_host(&endpoint->hosts[from->host_index], &peer) ? 0 : -EPROTO;
 }

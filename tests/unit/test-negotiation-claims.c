@@ -44,7 +44,8 @@ struct offer {
 	struct tls_credentials *creds;
 	int listener;
 	bool without_socket;
-	int kind; /* of the socket */
+	int domain, kind, protocol; /* of the socket */
+	bool is_lonely;             /* a Unix socket without another end */
 	uint16_t port;
 	char address[64];
 };
@@ -56,13 +57,21 @@ static void send_it_with_the_socket(int channel, const void *argument)
 	struct iovec iov = {&message, sizeof(message)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	struct passed_fd room;
-	int fd = socket(AF_INET, offer->kind | SOCK_CLOEXEC, 0);
+	int fd = -1, pair[2] = {-1, -1};
 	struct sockaddr_in server = {.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 		.sin_port = htons(offer->port)};
 
-	if (offer->port && connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
-		_exit(1);
+	if (offer->domain == AF_UNIX && !offer->is_lonely) {
+		if (socketpair(AF_UNIX, offer->kind | SOCK_CLOEXEC, 0, pair) < 0)
+			_exit(1);
+		fd = pair[0];
+	} else {
+		fd = socket(offer->domain, offer->kind | SOCK_CLOEXEC, offer->protocol);
+		if (offer->domain == AF_INET && offer->port &&
+			connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
+			_exit(1);
+	}
 	passed_fd_add(&msg, &room, offer->without_socket ? -1 : fd);
 	sendmsg(channel, &msg, 0);
 }
@@ -70,7 +79,8 @@ static void send_it_with_the_socket(int channel, const void *argument)
 /* An offer of TLS 1.3 with AES-128-GCM over a socket that has just that, for the test to change. */
 static struct offer offer_begin(void)
 {
-	struct offer offer = {.creds = fake_credentials(0, ""), .kind = SOCK_STREAM};
+	struct offer offer = {
+		.creds = fake_credentials(0, ""), .domain = AF_INET, .kind = SOCK_STREAM};
 	struct tls_info *tls;
 
 	fake_setup((void **)&offer.fake);
@@ -220,26 +230,69 @@ static void a_cipher_that_the_priority_does_not_have_is_refused(void **state)
 	expect_refused(&offer);
 }
 
-static void a_socket_that_is_not_connected_is_refused(void **state)
+static struct offer offer_of(int domain, int kind, int protocol, bool asked_for_unix)
 {
 	struct offer offer = offer_begin();
 
+	offer.domain = domain;
+	offer.kind = kind;
+	offer.protocol = protocol;
+	if (asked_for_unix) {
+		strcpy(offer.fake->endpoint.socket_path, "/run/nbd.sock");
+		offer.fake->endpoint.host_count = 0;
+	}
+	return offer;
+}
+
+static void a_socket_that_is_not_connected_is_refused(void **state)
+{
 	(void)state;
-	offer.port = 0;
-	assert_int_equal(offer_make(&offer), -ENOTCONN);
-	assert_int_equal(offer.fake->err.kind, ERROR_UNREACHABLE);
-	assert_true(offer.fake->err.retry);
-	offer_end(&offer);
+	for (int i = 0; i < 2; i++) {
+		struct offer offer =
+			offer_of(i ? AF_UNIX : AF_INET, SOCK_STREAM, 0, /* asked_for_unix */ i);
+
+		offer.port = 0;
+		offer.is_lonely = true;
+		assert_int_equal(offer_make(&offer), -ENOTCONN);
+		assert_int_equal(offer.fake->err.kind, ERROR_UNREACHABLE);
+		assert_true(offer.fake->err.retry);
+		offer_end(&offer);
+	}
 }
 
 /* A kernel before 6.12.53 gives any socket to the driver (CVE-2025-40080). */
 static void a_socket_that_is_no_connection_is_refused(void **state)
 {
-	struct offer offer = offer_begin();
+	static const struct {
+		int domain, kind, protocol;
+		bool asked_for_unix, may_be_missing; /* in this kernel, or not for this user */
+	} sockets[] = {
+		{AF_UNIX, SOCK_DGRAM, 0, true, false},
+		{AF_UNIX, SOCK_SEQPACKET, 0, true, false},
+		{AF_INET, SOCK_STREAM, 0, true, false},
+		{AF_UNIX, SOCK_STREAM, 0, false, false},
+		{AF_INET, SOCK_DGRAM, 0, false, false},
+		{AF_INET, SOCK_RAW, IPPROTO_TCP, false, true},
+		{AF_INET, SOCK_STREAM, 262 /* MPTCP */, false, true},
+	};
+	struct offer offer;
 
 	(void)state;
-	offer.kind = SOCK_DGRAM;
-	expect_refused(&offer);
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+		int fd = socket(sockets[i].domain, sockets[i].kind, sockets[i].protocol);
+
+		if (fd < 0 && sockets[i].may_be_missing)
+			continue;
+		assert_true(fd >= 0);
+		close(fd);
+		offer = offer_of(sockets[i].domain, sockets[i].kind, sockets[i].protocol,
+			sockets[i].asked_for_unix);
+		expect_refused(&offer);
+	}
+	/* and it is for that, not because it is a Unix socket */
+	offer = offer_of(AF_UNIX, SOCK_STREAM, 0, true);
+	assert_int_equal(offer_make(&offer), 0);
+	offer_end(&offer);
 }
 
 static void a_connection_to_another_host_is_refused(void **state)
