@@ -30,6 +30,9 @@
 	"\0\0\0\1"                                                                                 \
 	"\0\0\0\0"
 
+/* TLS 1.2's user_canceled, as a record in clear. */
+#define WARNING_ALERT "\x15\3\3\0\2\1\x5a"
+
 const struct mitm_scenario mitm_scenarios[] = {
 	{"nobody changes anything", {0}, false, SUCCEEDS},
 	{"FIXED_NEWSTYLE stripped", {.clear_flags = NBD_HANDSHAKE_FIXED_NEWSTYLE}, false, FAILS_TLS,
@@ -75,6 +78,10 @@ const struct mitm_scenario mitm_scenarios[] = {
 		{.glue = FAKE_INFO FAKE_ACK, .glue_size = sizeof(FAKE_INFO FAKE_ACK) - 1}, false,
 		FAILS_TLS, "nobody asked for.*before TLS"},
 	{"one byte glued behind the ACK", {.glue = "", .glue_size = 1}, false, FAILS_TLS,
+		"nobody asked for.*before TLS"},
+	/* the others TLS would refuse, too; this it passes over */
+	{"warning alert glued behind the ACK",
+		{.glue = WARNING_ALERT, .glue_size = sizeof(WARNING_ALERT) - 1}, false, FAILS_TLS,
 		"nobody asked for.*before TLS"},
 	{"option replies that follow the ACK a little later",
 		{.glue = FAKE_INFO FAKE_ACK,
