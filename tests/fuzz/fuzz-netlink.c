@@ -188,6 +188,7 @@ enum {
 static uint16_t put_body(uint8_t kind)
 {
 	struct nlmsgerr answer = {0};
+	uint8_t command;
 
 	switch (kind) {
 	case MESSAGE_ACK:
@@ -203,7 +204,9 @@ static uint16_t put_body(uint8_t kind)
 		put_input(fuzz_u8(&kernel.input));
 		return NLMSG_ERROR;
 	case MESSAGE_ANSWER:
-		put_genl_header(fuzz_u8(&kernel.input));
+		command = fuzz_u8(&kernel.input);
+		kernel.notices += command == NBD_CMD_LINK_DEAD;
+		put_genl_header(command);
 		put_nbd_attributes();
 		return FAMILY;
 	case MESSAGE_NOTICE:
