@@ -119,8 +119,9 @@ static void a_silent_address_costs_a_quarter_of_a_second(void **state)
 	assert_int_equal(run(&race, answers, 4, LONG_MS), 0);
 	assert_int_equal(race.at, 2);
 	assert_int_equal(race.tried, 3);
-	assert_true(began_ms[1] - began_ms[0] >= 250);
-	assert_true(began_ms[2] - began_ms[1] >= 250);
+	/* From the start: on a busy machine each may be seen later than it was begun. */
+	assert_true(began_ms[1] - start_ms >= 250);
+	assert_true(began_ms[2] - start_ms >= 500);
 	assert_int_equal(began_ms[3], 0);
 	assert_true(monotonic_now_ms() - start_ms < LONG_MS / 2);
 }
@@ -128,12 +129,13 @@ static void a_silent_address_costs_a_quarter_of_a_second(void **state)
 static void one_that_refuses_costs_nothing(void **state)
 {
 	static const enum answer answers[] = {REFUSES, IS_SILENT, REFUSES, ACCEPTS};
+	int64_t start_ms = monotonic_now_ms();
 	struct tcp_race race;
 
 	(void)state;
 	assert_int_equal(run(&race, answers, 4, LONG_MS), 0);
 	assert_int_equal(race.at, 3);
-	assert_true(began_ms[2] - began_ms[1] >= 250);
+	assert_true(began_ms[2] - start_ms >= 250);
 }
 
 static void all_failures_are_reported_with_the_last(void **state)
