@@ -68,6 +68,24 @@ name_server() {
             --listen-address=127.0.0.1 --bind-interfaces --address=/storage.example.com/10.0.2.2 ||
         { not_ok "no name server (dnsmasq and /etc/resolv.conf are needed)"; exit 1; }
 }
+# tap_network [ADDRESS...]: a network of the test's own in place of QEMU's, with 10.0.2.2 and these addresses on this side
+tap_network() {
+    local address
+    ip tuntap add tap0 mode tap
+    ip addr add 10.0.2.2/24 dev tap0
+    for address; do ip addr add "$address" dev tap0 nodad; done
+    ip link set tap0 up
+    network='tap,ifname=tap0,script=no,downscript=no' listen=10.0.2.2
+}
+dnsmasq_on_tap() { # NAME OPTION...
+    local name=$1
+    shift
+    dnsmasq --conf-file=/dev/null --interface=tap0 --except-interface=lo --bind-dynamic --user=root \
+        --dhcp-leasefile="$work/$name.leases" --pid-file="$work/$name.pid" "$@" >"$work/$name.log" 2>&1
+}
+dhcp_on_tap() { # OPTION...; its name server knows the guide's server
+    dnsmasq_on_tap dhcp --no-resolv --no-hosts --address=/storage.example.com/10.0.2.2 --dhcp-range=10.0.2.15,10.0.2.20 "$@"
+}
 clean_up() {
     local pid
     [[ -z $qemu_pid ]] || kill -KILL "$qemu_pid" 2>/dev/null || true

@@ -5,14 +5,8 @@
 # The DHCP server is an attacker's: its root path leads to a disk of the attacker's, in clear. nbdtab asks for TLS for the root, so the
 # machine says so and boots from the disk that nbdtab names. On 6.1 alone: what is tried is the program's, not the kernel's.
 
-ip tuntap add tap0 mode tap
-ip addr add 10.0.2.2/24 dev tap0
-ip link set tap0 up
-network='tap,ifname=tap0,script=no,downscript=no' listen=10.0.2.2
-dnsmasq --keep-in-foreground --conf-file=/dev/null --interface=tap0 --except-interface=lo --bind-interfaces --port=0 \
-    --dhcp-range=10.0.2.15,10.0.2.20 --dhcp-option="17,10.0.2.2:10810/root" \
-    --dhcp-leasefile="$work/leases" --pid-file= --user=root >"$work/dnsmasq" 2>&1 &
-background+=("$!")
+tap_network
+dhcp_on_tap --port=0 --dhcp-option="17,10.0.2.2:10810/root"
 new_root root
 cp --sparse=always "$work/root.disk" "$work/evil.disk"
 serve root "${tls[@]}"

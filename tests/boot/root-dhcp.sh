@@ -6,18 +6,12 @@
 # The server and the export come from DHCP's root path, and nothing about them is on the command line. On Debian 12's dracut by network-legacy,
 # which the image for 6.1 has, on Debian 13's by systemd-networkd, which asks for a root path there. The server is told by its name, which only the name server of DHCP knows.
 
-ip tuntap add tap0 mode tap
-ip addr add 10.0.2.2/24 dev tap0
-ip link set tap0 up
-network='tap,ifname=tap0,script=no,downscript=no' listen=10.0.2.2
+tap_network
 case $LANE in
 initramfs-tools) path=storage.example.com/root ;;
 dracut) path=nbd:storage.example.com:root ;;
 esac
-dnsmasq --keep-in-foreground --conf-file=/dev/null --interface=tap0 --except-interface=lo --bind-interfaces \
-    --no-resolv --no-hosts --address=/storage.example.com/10.0.2.2 --dhcp-range=10.0.2.15,10.0.2.20 --dhcp-option="17,$path" \
-    --dhcp-leasefile="$work/leases" --pid-file= --user=root >"$work/dnsmasq" 2>&1 &
-background+=("$!")
+dhcp_on_tap --dhcp-option="17,$path"
 new_root root
 put root /etc/nbdtab </dev/null
 # In the initramfs the line would do without DHCP. Its options hold for that server all the same, when it is not for the boot.

@@ -5,16 +5,11 @@
 # After a power cut the machine is there before its DHCP server is, by more than the initramfs would wait by itself. The console says what is
 # waited for.
 
-ip tuntap add tap0 mode tap
-ip addr add 10.0.2.2/24 dev tap0
-ip link set tap0 up
-network='tap,ifname=tap0,script=no,downscript=no' listen=10.0.2.2
+tap_network
 dhcp_server() {
     # Told twice: it goes on.
     [[ $LANE != dracut ]] || sleep 35
-    dnsmasq --conf-file=/dev/null --interface=tap0 --except-interface=lo --bind-interfaces --no-resolv --no-hosts \
-        --address=/storage.example.com/10.0.2.2 --dhcp-range=10.0.2.15,10.0.2.20 \
-        --dhcp-leasefile="$work/leases" --pid-file="$work/dhcp.pid" --user=root >"$work/dnsmasq.log" 2>&1
+    dhcp_on_tap
 }
 new_root root
 serve root "${tls[@]}"
