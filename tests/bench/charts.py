@@ -32,8 +32,8 @@ def nice_step(most):
 
 def bars(title, notes, groups, line=None, said=count):
     """GROUPS: (name, [(label, figure, is ours)]); LINE: (at, what it is)"""
-    step = nice_step(max(figure for _, rows in groups for _, figure, _ in rows) * 1.02)
     most = max(figure for _, rows in groups for _, figure, _ in rows) * 1.02
+    step = nice_step(most)
     left, right = MARGIN + LABELS, WIDTH - MARGIN - VALUES
     height = HEAD + FOOT + sum(GROUP_GAP + len(rows) * (BAR + GAP) for _, rows in groups)
     bottom = height - FOOT + 6

@@ -65,6 +65,11 @@ def request_of(workload):
     return match and (int(match[2]) << {"k": 10, "m": 20}[match[3]], match[1] == "read")
 
 
+def ns_per_gib(aead):
+    """Of a cipher alone, in records as large as may be"""
+    return GIB // RECORD_BYTES * aead["ns_per_record"] + GIB * aead["ns_per_byte"]
+
+
 def by_table(names, table):
     known = [name for name in table if name in names]
     return known + [name for name in dict.fromkeys(names) if name not in table]
@@ -155,7 +160,7 @@ class Results:
     def _add_aead(self, entry, where):
         cipher = word(entry, "cipher", where)
         cipher = CIPHERS.get(cipher, cipher.lower())
-        for name in ("ns_per_record", "ns_per_byte", "ns_per_gib_16k_records"):
+        for name in ("ns_per_record", "ns_per_byte"):
             number(entry, name, where, least=-math.inf)  # of a line that was laid through measurements
         self.aead[self._kernel(entry, where), cipher] = entry
 
@@ -213,7 +218,7 @@ class Results:
             return None
         headers = aead["ns_per_record"] + (REQUEST_BYTES + REPLY_BYTES) * aead["ns_per_byte"]
         if unit == "GiB":
-            return aead["ns_per_gib_16k_records"] + GIB / request[0] * headers
+            return ns_per_gib(aead) + GIB / request[0] * headers
         return -(-request[0] // RECORD_BYTES) * aead["ns_per_record"] + request[0] * aead["ns_per_byte"] + headers
 
     def limit(self, kernel, row, workload):

@@ -121,7 +121,6 @@ nbdfuse_loop() {
     nbdfuse /run/fuse/nbd nbds://10.0.2.2:10810/ </dev/null &
     modprobe loop && wait_until test -s /run/fuse/nbd && losetup --direct-io=on /dev/loop0 /run/fuse/nbd || return
     disk=/dev/loop0
-    is_attached() { true; }
 }
 nbdfuse_loop_end() {
     [[ $disk != /dev/loop0 ]] || losetup -d /dev/loop0

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The figures as tables: of text for a terminal, and in Markdown."""
-from figures import CIPHERS, GIB, ROWS, UNITS, WORKLOADS, by_table, family, is_ours, is_peer
+from figures import CIPHERS, GIB, ROWS, UNITS, WORKLOADS, by_table, family, is_ours, is_peer, ns_per_gib
 from goals import MIB, of_kernel, word
 
 CIPHER_NAMES = {"aes-128-gcm": "AES-128-GCM", "aes-256-gcm": "AES-256-GCM", "chacha20-poly1305": "ChaCha20-Poly1305"}
@@ -113,8 +113,8 @@ def aead_table(results, kernel):
     lines = []
     for (its_kernel, cipher), entry in results.aead.items():
         if its_kernel == kernel:
-            figures = [duration(entry[key]) for key in ("ns_per_record", "ns_per_byte", "ns_per_gib_16k_records")]
-            lines.append([cipher_name(cipher), *figures])
+            figures = (entry["ns_per_record"], entry["ns_per_byte"], ns_per_gib(entry))
+            lines.append([cipher_name(cipher), *map(duration, figures)])
     return ["", "a record", "a byte", "a GiB in records of 16 KiB"], lines
 
 
