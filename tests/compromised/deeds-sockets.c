@@ -15,6 +15,14 @@ static int have_socket(int family, int type, int protocol)
 	return result_fd(socket(family, type | SOCK_CLOEXEC, protocol));
 }
 
+/* One that has such a socket. */
+#define DEED_SOCKET(name, family, type, protocol)                                                  \
+	DEED(name)                                                                                 \
+	{                                                                                          \
+		(void)at;                                                                          \
+		return have_socket(family, type, protocol);                                        \
+	}
+
 static struct sockaddr_in loopback(uint16_t port)
 {
 	return (struct sockaddr_in){.sin_family = AF_INET,
@@ -34,11 +42,7 @@ static int use_tcp(int (*use)(int fd, const struct sockaddr *address, socklen_t 
 	return rc;
 }
 
-DEED(do_tcp)
-{
-	(void)at;
-	return have_socket(AF_INET, SOCK_STREAM, 0);
-}
+DEED_SOCKET(do_tcp, AF_INET, SOCK_STREAM, 0)
 
 DEED(do_tcp_other_port)
 {
@@ -87,11 +91,7 @@ DEED(do_accept)
 	return rc == -EPERM || rc == -ENOSYS ? rc : 0; /* reached: the channel is no listener */
 }
 
-DEED(do_udp)
-{
-	(void)at;
-	return have_socket(AF_INET, SOCK_DGRAM, 0);
-}
+DEED_SOCKET(do_udp, AF_INET, SOCK_DGRAM, 0)
 
 static int connect_unix(const char *path)
 {
@@ -140,11 +140,7 @@ DEED(do_udp_bind)
 	return use_udp(true, at->port);
 }
 
-DEED(do_unix_packets)
-{
-	(void)at;
-	return have_socket(AF_UNIX, SOCK_SEQPACKET, 0);
-}
+DEED_SOCKET(do_unix_packets, AF_UNIX, SOCK_SEQPACKET, 0)
 
 DEED(do_socketpair)
 {
@@ -154,59 +150,23 @@ DEED(do_socketpair)
 	return result(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 }
 
-DEED(do_raw)
-{
-	(void)at;
-	return have_socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
-}
+DEED_SOCKET(do_raw, AF_INET, SOCK_RAW, IPPROTO_ICMP)
 
-DEED(do_ping)
-{
-	(void)at;
-	return have_socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
-}
+DEED_SOCKET(do_ping, AF_INET, SOCK_DGRAM, IPPROTO_ICMP)
 
-DEED(do_mptcp)
-{
-	(void)at;
-	return have_socket(AF_INET, SOCK_STREAM, 262);
-}
+DEED_SOCKET(do_mptcp, AF_INET, SOCK_STREAM, 262)
 
-DEED(do_packet)
-{
-	(void)at;
-	return have_socket(AF_PACKET, SOCK_RAW, 0);
-}
+DEED_SOCKET(do_packet, AF_PACKET, SOCK_RAW, 0)
 
-DEED(do_vsock)
-{
-	(void)at;
-	return have_socket(AF_VSOCK, SOCK_STREAM, 0);
-}
+DEED_SOCKET(do_vsock, AF_VSOCK, SOCK_STREAM, 0)
 
-DEED(do_crypto)
-{
-	(void)at;
-	return have_socket(AF_ALG, SOCK_SEQPACKET, 0);
-}
+DEED_SOCKET(do_crypto, AF_ALG, SOCK_SEQPACKET, 0)
 
-DEED(do_routes)
-{
-	(void)at;
-	return have_socket(AF_NETLINK, SOCK_RAW, 0);
-}
+DEED_SOCKET(do_routes, AF_NETLINK, SOCK_RAW, 0)
 
-DEED(do_generic_netlink)
-{
-	(void)at;
-	return have_socket(AF_NETLINK, SOCK_RAW, 16);
-}
+DEED_SOCKET(do_generic_netlink, AF_NETLINK, SOCK_RAW, 16)
 
-DEED(do_sock_diag)
-{
-	(void)at;
-	return have_socket(AF_NETLINK, SOCK_RAW, 4);
-}
+DEED_SOCKET(do_sock_diag, AF_NETLINK, SOCK_RAW, 4)
 
 /* What would stay with a socket that is handed over. */
 DEED(do_filter_packets)
