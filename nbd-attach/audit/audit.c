@@ -236,6 +236,13 @@ static void stop_background(struct runner *runner)
 		child_kill(&runner->background[i].child);
 }
 
+/* For a server that takes no more connections. */
+static void make_room(struct runner *runner)
+{
+	if (background_runs(runner))
+		stop_background(runner);
+}
+
 /* --- one after the other */
 
 static void try_probe(struct runner *runner, size_t index, struct audit_message *message)
@@ -279,16 +286,14 @@ static bool try_until_greeted(struct runner *runner, size_t index, struct audit_
 	/* By a server that takes one connection after the other it may be greeted too late. */
 	if (others_wait && message->greeted && message->verdict.not_tried &&
 		message->verdict.elapsed_ms >= runner->job->timeout_ms) {
-		if (background_runs(runner))
-			stop_background(runner);
+		make_room(runner);
 		try_probe(runner, index, message);
 	}
 	/* Unless nothing listens: the connections that wait, or the last one as it ends, may be all
 	 * that the server takes. */
 	if (!message->greeted && message->rc != -ECONNREFUSED &&
 		(others_wait || message->rc != -ETIMEDOUT)) {
-		if (background_runs(runner))
-			stop_background(runner);
+		make_room(runner);
 		try_again(runner, index, SETTLE_MS, message);
 	}
 	if (message->greeted)
