@@ -345,11 +345,11 @@ static int refuse_configuration(const char *file, int min_version, struct error 
 int tls_priority_init(gnutls_priority_t *priority, const char *override, int min_version, bool psk,
 	struct error *err)
 {
-	const char *file = tls_system_configuration();
 	gnutls_priority_t ours = NULL;
 	int rc = make(priority, override, min_version, psk, err), ours_rc = rc;
+	const char *file = rc ? tls_system_configuration() : NULL;
 
-	if (!rc || !file)
+	if (!file)
 		return rc;
 	if (override)
 		ours_rc = make(&ours, NULL, min_version, psk, NULL);

@@ -46,6 +46,13 @@ static struct tls_offer describe_offer(const struct tls_session *session)
 	};
 }
 
+static int ended_by_alert(struct tls_session *session, struct error *err)
+{
+	struct tls_offer offer = describe_offer(session);
+
+	return tls_refused_by_alert(&offer, gnutls_alert_get(session->gnutls), err);
+}
+
 /* A server that does not like our credentials may just hang up (nbdkit does), and under TLS 1.3 it
  * does so after the handshake has ended for us. What it was about to see tells what it did not
  * like. */
@@ -74,10 +81,9 @@ static int without_protection(const char *what, struct error *err)
 static int session_failed(struct tls_session *session, int rc, const char *when, struct error *err)
 {
 	int saved = errno;
-	struct tls_offer offer = describe_offer(session);
 
 	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED)
-		return tls_refused_by_alert(&offer, gnutls_alert_get(session->gnutls), err);
+		return ended_by_alert(session, err);
 	if (rc == GNUTLS_E_PREMATURE_TERMINATION || rc == 0)
 		return hung_up(session, 0, when, err);
 	if (rc == GNUTLS_E_PULL_ERROR || rc == GNUTLS_E_PUSH_ERROR)
