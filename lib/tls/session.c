@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 struct tls_session {
 	gnutls_session_t gnutls;
@@ -236,6 +237,13 @@ static int hear_extensions(gnutls_session_t gnutls, unsigned type, unsigned when
 	return 0;
 }
 
+/* What GnuTLS's own does. But as long as there is one, a GnuTLS whose configuration says "ktls =
+ * true" does not arm the socket in its handshake (kernel fact ktls-arming). */
+static ssize_t receive(gnutls_transport_ptr_t fd, void *buf, size_t size)
+{
+	return recv((int)(intptr_t)fd, buf, size, 0);
+}
+
 static int configure(struct tls_session *session, struct transport *transport, struct error *err)
 {
 	const struct tls_credentials *creds = session->creds;
@@ -266,6 +274,7 @@ static int configure(struct tls_session *session, struct transport *transport, s
 	/* the transport's deadline rules */
 	gnutls_handshake_set_timeout(session->gnutls, GNUTLS_INDEFINITE_TIMEOUT);
 	gnutls_transport_set_int(session->gnutls, transport->fd);
+	gnutls_transport_set_pull_function(session->gnutls, receive);
 	return 0;
 }
 
@@ -389,25 +398,6 @@ static int arm_direction(struct tls_session *session, int fd, bool transmit, str
 	return rc;
 }
 
-/* A GnuTLS that was built and told to use kTLS did the work in its handshake
- * (kernel fact ktls-arming). Both directions or none. */
-static int armed_by_gnutls(gnutls_session_t gnutls, struct error *err)
-{
-#ifdef GNUTLS_KTLS_DUPLEX
-	gnutls_transport_ktls_enable_flags_t flags = gnutls_transport_is_ktls_enabled(gnutls);
-
-	if (flags == GNUTLS_KTLS_DUPLEX)
-		return 1;
-	if (flags != 0)
-		return error_set(err, ERROR_KERNEL, EOPNOTSUPP,
-			"GnuTLS armed kernel TLS in one direction only");
-#else
-	(void)gnutls;
-	(void)err;
-#endif
-	return 0;
-}
-
 uint16_t tls_session_payload_bytes(const struct tls_session *session)
 {
 	unsigned limit = session->record_size_limit;
@@ -426,19 +416,14 @@ int tls_session_arm_ktls(
 	if (tls_pending(transport) != 0)
 		return error_set(err, ERROR_SERVER, EPROTO,
 			"TLS holds %zu bytes that nobody asked for", tls_pending(transport));
-	rc = armed_by_gnutls(session->gnutls, err);
-	if (rc < 0)
-		return rc;
-	if (rc == 0) {
-		rc = ktls_attach(transport->fd, err);
-		if (!rc)
-			rc = arm_direction(session, transport->fd, true, err);
-		if (!rc)
-			rc = arm_direction(session, transport->fd, false, err);
-		if (rc)
-			return rc;
-	}
-	return ktls_limit_records(transport->fd, tls_session_payload_bytes(session), err);
+	rc = ktls_attach(transport->fd, err);
+	if (!rc)
+		rc = arm_direction(session, transport->fd, true, err);
+	if (!rc)
+		rc = arm_direction(session, transport->fd, false, err);
+	if (!rc)
+		rc = ktls_limit_records(transport->fd, tls_session_payload_bytes(session), err);
+	return rc;
 }
 
 void tls_session_free(struct tls_session *session)
