@@ -3,6 +3,20 @@
 # Sourced by the init queue when udev is idle, again and again. systemd-networkd in an initramfs calls no hook of dracut's when
 # an interface is up, so it is looked for here: an address that is not of this link alone.
 # shellcheck disable=SC2154 # dracut's
+
+# For root=dhcp dracut asks networkd's lease once, when it is done with an interface, which it is by IPv6 alone: again, when DHCP has
+# told a root path after that.
+if [ ! -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && getarg root=dhcp >/dev/null; then
+    for nbd_done in /tmp/networkd.*.done; do
+        nbd_link=${nbd_done#/tmp/networkd.}
+        nbd_link=${nbd_link%.done}
+        case $(cat "/tmp/dhclient.$nbd_link.dhcpopts" 2>/dev/null):$(nbd-attach-leases "$nbd_link") in
+        *new_root_path=*) ;;
+        *ROOT_PATH=nbd*) rm -f "$nbd_done" ;;
+        esac
+    done
+    unset nbd_done nbd_link
+fi
 if [ -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && [ ! -e /run/nbd-attach.booted ]; then
     [ ! -d /run/systemd/netif/links ] || /sbin/nbd-attach-resolv || :
     if [ -d /run/nbd-attach.booting ]; then

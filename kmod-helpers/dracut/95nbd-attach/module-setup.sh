@@ -68,6 +68,7 @@ install() {
     inst_hook shutdown 90 "$moddir/shutdown-nbd-attach.sh"
     inst_script "$moddir/nbd-attach-boot.sh" /sbin/nbd-attach-boot
     inst_script "$moddir/nbd-attach-resolv.sh" /sbin/nbd-attach-resolv
+    inst_script "$moddir/nbd-attach-leases.sh" /sbin/nbd-attach-leases
     inst_script "$moddir/nbd-attach-no-network.sh" /sbin/nbd-attach-no-network
     # netroot calls what the scheme of the root path names.
     inst_script "$moddir/nbdroot.sh" /sbin/nbdroot

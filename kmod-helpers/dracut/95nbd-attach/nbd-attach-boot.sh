@@ -17,10 +17,11 @@ server=${new_next_server-}
 [ -n "$path" ] || path=${new_root_path-}
 if [ -z "$path" ]; then
     # systemd-networkd's leases
-    for lease in /run/systemd/netif/leases/*; do
-        [ -e "$lease" ] || continue
-        path=$(sed -n 's/^ROOT_PATH=//p' "$lease")
-        server=$(sed -n 's/^NEXT_SERVER=//p' "$lease")
+    for link in /sys/class/net/*; do
+        lease=$(nbd-attach-leases "${link##*/}")
+        [ -n "$lease" ] || continue
+        path=$(echo "$lease" | sed -n 's/^ROOT_PATH=//p')
+        server=$(echo "$lease" | sed -n 's/^NEXT_SERVER=//p')
         [ -z "$path" ] || break
     done
 fi

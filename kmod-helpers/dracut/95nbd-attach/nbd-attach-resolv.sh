@@ -10,14 +10,7 @@ fi
 
 servers=$(sed -n 's/^DNS=//p' /run/systemd/netif/links/* 2>/dev/null)
 [ -n "$servers" ] || exit 0
-search=$(sed -n 's/^DOMAINS=//p; s/^DOMAINNAME=//p' /run/systemd/netif/links/* /run/systemd/netif/leases/* 2>/dev/null)
-# Since systemd 261 a lease is no file; it is shown in lines of "TAG NAME VALUE".
-set -- /run/systemd/netif/leases/*
-[ -n "$search" ] || [ -e "$1" ] || search=$(
-    for link in /sys/class/net/*; do
-        networkctl --no-pager --no-legend --full dhcp-lease "${link##*/}" 2>/dev/null
-    done | sed -n 's/^ *15 domain name  *\([^ ]*\)$/\1/p'
-)
+search=$({ cat /run/systemd/netif/links/* 2>/dev/null; nbd-attach-leases; } | sed -n 's/^DOMAINS=//p; s/^DOMAINNAME=//p')
 {
     echo "$mark"
     # The name that follows a # is for DNS over TLS.
