@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
 # boot: matrix dracut
+# boot: matrix dracut trixie 6.12
 #
 # Two interfaces, both with DHCP, and the server is behind the second one's gateway: what begins when the first is up must not keep the
 # second from coming up. On 6.1 by network-legacy, which brings them up one after the other.
