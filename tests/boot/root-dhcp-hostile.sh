@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
 # boot: ci initramfs-tools 6.1
+# boot: matrix dracut forky 7.3
 #
 # The DHCP server is an attacker's: its root path leads to a disk of the attacker's, in clear. nbdtab asks for TLS for the root, so the
-# machine says so and boots from the disk that nbdtab names. On 6.1 alone: what is tried is the program's, not the kernel's.
+# machine says so and boots from the disk that nbdtab names. On one kernel of each release: what is tried is the program's, not the
+# kernel's.
 
 tap_network
-dhcp_on_tap --port=0 --dhcp-option="17,10.0.2.2:10810/root"
+dhcp_on_tap --dhcp-option="17,10.0.2.2:10810/root"
 new_root root
 cp --sparse=always "$work/root.disk" "$work/evil.disk"
 serve root "${tls[@]}"
