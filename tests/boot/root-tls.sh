@@ -5,8 +5,7 @@
 # boot: ci initramfs-tools dracut trixie 6.12
 # boot: matrix initramfs-tools 6.12
 # boot: matrix dracut 6.1
-# boot: matrix initramfs-tools dracut trixie 7.3
-# boot: matrix dracut forky 7.3
+# boot: matrix initramfs-tools dracut trixie forky 7.3
 #
 # The root file system comes over TLS, and the server is killed once under load: what every change has to pass, in each lane on
 # one kernel or the other. The lanes' own command lines: Debian's nbdroot= and dracut's root=nbd:, with the server's name, which /etc/hosts of
