@@ -2,9 +2,11 @@
 # shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
 # boot: matrix initramfs-tools dracut 6.1
 # boot: matrix initramfs-tools dracut trixie 6.12
+# boot: matrix dracut forky 7.3
 #
 # The server and the export come from DHCP's root path, and nothing about them is on the command line. On Debian 12's dracut by network-legacy,
-# which the image for 6.1 has, on Debian 13's by systemd-networkd, which asks for a root path there. The server is told by its name, which only the name server of DHCP knows.
+# which the image for 6.1 has, on later ones by systemd-networkd, which asks for a root path there. The server is told by its name, which only
+# the name server of DHCP knows.
 
 tap_network
 case $LANE in
