@@ -24,13 +24,12 @@ if [ -e "$hookdir/initqueue/finished/nbd-attach.sh" ] && [ ! -e /run/nbd-attach.
         # shellcheck disable=SC2034 # dracut's
         [ -e /run/nbd-attach.failed ] || main_loop=0
     elif [ -d /run/systemd/netif/links ]; then
-        if [ -n "$(ip -o address show scope global)" ]; then
-            /sbin/nbd-attach-boot || :
-        else
+        # An address of IPv6 is of no use for a root that DHCP has to tell.
+        if { [ -z "$(ip -o address show scope global)" ] || ! /sbin/nbd-attach-boot; } && [ -z "$(ip -4 -o address show scope global)" ]; then
             # It goes on asking for an address, and so may the queue.
             # shellcheck disable=SC2034 # dracut's
             main_loop=0
-            /sbin/nbd-attach-no-network
+            /sbin/nbd-attach-no-network "$(ip -o address show scope global)"
         fi
     fi
 fi
