@@ -91,11 +91,8 @@ static void check_release(struct report *report)
 /* What is known of a kernel of this version; nothing is tried. */
 static void check_faults(struct report *report)
 {
-	struct kernel_version version;
-	struct utsname kernel;
+	struct kernel_version version = kernel_version_running();
 
-	uname(&kernel);
-	version = kernel_version_parse(kernel.release, kernel.version);
 	report->count += kernel_faults_check(
 		&version, report->items + report->count, ITEMS_MAX - report->count);
 }

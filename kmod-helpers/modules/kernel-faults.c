@@ -2,6 +2,7 @@
 #include "modules/kernel-faults.h"
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include "base/text.h"
 
 #define RANGES_MAX 6
@@ -46,7 +47,7 @@ static const struct fault faults[] = {
 			{{6, 17, 5}, {6, 18, 21}}, {{6, 19, 0}, {6, 19, 11}}}},
 	{"CVE-2026-74611",
 		"TLS_RX_EXPECT_NO_PAD: a padded record is written where it should not be",
-		"it is not set",
+		"it is not set on such a kernel",
 		{{{6, 0, 0}, {6, 1, 191}}, {{6, 2, 0}, {6, 12, 114}}, {{6, 13, 0}, {6, 18, 45}},
 			{{6, 19, 0}, {7, 1, 9}}}},
 };
@@ -85,6 +86,14 @@ struct kernel_version kernel_version_parse(const char *release, const char *vers
 	return found;
 }
 
+struct kernel_version kernel_version_running(void)
+{
+	struct utsname kernel = {0};
+
+	uname(&kernel);
+	return kernel_version_parse(kernel.release, kernel.version);
+}
+
 /* "5.14.0-427.13.1.el9_4.x86_64", but not "6.9.1-1.el9.elrepo.x86_64" */
 bool kernel_is_red_hats(const char *release)
 {
@@ -96,12 +105,27 @@ bool kernel_is_red_hats(const char *release)
 	return strspn(at, "0123456789") > 0;
 }
 
-bool kernel_has_fault(const struct kernel_version *version, const char *name)
+static const struct fault *find(const char *name)
 {
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		if (!strcmp(faults[i].name, name))
-			return has_fault(version, &faults[i]);
-	return false;
+			return &faults[i];
+	return NULL;
+}
+
+bool kernel_has_fault(const struct kernel_version *version, const char *name)
+{
+	const struct fault *fault = find(name);
+
+	return fault && has_fault(version, fault);
+}
+
+bool kernel_is_mended(const struct kernel_version *version, const char *name)
+{
+	const struct fault *fault = find(name);
+
+	return fault && version->number[0] && !version->is_vague && !strstr(version->text, "-rc") &&
+		!has_fault(version, fault);
 }
 
 size_t kernel_faults_check(

@@ -17,6 +17,7 @@ struct kernel_version {
 
 /* All numbers are 0 where there is no version. */
 struct kernel_version kernel_version_parse(const char *release, const char *version);
+struct kernel_version kernel_version_running(void);
 
 /* Did Red Hat make it, or who rebuilds theirs? Its nbd driver is known to take Unix sockets only.
  * Kernels of others that are named alike, as ELRepo's and Oracle's own, take TCP. */
@@ -24,6 +25,9 @@ bool kernel_is_red_hats(const char *release);
 
 /* Is FAULT (a CVE's name) in a kernel of VERSION? False for a name that is not in the table. */
 bool kernel_has_fault(const struct kernel_version *version, const char *fault);
+/* Is it known that FAULT is not in it? False too where the version does not tell: it hides what was
+ * fixed, is a release candidate's, or is none; and for a name that is not in the table. */
+bool kernel_is_mended(const struct kernel_version *version, const char *fault);
 
 /* An item for each fault that VERSION has, ROOM at most: CHECK_OK where it does no harm here,
  * CHECK_WARN where only another kernel helps. Returns their number. */

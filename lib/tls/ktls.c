@@ -147,6 +147,9 @@ int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int versio
 	return rc;
 }
 
+#ifndef TLS_RX_EXPECT_NO_PAD
+#define TLS_RX_EXPECT_NO_PAD 4
+#endif
 #ifndef TLS_TX_MAX_PAYLOAD_LEN
 #define TLS_TX_MAX_PAYLOAD_LEN 5
 #endif
@@ -165,6 +168,13 @@ int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err)
 		"let the server take records of %d bytes (no record size limit), or use Linux 6.19 "
 		"or later here",
 		KTLS_PAYLOAD_BYTES);
+}
+
+int ktls_expect_no_padding(int fd)
+{
+	uint32_t on = 1;
+
+	return setsockopt(fd, SOL_TLS, TLS_RX_EXPECT_NO_PAD, &on, sizeof(on)) < 0 ? -errno : 0;
 }
 
 /* Asked for no more than this, the kernel gives no key. */

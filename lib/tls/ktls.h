@@ -46,6 +46,10 @@ int ktls_arm(int fd, bool transmit, const struct ktls_cipher *cipher, int versio
 /* Send no records that hold more than PAYLOAD_BYTES: -EOPNOTSUPP (ERROR_TLS) where the kernel
  * cannot (kernel fact record-size-limit). After ktls_arm(). */
 int ktls_limit_records(int fd, uint16_t payload_bytes, struct error *err);
+/* Decrypt TLS 1.3 straight to where it is read, what is padded or no data twice: only on a kernel
+ * that is known to do it right (kernel fact expect-no-pad). After ktls_arm(); -errno where there is
+ * no such option, which is no harm. */
+int ktls_expect_no_padding(int fd);
 /* What the kernel's TLS works with: enum tls_version, and a line of the table. -errno when the
  * socket has none, -EPROTO when the two directions differ or it is nothing that ktls_arm() could
  * have set. */

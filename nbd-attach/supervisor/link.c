@@ -3,12 +3,23 @@
 #include "base/clock.h"
 #include "tls/ktls.h"
 #include "net/tcp-stats.h"
+#include "modules/kernel-faults.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+/* Of records that hold no more than the driver reads at once (kernel fact whole-record-only). It is
+ * not the negotiator's to set: a hostile one would, on a kernel that does it wrong, too. */
+static void spare_a_copy(const struct link *link)
+{
+	struct kernel_version kernel = kernel_version_running();
+
+	if (link->tls.version == TLS_VERSION_1_3 && kernel_is_mended(&kernel, "CVE-2026-74611"))
+		ktls_expect_no_padding(link->fd);
+}
 
 void link_init(struct link *link, struct negotiation_result *result)
 {
@@ -28,6 +39,7 @@ void link_init(struct link *link, struct negotiation_result *result)
 	len = sizeof(link->peer);
 	if (!link_is_tcp(link) || getpeername(link->fd, (struct sockaddr *)&link->peer, &len) < 0)
 		link->peer.ss_family = AF_UNSPEC;
+	spare_a_copy(link);
 }
 
 bool link_is_tcp(const struct link *link)

@@ -49,6 +49,14 @@ static void update_key_when_due(gnutls_session_t session)
 
 #define RECORD_BYTES 16384
 
+/* TLS_SEND_BYTES: records are no larger. */
+static size_t record_bytes(void)
+{
+	const char *limit = getenv("TLS_SEND_BYTES");
+
+	return limit ? strtoul(limit, NULL, 10) : RECORD_BYTES;
+}
+
 /* TLS_PADDING: so many bytes of padding in each record, where TLS 1.3 has room for them. */
 static ssize_t send_padded(gnutls_session_t session, const void *data, size_t size)
 {
@@ -62,9 +70,9 @@ static ssize_t send_padded(gnutls_session_t session, const void *data, size_t si
 	if (!said)
 		fprintf(stderr, "keyupdate-shim: padded by %zu bytes\n", padding);
 	said = true;
-	if (size + padding > RECORD_BYTES)
+	if (size + padding > record_bytes())
 		/* the caller sends the rest; GnuTLS would make a record that is too large */
-		size = RECORD_BYTES - padding;
+		size = record_bytes() - padding;
 	return gnutls_record_send2(session, data, size, padding, 0);
 }
 

@@ -91,6 +91,38 @@ static void each_fault_ends_with_its_fix(void **state)
 	}
 }
 
+static void mended_is_only_what_is_known_to_be(void **state)
+{
+	static const struct {
+		const char *release, *version;
+		bool is_mended;
+	} cases[] = {
+		{"6.1.190", "", false},
+		{"6.1.191", "", true},
+		{"6.1.0-56-amd64", "#1 SMP Debian 6.1.192-1 (2026-10-01)", true},
+		{"6.1.0-56-amd64", "", false},
+		{"6.12.90+deb13-amd64", "#1 SMP Debian 6.12.90-1 (2026-05-01)", false},
+		{"6.12.117+deb12-cloud-amd64", "#1 SMP Debian 6.12.117-1~bpo12+1", true},
+		{"6.19.14", "", false},
+		{"7.2", "", true},
+		{"7.2-rc3", "", false},
+		{"7.2.0-13-generic", "#13-Ubuntu SMP", false},
+		{"6.12.0-55.9.1.el10_0.x86_64", "", false},
+		{"7.3.4", "", true},
+		{"", "", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct kernel_version version = parsed(cases[i].release, cases[i].version);
+
+		if (kernel_is_mended(&version, "CVE-2026-74611") != cases[i].is_mended)
+			fail_msg("%s is %smended", cases[i].release,
+				cases[i].is_mended ? "" : "not ");
+		assert_false(kernel_is_mended(&version, "CVE-1999-0001"));
+	}
+}
+
 static void red_hats_kernels_are_known_by_their_release(void **state)
 {
 	static const char *const red_hats[] = {"4.18.0-553.el8_10.x86_64",
@@ -177,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_number_is_the_kernels_not_the_packages),
 		cmocka_unit_test(each_fault_ends_with_its_fix),
+		cmocka_unit_test(mended_is_only_what_is_known_to_be),
 		cmocka_unit_test(red_hats_kernels_are_known_by_their_release),
 		cmocka_unit_test(a_name_that_nobody_knows_is_in_no_kernel),
 		cmocka_unit_test(each_is_reported_with_what_is_done_about_it),
