@@ -49,7 +49,9 @@ ends_load() {
     note "$1: $(load_says $1); strange replies $(strange_replies), dead links $(dead_links), kernel's I/O errors $(kernel_says 'I/O error')"
 }
 no_harm() { # NAME
-    [[ $(load_says $1) =~ ^rounds\ [1-9][0-9]*\ wrong\ 0\ errors\ 0\  ]] || fail "wrong data, or an error"
+    [[ $(load_says $1) =~ ^rounds\ [1-9][0-9]*\ wrong\ 0\ errors\ ([0-9]+)\  ]] || fail "wrong data"
+    # Where a link has died 7.3 fails what was half sent (kernel fact partial-send-eio), and one may die there (signal-measurements).
+    [[ ${BASH_REMATCH[1]} -eq 0 || ($VM_SERIES != 6.* && $(dead_links) -ge 1) ]] || fail "an error"
     [[ $(strange_replies) -eq 0 ]] || fail "the kernel had replies that fit no request"
 }
 
