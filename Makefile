@@ -31,13 +31,15 @@ ifneq ($(CI)$(WERROR),)
 werror := -Werror
 endif
 
-linked    := gnutls libnl-3.0 libnl-genl-3.0 libudev liburiparser json-c libseccomp
-# libkmod is loaded when a module is looked up: kmod-library.h has why.
-libraries := $(linked) libkmod
+linked    := libnl-3.0 libnl-genl-3.0 libudev liburiparser json-c libseccomp
+# These are loaded when they are needed: gnutls-library.h and kmod-library.h have why.
+libraries := $(linked) gnutls libkmod
 # The goals that install their own tools first must work before pkg-config is there: ask it only when something is compiled.
 lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
-# The dynamic linker looks for each symbol in this order, and GnuTLS and the C library have most of them.
-lib_libs   = $(patsubst -lgnutls,-lgnutls -lc,$(shell $(PKG_CONFIG) --libs $(linked)))
+# The dynamic linker looks for each symbol in this order, and the C library has most of them.
+lib_libs   = -lc $(shell $(PKG_CONFIG) --libs $(linked))
+# What tests call themselves, as servers and to make certificates.
+test_libs  = $(lib_libs) $(shell $(PKG_CONFIG) --libs gnutls)
 
 warnings  := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wno-format-nonliteral \
 	     -Wno-missing-field-initializers $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(werror)
@@ -138,7 +140,7 @@ $(BUILD)/obj/%.o: %.c $(flags_stamp)
 
 $(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs) -lcmocka
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(test_libs) -lcmocka
 
 $(filter $(BUILD)/tests/test-machine-%,$(unit_tests)): $(machine_parts)
 # It says what the kernel says of a socket's TLS.
@@ -147,11 +149,11 @@ $(BUILD)/tests/test-tcp-race: private LDFLAGS += -Wl,--wrap=connect
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/peer/main-%.o $(peer_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(test_libs)
 
 $(BUILD)/tests/vulnerable: $(audit_parts) $(library)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(lib_libs)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) -o $@ $^ $(test_libs)
 
 $(BUILD)/sim/program.a: $(program_parts) $(helper_objects) $(lib_objects)
 	@mkdir -p $(@D)
@@ -187,7 +189,7 @@ fuzz_wraps    = $(addprefix -Wl$(comma)--wrap=,$(shell grep -hoE '__wrap_[a-z0-9
 $(BUILD)/tests/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz-%.o $(fuzz_parts) $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(hardening_ld) $(fuzz_main_ld) \
-		$(call fuzz_wraps,tests/fuzz/fuzz-$*.c tests/fuzz/server.c) -o $@ $^ $(lib_libs)
+		$(call fuzz_wraps,tests/fuzz/fuzz-$*.c tests/fuzz/server.c) -o $@ $^ $(test_libs)
 
 tests: $(fuzz_targets)
 

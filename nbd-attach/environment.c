@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* GnuTLS obeys its environment: SSLKEYLOGFILE has it write the keys of each session into a file,
  * GNUTLS_SYSTEM_PRIORITY_FILE changes what is acceptable, GNUTLS_DEBUG_LEVEL tells all. Only in
- * set-user-ID programs it does not. It reads most of it before main(), in its constructor, so this
- * runs before all constructors. */
+ * set-user-ID programs it does not. It reads most of it in its constructor, when it is loaded, so
+ * this runs before all constructors. */
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -121,6 +121,13 @@ bool text_is_utf8(const void *bytes, size_t len)
 	return true;
 }
 
+bool text_is_ascii(const char *text)
+{
+	while (*text && (unsigned char)*text < 0x80)
+		text++;
+	return !*text;
+}
+
 bool text_copy(char *out, size_t size, const char *text)
 {
 	size_t len = strlen(text), take;

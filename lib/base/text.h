@@ -12,6 +12,7 @@ void text_sanitise(char *out, size_t size, const void *bytes, size_t len);
 /* The same in place, of a terminated text, which never grows. */
 void text_make_printable(char *text);
 bool text_is_utf8(const void *bytes, size_t len);
+bool text_is_ascii(const char *text);
 /* strlcpy: false when it did not fit. */
 bool text_copy(char *out, size_t size, const char *text);
 

@@ -2,6 +2,7 @@
 #include "config/endpoint.h"
 #include "config/endpoint-parts.h"
 #include "base/text.h"
+#include "tls/library.h"
 #include "tls/names.h"
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -71,6 +72,8 @@ int endpoint_check_host_name(const char *host, struct error *err)
 				       error_set(err, ERROR_USAGE, EINVAL,
 					       "'%s' is neither an IPv6 address nor NAME:PORT",
 					       endpoint_show(host, strlen(host)).text);
+	if (!text_is_ascii(host) && tls_library_load(err))
+		return -ELIBACC;
 	if (has_foreign_byte(host) || !tls_names_to_ascii(host, ascii, sizeof(ascii))) {
 		error_set(err, ERROR_USAGE, EINVAL, "'%s' is not a host name",
 			endpoint_show(host, strlen(host)).text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/claim.h"
+#include "tls/gnutls-library.h"
 #include "tls/credentials-struct.h"
 #include "tls/ktls.h"
 #include "tls/priority.h"
@@ -11,7 +12,7 @@
 static bool may_have_version(const struct tls_credentials *creds, int version)
 {
 	const unsigned *list;
-	int count = gnutls_priority_protocol_list(creds->priority, &list);
+	int count = libgnutls.priority_protocol_list(creds->priority, &list);
 
 	for (int i = 0; i < count; i++)
 		if ((list[i] == GNUTLS_TLS1_2 && version == TLS_VERSION_1_2) ||
@@ -23,7 +24,7 @@ static bool may_have_version(const struct tls_credentials *creds, int version)
 static bool may_have_cipher(const struct tls_credentials *creds, const struct ktls_cipher *cipher)
 {
 	const unsigned *list;
-	int count = gnutls_priority_cipher_list(creds->priority, &list);
+	int count = libgnutls.priority_cipher_list(creds->priority, &list);
 
 	for (int i = 0; cipher && i < count; i++)
 		if (tls_ktls_cipher((gnutls_cipher_algorithm_t)list[i]) == cipher)

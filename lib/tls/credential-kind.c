@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/credential-kind.h"
+#include "tls/gnutls-library.h"
 #include <ctype.h>
 #include <errno.h>
-#include <gnutls/pkcs12.h>
-#include <gnutls/pkcs7.h>
-#include <gnutls/x509.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,10 +63,10 @@ static unsigned pem_kinds(const char *text)
 static bool is_der_certificate(const gnutls_datum_t *data)
 {
 	gnutls_x509_crt_t crt = NULL;
-	bool is_one = gnutls_x509_crt_init(&crt) == 0 &&
-		gnutls_x509_crt_import(crt, data, GNUTLS_X509_FMT_DER) == 0;
+	bool is_one = libgnutls.x509_crt_init(&crt) == 0 &&
+		libgnutls.x509_crt_import(crt, data, GNUTLS_X509_FMT_DER) == 0;
 
-	gnutls_x509_crt_deinit(crt);
+	libgnutls.x509_crt_deinit(crt);
 	return is_one;
 }
 
@@ -80,20 +78,20 @@ static unsigned der_other(const gnutls_datum_t *data)
 	gnutls_pkcs7_t pkcs7;
 	unsigned kind = 0;
 
-	if (gnutls_x509_crq_init(&request) == 0) {
-		if (gnutls_x509_crq_import(request, data, GNUTLS_X509_FMT_DER) == 0)
+	if (libgnutls.x509_crq_init(&request) == 0) {
+		if (libgnutls.x509_crq_import(request, data, GNUTLS_X509_FMT_DER) == 0)
 			kind = CREDENTIAL_REQUEST;
-		gnutls_x509_crq_deinit(request);
+		libgnutls.x509_crq_deinit(request);
 	}
-	if (!kind && gnutls_x509_crl_init(&list) == 0) {
-		if (gnutls_x509_crl_import(list, data, GNUTLS_X509_FMT_DER) == 0)
+	if (!kind && libgnutls.x509_crl_init(&list) == 0) {
+		if (libgnutls.x509_crl_import(list, data, GNUTLS_X509_FMT_DER) == 0)
 			kind = CREDENTIAL_REVOCATION;
-		gnutls_x509_crl_deinit(list);
+		libgnutls.x509_crl_deinit(list);
 	}
-	if (!kind && gnutls_pkcs7_init(&pkcs7) == 0) {
-		if (gnutls_pkcs7_import(pkcs7, data, GNUTLS_X509_FMT_DER) == 0)
+	if (!kind && libgnutls.pkcs7_init(&pkcs7) == 0) {
+		if (libgnutls.pkcs7_import(pkcs7, data, GNUTLS_X509_FMT_DER) == 0)
 			kind = CREDENTIAL_PKCS7;
-		gnutls_pkcs7_deinit(pkcs7);
+		libgnutls.pkcs7_deinit(pkcs7);
 	}
 	return kind;
 }
@@ -103,12 +101,14 @@ static unsigned der_key(const gnutls_datum_t *data)
 	gnutls_x509_privkey_t key;
 	int rc;
 
-	if (gnutls_pkcs8_info(data, GNUTLS_X509_FMT_DER, NULL, NULL, NULL, NULL, NULL, NULL) == 0)
+	if (libgnutls.pkcs8_info(data, GNUTLS_X509_FMT_DER, NULL, NULL, NULL, NULL, NULL, NULL) ==
+		0)
 		return CREDENTIAL_ENCRYPTED_KEY;
-	if (gnutls_x509_privkey_init(&key) < 0)
+	if (libgnutls.x509_privkey_init(&key) < 0)
 		return 0;
-	rc = gnutls_x509_privkey_import2(key, data, GNUTLS_X509_FMT_DER, NULL, GNUTLS_PKCS_PLAIN);
-	gnutls_x509_privkey_deinit(key);
+	rc = libgnutls.x509_privkey_import2(
+		key, data, GNUTLS_X509_FMT_DER, NULL, GNUTLS_PKCS_PLAIN);
+	libgnutls.x509_privkey_deinit(key);
 	return rc == 0 ? CREDENTIAL_KEY : 0;
 }
 
@@ -117,10 +117,10 @@ static bool is_pkcs12(const gnutls_datum_t *data)
 	gnutls_pkcs12_t pkcs12;
 	bool is_one;
 
-	if (gnutls_pkcs12_init(&pkcs12) < 0)
+	if (libgnutls.pkcs12_init(&pkcs12) < 0)
 		return false;
-	is_one = gnutls_pkcs12_import(pkcs12, data, GNUTLS_X509_FMT_DER, 0) == 0;
-	gnutls_pkcs12_deinit(pkcs12);
+	is_one = libgnutls.pkcs12_import(pkcs12, data, GNUTLS_X509_FMT_DER, 0) == 0;
+	libgnutls.pkcs12_deinit(pkcs12);
 	return is_one;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/credentials.h"
+#include "tls/gnutls-library.h"
 #include "tls/credential-kind.h"
 #include "tls/credentials-struct.h"
 #include "tls/crl.h"
@@ -10,7 +11,6 @@
 #include "base/closed-path.h"
 #include "base/text.h"
 #include <errno.h>
-#include <gnutls/x509.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,10 +52,10 @@ static int load_ca_file(struct tls_credentials *creds, const char *path, struct 
 
 	if (rc)
 		return rc;
-	rc = gnutls_certificate_set_x509_trust_mem(creds->x509, &pem, GNUTLS_X509_FMT_PEM);
+	rc = libgnutls.certificate_set_x509_trust_mem(creds->x509, &pem, GNUTLS_X509_FMT_PEM);
 	if (rc <= 0)
 		return credential_kind_refuse(path, &pem, CREDENTIAL_AS_AUTHORITY,
-			rc ? gnutls_strerror(rc) : "it holds no whole certificate", err);
+			rc ? libgnutls.strerror(rc) : "it holds no whole certificate", err);
 	creds->verify_chain = true;
 	snprintf(creds->trust_name, sizeof(creds->trust_name), "%s", path);
 	return 0;
@@ -91,7 +91,7 @@ static int load_packed_trust(struct tls_credentials *creds)
 
 	for (size_t i = 0; (path = tls_system_bundle(i)); i++)
 		if (credential_files_read(&creds->files, path, "bundle", &pem, &ignored) == 0)
-			return gnutls_certificate_set_x509_trust_mem(
+			return libgnutls.certificate_set_x509_trust_mem(
 				creds->x509, &pem, GNUTLS_X509_FMT_PEM);
 	return 0;
 }
@@ -99,7 +99,7 @@ static int load_packed_trust(struct tls_credentials *creds)
 static int load_system_trust(struct tls_credentials *creds, struct error *err)
 {
 	int count = creds->is_packed ? load_packed_trust(creds) :
-				       gnutls_certificate_set_x509_system_trust(creds->x509);
+				       libgnutls.certificate_set_x509_system_trust(creds->x509);
 
 	if (count <= 0) {
 		error_set(err, ERROR_TLS, ENOENT,
@@ -121,20 +121,20 @@ static void took_client_cert(struct tls_credentials *creds, int rc)
 	unsigned count = 0;
 
 	creds->has_client_cert = true;
-	if (gnutls_certificate_get_x509_crt(creds->x509, (unsigned)rc, &chain, &count) < 0)
+	if (libgnutls.certificate_get_x509_crt(creds->x509, (unsigned)rc, &chain, &count) < 0)
 		return;
 	for (unsigned i = 0; i < count; i++) {
-		tls_validity_note(&creds->own, gnutls_x509_crt_get_activation_time(chain[i]),
-			gnutls_x509_crt_get_expiration_time(chain[i]));
-		gnutls_x509_crt_deinit(chain[i]);
+		tls_validity_note(&creds->own, libgnutls.x509_crt_get_activation_time(chain[i]),
+			libgnutls.x509_crt_get_expiration_time(chain[i]));
+		libgnutls.x509_crt_deinit(chain[i]);
 	}
-	gnutls_free(chain);
+	gnutls_release(chain);
 }
 
 static int load_token(
 	struct tls_credentials *creds, const char *cert, const char *key, struct error *err)
 {
-	int rc = gnutls_certificate_set_x509_key_file2(
+	int rc = libgnutls.certificate_set_x509_key_file2(
 		creds->x509, cert, key, GNUTLS_X509_FMT_PEM, NULL, 0);
 
 	if (rc >= 0) {
@@ -145,7 +145,7 @@ static int load_token(
 	/* The URL may hold the PIN: it is not repeated. */
 	error_set(err, ERROR_USAGE, EINVAL,
 		"the key behind the pkcs11: URL cannot be used with certificate %s: %s",
-		credential_is_token(cert) ? "(pkcs11)" : cert, gnutls_strerror(rc));
+		credential_is_token(cert) ? "(pkcs11)" : cert, libgnutls.strerror(rc));
 	return error_hint(err, -EINVAL,
 		"see what the token has with: p11tool --list-all 'pkcs11:...'; the PIN goes into "
 		"pin-source=FILE");
@@ -166,7 +166,7 @@ static int load_client_cert(struct tls_credentials *creds, const char *cert, con
 	if (rc)
 		return rc;
 	warn_if_open(creds, key);
-	rc = gnutls_certificate_set_x509_key_mem2(
+	rc = libgnutls.certificate_set_x509_key_mem2(
 		creds->x509, &cert_pem, &key_pem, GNUTLS_X509_FMT_PEM, NULL, 0);
 	if (why)
 		*why = rc < 0 ? rc : 0;
@@ -175,7 +175,7 @@ static int load_client_cert(struct tls_credentials *creds, const char *cert, con
 			"certificate %s and key %s do not belong together", cert, key);
 	if (rc < 0)
 		return credential_kind_refuse_pair(
-			cert, &cert_pem, key, &key_pem, gnutls_strerror(rc), err);
+			cert, &cert_pem, key, &key_pem, libgnutls.strerror(rc), err);
 	took_client_cert(creds, rc);
 	return 0;
 }
@@ -206,7 +206,7 @@ static int load_numbered(struct tls_credentials *creds, const char *dir, struct 
 		if (rc && is_unknown_kind(why))
 			add_warning(creds,
 				"%s is left out: this GnuTLS (%s) does not know its kind of key",
-				cert, gnutls_check_version(NULL));
+				cert, libgnutls.check_version(NULL));
 		else if (rc)
 			return rc;
 	}
@@ -274,12 +274,12 @@ static int load_x509(
 {
 	const char *dir = config->certificates_dir;
 	char crl[PATH_SIZE];
-	int rc = gnutls_certificate_allocate_credentials(&creds->x509);
+	int rc = libgnutls.certificate_allocate_credentials(&creds->x509);
 
 	if (rc < 0)
-		return error_set(err, ERROR_OTHER, ENOMEM, "GnuTLS: %s", gnutls_strerror(rc));
+		return error_set(err, ERROR_OTHER, ENOMEM, "GnuTLS: %s", libgnutls.strerror(rc));
 	/* for took_client_cert() */
-	gnutls_certificate_set_flags(creds->x509, GNUTLS_CERTIFICATE_API_V2);
+	libgnutls.certificate_set_flags(creds->x509, GNUTLS_CERTIFICATE_API_V2);
 	rc = *dir ? load_ca_of_dir(creds, config, err) : 0;
 	if (!rc && *config->ca_file)
 		rc = load_ca_file(creds, config->ca_file, err);
@@ -309,8 +309,10 @@ static int load_psk(
 static int load(struct tls_credentials *creds, const struct tls_config *config, struct error *err)
 {
 	struct tls_config effective = *config;
-	int rc = 0;
+	int rc = tls_library_load(err);
 
+	if (rc)
+		return rc;
 	if (*config->key_file && !*config->cert_file) /* nbd-client's habit: one file with both */
 		text_copy(effective.cert_file, sizeof(effective.cert_file), config->key_file);
 	creds->system_configuration = tls_system_configuration();
@@ -340,11 +342,11 @@ bool tls_credentials_use_token(const struct tls_credentials *creds)
 static void free_content(struct tls_credentials *creds)
 {
 	if (creds->x509)
-		gnutls_certificate_free_credentials(creds->x509);
+		libgnutls.certificate_free_credentials(creds->x509);
 	if (creds->psk)
-		gnutls_psk_free_client_credentials(creds->psk);
+		libgnutls.psk_free_client_credentials(creds->psk);
 	if (creds->priority)
-		gnutls_priority_deinit(creds->priority);
+		libgnutls.priority_deinit(creds->priority);
 	credential_files_free(&creds->files);
 }
 

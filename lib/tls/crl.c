@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/crl.h"
+#include "tls/gnutls-library.h"
 #include "tls/credentials-struct.h"
 #include "base/text.h"
 #include <errno.h>
-#include <gnutls/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct authorities {
 static void free_authorities(struct authorities *authorities)
 {
 	for (unsigned i = 0; i < authorities->count; i++)
-		gnutls_x509_crt_deinit(authorities->list[i]);
+		libgnutls.x509_crt_deinit(authorities->list[i]);
 	free(authorities->list);
 	*authorities = (struct authorities){0};
 }
@@ -34,13 +34,13 @@ static int find_authorities(
 	*authorities = (struct authorities){.list = calloc(AUTHORITIES_MAX, sizeof(void *))};
 	if (!authorities->list)
 		return error_set(err, ERROR_OTHER, ENOMEM, "out of memory");
-	gnutls_certificate_get_trust_list(creds->x509, &trust);
+	libgnutls.certificate_get_trust_list(creds->x509, &trust);
 	while (authorities->count < AUTHORITIES_MAX &&
-		gnutls_x509_trust_list_iter_get_ca(
+		libgnutls.x509_trust_list_iter_get_ca(
 			trust, &at, &authorities->list[authorities->count]) == 0)
 		authorities->count++;
 	if (at)
-		gnutls_x509_trust_list_iter_deinit(at);
+		libgnutls.x509_trust_list_iter_deinit(at);
 	return 0;
 }
 
@@ -53,7 +53,7 @@ static bool is_whole(gnutls_x509_crl_t crl)
 
 	for (unsigned i = 0;; i++) {
 		size_t size = sizeof(oid);
-		int rc = gnutls_x509_crl_get_extension_info(crl, i, oid, &size, &critical);
+		int rc = libgnutls.x509_crl_get_extension_info(crl, i, oid, &size, &critical);
 
 		if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE)
 			return true;
@@ -68,7 +68,7 @@ static bool is_whole(gnutls_x509_crl_t crl)
 static const char *crl_judge(gnutls_x509_crl_t crl, const struct authorities *authorities)
 {
 	unsigned status = 0;
-	int rc = gnutls_x509_crl_verify(crl, authorities->list, authorities->count, 0, &status);
+	int rc = libgnutls.x509_crl_verify(crl, authorities->list, authorities->count, 0, &status);
 
 	if (status & GNUTLS_CERT_SIGNER_NOT_FOUND)
 		return "is of another authority than those that are trusted";
@@ -79,8 +79,8 @@ static const char *crl_judge(gnutls_x509_crl_t crl, const struct authorities *au
 	if (status & GNUTLS_CERT_INSECURE_ALGORITHM)
 		return "is signed with an algorithm that is broken";
 	if (rc < 0)
-		return gnutls_strerror(rc);
-	if (gnutls_x509_crl_get_next_update(crl) == (time_t)-1)
+		return libgnutls.strerror(rc);
+	if (libgnutls.x509_crl_get_next_update(crl) == (time_t)-1)
 		return "does not say until when it counts";
 	if (!is_whole(crl))
 		return "is only for a part of the certificates, or has an extension that is not "
@@ -96,21 +96,21 @@ static int crl_take(struct tls_credentials *creds, gnutls_x509_crl_t crl, const 
 	gnutls_datum_t issuer = {0};
 	int rc;
 
-	if (gnutls_x509_crl_get_issuer_dn3(crl, &issuer, 0) == 0)
+	if (libgnutls.x509_crl_get_issuer_dn3(crl, &issuer, 0) == 0)
 		text_sanitise(dates->issuer, sizeof(dates->issuer), issuer.data, issuer.size);
-	gnutls_free(issuer.data);
+	gnutls_release(issuer.data);
 	if (why) {
 		error_set(err, ERROR_USAGE, EINVAL, "the revocation list of \"%s\" in %s %s",
 			dates->issuer, path, why);
 		return error_hint(err, -EINVAL,
 			"fetch the list of the authority that signed the server's certificate");
 	}
-	rc = gnutls_certificate_set_x509_crl(creds->x509, &crl, 1);
+	rc = libgnutls.certificate_set_x509_crl(creds->x509, &crl, 1);
 	if (rc < 0)
 		return error_set(err, ERROR_USAGE, EINVAL, "revocation list %s cannot be used: %s",
-			path, gnutls_strerror(rc));
-	dates->from = gnutls_x509_crl_get_this_update(crl);
-	dates->until = gnutls_x509_crl_get_next_update(crl);
+			path, libgnutls.strerror(rc));
+	dates->from = libgnutls.x509_crl_get_this_update(crl);
+	dates->until = libgnutls.x509_crl_get_next_update(crl);
 	creds->crl_count++;
 	return 0;
 }
@@ -121,11 +121,11 @@ int tls_crl_load(struct tls_credentials *creds, const gnutls_datum_t *pem, const
 	struct authorities authorities;
 	gnutls_x509_crl_t *list = NULL;
 	unsigned count = 0;
-	int rc = gnutls_x509_crl_list_import2(&list, &count, pem, GNUTLS_X509_FMT_PEM, 0);
+	int rc = libgnutls.x509_crl_list_import2(&list, &count, pem, GNUTLS_X509_FMT_PEM, 0);
 
 	if (rc < 0)
 		return error_set(err, ERROR_USAGE, EINVAL, "revocation list %s cannot be used: %s",
-			path, gnutls_strerror(rc));
+			path, libgnutls.strerror(rc));
 	rc = find_authorities(creds, &authorities, err);
 	for (unsigned i = 0; i < count; i++) {
 		if (!rc && creds->crl_count == TLS_CRLS_MAX)
@@ -133,9 +133,9 @@ int tls_crl_load(struct tls_credentials *creds, const gnutls_datum_t *pem, const
 				"%s has more than %d revocation lists", path, TLS_CRLS_MAX);
 		if (!rc)
 			rc = crl_take(creds, list[i], path, &authorities, err);
-		gnutls_x509_crl_deinit(list[i]);
+		libgnutls.x509_crl_deinit(list[i]);
 	}
-	gnutls_free(list);
+	gnutls_release(list);
 	free_authorities(&authorities);
 	return rc;
 }

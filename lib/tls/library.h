@@ -3,6 +3,13 @@
 #ifndef NBDA_TLS_LIBRARY
 #define NBDA_TLS_LIBRARY
 #include <stddef.h>
+#include "base/error.h"
+
+#define GNUTLS_LIBRARY "libgnutls.so.30"
+
+/* Load it, once a process. Whoever loads credentials has it by that; what else is here wants it
+ * loaded. Before anything is read from the network, and while there is a disk. */
+int tls_library_load(struct error *err);
 
 /* "3.7.9" */
 const char *tls_library_version(void);

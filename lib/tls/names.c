@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/names.h"
+#include "tls/gnutls-library.h"
+#include "tls/library.h"
 #include "base/text.h"
 #include <arpa/inet.h>
-#include <gnutls/x509-ext.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -26,17 +27,15 @@ size_t tls_names_parse_address(const char *host, unsigned char address[16])
 bool tls_names_to_ascii(const char *host, char *out, size_t size)
 {
 	gnutls_datum_t ascii = {0};
-	const char *p = host;
 	bool fits;
 
-	while (*p && (unsigned char)*p < 0x80)
-		p++;
-	if (!*p)
+	if (text_is_ascii(host))
 		return text_copy(out, size, host);
-	if (gnutls_idna_map(host, (unsigned)strlen(host), &ascii, 0) < 0)
+	if (tls_library_load(NULL) ||
+		libgnutls.idna_map(host, (unsigned)strlen(host), &ascii, 0) < 0)
 		return false;
 	fits = text_copy(out, size, (const char *)ascii.data);
-	gnutls_free(ascii.data);
+	gnutls_release(ascii.data);
 	return fits;
 }
 
@@ -128,15 +127,15 @@ static int read_names(gnutls_x509_crt_t crt, gnutls_subject_alt_names_t *names)
 {
 	gnutls_datum_t extension = {0};
 	unsigned critical;
-	int rc = gnutls_x509_crt_get_extension_by_oid2(
+	int rc = libgnutls.x509_crt_get_extension_by_oid2(
 		crt, OID_SUBJECT_ALT_NAME, 0, &extension, &critical);
 
 	*names = NULL;
 	if (rc == 0)
-		rc = gnutls_subject_alt_names_init(names);
+		rc = libgnutls.subject_alt_names_init(names);
 	if (rc == 0)
-		rc = gnutls_x509_ext_import_subject_alt_names(&extension, *names, 0);
-	gnutls_free(extension.data);
+		rc = libgnutls.x509_ext_import_subject_alt_names(&extension, *names, 0);
+	gnutls_release(extension.data);
 	return rc;
 }
 
@@ -183,7 +182,7 @@ bool tls_names_match(gnutls_x509_crt_t crt, const char *host, char *out, size_t 
 	for (unsigned i = 0; rc == 0; i++) {
 		char text[300];
 
-		rc = gnutls_subject_alt_names_get(names, i, &type, &name, NULL);
+		rc = libgnutls.subject_alt_names_get(names, i, &type, &name, NULL);
 		if (rc < 0 || (type != GNUTLS_SAN_DNSNAME && type != GNUTLS_SAN_IPADDRESS))
 			continue;
 		format_one(type, &name, text, sizeof(text));
@@ -192,6 +191,6 @@ bool tls_names_match(gnutls_x509_crt_t crt, const char *host, char *out, size_t 
 		++*count;
 	}
 	if (names)
-		gnutls_subject_alt_names_deinit(names);
+		libgnutls.subject_alt_names_deinit(names);
 	return matches;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Versions, ciphers and groups: only what the kernel can carry on with. */
 #include "tls/priority.h"
+#include "tls/gnutls-library.h"
 #include "tls/info.h"
 #include "tls/library.h"
 #include <errno.h>
@@ -16,7 +17,7 @@
 
 const struct ktls_cipher *tls_ktls_cipher(gnutls_cipher_algorithm_t algorithm)
 {
-	const char *name = gnutls_cipher_get_name(algorithm);
+	const char *name = libgnutls.cipher_get_name(algorithm);
 
 	return name ? ktls_cipher_find_by_name(name) : NULL;
 }
@@ -81,7 +82,7 @@ static bool has_forward_secrecy(gnutls_kx_algorithm_t kx)
 
 static bool is_weak_signature(gnutls_sign_algorithm_t sign)
 {
-	return !gnutls_sign_is_secure2(sign, GNUTLS_SIGN_FLAG_SECURE_FOR_CERTS);
+	return !libgnutls.sign_is_secure2(sign, GNUTLS_SIGN_FLAG_SECURE_FOR_CERTS);
 }
 
 /* Whatever the user asked for: nothing below the floor, nothing that kTLS cannot carry, no key
@@ -93,15 +94,15 @@ static void append_limits(struct priority_text *priority, int min_version, bool 
 	const gnutls_kx_algorithm_t *kx;
 	const gnutls_sign_algorithm_t *sign;
 
-	for (cipher = gnutls_cipher_list(); *cipher; cipher++)
+	for (cipher = libgnutls.cipher_list(); *cipher; cipher++)
 		if (!tls_ktls_cipher(*cipher))
-			append(priority, ":-%s", gnutls_cipher_get_name(*cipher));
-	for (kx = gnutls_kx_list(); *kx; kx++)
+			append(priority, ":-%s", libgnutls.cipher_get_name(*cipher));
+	for (kx = libgnutls.kx_list(); *kx; kx++)
 		if (!has_forward_secrecy(*kx))
-			append(priority, ":-%s", gnutls_kx_get_name(*kx));
-	for (sign = gnutls_sign_list(); *sign; sign++)
+			append(priority, ":-%s", libgnutls.kx_get_name(*kx));
+	for (sign = libgnutls.sign_list(); *sign; sign++)
 		if (is_weak_signature(*sign))
-			append(priority, ":-SIGN-%s", gnutls_sign_get_name(*sign));
+			append(priority, ":-SIGN-%s", libgnutls.sign_get_name(*sign));
 	append(priority, "%s", ":-VERS-SSL3.0:-VERS-TLS1.0:-VERS-TLS1.1:-VERS-DTLS-ALL");
 	if (min_version >= TLS_VERSION_1_3)
 		append(priority, "%s", ":-VERS-TLS1.2");
@@ -157,7 +158,7 @@ static const char *judge_option(const char *word)
 
 static bool is_old_version(const char *name)
 {
-	gnutls_protocol_t version = gnutls_protocol_get_id(name);
+	gnutls_protocol_t version = libgnutls.protocol_get_id(name);
 
 	return version != GNUTLS_VERSION_UNKNOWN && version != GNUTLS_TLS1_2 &&
 		version != GNUTLS_TLS1_3;
@@ -166,14 +167,14 @@ static bool is_old_version(const char *name)
 /* What is added by name. Words for many, such as "+KX-ALL", are cut by append_limits(). */
 static const char *judge_addition(const char *name)
 {
-	gnutls_kx_algorithm_t kx = gnutls_kx_get_id(name);
+	gnutls_kx_algorithm_t kx = libgnutls.kx_get_id(name);
 
 	if (kx != GNUTLS_KX_UNKNOWN && !has_forward_secrecy(kx))
 		return "is a key exchange without forward secrecy or without authentication";
 	if (strncasecmp(name, "VERS-", 5) == 0 && is_old_version(name + 5))
 		return "is a version that the kernel cannot carry, and that is broken";
-	if (strncasecmp(name, "SIGN-", 5) == 0 && gnutls_sign_get_id(name + 5) &&
-		is_weak_signature(gnutls_sign_get_id(name + 5)))
+	if (strncasecmp(name, "SIGN-", 5) == 0 && libgnutls.sign_get_id(name + 5) &&
+		is_weak_signature(libgnutls.sign_get_id(name + 5)))
 		return "is a signature that can be forged";
 	if (strcasecmp(name, "GROUP-SECP192R1") == 0 || strcasecmp(name, "CURVE-SECP192R1") == 0)
 		return "is a group of less than 112 bits";
@@ -219,14 +220,14 @@ static int refuse_empty(
 {
 	const unsigned *list;
 
-	if (gnutls_priority_cipher_list(priority, &list) <= 0) {
+	if (libgnutls.priority_cipher_list(priority, &list) <= 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
 			"the priority string \"%s\" allows no cipher that kernel TLS can carry",
 			override);
 		return error_hint(err, -EINVAL,
 			"it can carry AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305");
 	}
-	if (gnutls_priority_protocol_list(priority, &list) <= 0) {
+	if (libgnutls.priority_protocol_list(priority, &list) <= 0) {
 		error_set(err, ERROR_USAGE, EINVAL,
 			"the priority string \"%s\" allows no TLS version from %s up", override,
 			tls_version_name(min_version));
@@ -250,13 +251,13 @@ static int append_override(struct priority_text *text, const char *override, str
 	rc = check_override(override, &profile, err);
 	if (rc)
 		return rc;
-	rc = gnutls_priority_init(&alone, override, &error_at);
+	rc = libgnutls.priority_init(&alone, override, &error_at);
 	if (rc < 0)
 		return error_set(err, ERROR_USAGE, EINVAL,
 			"the priority string \"%s\" is not understood%s%s%s", override,
 			error_at && *error_at ? " at \"" : "", error_at ? error_at : "",
 			error_at && *error_at ? "\"" : "");
-	gnutls_priority_deinit(alone);
+	libgnutls.priority_deinit(alone);
 	append(text, "%s", override);
 	append(text, ":%%PROFILE_%s", profile); /* the last one counts */
 	return 0;
@@ -281,7 +282,7 @@ static int refuse_whole(const char *override, int rc, const char *error_at, stru
 	if (!override)
 		return error_set(err, ERROR_OTHER, EINVAL,
 			"GnuTLS does not take our own priorities: %s (at \"%s\")",
-			gnutls_strerror(rc), error_at ? error_at : "");
+			libgnutls.strerror(rc), error_at ? error_at : "");
 	error_set(err, ERROR_USAGE, EINVAL,
 		"the priority string \"%s\" leaves nothing that kernel TLS can carry", override);
 	return error_hint(err, -EINVAL,
@@ -304,7 +305,7 @@ static int make(gnutls_priority_t *priority, const char *override, int min_versi
 	rc = check_count(&text, err);
 	if (rc)
 		return rc;
-	rc = gnutls_priority_init(priority, text.text, &error_at);
+	rc = libgnutls.priority_init(priority, text.text, &error_at);
 	/* with every cipher or version taken away, some versions refuse the string itself */
 	if (rc < 0)
 		return refuse_whole(override, rc, error_at, err);
@@ -315,9 +316,9 @@ static bool is_taken(const char *string)
 {
 	gnutls_priority_t priority;
 
-	if (gnutls_priority_init(&priority, string, NULL) < 0)
+	if (libgnutls.priority_init(&priority, string, NULL) < 0)
 		return false;
-	gnutls_priority_deinit(priority);
+	libgnutls.priority_deinit(priority);
 	return true;
 }
 
@@ -354,7 +355,7 @@ int tls_priority_init(gnutls_priority_t *priority, const char *override, int min
 	if (override)
 		ours_rc = make(&ours, NULL, min_version, psk, NULL);
 	if (ours)
-		gnutls_priority_deinit(ours);
+		libgnutls.priority_deinit(ours);
 	return ours_rc ? refuse_configuration(file, min_version, err) : rc;
 }
 
@@ -364,6 +365,6 @@ int tls_priority_check(struct error *err)
 	int rc = tls_priority_init(&priority, NULL, TLS_VERSION_1_3, false, err);
 
 	if (priority)
-		gnutls_priority_deinit(priority);
+		libgnutls.priority_deinit(priority);
 	return rc;
 }

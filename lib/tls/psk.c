@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/psk.h"
+#include "tls/gnutls-library.h"
 #include "tls/credential-kind.h"
 #include "tls/credentials-struct.h"
 #include <errno.h>
@@ -97,14 +98,14 @@ static int allocate(struct tls_credentials *creds)
 {
 #if GNUTLS_VERSION_NUMBER >= 0x03080b
 	const unsigned *ciphers;
-	int count = gnutls_priority_cipher_list(creds->priority, &ciphers), others = 0;
+	int count = libgnutls.priority_cipher_list(creds->priority, &ciphers), others = 0;
 
 	for (int i = 0; i < count; i++)
 		others += ciphers[i] != GNUTLS_CIPHER_AES_256_GCM;
 	if (count > 0 && !others)
-		return gnutls_psk_allocate_client_credentials2(&creds->psk, GNUTLS_MAC_SHA384);
+		return libgnutls.psk_allocate_client_credentials2(&creds->psk, GNUTLS_MAC_SHA384);
 #endif
-	return gnutls_psk_allocate_client_credentials(&creds->psk);
+	return libgnutls.psk_allocate_client_credentials(&creds->psk);
 }
 
 /* TEXT is FILE's, and is cut. */
@@ -128,7 +129,8 @@ static int take_psk(struct tls_credentials *creds, const struct tls_config *conf
 	}
 	rc = allocate(creds);
 	if (rc == 0)
-		rc = gnutls_psk_set_client_credentials(creds->psk, user, &key, GNUTLS_PSK_KEY_HEX);
+		rc = libgnutls.psk_set_client_credentials(
+			creds->psk, user, &key, GNUTLS_PSK_KEY_HEX);
 	return rc < 0 ?
 		error_set(err, ERROR_USAGE, EINVAL,
 			"the key of user \"%s\" in %s is not hexadecimal", user, config->psk_file) :

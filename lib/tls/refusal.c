@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/refusal.h"
+#include "tls/gnutls-library.h"
 #include "tls/info.h"
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -114,7 +114,7 @@ static bool misses_certificate(const struct tls_offer *offer, int alert)
 
 int tls_refused_by_alert(const struct tls_offer *offer, int alert, struct error *err)
 {
-	const char *name = gnutls_alert_get_name((gnutls_alert_description_t)alert);
+	const char *name = libgnutls.alert_get_name((gnutls_alert_description_t)alert);
 
 	if (misses_certificate(offer, alert))
 		return no_client_certificate(err);

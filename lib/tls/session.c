@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/session.h"
+#include "tls/gnutls-library.h"
 #include "tls/credentials-struct.h"
 #include "tls/names.h"
 #include "tls/priority.h"
@@ -10,7 +11,6 @@
 #include "base/text.h"
 #include "base/wire.h"
 #include <errno.h>
-#include <gnutls/socket.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static struct tls_offer describe_offer(const struct tls_session *session)
 		.psk = creds->psk,
 		.has_client_cert = creds->has_client_cert,
 		.was_asked = !creds->psk &&
-			gnutls_certificate_client_get_request_status(session->gnutls),
+			libgnutls.certificate_client_get_request_status(session->gnutls),
 		.has_priority = *creds->config.priority,
 		.min_version = creds->min_version,
 		.system_configuration = creds->system_configuration,
@@ -51,7 +51,7 @@ static int ended_by_alert(struct tls_session *session, struct error *err)
 {
 	struct tls_offer offer = describe_offer(session);
 
-	return tls_refused_by_alert(&offer, gnutls_alert_get(session->gnutls), err);
+	return tls_refused_by_alert(&offer, libgnutls.alert_get(session->gnutls), err);
 }
 
 /* A server that does not like our credentials may just hang up (nbdkit does), and under TLS 1.3 it
@@ -100,7 +100,7 @@ static int session_failed(struct tls_session *session, int rc, const char *when,
 	if (rc == GNUTLS_E_SAFE_RENEGOTIATION_FAILED)
 		return without_protection(
 			"RFC 5746, so that somebody could put words before ours", err);
-	error_set(err, ERROR_TLS, EPROTO, "TLS failed %s: %s", when, gnutls_strerror(rc));
+	error_set(err, ERROR_TLS, EPROTO, "TLS failed %s: %s", when, libgnutls.strerror(rc));
 	if (rc == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ||
 		(rc <= GNUTLS_E_PKCS11_ERROR &&
 			rc >= GNUTLS_E_PKCS11_REQUESTED_OBJECT_NOT_AVAILBLE))
@@ -130,7 +130,7 @@ static int wait_for_gnutls(
 			0 :
 			transport_wait(transport, 0, err);
 	return transport_wait(
-		transport, gnutls_record_get_direction(gnutls) ? POLLOUT : POLLIN, err);
+		transport, libgnutls.record_get_direction(gnutls) ? POLLOUT : POLLIN, err);
 }
 
 static long tls_read_some(struct transport *transport, void *buf, size_t size, struct error *err)
@@ -138,7 +138,7 @@ static long tls_read_some(struct transport *transport, void *buf, size_t size, s
 	struct tls_session *session = transport->session;
 
 	for (;;) {
-		ssize_t n = gnutls_record_recv(session->gnutls, buf, size);
+		ssize_t n = libgnutls.record_recv(session->gnutls, buf, size);
 		int rc;
 
 		if (n > 0) {
@@ -147,7 +147,7 @@ static long tls_read_some(struct transport *transport, void *buf, size_t size, s
 		}
 		/* A renegotiation (1.2) is refused by not answering it: its keys could not follow
 		 * into the kernel. */
-		if (n == 0 || gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE)
+		if (n == 0 || libgnutls.error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE)
 			return session_failed(session, (int)n,
 				n == GNUTLS_E_REHANDSHAKE ? "(the server wants to renegotiate)" :
 							    "within TLS",
@@ -164,12 +164,12 @@ static long tls_write_some(
 	struct tls_session *session = transport->session;
 
 	for (;;) {
-		ssize_t n = gnutls_record_send(session->gnutls, buf, size);
+		ssize_t n = libgnutls.record_send(session->gnutls, buf, size);
 		int rc;
 
 		if (n >= 0)
 			return n;
-		if (gnutls_error_is_fatal((int)n))
+		if (libgnutls.error_is_fatal((int)n))
 			return session_failed(session, (int)n, "within TLS", err);
 		rc = wait_for_gnutls(transport, session->gnutls, (int)n, err);
 		if (rc)
@@ -181,7 +181,7 @@ static size_t tls_pending(struct transport *transport)
 {
 	struct tls_session *session = transport->session;
 
-	return gnutls_record_check_pending(session->gnutls);
+	return libgnutls.record_check_pending(session->gnutls);
 }
 
 static const struct transport_ops tls_ops = {tls_read_some, tls_write_some, tls_pending};
@@ -189,7 +189,7 @@ static const struct transport_ops tls_ops = {tls_read_some, tls_write_some, tls_
 /* Called by GnuTLS within the handshake, before our own certificate is sent. */
 static int verify_callback(gnutls_session_t gnutls)
 {
-	struct tls_session *session = gnutls_session_get_ptr(gnutls);
+	struct tls_session *session = libgnutls.session_get_ptr(gnutls);
 
 	if (tls_verify_peer(gnutls, session->creds, session->hostname, session->info,
 		    &session->verify_error) == 0)
@@ -215,7 +215,7 @@ static int take_extension(void *context, unsigned type, const unsigned char *dat
 static int hear_extensions(gnutls_session_t gnutls, unsigned type, unsigned when, unsigned incoming,
 	const gnutls_datum_t *message)
 {
-	struct tls_session *session = gnutls_session_get_ptr(gnutls);
+	struct tls_session *session = libgnutls.session_get_ptr(gnutls);
 	size_t skip = 0;
 
 	(void)when;
@@ -232,7 +232,7 @@ static int hear_extensions(gnutls_session_t gnutls, unsigned type, unsigned when
 	if (message->size >= skip + 2) {
 		gnutls_datum_t extensions = {message->data + skip, message->size - (unsigned)skip};
 
-		gnutls_ext_raw_parse(session, take_extension, &extensions, 0);
+		libgnutls.ext_raw_parse(session, take_extension, &extensions, 0);
 	}
 	return 0;
 }
@@ -254,35 +254,36 @@ static int configure(struct tls_session *session, struct transport *transport, s
 	/* A ticket that came after hand-over would be a record that the driver cannot take
 	 * (kernel fact key-update). */
 	flags |= GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_REKEY;
-	rc = gnutls_init(&session->gnutls, flags);
+	rc = libgnutls.init(&session->gnutls, flags);
 	if (rc == 0)
-		rc = gnutls_priority_set(session->gnutls, creds->priority);
+		rc = libgnutls.priority_set(session->gnutls, creds->priority);
 	if (rc == 0)
 		rc = creds->psk ?
-			gnutls_credentials_set(session->gnutls, GNUTLS_CRD_PSK, creds->psk) :
-			gnutls_credentials_set(
+			libgnutls.credentials_set(session->gnutls, GNUTLS_CRD_PSK, creds->psk) :
+			libgnutls.credentials_set(
 				session->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
 	if (rc == 0 && tls_names_for_sni(session->hostname, name, sizeof(name)))
-		rc = gnutls_server_name_set(session->gnutls, GNUTLS_NAME_DNS, name, strlen(name));
+		rc = libgnutls.server_name_set(
+			session->gnutls, GNUTLS_NAME_DNS, name, strlen(name));
 	if (rc < 0)
-		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", gnutls_strerror(rc));
-	gnutls_session_set_ptr(session->gnutls, session);
+		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", libgnutls.strerror(rc));
+	libgnutls.session_set_ptr(session->gnutls, session);
 	if (!creds->psk)
-		gnutls_session_set_verify_function(session->gnutls, verify_callback);
-	gnutls_handshake_set_hook_function(
+		libgnutls.session_set_verify_function(session->gnutls, verify_callback);
+	libgnutls.handshake_set_hook_function(
 		session->gnutls, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, hear_extensions);
 	/* the transport's deadline rules */
-	gnutls_handshake_set_timeout(session->gnutls, GNUTLS_INDEFINITE_TIMEOUT);
-	gnutls_transport_set_int(session->gnutls, transport->fd);
-	gnutls_transport_set_pull_function(session->gnutls, receive);
+	libgnutls.handshake_set_timeout(session->gnutls, GNUTLS_INDEFINITE_TIMEOUT);
+	libgnutls.transport_set_int2(session->gnutls, transport->fd, transport->fd);
+	libgnutls.transport_set_pull_function(session->gnutls, receive);
 	return 0;
 }
 
 static int check_negotiated(struct tls_session *session, struct tls_info *info, struct error *err)
 {
-	gnutls_protocol_t version = gnutls_protocol_get_version(session->gnutls);
-	gnutls_group_t group = gnutls_group_get(session->gnutls);
-	const struct ktls_cipher *cipher = tls_ktls_cipher(gnutls_cipher_get(session->gnutls));
+	gnutls_protocol_t version = libgnutls.protocol_get_version(session->gnutls);
+	gnutls_group_t group = libgnutls.group_get(session->gnutls);
+	const struct ktls_cipher *cipher = tls_ktls_cipher(libgnutls.cipher_get(session->gnutls));
 
 	info->version = version == GNUTLS_TLS1_3 ? TLS_VERSION_1_3 :
 		version == GNUTLS_TLS1_2         ? TLS_VERSION_1_2 :
@@ -290,25 +291,26 @@ static int check_negotiated(struct tls_session *session, struct tls_info *info, 
 	if (info->version < session->creds->min_version || !cipher)
 		return error_set(err, ERROR_TLS, EPROTO,
 			"TLS agreed on %s with %s, which is not acceptable",
-			gnutls_protocol_get_name(version),
-			gnutls_cipher_get_name(gnutls_cipher_get(session->gnutls)));
-	if (info->version == TLS_VERSION_1_2 && !gnutls_safe_renegotiation_status(session->gnutls))
+			libgnutls.protocol_get_name(version),
+			libgnutls.cipher_get_name(libgnutls.cipher_get(session->gnutls)));
+	if (info->version == TLS_VERSION_1_2 &&
+		!libgnutls.safe_renegotiation_status(session->gnutls))
 		return without_protection(
 			"RFC 5746, so that somebody could put words before ours", err);
 	if (info->version == TLS_VERSION_1_2 &&
-		gnutls_session_ext_master_secret_status(session->gnutls) != 1)
+		libgnutls.session_ext_master_secret_status(session->gnutls) != 1)
 		return without_protection("an extended master secret (RFC 7627), so that two "
 					  "connections could be given the same keys",
 			err);
 	/* Belt and braces: what stands in for the certificate must really have been used. */
-	if (session->creds->psk ? gnutls_auth_get_type(session->gnutls) != GNUTLS_CRD_PSK :
+	if (session->creds->psk ? libgnutls.auth_get_type(session->gnutls) != GNUTLS_CRD_PSK :
 				  !*info->peer_pin)
 		return error_set(err, ERROR_TLS, EACCES, "the server was not authenticated");
 	info->own = session->creds->own;
 	info->kernel_cipher = cipher->kernel_cipher;
 	text_copy(info->cipher, sizeof(info->cipher), cipher->name);
-	if (group && gnutls_group_get_name(group))
-		text_copy(info->group, sizeof(info->group), gnutls_group_get_name(group));
+	if (group && libgnutls.group_get_name(group))
+		text_copy(info->group, sizeof(info->group), libgnutls.group_get_name(group));
 	text_copy(info->authentication, sizeof(info->authentication),
 		tls_authentication(session->creds));
 	return 0;
@@ -321,11 +323,11 @@ static int handshake(struct tls_session *session, struct transport *transport, s
 	transport->waiting_for = "the TLS handshake";
 	for (;;) {
 		errno = 0;
-		rc = gnutls_handshake(session->gnutls);
+		rc = libgnutls.handshake(session->gnutls);
 		session->handshake_done = rc == 0;
 		if (rc == 0)
 			return 0;
-		if (session->refused_peer || gnutls_error_is_fatal(rc))
+		if (session->refused_peer || libgnutls.error_is_fatal(rc))
 			break;
 		waited = wait_for_gnutls(transport, session->gnutls, rc, err);
 		if (waited)
@@ -335,11 +337,11 @@ static int handshake(struct tls_session *session, struct transport *transport, s
 		int saved = errno;
 
 		if (rc != GNUTLS_E_FATAL_ALERT_RECEIVED && rc != GNUTLS_E_PREMATURE_TERMINATION)
-			gnutls_alert_send_appropriate(session->gnutls, rc);
+			libgnutls.alert_send_appropriate(session->gnutls, rc);
 		errno = saved;
 		return session_failed(session, rc, "in the TLS handshake", err);
 	}
-	gnutls_alert_send(session->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
+	libgnutls.alert_send(session->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
 	if (err)
 		*err = session->verify_error;
 	return -EACCES;
@@ -377,18 +379,18 @@ int tls_session_start(struct tls_session **out, struct transport *transport,
 
 static int arm_direction(struct tls_session *session, int fd, bool transmit, struct error *err)
 {
-	const struct ktls_cipher *cipher = tls_ktls_cipher(gnutls_cipher_get(session->gnutls));
-	int version = gnutls_protocol_get_version(session->gnutls) == GNUTLS_TLS1_3 ?
+	const struct ktls_cipher *cipher = tls_ktls_cipher(libgnutls.cipher_get(session->gnutls));
+	int version = libgnutls.protocol_get_version(session->gnutls) == GNUTLS_TLS1_3 ?
 		TLS_VERSION_1_3 :
 		TLS_VERSION_1_2;
 	gnutls_datum_t mac, iv, key; /* borrowed from the session */
 	struct ktls_keys keys;
-	int rc = gnutls_record_get_state(
+	int rc = libgnutls.record_get_state(
 		session->gnutls, transmit ? 0 : 1, &mac, &iv, &key, keys.record_number);
 
 	if (rc < 0)
 		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS does not give its keys: %s",
-			gnutls_strerror(rc));
+			libgnutls.strerror(rc));
 	keys.key = key.data;
 	keys.key_size = key.size;
 	keys.iv = iv.data;
@@ -403,7 +405,7 @@ uint16_t tls_session_payload_bytes(const struct tls_session *session)
 	unsigned limit = session->record_size_limit;
 
 	/* In TLS 1.3 the limit counts the byte that tells the content's type. */
-	if (limit && gnutls_protocol_get_version(session->gnutls) == GNUTLS_TLS1_3)
+	if (limit && libgnutls.protocol_get_version(session->gnutls) == GNUTLS_TLS1_3)
 		limit--;
 	return limit && limit < KTLS_PAYLOAD_BYTES ? (uint16_t)limit : KTLS_PAYLOAD_BYTES;
 }
@@ -431,7 +433,7 @@ void tls_session_free(struct tls_session *session)
 	if (!session)
 		return;
 	if (session->gnutls)
-		gnutls_deinit(session->gnutls); /* wipes its keys */
+		libgnutls.deinit(session->gnutls); /* wipes its keys */
 	explicit_bzero(session, sizeof(*session));
 	free(session);
 }

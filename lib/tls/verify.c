@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tls/verify.h"
+#include "tls/gnutls-library.h"
 #include "tls/crl.h"
 #include "tls/names.h"
 #include "base/text.h"
 #include <ctype.h>
 #include <errno.h>
-#include <gnutls/abstract.h>
-#include <gnutls/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +13,7 @@
 static void cleanup_crt(gnutls_x509_crt_t *crt)
 {
 	if (*crt)
-		gnutls_x509_crt_deinit(*crt);
+		libgnutls.x509_crt_deinit(*crt);
 }
 #define _cleanup_crt_ __attribute__((cleanup(cleanup_crt)))
 
@@ -58,11 +57,12 @@ int tls_pin_parse(uint8_t pin[TLS_PIN_BYTES], const char *text, struct error *er
 		good = parse_hex_pin(pin, text + 7);
 		in.data = (unsigned char *)text + 7;
 		in.size = (unsigned)strlen(text + 7);
-		if (!good && gnutls_base64_decode2(&in, &out) == 0 && out.size == TLS_PIN_BYTES) {
+		if (!good && libgnutls.base64_decode2(&in, &out) == 0 &&
+			out.size == TLS_PIN_BYTES) {
 			memcpy(pin, out.data, TLS_PIN_BYTES);
 			good = true;
 		}
-		gnutls_free(out.data);
+		gnutls_release(out.data);
 	}
 	if (good)
 		return 0;
@@ -79,17 +79,17 @@ static int public_key_pin(gnutls_x509_crt_t crt, uint8_t pin[TLS_PIN_BYTES])
 {
 	gnutls_pubkey_t key;
 	gnutls_datum_t der = {0};
-	int rc = gnutls_pubkey_init(&key);
+	int rc = libgnutls.pubkey_init(&key);
 
 	if (rc < 0)
 		return rc;
-	rc = gnutls_pubkey_import_x509(key, crt, 0);
+	rc = libgnutls.pubkey_import_x509(key, crt, 0);
 	if (rc == 0)
-		rc = gnutls_pubkey_export2(key, GNUTLS_X509_FMT_DER, &der);
+		rc = libgnutls.pubkey_export2(key, GNUTLS_X509_FMT_DER, &der);
 	if (rc == 0)
-		rc = gnutls_hash_fast(GNUTLS_DIG_SHA256, der.data, der.size, pin);
-	gnutls_free(der.data);
-	gnutls_pubkey_deinit(key);
+		rc = libgnutls.hash_fast(GNUTLS_DIG_SHA256, der.data, der.size, pin);
+	gnutls_release(der.data);
+	libgnutls.pubkey_deinit(key);
 	return rc;
 }
 
@@ -98,14 +98,14 @@ static void fill_peer(gnutls_x509_crt_t crt, struct tls_info *info)
 	gnutls_datum_t dn = {0};
 	uint8_t pin[TLS_PIN_BYTES];
 
-	if (gnutls_x509_crt_get_dn3(crt, &dn, 0) == 0)
+	if (libgnutls.x509_crt_get_dn3(crt, &dn, 0) == 0)
 		text_sanitise(info->peer_name, sizeof(info->peer_name), dn.data, dn.size);
-	gnutls_free(dn.data);
+	gnutls_release(dn.data);
 	dn.data = NULL;
-	if (gnutls_x509_crt_get_issuer_dn3(crt, &dn, 0) == 0)
+	if (libgnutls.x509_crt_get_issuer_dn3(crt, &dn, 0) == 0)
 		text_sanitise(info->peer_issuer, sizeof(info->peer_issuer), dn.data, dn.size);
-	gnutls_free(dn.data);
-	info->peer_not_after = gnutls_x509_crt_get_expiration_time(crt);
+	gnutls_release(dn.data);
+	info->peer_not_after = libgnutls.x509_crt_get_expiration_time(crt);
 	if (public_key_pin(crt, pin) == 0)
 		format_pin(pin, info->peer_pin, sizeof(info->peer_pin));
 }
@@ -121,7 +121,7 @@ static int check_name(gnutls_x509_crt_t crt, const char *hostname, struct error 
 	if (tls_names_match(crt, hostname, names, sizeof(names), &count))
 		return 0;
 	if (count == 0) {
-		if (gnutls_x509_crt_get_dn_by_oid(
+		if (libgnutls.x509_crt_get_dn_by_oid(
 			    crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, cn, &cn_size) < 0)
 			cn_size = 0;
 		text_sanitise(names, sizeof(names), cn, cn_size);
@@ -141,8 +141,8 @@ static int check_name(gnutls_x509_crt_t crt, const char *hostname, struct error 
 
 static int dated(gnutls_x509_crt_t crt, bool expired, struct error *err)
 {
-	time_t from = gnutls_x509_crt_get_activation_time(crt),
-	       until = gnutls_x509_crt_get_expiration_time(crt), now = time(NULL);
+	time_t from = libgnutls.x509_crt_get_activation_time(crt),
+	       until = libgnutls.x509_crt_get_expiration_time(crt), now = time(NULL);
 	char when[40], today[40];
 
 	tls_format_date(now, today, sizeof(today));
@@ -167,12 +167,12 @@ static int weak(gnutls_x509_crt_t crt, const struct tls_credentials *creds, stru
 {
 	const char *file = creds->system_configuration;
 	unsigned bits = 0;
-	int algorithm = gnutls_x509_crt_get_pk_algorithm(crt, &bits),
-	    signature = gnutls_x509_crt_get_signature_algorithm(crt);
+	int algorithm = libgnutls.x509_crt_get_pk_algorithm(crt, &bits),
+	    signature = libgnutls.x509_crt_get_signature_algorithm(crt);
 	const char *key_name =
-		algorithm < 0 ? NULL : gnutls_pk_get_name((gnutls_pk_algorithm_t)algorithm);
+		algorithm < 0 ? NULL : libgnutls.pk_get_name((gnutls_pk_algorithm_t)algorithm);
 	const char *signature_name =
-		signature < 0 ? NULL : gnutls_sign_get_name((gnutls_sign_algorithm_t)signature);
+		signature < 0 ? NULL : libgnutls.sign_get_name((gnutls_sign_algorithm_t)signature);
 
 	error_set(err, ERROR_TLS, EACCES,
 		"the server's certificate or one of its chain is too weak: its key is %s with %u "
@@ -193,21 +193,22 @@ static bool has_namesake(const struct tls_credentials *creds, const gnutls_datum
 	gnutls_x509_trust_list_t trust;
 	bool is_found = false;
 
-	gnutls_certificate_get_trust_list(creds->x509, &trust);
+	libgnutls.certificate_get_trust_list(creds->x509, &trust);
 	for (unsigned i = 0; i < count && !is_found; i++) {
 		_cleanup_crt_ gnutls_x509_crt_t crt = NULL, trusted = NULL;
 		gnutls_datum_t name = {0}, text = {0};
 
-		if (gnutls_x509_crt_init(&crt) < 0 ||
-			gnutls_x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) < 0)
+		if (libgnutls.x509_crt_init(&crt) < 0 ||
+			libgnutls.x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) < 0)
 			continue;
-		is_found = gnutls_x509_crt_get_raw_issuer_dn(crt, &name) == 0 &&
-			gnutls_x509_trust_list_get_issuer_by_dn(trust, &name, &trusted, 0) == 0 &&
-			gnutls_x509_crt_get_issuer_dn3(crt, &text, 0) == 0;
+		is_found = libgnutls.x509_crt_get_raw_issuer_dn(crt, &name) == 0 &&
+			libgnutls.x509_trust_list_get_issuer_by_dn(trust, &name, &trusted, 0) ==
+				0 &&
+			libgnutls.x509_crt_get_issuer_dn3(crt, &text, 0) == 0;
 		if (is_found)
 			text_sanitise(out, size, text.data, text.size);
-		gnutls_free(name.data);
-		gnutls_free(text.data);
+		gnutls_release(name.data);
+		gnutls_release(text.data);
 	}
 	return is_found;
 }
@@ -215,7 +216,7 @@ static bool has_namesake(const struct tls_credentials *creds, const gnutls_datum
 static int untrusted(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
 	const struct tls_info *info, struct error *err)
 {
-	if (gnutls_x509_crt_check_issuer(crt, crt))
+	if (libgnutls.x509_crt_check_issuer(crt, crt))
 		error_set(err, ERROR_TLS, EACCES,
 			"the server's certificate is self-signed and not trusted by %s",
 			creds->trust_name);
@@ -247,7 +248,7 @@ static int explain(unsigned status, gnutls_session_t session, gnutls_x509_crt_t 
 {
 	gnutls_datum_t text = {0};
 	unsigned count = 0;
-	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+	const gnutls_datum_t *chain = libgnutls.certificate_get_peers(session, &count);
 	char name[160];
 
 	if (status & GNUTLS_CERT_REVOKED) {
@@ -280,10 +281,10 @@ static int explain(unsigned status, gnutls_session_t session, gnutls_x509_crt_t 
 		return status & GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED ? -EACCES :
 									 error_retry(err, -EACCES);
 	}
-	gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
+	libgnutls.certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0);
 	error_set(err, ERROR_TLS, EACCES, "the server's certificate failed its checks: %s",
 		text.data ? (char *)text.data : "unknown reason");
-	gnutls_free(text.data);
+	gnutls_release(text.data);
 	return -EACCES;
 }
 
@@ -302,8 +303,8 @@ static int check_pin(gnutls_x509_crt_t crt, const struct tls_credentials *creds,
 
 static void note_one(gnutls_x509_crt_t crt, struct tls_validity *validity)
 {
-	tls_validity_note(validity, gnutls_x509_crt_get_activation_time(crt),
-		gnutls_x509_crt_get_expiration_time(crt));
+	tls_validity_note(validity, libgnutls.x509_crt_get_activation_time(crt),
+		libgnutls.x509_crt_get_expiration_time(crt));
 }
 
 /* All that was shown, and the authority, which need not be shown. */
@@ -313,15 +314,15 @@ static void note_validity(const struct tls_credentials *creds, const gnutls_datu
 	gnutls_x509_trust_list_t trust;
 	gnutls_x509_crt_t issuer = NULL;
 
-	gnutls_certificate_get_trust_list(creds->x509, &trust);
+	libgnutls.certificate_get_trust_list(creds->x509, &trust);
 	for (unsigned i = 0; i < count; i++) {
 		_cleanup_crt_ gnutls_x509_crt_t crt = NULL;
 
-		if (gnutls_x509_crt_init(&crt) < 0 ||
-			gnutls_x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) < 0)
+		if (libgnutls.x509_crt_init(&crt) < 0 ||
+			libgnutls.x509_crt_import(crt, &chain[i], GNUTLS_X509_FMT_DER) < 0)
 			continue;
 		note_one(crt, validity);
-		if (gnutls_x509_trust_list_get_issuer(trust, crt, &issuer, 0) == 0)
+		if (libgnutls.x509_trust_list_get_issuer(trust, crt, &issuer, 0) == 0)
 			note_one(issuer, validity); /* the list's own */
 	}
 }
@@ -332,14 +333,14 @@ int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *cred
 	gnutls_typed_vdata_st purpose = {.type = GNUTLS_DT_KEY_PURPOSE_OID,
 		.data = (unsigned char *)GNUTLS_KP_TLS_WWW_SERVER};
 	unsigned count = 0, status = 0;
-	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &count);
+	const gnutls_datum_t *chain = libgnutls.certificate_get_peers(session, &count);
 	_cleanup_crt_ gnutls_x509_crt_t crt = NULL;
 	int rc;
 
 	if (!chain || count == 0)
 		return error_set(err, ERROR_TLS, EACCES, "the server showed no certificate");
-	if (gnutls_x509_crt_init(&crt) < 0 ||
-		gnutls_x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) < 0)
+	if (libgnutls.x509_crt_init(&crt) < 0 ||
+		libgnutls.x509_crt_import(crt, &chain[0], GNUTLS_X509_FMT_DER) < 0)
 		return error_set(err, ERROR_TLS, EACCES, "the server's certificate cannot be read");
 	fill_peer(crt, info);
 	if (creds->has_pin) {
@@ -351,10 +352,10 @@ int tls_verify_peer(gnutls_session_t session, const struct tls_credentials *cred
 		return creds->has_pin ?
 			0 :
 			error_set(err, ERROR_TLS, EACCES, "nothing to verify the server against");
-	rc = gnutls_certificate_verify_peers(session, &purpose, 1, &status);
+	rc = libgnutls.certificate_verify_peers(session, &purpose, 1, &status);
 	if (rc < 0)
 		return error_set(err, ERROR_TLS, EACCES,
-			"the server's certificate cannot be checked: %s", gnutls_strerror(rc));
+			"the server's certificate cannot be checked: %s", libgnutls.strerror(rc));
 	if (status)
 		return explain(status, session, crt, creds, info, err);
 	rc = tls_crl_check(creds, time(NULL), &info->revocation, err);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "audit/attacker-tls.h"
+#include "tls/gnutls-library.h"
 #include "base/wire.h"
 #include "tls/credentials-struct.h"
 #include "tls/info.h"
 #include "tls/names.h"
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -42,16 +42,16 @@ void attacker_tls_free(struct attacker_tls *tls)
 	if (!tls)
 		return;
 	if (tls->gnutls)
-		gnutls_deinit(tls->gnutls);
+		libgnutls.deinit(tls->gnutls);
 	if (tls->none)
-		gnutls_certificate_free_credentials(tls->none);
+		libgnutls.certificate_free_credentials(tls->none);
 	explicit_bzero(tls, sizeof(*tls));
 	free(tls);
 }
 
 void attacker_tls_end(struct attacker_tls *tls)
 {
-	gnutls_bye(tls->gnutls, GNUTLS_SHUT_WR);
+	libgnutls.bye(tls->gnutls, GNUTLS_SHUT_WR);
 }
 
 /* --- records, as they pass */
@@ -93,7 +93,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t size)
 	ssize_t n = recv(tls->transport->fd, buf, size, 0);
 
 	if (n < 0)
-		gnutls_transport_set_errno(tls->gnutls, errno);
+		libgnutls.transport_set_errno(tls->gnutls, errno);
 	else
 		watch_records(tls, buf, (size_t)n);
 	return n;
@@ -105,7 +105,7 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const void *buf, size_t size)
 	ssize_t n = send(tls->transport->fd, buf, size, MSG_NOSIGNAL);
 
 	if (n < 0)
-		gnutls_transport_set_errno(tls->gnutls, errno);
+		libgnutls.transport_set_errno(tls->gnutls, errno);
 	return n;
 }
 
@@ -139,7 +139,7 @@ static int take_extension(void *context, unsigned type, const unsigned char *dat
 static int take_message(gnutls_session_t gnutls, unsigned type, unsigned when, unsigned incoming,
 	const gnutls_datum_t *message)
 {
-	struct attacker_tls *tls = gnutls_session_get_ptr(gnutls);
+	struct attacker_tls *tls = libgnutls.session_get_ptr(gnutls);
 
 	(void)when;
 	if (!incoming)
@@ -151,7 +151,7 @@ static int take_message(gnutls_session_t gnutls, unsigned type, unsigned when, u
 	if (type == GNUTLS_HANDSHAKE_HELLO_REQUEST)
 		tls->seen.hello_requests++;
 	if (type == GNUTLS_HANDSHAKE_ENCRYPTED_EXTENSIONS && message->size > 2)
-		gnutls_ext_raw_parse(tls, take_extension, message, 0);
+		libgnutls.ext_raw_parse(tls, take_extension, message, 0);
 	return 0;
 }
 
@@ -176,7 +176,7 @@ static bool tls_failed_here(int rc)
 
 static int tls_failed(struct attacker_tls *tls, int rc, const char *when, struct error *err)
 {
-	const char *alert = gnutls_alert_get_name(gnutls_alert_get(tls->gnutls));
+	const char *alert = libgnutls.alert_get_name(libgnutls.alert_get(tls->gnutls));
 
 	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED)
 		return error_set(err, ERROR_TLS, ECONNRESET, "alert \"%s\" %s",
@@ -185,9 +185,9 @@ static int tls_failed(struct attacker_tls *tls, int rc, const char *when, struct
 		rc == GNUTLS_E_PUSH_ERROR)
 		return error_set(err, ERROR_TLS, ECONNRESET, "connection closed %s", when);
 	if (tls_failed_here(rc))
-		return error_set(
-			err, ERROR_OTHER, EIO, "GnuTLS failed %s: %s", when, gnutls_strerror(rc));
-	return error_set(err, ERROR_TLS, ECONNRESET, "%s %s", gnutls_strerror(rc), when);
+		return error_set(err, ERROR_OTHER, EIO, "GnuTLS failed %s: %s", when,
+			libgnutls.strerror(rc));
+	return error_set(err, ERROR_TLS, ECONNRESET, "%s %s", libgnutls.strerror(rc), when);
 }
 
 /* After a code that is not fatal: 0 when the call may be made again. */
@@ -195,7 +195,7 @@ static int wait_again(struct attacker_tls *tls, int rc, struct error *err)
 {
 	if (rc == GNUTLS_E_AGAIN)
 		return transport_wait(tls->transport,
-			gnutls_record_get_direction(tls->gnutls) ? POLLOUT : POLLIN, err);
+			libgnutls.record_get_direction(tls->gnutls) ? POLLOUT : POLLIN, err);
 	return transport_wait(tls->transport, POLLOUT, err);
 }
 
@@ -204,14 +204,14 @@ static long tls_read_some(struct transport *transport, void *buf, size_t size, s
 	struct attacker_tls *tls = transport->session;
 
 	for (;;) {
-		ssize_t n = gnutls_record_recv(tls->gnutls, buf, size);
+		ssize_t n = libgnutls.record_recv(tls->gnutls, buf, size);
 		int rc;
 
 		if (n > 0) {
 			tls->data_bytes += (uint64_t)n;
 			return n;
 		}
-		if (n == 0 || gnutls_error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE)
+		if (n == 0 || libgnutls.error_is_fatal((int)n) || n == GNUTLS_E_REHANDSHAKE)
 			return tls_failed(tls, (int)n, "within TLS", err);
 		rc = wait_again(tls, (int)n, err);
 		if (rc)
@@ -225,12 +225,12 @@ static long tls_write_some(
 	struct attacker_tls *tls = transport->session;
 
 	for (;;) {
-		ssize_t n = gnutls_record_send(tls->gnutls, buf, size);
+		ssize_t n = libgnutls.record_send(tls->gnutls, buf, size);
 		int rc;
 
 		if (n >= 0)
 			return n;
-		if (gnutls_error_is_fatal((int)n))
+		if (libgnutls.error_is_fatal((int)n))
 			return tls_failed(tls, (int)n, "within TLS", err);
 		rc = wait_again(tls, (int)n, err);
 		if (rc)
@@ -242,7 +242,7 @@ static size_t tls_pending(struct transport *transport)
 {
 	struct attacker_tls *tls = transport->session;
 
-	return gnutls_record_check_pending(tls->gnutls);
+	return libgnutls.record_check_pending(tls->gnutls);
 }
 
 static const struct transport_ops tls_ops = {tls_read_some, tls_write_some, tls_pending};
@@ -255,10 +255,11 @@ static int set_credentials(struct attacker_tls *tls, const struct tls_credential
 
 	if (creds)
 		return creds->psk ?
-			gnutls_credentials_set(tls->gnutls, GNUTLS_CRD_PSK, creds->psk) :
-			gnutls_credentials_set(tls->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
-	rc = gnutls_certificate_allocate_credentials(&tls->none);
-	return rc < 0 ? rc : gnutls_credentials_set(tls->gnutls, GNUTLS_CRD_CERTIFICATE, tls->none);
+			libgnutls.credentials_set(tls->gnutls, GNUTLS_CRD_PSK, creds->psk) :
+			libgnutls.credentials_set(tls->gnutls, GNUTLS_CRD_CERTIFICATE, creds->x509);
+	rc = libgnutls.certificate_allocate_credentials(&tls->none);
+	return rc < 0 ? rc :
+			libgnutls.credentials_set(tls->gnutls, GNUTLS_CRD_CERTIFICATE, tls->none);
 }
 
 static int configure(struct attacker_tls *tls, const struct tls_credentials *creds,
@@ -266,26 +267,26 @@ static int configure(struct attacker_tls *tls, const struct tls_credentials *cre
 {
 	const char *own = creds && creds->psk ? PRIORITY_PSK : PRIORITY_X509;
 	char name[256];
-	int rc = gnutls_init(&tls->gnutls,
+	int rc = libgnutls.init(&tls->gnutls,
 		GNUTLS_CLIENT | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS |
 			GNUTLS_NO_AUTO_REKEY);
 
 	if (rc == 0)
-		rc = gnutls_priority_set_direct(tls->gnutls, priority ? priority : own, NULL);
+		rc = libgnutls.priority_set_direct(tls->gnutls, priority ? priority : own, NULL);
 	if (rc == 0)
 		rc = set_credentials(tls, creds);
 	if (rc == 0 && tls_names_for_sni(host, name, sizeof(name)))
-		rc = gnutls_server_name_set(tls->gnutls, GNUTLS_NAME_DNS, name, strlen(name));
+		rc = libgnutls.server_name_set(tls->gnutls, GNUTLS_NAME_DNS, name, strlen(name));
 	if (rc < 0)
-		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", gnutls_strerror(rc));
-	gnutls_session_set_ptr(tls->gnutls, tls);
-	gnutls_handshake_set_hook_function(
+		return error_set(err, ERROR_OTHER, EINVAL, "GnuTLS: %s", libgnutls.strerror(rc));
+	libgnutls.session_set_ptr(tls->gnutls, tls);
+	libgnutls.handshake_set_hook_function(
 		tls->gnutls, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, take_message);
-	gnutls_handshake_set_timeout(tls->gnutls, GNUTLS_INDEFINITE_TIMEOUT);
-	gnutls_transport_set_ptr(tls->gnutls, tls);
-	gnutls_transport_set_pull_function(tls->gnutls, pull);
-	gnutls_transport_set_push_function(tls->gnutls, push);
-	gnutls_transport_set_pull_timeout_function(tls->gnutls, pull_timeout);
+	libgnutls.handshake_set_timeout(tls->gnutls, GNUTLS_INDEFINITE_TIMEOUT);
+	libgnutls.transport_set_ptr(tls->gnutls, tls);
+	libgnutls.transport_set_pull_function(tls->gnutls, pull);
+	libgnutls.transport_set_push_function(tls->gnutls, push);
+	libgnutls.transport_set_pull_timeout_function(tls->gnutls, pull_timeout);
 	return 0;
 }
 
@@ -295,10 +296,10 @@ static int handshake(struct attacker_tls *tls, struct error *err)
 
 	tls->transport->waiting_for = "the TLS handshake";
 	for (;;) {
-		rc = gnutls_handshake(tls->gnutls);
+		rc = libgnutls.handshake(tls->gnutls);
 		if (rc == 0)
 			return 0;
-		if (gnutls_error_is_fatal(rc) || rc == GNUTLS_E_WARNING_ALERT_RECEIVED)
+		if (libgnutls.error_is_fatal(rc) || rc == GNUTLS_E_WARNING_ALERT_RECEIVED)
 			break;
 		waited = wait_again(tls, rc, err);
 		if (waited)
@@ -309,7 +310,7 @@ static int handshake(struct attacker_tls *tls, struct error *err)
 			err, ERROR_TLS, EACCES, "the server does not know our kind of credentials");
 	if (rc != GNUTLS_E_FATAL_ALERT_RECEIVED && rc != GNUTLS_E_WARNING_ALERT_RECEIVED &&
 		rc != GNUTLS_E_PREMATURE_TERMINATION)
-		gnutls_alert_send_appropriate(tls->gnutls, rc);
+		libgnutls.alert_send_appropriate(tls->gnutls, rc);
 	return tls_failed(tls, rc, "in the TLS handshake", err);
 }
 
@@ -339,20 +340,20 @@ int attacker_tls_start(struct attacker_tls **out, struct transport *transport,
 
 const char *attacker_tls_alert_name(uint8_t description)
 {
-	const char *name = gnutls_alert_get_name((gnutls_alert_description_t)description);
+	const char *name = libgnutls.alert_get_name((gnutls_alert_description_t)description);
 
 	return name ? name : "unknown";
 }
 
 int attacker_tls_version(const struct attacker_tls *tls)
 {
-	return gnutls_protocol_get_version(tls->gnutls) == GNUTLS_TLS1_3 ? TLS_VERSION_1_3 :
-									   TLS_VERSION_1_2;
+	return libgnutls.protocol_get_version(tls->gnutls) == GNUTLS_TLS1_3 ? TLS_VERSION_1_3 :
+									      TLS_VERSION_1_2;
 }
 
 const char *attacker_tls_cipher(const struct attacker_tls *tls)
 {
-	return gnutls_cipher_get_name(gnutls_cipher_get(tls->gnutls));
+	return libgnutls.cipher_get_name(libgnutls.cipher_get(tls->gnutls));
 }
 
 /* --- what TLS has besides data */
@@ -362,8 +363,8 @@ int attacker_tls_update_keys(struct attacker_tls *tls, struct error *err)
 	int rc;
 
 	do
-		rc = gnutls_session_key_update(tls->gnutls, GNUTLS_KU_PEER);
-	while (rc < 0 && !gnutls_error_is_fatal(rc) && wait_again(tls, rc, err) == 0);
+		rc = libgnutls.session_key_update(tls->gnutls, GNUTLS_KU_PEER);
+	while (rc < 0 && !libgnutls.error_is_fatal(rc) && wait_again(tls, rc, err) == 0);
 	return rc < 0 ? tls_failed(tls, rc, "with a KeyUpdate", err) : 0;
 }
 
@@ -373,8 +374,8 @@ int attacker_tls_send_padded(
 	ssize_t n;
 
 	do
-		n = gnutls_record_send2(tls->gnutls, bytes, size, padding, 0);
-	while (n < 0 && !gnutls_error_is_fatal((int)n) && wait_again(tls, (int)n, err) == 0);
+		n = libgnutls.record_send2(tls->gnutls, bytes, size, padding, 0);
+	while (n < 0 && !libgnutls.error_is_fatal((int)n) && wait_again(tls, (int)n, err) == 0);
 	return n < 0 ? tls_failed(tls, (int)n, "with a padded record", err) : 0;
 }
 

@@ -8,6 +8,7 @@
 #include "output/report.h"
 #include "output/show.h"
 #include "base/text.h"
+#include "tls/library.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,8 +123,10 @@ static int load_credentials(struct config *config, struct tls_credentials **cred
 	struct error *no_creds, struct error *err)
 {
 	bool named = config->tls.wanted;
-	int rc;
+	int rc = tls_library_load(err);
 
+	if (rc)
+		return rc;
 	config->tls.wanted = true;
 	/* which versions there are is told by other probes */
 	if (!config->tls.min_version)

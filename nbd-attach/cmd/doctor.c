@@ -28,12 +28,15 @@ static const char *state_name(enum check_state state)
 
 static void library_item(struct check_item *item)
 {
-	const char *file = tls_system_configuration();
 	struct error err;
+	int rc = tls_library_load(&err);
+	const char *file = rc ? NULL : tls_system_configuration();
 
 	snprintf(item->name, sizeof(item->name), "GnuTLS");
 	*item->remedy = 0;
-	if (tls_priority_check(&err)) {
+	if (!rc)
+		rc = tls_priority_check(&err);
+	if (rc) {
 		item->state = CHECK_MISSING;
 		text_copy(item->detail, sizeof(item->detail), err.text);
 		text_copy(item->remedy, sizeof(item->remedy), err.hint);

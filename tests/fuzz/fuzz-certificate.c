@@ -4,8 +4,9 @@
  * and the host's name, and the certificate. */
 #include "fuzz.h"
 #include "tls/credentials-struct.h"
+#include "tls/gnutls-library.h"
+#include "tls/library.h"
 #include "tls/verify.h"
-#include <gnutls/x509.h>
 #include <string.h>
 
 static gnutls_certificate_credentials_t no_authorities;
@@ -13,19 +14,14 @@ static gnutls_datum_t peer;
 static unsigned chain_status;
 static bool cannot_verify, has_no_chain;
 
-const gnutls_datum_t *__wrap_gnutls_certificate_get_peers(
-	gnutls_session_t session, unsigned *count);
-int __wrap_gnutls_certificate_verify_peers(
-	gnutls_session_t session, gnutls_typed_vdata_st *data, unsigned elements, unsigned *status);
-
-const gnutls_datum_t *__wrap_gnutls_certificate_get_peers(gnutls_session_t session, unsigned *count)
+static const gnutls_datum_t *fake_certificate_get_peers(gnutls_session_t session, unsigned *count)
 {
 	(void)session;
 	*count = has_no_chain ? 0 : 1;
 	return has_no_chain ? NULL : &peer;
 }
 
-int __wrap_gnutls_certificate_verify_peers(
+static int fake_certificate_verify_peers(
 	gnutls_session_t session, gnutls_typed_vdata_st *data, unsigned elements, unsigned *status)
 {
 	(void)session;
@@ -34,10 +30,19 @@ int __wrap_gnutls_certificate_verify_peers(
 	return cannot_verify ? GNUTLS_E_INTERNAL_ERROR : 0;
 }
 
+/* In the place of what GnuTLS does. */
+static void put_fakes(void)
+{
+	libgnutls.certificate_get_peers = fake_certificate_get_peers;
+	libgnutls.certificate_verify_peers = fake_certificate_verify_peers;
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
+	FUZZ_CHECK(tls_library_load(NULL) == 0);
+	put_fakes();
 	return gnutls_certificate_allocate_credentials(&no_authorities);
 }
 

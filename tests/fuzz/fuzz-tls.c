@@ -6,10 +6,10 @@
 #include "fuzz.h"
 #include "tls/credentials-struct.h"
 #include "tls/credentials.h"
+#include "tls/gnutls-library.h"
 #include "tls/ktls.h"
 #include "tls/session.h"
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -23,27 +23,6 @@ static gnutls_handshake_hook_func hook;
 static gnutls_certificate_verify_function *verify;
 
 /* --- GnuTLS */
-
-int __wrap_gnutls_handshake(gnutls_session_t session);
-void __wrap_gnutls_handshake_set_hook_function(
-	gnutls_session_t session, unsigned type, int when, gnutls_handshake_hook_func function);
-void __wrap_gnutls_session_set_verify_function(
-	gnutls_session_t session, gnutls_certificate_verify_function *function);
-const gnutls_datum_t *__wrap_gnutls_certificate_get_peers(
-	gnutls_session_t session, unsigned *count);
-ssize_t __wrap_gnutls_record_recv(gnutls_session_t session, void *data, size_t size);
-ssize_t __wrap_gnutls_record_send(gnutls_session_t session, const void *data, size_t size);
-size_t __wrap_gnutls_record_check_pending(gnutls_session_t session);
-int __wrap_gnutls_record_get_direction(gnutls_session_t session);
-gnutls_alert_description_t __wrap_gnutls_alert_get(gnutls_session_t session);
-int __wrap_gnutls_alert_send(
-	gnutls_session_t session, gnutls_alert_level_t level, gnutls_alert_description_t alert);
-int __wrap_gnutls_alert_send_appropriate(gnutls_session_t session, int error);
-unsigned __wrap_gnutls_certificate_client_get_request_status(gnutls_session_t session);
-gnutls_protocol_t __wrap_gnutls_protocol_get_version(gnutls_session_t session);
-gnutls_cipher_algorithm_t __wrap_gnutls_cipher_get(gnutls_session_t session);
-gnutls_group_t __wrap_gnutls_group_get(gnutls_session_t session);
-gnutls_credentials_type_t __wrap_gnutls_auth_get_type(gnutls_session_t session);
 
 /* What the session would say of itself: version, cipher, group, authentication, its state; and how
  * the kernel takes it over. */
@@ -87,7 +66,7 @@ static void hand_on(gnutls_session_t session, uint8_t how)
 	free(message.data);
 }
 
-int __wrap_gnutls_handshake(gnutls_session_t session)
+static int fake_handshake(gnutls_session_t session)
 {
 	uint8_t messages = fuzz_u8(&input) & 3;
 
@@ -101,7 +80,7 @@ int __wrap_gnutls_handshake(gnutls_session_t session)
 	return outcome();
 }
 
-void __wrap_gnutls_handshake_set_hook_function(
+static void fake_handshake_set_hook_function(
 	gnutls_session_t session, unsigned type, int when, gnutls_handshake_hook_func function)
 {
 	(void)session;
@@ -109,21 +88,21 @@ void __wrap_gnutls_handshake_set_hook_function(
 	hook = function;
 }
 
-void __wrap_gnutls_session_set_verify_function(
+static void fake_session_set_verify_function(
 	gnutls_session_t session, gnutls_certificate_verify_function *function)
 {
 	(void)session;
 	verify = function;
 }
 
-const gnutls_datum_t *__wrap_gnutls_certificate_get_peers(gnutls_session_t session, unsigned *count)
+static const gnutls_datum_t *fake_certificate_get_peers(gnutls_session_t session, unsigned *count)
 {
 	(void)session;
 	*count = 0;
 	return NULL;
 }
 
-ssize_t __wrap_gnutls_record_recv(gnutls_session_t session, void *data, size_t size)
+static ssize_t fake_record_recv(gnutls_session_t session, void *data, size_t size)
 {
 	int rc = outcome();
 	size_t n = rc ? 0 : fuzz_u8(&input);
@@ -134,7 +113,7 @@ ssize_t __wrap_gnutls_record_recv(gnutls_session_t session, void *data, size_t s
 	return rc ? rc : (ssize_t)n;
 }
 
-ssize_t __wrap_gnutls_record_send(gnutls_session_t session, const void *data, size_t size)
+static ssize_t fake_record_send(gnutls_session_t session, const void *data, size_t size)
 {
 	int rc = outcome();
 
@@ -143,25 +122,25 @@ ssize_t __wrap_gnutls_record_send(gnutls_session_t session, const void *data, si
 	return rc ? rc : (ssize_t)size;
 }
 
-size_t __wrap_gnutls_record_check_pending(gnutls_session_t session)
+static size_t fake_record_check_pending(gnutls_session_t session)
 {
 	(void)session;
 	return negotiated[4] & 1;
 }
 
-int __wrap_gnutls_record_get_direction(gnutls_session_t session)
+static int fake_record_get_direction(gnutls_session_t session)
 {
 	(void)session;
 	return negotiated[4] >> 1 & 1;
 }
 
-gnutls_alert_description_t __wrap_gnutls_alert_get(gnutls_session_t session)
+static gnutls_alert_description_t fake_alert_get(gnutls_session_t session)
 {
 	(void)session;
 	return (gnutls_alert_description_t)fuzz_u8(&input);
 }
 
-int __wrap_gnutls_alert_send(
+static int fake_alert_send(
 	gnutls_session_t session, gnutls_alert_level_t level, gnutls_alert_description_t alert)
 {
 	(void)session;
@@ -170,19 +149,19 @@ int __wrap_gnutls_alert_send(
 	return 0;
 }
 
-int __wrap_gnutls_alert_send_appropriate(gnutls_session_t session, int error)
+static int fake_alert_send_appropriate(gnutls_session_t session, int error)
 {
 	(void)session;
 	return error;
 }
 
-unsigned __wrap_gnutls_certificate_client_get_request_status(gnutls_session_t session)
+static unsigned fake_certificate_client_get_request_status(gnutls_session_t session)
 {
 	(void)session;
 	return negotiated[4] >> 2 & 1;
 }
 
-gnutls_protocol_t __wrap_gnutls_protocol_get_version(gnutls_session_t session)
+static gnutls_protocol_t fake_protocol_get_version(gnutls_session_t session)
 {
 	static const gnutls_protocol_t versions[] = {GNUTLS_TLS1_3, GNUTLS_TLS1_2, GNUTLS_TLS1_1,
 		GNUTLS_SSL3, GNUTLS_VERSION_UNKNOWN, GNUTLS_DTLS1_2};
@@ -191,26 +170,23 @@ gnutls_protocol_t __wrap_gnutls_protocol_get_version(gnutls_session_t session)
 	return versions[negotiated[0] % (sizeof(versions) / sizeof(versions[0]))];
 }
 
-gnutls_cipher_algorithm_t __wrap_gnutls_cipher_get(gnutls_session_t session)
+static gnutls_cipher_algorithm_t fake_cipher_get(gnutls_session_t session)
 {
 	(void)session;
 	return (gnutls_cipher_algorithm_t)negotiated[1];
 }
 
-gnutls_group_t __wrap_gnutls_group_get(gnutls_session_t session)
+static gnutls_group_t fake_group_get(gnutls_session_t session)
 {
 	(void)session;
 	return (gnutls_group_t)negotiated[2];
 }
 
-gnutls_credentials_type_t __wrap_gnutls_auth_get_type(gnutls_session_t session)
+static gnutls_credentials_type_t fake_auth_get_type(gnutls_session_t session)
 {
 	(void)session;
 	return negotiated[3] & 1 ? GNUTLS_CRD_CERTIFICATE : GNUTLS_CRD_PSK;
 }
-
-int __wrap_gnutls_record_get_state(gnutls_session_t session, unsigned read, gnutls_datum_t *mac,
-	gnutls_datum_t *iv, gnutls_datum_t *key, unsigned char number[8]);
 
 enum {
 	KERNEL_HAS_NO_TLS = 1,
@@ -221,7 +197,7 @@ enum {
 	KEY_IS_SHORT = 32,
 };
 
-int __wrap_gnutls_record_get_state(gnutls_session_t session, unsigned read, gnutls_datum_t *mac,
+static int fake_record_get_state(gnutls_session_t session, unsigned read, gnutls_datum_t *mac,
 	gnutls_datum_t *iv, gnutls_datum_t *key, unsigned char number[8])
 {
 	static unsigned char bytes[64];
@@ -275,6 +251,29 @@ int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t 
 static struct tls_credentials *shared_key, *pinned;
 static int ready; /* a socket that neither reading nor writing has to wait for */
 
+/* In the place of what GnuTLS does. */
+static void put_fakes(void)
+{
+	libgnutls.handshake = fake_handshake;
+	libgnutls.handshake_set_hook_function = fake_handshake_set_hook_function;
+	libgnutls.session_set_verify_function = fake_session_set_verify_function;
+	libgnutls.certificate_get_peers = fake_certificate_get_peers;
+	libgnutls.record_recv = fake_record_recv;
+	libgnutls.record_send = fake_record_send;
+	libgnutls.record_check_pending = fake_record_check_pending;
+	libgnutls.record_get_direction = fake_record_get_direction;
+	libgnutls.alert_get = fake_alert_get;
+	libgnutls.alert_send = fake_alert_send;
+	libgnutls.alert_send_appropriate = fake_alert_send_appropriate;
+	libgnutls.certificate_client_get_request_status =
+		fake_certificate_client_get_request_status;
+	libgnutls.protocol_get_version = fake_protocol_get_version;
+	libgnutls.cipher_get = fake_cipher_get;
+	libgnutls.group_get = fake_group_get;
+	libgnutls.auth_get_type = fake_auth_get_type;
+	libgnutls.record_get_state = fake_record_get_state;
+}
+
 static struct tls_credentials *load_credentials(const char *psk_file, const char *pin)
 {
 	struct tls_config config = {.wanted = true, .min_version = TLS_VERSION_1_2};
@@ -301,6 +300,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	pinned = load_credentials("",
 		"sha256:00112233445566778899aabbccddeeff"
 		"00112233445566778899aabbccddeeff");
+	put_fakes();
 	close(file.fd);
 	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	FUZZ_CHECK(write(pair[1], "x", 1) == 1);

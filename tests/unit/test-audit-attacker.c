@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/wire.h"
 #include "child/sandbox.h"
+#include "tls/library.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -441,5 +442,7 @@ int main(void)
 		EACH(noise_does_no_harm),
 	};
 
+	if (tls_library_load(NULL))
+		return 1;
 	return cmocka_run_group_tests_name("audit-attacker", tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <gnutls/pkcs7.h>
 #include "make-certificate.h"
 #include "tls/credential-kind.h"
+#include "tls/library.h"
 
 #define BYTES(text)                                                                                \
 	{                                                                                          \
@@ -258,5 +259,7 @@ int main(void)
 		cmocka_unit_test(of_a_pair_the_wrong_one_is_named),
 	};
 
+	if (tls_library_load(NULL))
+		return 1;
 	return cmocka_run_group_tests_name("credential-kind", tests, begin, end);
 }

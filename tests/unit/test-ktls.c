@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "tls/info.h"
 #include "tls/ktls.h"
+#include "tls/library.h"
 #include "tls/priority.h"
 
 static void records_that_a_server_does_not_take_are_not_sent(void **state)
@@ -78,5 +79,7 @@ int main(void)
 		cmocka_unit_test(versions_have_a_name_each),
 	};
 
+	if (tls_library_load(NULL))
+		return 1;
 	return cmocka_run_group_tests_name("ktls", tests, NULL, NULL);
 }

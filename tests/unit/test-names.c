@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include "make-certificate.h"
+#include "tls/library.h"
 #include "tls/names.h"
 
 /* As it stands in the extension: GnuTLS would not write most of these. */
@@ -227,5 +228,7 @@ int main(void)
 		cmocka_unit_test(a_list_too_long_to_show_ends_in_dots),
 	};
 
+	if (tls_library_load(NULL))
+		return 1;
 	return cmocka_run_group_tests_name("names", tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "tls/info.h"
+#include "tls/library.h"
 #include "tls/priority.h"
 
 static gnutls_priority_t made;
@@ -174,5 +175,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_cut_off),
 	};
 
+	if (tls_library_load(NULL))
+		return 1;
 	return cmocka_run_group_tests_name("priority", tests, NULL, end);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "tls/info.h"
+#include "tls/library.h"
 #include "tls/refusal.h"
 
 /* RFC 8446, 6 */
@@ -142,5 +143,7 @@ int main(void)
 		cmocka_unit_test(silence_is_guessed_at),
 	};
 
+	if (tls_library_load(NULL))
+		return 1;
 	return cmocka_run_group_tests_name("refusal", tests, NULL, NULL);
 }

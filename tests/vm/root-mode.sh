@@ -166,8 +166,8 @@ make_root_disk() {
     mkdir -p $disk/{proc,sys,dev,run,usr/sbin,usr/lib}
     for file in bin sbin lib lib64; do ln -s usr/$file $disk/$file; done
     cp -a /etc /certs $disk/
-    # By the names that the program asks for.
-    for file in /usr/sbin/nbd-attach $(LD_TRACE_LOADED_OBJECTS=1 /usr/sbin/nbd-attach | grep -oE '/[^ ]+'); do
+    # By the names that the program asks for; one it loads itself.
+    for file in /usr/sbin/nbd-attach $(LD_PRELOAD=libgnutls.so.30 LD_TRACE_LOADED_OBJECTS=1 /usr/sbin/nbd-attach | grep -oE '/[^ ]+'); do
         mkdir -p "$disk$(realpath "$(dirname $file)")"
         cp $file "$disk$(realpath "$(dirname $file)")/"
     done

@@ -36,11 +36,20 @@ installkernel() {
 }
 
 install() {
-    local file
+    local file libraries='libkmod.so.2 libgnutls.so.30'
     inst_multiple nbd-attach cat sed mkdir rmdir ln rm mv readlink ip
     inst_multiple -o systemctl
-    # What nbd-attach loads itself, to load a module.
-    inst_libdir_file 'libkmod.so.2*'
+    # What nbd-attach loads itself, for modules and for TLS, and all that this needs: dracut looks for that only in what may be executed,
+    # which Debian's libraries may not.
+    while read -r file; do
+        inst "$file"
+    done < <(LD_PRELOAD=$libraries ldd "$(command -v nbd-attach)" 2>/dev/null | sed -n 's/.* => \(\/[^ ]*\) (.*/\1/p')
+    for file in $libraries; do
+        if ! find "$initdir" -name "$file" | grep -q .; then
+            dfatal "nbd-attach: $file is not there: such an image could attach nothing"
+            return 1
+        fi
+    done
     while IFS= read -r file; do
         if [[ ! -r $file ]]; then
             dwarn "nbd-attach: $file is named in nbdtab, but cannot be read; the boot will want it"
