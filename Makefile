@@ -31,9 +31,10 @@ ifneq ($(CI)$(WERROR),)
 werror := -Werror
 endif
 
-linked    := libnl-3.0 libnl-genl-3.0 libudev liburiparser json-c libseccomp
+linked    := libnl-3.0 libnl-genl-3.0 libudev liburiparser json-c
 # These are loaded when they are needed: gnutls-library.h and kmod-library.h have why.
-libraries := $(linked) gnutls libkmod
+# Who attaches needs none of libseccomp: its filters are made with the program.
+libraries := $(linked) gnutls libkmod libseccomp
 # The goals that install their own tools first must work before pkg-config is there: ask it only when something is compiled.
 lib_cflags = $(shell $(PKG_CONFIG) --cflags $(libraries))
 # The dynamic linker looks for each symbol in this order, and the C library has most of them.
@@ -77,7 +78,9 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(shell find $(1) -name '*.c'))
 lib_objects     := $(call objects,lib)
 library         := $(BUILD)/libnbdattach.a
 helper_objects  := $(call objects,kmod-helpers)
-program_objects := $(call objects,nbd-attach)
+# What make runs is in a room of its own; what that writes is a part of the program.
+filters         := $(BUILD)/obj/sandbox-filters
+program_objects := $(filter-out %/sandbox-filters.o,$(call objects,nbd-attach)) $(filters).o
 # Everything of the program but main(), for tests that call it directly.
 program_parts   := $(filter-out %/main.o,$(program_objects))
 unit_tests      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
@@ -137,6 +140,17 @@ $(generator): private all_cflags += $(unitdir_define)
 $(BUILD)/obj/%.o: %.c $(flags_stamp)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(all_cflags) $(lib_cflags) -MMD -MP -c -o $@ $<
+
+# For the machine that the program is for. When that is another one, EMULATOR runs it: qemu-aarch64, say.
+EMULATOR ?=
+$(filters): nbd-attach/generate/sandbox-filters.c nbd-attach/child/sandbox-calls.h $(flags_stamp)
+	$(call say,LD,$@)$(CC) -std=gnu11 $(CFLAGS) $(warnings) -D_GNU_SOURCE -Ilib -Inbd-attach $(CPPFLAGS) $(lib_cflags) $(LDFLAGS) \
+		-o $@ $< $(shell $(PKG_CONFIG) --libs libseccomp)
+$(filters).c: $(filters)
+	$(call say,GEN,$@)$(EMULATOR) $< >$@.new || { echo "$< cannot run here: is this for another machine? See EMULATOR in 'make help'" >&2; \
+		exit 1; }; mv $@.new $@
+$(filters).o: $(filters).c
+	$(call say,CC,$@)$(CC) $(all_cflags) -c -o $@ $<
 
 $(BUILD)/tests/test-%: $(BUILD)/obj/tests/unit/test-%.o $(program_parts) $(helper_objects) $(library)
 	@mkdir -p $(@D)
@@ -392,6 +406,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: DESTDIR prefix bindir sbindir mandir docdir bashcompdir unitdir udevdir initramfsdir dracutdir"
 	@echo "           CC CFLAGS CPPFLAGS LDFLAGS BUILD; V=1 shows the commands, WERROR=1 adds -Werror, SANITIZE=1 ASan and UBSan"
+	@echo "           EMULATOR runs what was built for another machine, when cross compiling: make CC=aarch64-linux-gnu-gcc EMULATOR=qemu-aarch64"
 	@echo "           CLANG and FUZZ_SECONDS (60) for fuzz; SEEDS and FIRST for sim"
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -24,15 +24,25 @@ enum calls_purpose {
 	CALLS_TOKEN = 16,  /* the code of a token's maker: files, its service, threads */
 };
 
-/* All zero: none. */
+/* Those that are asked for: a token is used with TLS only. */
+#define CALLS_ANY_CONNECTION(purposes)                                                             \
+	(purposes), (purposes) | CALLS_CONNECT, (purposes) | CALLS_CONNECT | CALLS_RESOLVE
+#define CALLS_COMBINATIONS                                                                         \
+	CALLS_ANY_CONNECTION(CALLS_TALK), CALLS_ANY_CONNECTION(CALLS_TALK | CALLS_TLS),            \
+		CALLS_ANY_CONNECTION(CALLS_TALK | CALLS_TLS | CALLS_TOKEN)
+#define CALLS_FILTER_COUNT 9
+
 struct calls_filter {
-	struct sock_filter *code;
+	unsigned purposes;
+	const struct sock_filter *code;
 	size_t length; /* instructions */
 };
 
-/* In the parent, once, since it takes libseccomp and memory. Free with calls_free(). */
-int calls_compile(struct calls_filter *filter, unsigned purposes, struct error *err);
-void calls_free(struct calls_filter *filter);
+/* Made with the program, by nbd-attach/generate/sandbox-filters.c, which has the rules. */
+extern const struct calls_filter calls_filters[CALLS_FILTER_COUNT];
+
+/* For all of PURPOSES together; NULL: none of CALLS_COMBINATIONS. */
+const struct calls_filter *calls_find(unsigned purposes);
 /* Has this kernel such filters? */
 bool calls_can_restrict(void);
 /* In the child, after PR_SET_NO_NEW_PRIVS and for good: for all threads that it has, or for none,

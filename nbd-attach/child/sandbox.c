@@ -22,12 +22,12 @@
 #define OWN_USER_BASE 2105540608U
 
 static struct {
-	bool is_ready, knows_users;
-	bool resolves, has_tls, has_token;
+	bool knows_users;
+	bool resolves, has_token;
 	bool has_account; /* user nbd-attach */
 	uid_t account_uid;
 	gid_t account_gid;
-	struct calls_filter connecting, talking;
+	const struct calls_filter *connecting, *talking; /* NULL: nothing is ready */
 } plan = {.account_uid = NOBODY, .account_gid = NOBODY};
 
 static void look_up_account(void)
@@ -60,25 +60,20 @@ static bool has_names(const struct endpoint *endpoint)
 int sandbox_prepare(
 	const struct endpoint *endpoint, const struct tls_credentials *creds, struct error *err)
 {
-	bool resolves = has_names(endpoint), has_token = creds && tls_credentials_use_token(creds);
-	unsigned talk = CALLS_TALK | (creds ? CALLS_TLS : 0) | (has_token ? CALLS_TOKEN : 0);
-	int rc;
+	unsigned talk = CALLS_TALK | (creds ? CALLS_TLS : 0);
 
 	look_up_account();
-	if (plan.is_ready && plan.resolves == resolves && plan.has_token == has_token &&
-		plan.has_tls == (creds != NULL))
-		return 0;
-	calls_free(&plan.connecting);
-	calls_free(&plan.talking);
-	plan.resolves = resolves;
-	plan.has_token = has_token;
-	plan.has_tls = creds != NULL;
-	rc = calls_compile(
-		&plan.connecting, talk | CALLS_CONNECT | (resolves ? CALLS_RESOLVE : 0), err);
-	if (!rc)
-		rc = calls_compile(&plan.talking, talk, err);
-	plan.is_ready = rc == 0;
-	return rc;
+	plan.resolves = has_names(endpoint);
+	plan.has_token = creds && tls_credentials_use_token(creds);
+	if (plan.has_token)
+		talk |= CALLS_TOKEN;
+	plan.connecting = calls_find(talk | CALLS_CONNECT | (plan.resolves ? CALLS_RESOLVE : 0));
+	plan.talking = calls_find(talk);
+	return plan.connecting && plan.talking ?
+		0 :
+		error_set(err, ERROR_OTHER, EINVAL,
+			"there is no list of system calls for this kind of negotiation: this is a "
+			"bug");
 }
 
 void sandbox_no_core_dumps(void)
@@ -151,9 +146,10 @@ int sandbox_confine(const struct endpoint *endpoint, struct error *err)
 {
 	struct files_needs files = {
 		.endpoint = endpoint, .resolves = plan.resolves, .any_file = plan.has_token};
-	int rc = plan.is_ready ? 0 :
-				 error_set(err, ERROR_OTHER, EINVAL,
-					 "there is nothing ready to confine the negotiator with");
+	int rc = plan.connecting && plan.talking ?
+		0 :
+		error_set(err, ERROR_OTHER, EINVAL,
+			"there is nothing ready to confine the negotiator with");
 
 	(void)!chdir("/");
 	if (!rc)
@@ -162,7 +158,7 @@ int sandbox_confine(const struct endpoint *endpoint, struct error *err)
 		rc = shed_limits(plan.has_token, err);
 	if (!rc)
 		rc = files_restrict(&files, err);
-	return rc ? rc : calls_restrict(&plan.connecting, err);
+	return rc ? rc : calls_restrict(plan.connecting, err);
 }
 
 /* What a resolver has left open would be open to all that comes later. */
@@ -177,5 +173,5 @@ int sandbox_confine_to_talk(int connection, struct error *err)
 {
 	if (!plan.has_token)
 		close_others(connection);
-	return calls_restrict(&plan.talking, err);
+	return calls_restrict(plan.talking, err);
 }

@@ -21,8 +21,7 @@
 
 /* In the parent: what it takes to confine a negotiation of ENDPOINT with CREDS. NULL: it has no
  * kernel TLS and no token; TLS in userspace takes no more than a connection. Before isolation
- * (isolate/), since libseccomp and the user database are asked; what is ready already is not made
- * again. */
+ * (isolate/), since the user database is asked, once. */
 int sandbox_prepare(
 	const struct endpoint *endpoint, const struct tls_credentials *creds, struct error *err);
 /* In the child, first of all: nothing of the parent's but its privileges. */

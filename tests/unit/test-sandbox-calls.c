@@ -28,7 +28,7 @@ struct outcome {
 };
 
 static struct outcome *outcome;
-static struct calls_filter filter;
+static const struct calls_filter *filter;
 static sem_t is_there, go;
 
 static int try_a_socket(void)
@@ -68,7 +68,7 @@ static void confine(bool thread_has_own_filter)
 		_exit(1);
 	sem_wait(&is_there);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	outcome->rc = calls_restrict(&filter, &outcome->err);
+	outcome->rc = calls_restrict(filter, &outcome->err);
 	sem_post(&go);
 	sem_wait(&is_there);
 	_exit(0);
@@ -82,7 +82,8 @@ static void begin(bool thread_has_own_filter)
 	outcome = mmap(
 		NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(outcome, MAP_FAILED);
-	assert_int_equal(calls_compile(&filter, CALLS_TALK | CALLS_TOKEN, &outcome->err), 0);
+	filter = calls_find(CALLS_TALK | CALLS_TLS | CALLS_TOKEN);
+	assert_non_null(filter);
 	pid = fork();
 	if (pid == 0)
 		confine(thread_has_own_filter);
@@ -93,7 +94,6 @@ static void begin(bool thread_has_own_filter)
 
 static void end(void)
 {
-	calls_free(&filter);
 	munmap(outcome, sizeof(*outcome));
 }
 
@@ -123,12 +123,26 @@ static void this_kernel_has_filters(void **state)
 	assert_true(calls_can_restrict());
 }
 
+static void each_use_has_its_own(void **state)
+{
+	static const unsigned uses[] = {CALLS_COMBINATIONS};
+
+	(void)state;
+	assert_int_equal(sizeof(uses) / sizeof(uses[0]), CALLS_FILTER_COUNT);
+	for (size_t i = 0; i < CALLS_FILTER_COUNT; i++) {
+		assert_ptr_equal(calls_find(uses[i]), &calls_filters[i]);
+		assert_in_range(calls_filters[i].length, 100, BPF_MAXINSNS);
+	}
+	assert_null(calls_find(CALLS_CONNECT));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thread_from_before_is_under_it),
 		cmocka_unit_test(one_that_cannot_be_is_an_error),
 		cmocka_unit_test(this_kernel_has_filters),
+		cmocka_unit_test(each_use_has_its_own),
 	};
 
 	return cmocka_run_group_tests_name("sandbox-calls", tests, NULL, NULL);
