@@ -7,40 +7,72 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* udev and its helpers open a device for a moment after every change */
 #define OPENER_TIMEOUT_MS 2000
 #define PROBE_TIMEOUT_MS 6000 /* a supervisor's read through a link that is new */
 
+/* What is looked for, and where. */
+struct search {
+	int proc_fd;
+	bool knows_counts; /* see has_no_descriptors() */
+	dev_t numbers[BLOCK_MINORS_MAX];
+	size_t count;
+};
+
+/* Since Linux 6.2 the size of such a folder is the number of descriptors. Most processes are the
+ * kernel's own, which have none. Before, it is 0 for all, this process too. */
+static bool has_no_descriptors(const struct search *search, const char *folder)
+{
+	struct stat st;
+
+	return search->knows_counts && fstatat(search->proc_fd, folder, &st, 0) == 0 &&
+		st.st_size == 0;
+}
+
 /* Looked at by number: a node may be called anything. The link is followed, but nothing is opened,
  * and only where there are devices: a file of a server that is away could make that wait. */
-static bool process_holds(const char *pid, const dev_t *numbers, size_t count)
+static bool is_held_in(int folder_fd, const char *name, const struct search *search)
 {
-	char path[300], link[PATH_MAX];
+	char link[PATH_MAX];
+	ssize_t n = readlinkat(folder_fd, name, link, sizeof(link) - 1);
+	struct stat st;
+
+	link[n > 0 ? n : 0] = 0;
+	if (!strstr(link, "/dev/") || fstatat(folder_fd, name, &st, 0) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	for (size_t i = 0; i < search->count; i++)
+		if (st.st_rdev == search->numbers[i])
+			return true;
+	return false;
+}
+
+static bool process_holds(const char *pid, const struct search *search)
+{
+	char path[300];
 	struct dirent *entry;
 	bool holds = false;
-	struct stat st;
 	DIR *fds;
+	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
-	fds = opendir(path);
-	while (fds && !holds && (entry = readdir(fds))) {
-		ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
-
-		link[n > 0 ? n : 0] = 0;
-		if (!strstr(link, "/dev/") || fstatat(dirfd(fds), entry->d_name, &st, 0) < 0 ||
-			!S_ISBLK(st.st_mode))
-			continue;
-		for (size_t i = 0; i < count; i++)
-			holds = holds || st.st_rdev == numbers[i];
-	}
+	snprintf(path, sizeof(path), "%s/fd", pid);
+	if (has_no_descriptors(search, path))
+		return false;
+	fd = openat(search->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fds = fd < 0 ? NULL : fdopendir(fd);
+	while (fds && !holds && (entry = readdir(fds)))
+		holds = is_held_in(fd, entry->d_name, search);
 	if (fds)
 		closedir(fds);
+	else if (fd >= 0)
+		close(fd);
 	return holds;
 }
 
@@ -87,18 +119,21 @@ static int busy_opener(int index, const char *pid, const char *name, struct erro
 /* *ONLY_PROBES: each one that was found was a probe of ours. */
 static int find_opener(int index, bool pass_probes, bool *only_probes, struct error *err)
 {
-	dev_t numbers[BLOCK_MINORS_MAX];
-	size_t count = block_device_numbers(index, numbers, BLOCK_MINORS_MAX);
 	DIR *proc = opendir("/proc");
+	struct search search = {.proc_fd = proc ? dirfd(proc) : -1};
 	struct dirent *entry;
+	struct stat own;
 	char name[64];
 	int rc = 0;
 
+	search.count = block_device_numbers(index, search.numbers, BLOCK_MINORS_MAX);
+	search.knows_counts =
+		proc && fstatat(search.proc_fd, "self/fd", &own, 0) == 0 && own.st_size > 0;
 	*only_probes = true;
 	/* Another's name is worth more than a probe's, which ends by itself. */
 	while (proc && (rc == 0 || *only_probes) && (entry = readdir(proc))) {
 		if (!isdigit((unsigned char)entry->d_name[0]) || atol(entry->d_name) == getpid() ||
-			!process_holds(entry->d_name, numbers, count))
+			!process_holds(entry->d_name, &search))
 			continue;
 		read_name(entry->d_name, name, sizeof(name));
 		if (is_probe(entry->d_name, name) && pass_probes)
