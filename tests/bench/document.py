@@ -4,7 +4,7 @@ import textwrap
 
 from figures import ROWS, WORKLOADS
 from goals import of_kernel, word
-from tables import all_tables, as_markdown, goals_table, skipped_lines
+from tables import all_tables, as_markdown, beside, goals_table, skipped_lines
 
 HEAD = """<!-- SPDX-License-Identifier: GPL-2.0-or-later -->
 <!-- made by tests/bench/report: change that, or measure again, in place of editing -->
@@ -31,8 +31,9 @@ NOT_MEANING = """## What they do not mean
 - Ciphers are emulated: AES instructions and vectors take as many instructions as on a real CPU, and not as long. Between two ciphers
   these figures decide nothing; between two programs with the same cipher they do.
 - What is copied costs one instruction for eight bytes (string instructions are counted by the round), be it in the cache or not.
-- When answers come is up to the machine that emulates, and several that come at once cost less than one by one: from run to run figures
-  differ by some percent.
+- When answers come is up to the machine that emulates, and several that come at once cost less than one by one. A figure is the middle half
+  of at least five looks at a load that goes on, and of up to twenty where they differ; where chance may still have moved it by more than
+  1.5 % (the width of the middle half by the root of the count), "±" says by how much.
 - They are not MiB/s. How fast a disk is on a given network, CPU and server, they do not say; only what is headed "By the wall clock" was
   timed, on an emulated machine, and is good for comparison within its column alone.
 - The network is a tap device with the offloads of a virtual machine. A card that encrypts by itself, or one without offloads, is
@@ -84,6 +85,9 @@ def make(results, charts):
     """CHARTS: {name of the file: why there is none, or None}"""
     out = [HEAD, *fill(f"""What the *client* has to do for a disk over NBD, with nbd-attach and with others. Made by
 `{results.command}`, {results.made}. How to set a disk up to be fast is in [performance.md](performance.md).""").splitlines(), ""]
+    if beside(results):
+        out += [*fill(f"""The machine had other work at the time ({beside(results)} on average). That makes the bench slow, and its figures less steady,
+but not larger: they count instructions.""").splitlines(), ""]
     for name, why in charts.items():
         out += fill(f"{name} was not drawn: {why}.").splitlines() if why else [f"![{name.removesuffix('.svg')}]({name})"]
         out.append("")

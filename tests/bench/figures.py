@@ -120,6 +120,7 @@ class Results:
         if data.get("format") != 1:
             raise Trouble(f"\"format\" is {json.dumps(data.get('format'))}; this report reads 1")
         self.made = word(data, "made", "the results")
+        self.beside = None if data.get("beside") is None else number(data, "beside", "the results")
         self.command = word(data, "command", "the results")
         self.versions, self.kernels = texts(data, "versions"), texts(data, "kernels")
         self.cells, self.aead, self.events, self.memory, self.skipped = {}, {}, {}, {}, []
@@ -153,6 +154,9 @@ class Results:
             number(cell, name, where, above=0 if name.endswith("_ns") else None)
         if "cipher" in cell:
             word(cell, "cipher", where)
+        if "looks" in cell:
+            number(cell, "looks", where, above=0)
+            number(cell, "spread", where)
         if key in self.cells:
             raise Trouble(f"{where} is there twice")
         self.cells[key] = cell
@@ -176,6 +180,11 @@ class Results:
     def per_unit(self, kernel, row, workload, what="busy_ns", clock="icount"):
         cell = self.cells.get((kernel, row, workload, clock))
         return cell and cell[what] / cell["count"]
+
+    def error(self, kernel, row, workload, clock="icount"):
+        """By which part of it chance may have moved a figure: how wide the looks at it lay, which weighs less the more they are"""
+        cell = self.cells.get((kernel, row, workload, clock), {})
+        return cell["spread"] / math.sqrt(cell["looks"]) if cell.get("looks", 1) > 1 else 0
 
     def unit(self, workload, clock="icount"):
         """Of a GiB or of an I/O"""

@@ -5,13 +5,15 @@
 # The bench, inside its virtual machine: each row of /bench/rows is attached, shown to be what it says, and given each workload of
 # /bench/workloads. What comes of it goes to tests/bench/run, a line each:
 #
-#   cell ROW WORKLOAD UNIT COUNT BUSY_NS ELAPSED_NS SWITCHES CIPHER   the kernel's; or -
+#   cell ROW WORKLOAD UNIT COUNT BUSY_NS ELAPSED_NS SWITCHES CIPHER LOOKS SPREAD_PERMILLE
+#                                                                    CIPHER is the kernel's, or -; so many looks, and how wide they lay
 #   event ROW WHAT BUSY_NS ELAPSED_NS                                 one of several
 #   memory DEVICES PRIVATE_BYTES PSS_BYTES WAKEUPS_PER_MINUTE        of all supervisors together
 #   tcrypt TEXT...                                                   what that module says
 #   skipped ROW WORKLOAD REASON...
 #
-# /bench/plan: BENCH_MODE is quick or full, BENCH_ROWS and BENCH_WORKLOADS are patterns, BENCH_WINDOW_SEC and BENCH_EVENTS how long and how often.
+# /bench/plan: BENCH_MODE is quick or full, BENCH_ROWS and BENCH_WORKLOADS are patterns, BENCH_WINDOW_SEC, BENCH_LOOKS
+# and BENCH_EVENTS how long and how often.
 
 # shellcheck source=/dev/null
 . /bench/plan
@@ -141,7 +143,7 @@ start_load() { # OPTION...
     for ((tries = 0; tries < 500; tries++)); do
         pause 0.02
         end
-        [[ $moved_sectors -lt 4096 ]] || return 0
+        [[ $tries -lt 10 || $moved_sectors -lt 4096 ]] || return 0
         kill -0 "$load" 2>/dev/null || return 1
     done
     echo "no load within 10 s" >>/run/bench.log
@@ -149,31 +151,47 @@ start_load() { # OPTION...
 }
 end_load() { kill -KILL "$load" && wait "$load"; } 2>/dev/null
 
-# Five looks, without the cheapest and the dearest: a moment in which the guest does something else is in neither.
+# settled COST...: sorted. Sets spread_permille, the width of their middle half; holds where that by the root of their count, by which
+# chance may move their middle, is less than 1 %.
+settled() {
+    local costs=("$@") count=$#
+    spread_permille=$(((costs[count - 1 - count / 4] - costs[count / 4]) * 1000 / costs[count / 2]))
+    [[ $((spread_permille * spread_permille)) -le $((100 * count)) ]]
+}
+# Without a process, which would be in the next look.
+keep_look() { # COST...
+    local at
+    for ((at = ${#looks[@]}; at > 0 && ${looks[at - 1]%% *} > ${1%% *}; at--)); do looks[at]=${looks[at - 1]}; done
+    looks[at]=$1
+}
+# Looks follow each other, so that a request on the edge of one is in the next. Their middle half counts: a moment in which the guest
+# or this machine does something else is not in it. So many looks as it takes to be sure, and 20 at most.
 cell() { # ROW WORKLOAD UNIT OPTION...
-    local row=$1 workload=$2 unit=$3 window looks=() cost
+    local row=$1 workload=$2 unit=$3 window looks=() spread_permille=0
     shift 3
     if ! start_load "$@"; then
         end_load
         echo "skipped $row $workload $(last_words)"
         return
     fi
-    for window in 1 2 3 4 5; do
-        begin
+    begin
+    for ((window = 1; window <= BENCH_LOOKS; window++)); do
         pause "$BENCH_WINDOW_SEC"
         end
-        [[ $moved_sectors -gt 0 ]] || continue
-        printf -v cost %015d $((busy_ns * 1000 / moved_sectors))
-        looks+=("$cost $moved_sectors $busy_ns $elapsed_ns $switched")
+        [[ $moved_sectors -gt 0 ]] || break
+        keep_look "$((busy_ns * 1000 / moved_sectors)) $moved_sectors $busy_ns $elapsed_ns $switched"
+        [[ $window -lt 5 ]] || ! settled "${looks[@]%% *}" || break
+        began_ns=$now_ns began_idle_ns=$idle_ns began_switches=$switches began_sectors=$sectors
     done
     end_load
-    if [[ ${#looks[@]} -lt 5 ]]; then
-        echo "skipped $row $workload no data in window $window"
+    if [[ $moved_sectors -eq 0 ]]; then
+        echo "skipped $row $workload no data in look $window"
         return
     fi
-    printf '%s\n' "${looks[@]}" | sort | sed '1d;$d' | awk -v unit="$unit" -v what="$row $workload" -v cipher="$cipher" '
-        { sectors += $2; busy += $3; elapsed += $4; switches += $5 }
-        END { print "cell", what, unit, unit == "GiB" ? sectors / 2097152 : sectors / 8, busy, elapsed, switches, cipher }'
+    printf '%s\n' "${looks[@]}" | awk -v n="${#looks[@]}" -v unit="$unit" -v what="$row $workload" \
+        -v rest="$cipher ${#looks[@]} $spread_permille" '
+        NR > int(n / 4) && NR <= n - int(n / 4) { sectors += $2; busy += $3; elapsed += $4; switches += $5 }
+        END { print "cell", what, unit, unit == "GiB" ? sectors / 2097152 : sectors / 8, busy, elapsed, switches, rest }'
 }
 
 # What is not a matter of I/O alone: so often, and until the disk has it all.
@@ -192,7 +210,7 @@ once() { # ROW WORKLOAD UNIT FUNCTION TIMES
     if [[ -n $failed ]]; then
         echo "skipped $1 $2 $(last_words)"
     else
-        awk -v bytes="$((bytes * $5))" -v rest="$busy_ns $elapsed_ns $switched $cipher" -v what="$1 $2 $3" \
+        awk -v bytes="$((bytes * $5))" -v rest="$busy_ns $elapsed_ns $switched $cipher 1 0" -v what="$1 $2 $3" \
             'BEGIN { print "cell", what, bytes / 1073741824, rest }'
     fi
 }
@@ -206,8 +224,8 @@ strip() { # NAME: without the blanks around it
     text=${text#"${text%%[![:blank:]]*}"}
     text=${text%"${text##*[![:blank:]]}"}
 }
-# is_wanted NAME PATTERN MODE
-is_wanted() { [[ $1 != \#* && $1 =~ ^($2)$ && ($BENCH_MODE == full || $3 == *quick*) ]]; }
+# is_wanted NAME PATTERN MODE [WHICH]: whether it is in the quick or full bench, as WHICH or the plan says
+is_wanted() { [[ $1 != \#* && $1 =~ ^($2)$ && (${4:-$BENCH_MODE} == full || $3 == *quick*) ]]; }
 
 # A link dies, and a read that waits for the next one is answered.
 reconnect() { # ROW
@@ -242,12 +260,13 @@ events() { # NAME ATTACH PROOF DETACH
         [[ $round -eq 0 ]] || echo "event $1 detach $busy_ns $elapsed_ns"
     done
 }
-row() { # NAME ATTACH PROOF DETACH
-    local name unit mode options cipher=-
+row() { # NAME ATTACH PROOF DETACH MODE
+    local name unit mode options cipher=- which=$BENCH_MODE
+    [[ $5 != *brief* ]] || which=quick
     attach_row "$@" || return
     while IFS='|' read -r name unit mode options <&5; do
         strip name && strip unit && strip mode
-        is_wanted "$name" "$BENCH_WORKLOADS" "$mode" || continue
+        is_wanted "$name" "$BENCH_WORKLOADS" "$mode" "$which" || continue
         read -r -a options <<<"$options"
         if [[ ${options[0]} == once ]]; then
             once "$1" "$name" "$unit" "${options[@]:1}"
@@ -271,10 +290,12 @@ aead() {
 }
 # Private is what is in no file: here all files are in a ramfs, whose pages count as dirty, and those that one process maps as private.
 memory() { # DEVICES
-    local count=$1 i pids switches_before
+    local count=$1 i pids started=() switches_before
+    : >/run/bench.log
     modprobe -r nbd && modprobe nbd nbds_max="$count" || return
     begin
-    for ((i = 0; i < count; i++)); do nbd-attach "/dev/nbd$i" "$tls" "${ca[@]}" >/run/bench.log 2>&1 || break; done
+    for ((i = 0; i < count; i++)); do nbd-attach "/dev/nbd$i" "$tls" "${ca[@]}" >>/run/bench.log 2>&1 & started+=("$!"); done
+    wait "${started[@]}"
     end
     read -r -d '' -a pids < <(cat /sys/block/nbd*/pid | sort -u) || true
     if [[ ${#pids[@]} -ne $count ]]; then
@@ -301,13 +322,13 @@ if ! grep -q idle_sleeptime /proc/timer_list; then
     echo "skipped * * Linux $(uname -r) does not tell its idle time in nanoseconds (/proc/timer_list)"
     BENCH_ROWS='' BENCH_MEMORY=''
 fi
+[[ -z $BENCH_AEAD ]] || aead
 ip link set eth0 up && ip address add 10.0.2.15/24 dev eth0 || exit 1
+for devices in $BENCH_MEMORY; do memory "$devices"; done
 while IFS='|' read -r name mode attach proof detach <&4; do
     strip name && strip mode
     is_wanted "$name" "$BENCH_ROWS" "$mode" || continue
-    row "$name" "$attach" "$proof" "$detach"
+    row "$name" "$attach" "$proof" "$detach" "$mode"
     [[ $mode != *events* || $BENCH_EVENTS -eq 0 ]] || events "$name" "$attach" "$proof" "$detach"
 done 4</bench/rows
-[[ -z $BENCH_AEAD ]] || aead
-for devices in $BENCH_MEMORY; do memory "$devices"; done
 exit 0

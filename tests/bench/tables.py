@@ -5,6 +5,8 @@ from goals import MIB, of_kernel, word
 
 CIPHER_NAMES = {"aes-128-gcm": "AES-128-GCM", "aes-256-gcm": "AES-256-GCM", "chacha20-poly1305": "ChaCha20-Poly1305"}
 TEXTS = ("what", "verdict", "of what")  # columns that are not figures
+SURE = 0.015  # an error that need not be shown
+BUSY = 1.5  # other processes, from which on they are mentioned
 AT_ONCE = 5  # columns of figures; more would be too wide for a terminal
 
 
@@ -22,6 +24,11 @@ def duration(ns):
         if ns >= size:
             return f"{digits(ns / size)} {unit}"
     return f"{digits(ns)} ns"
+
+
+def unsure(error):
+    """What is shown of it: nothing, where it is as small as it should be"""
+    return f" ± {error * 100:.0f} %" if error > SURE else ""
 
 
 def count(figure):
@@ -46,17 +53,17 @@ def limit_rows(results, kernel, workloads):
 
 def cpu_table(results, kernel, workloads):
     """Head, and lines: absolute, and in parentheses as a multiple of the best peer's"""
-    def cells(figures, its_family):
+    def cells(figures, its_family, row=None):
         for workload, figure in zip(workloads, figures):
             best = results.best(kernel, workload, lambda name: is_peer(name) and family(name) == its_family)
             ratio = f" ({figure / best[1]:.2f})" if figure is not None and best and best[1] else ""
-            yield "-" if figure is None else duration(figure) + ratio
+            yield "-" if figure is None else duration(figure) + unsure(results.error(kernel, row, workload)) + ratio
 
     lines = [[name, *cells(figures, "tls")] for name, figures in limit_rows(results, kernel, workloads)]
     for row in results.rows:
         figures = [results.per_unit(kernel, row, workload) for workload in workloads]
         if any(figure is not None for figure in figures):
-            lines.append([row, *cells(figures, family(row))])
+            lines.append([row, *cells(figures, family(row), row)])
     return ["", *workloads], lines
 
 
@@ -154,7 +161,7 @@ def as_markdown(head, lines):
 
 
 def print_all(results):
-    print(f"{results.command}, {results.made}")
+    print(f"{results.command}, {results.made}" + (f" ({beside(results)} beside)" if beside(results) else ""))
     for kernel, version in results.kernels.items():
         print(f"\nLinux {version}")
         for title, head, lines in all_tables(results, kernel):
@@ -166,6 +173,11 @@ def print_all(results):
         print("\nNot measured")
         for line in skipped_lines(results):
             print(f"  {line}")
+
+
+def beside(results):
+    """How much other work the machine had, if that is worth a word"""
+    return f"{results.beside:.0f} other processes" if results.beside and results.beside >= BUSY else ""
 
 
 def skipped_lines(results):
