@@ -368,6 +368,7 @@ install: all ## install below $(DESTDIR)$(prefix)
 	install -D -m 0644 docs/reconnect.md $(DESTDIR)$(docdir)/reconnect.md
 	install -D -m 0644 docs/boot.md $(DESTDIR)$(docdir)/boot.md
 	install -D -m 0644 docs/performance.md $(DESTDIR)$(docdir)/performance.md
+	install -D -m 0644 -t $(DESTDIR)$(docdir) docs/benchmarks.md docs/bench-cpu.svg docs/bench-switches.svg
 	install -D -m 0644 docs/security.md $(DESTDIR)$(docdir)/security.md
 	install -D -m 0644 docs/security-table.md $(DESTDIR)$(docdir)/security-table.md
 	install -D -m 0755 -t $(DESTDIR)$(initramfsdir)/hooks kmod-helpers/initramfs-tools/hooks/nbd-attach
@@ -391,7 +392,7 @@ uninstall: ## remove what install put there
 		$(DESTDIR)$(dracutdir)/dracut.conf.d/nbd-attach.conf \
 		$(addprefix $(DESTDIR)$(initramfsdir)/,hooks/nbd-attach conf-hooks.d/nbd-attach scripts/local-top/nbd-attach scripts/local-bottom/nbd-attach)
 	rm -f $(DESTDIR)$(mandir)/man7/nbd-attach-initramfs.7 $(DESTDIR)$(docdir)/boot.md $(DESTDIR)$(docdir)/performance.md $(DESTDIR)$(docdir)/security.md \
-		$(DESTDIR)$(docdir)/security-table.md
+		$(DESTDIR)$(docdir)/security-table.md $(addprefix $(DESTDIR)$(docdir)/,benchmarks.md bench-cpu.svg bench-switches.svg)
 	rm -rf $(DESTDIR)$(dracutdir)/modules.d/95nbd-attach
 	made=$$(sort -r "$(DESTDIR)$(made_list)" 2>/dev/null); rm -rf $(DESTDIR)$(prefix)/lib/nbd-attach; \
 		for dir in $$made; do rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$dir" 2>/dev/null || :; done

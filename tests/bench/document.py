@@ -86,8 +86,8 @@ def make(results, charts):
     out = [HEAD, *fill(f"""What the *client* has to do for a disk over NBD, with nbd-attach and with others. Made by
 `{results.command}`, {results.made}. How to set a disk up to be fast is in [performance.md](performance.md).""").splitlines(), ""]
     if beside(results):
-        out += [*fill(f"""The machine had other work at the time ({beside(results)} on average). That makes the bench slow, and its figures less steady,
-but not larger: they count instructions.""").splitlines(), ""]
+        out += [*fill(f"""The machine had other work at the time ({beside(results)} on average). That makes the bench slow, and its figures less steady, though
+they count instructions.""").splitlines(), ""]
     for name, why in charts.items():
         out += fill(f"{name} was not drawn: {why}.").splitlines() if why else [f"![{name.removesuffix('.svg')}]({name})"]
         out.append("")
