@@ -332,6 +332,10 @@ bench: ## measure this program and others, on 6.12 and 7.3, into docs/benchmarks
 bench-quick: ## the most telling rows and workloads of bench, on 6.12: some 4 minutes (root)
 	+$(Q)$(call do_bench,--quick)
 
+.PHONY: bench-profile
+bench-profile: ## where the instructions of the bench's client go, by function, on 6.12 (root)
+	+$(Q)$(as_root) sh -c 'tests/vm/sources && tests/setup && $(MAKE) -s --no-print-directory all && tests/bench/profile'
+
 units := $(notdir $(wildcard systemd/nbd-attach*))
 
 # Where something is put. Those that were not there are noted, for uninstall.
