@@ -25,7 +25,10 @@ void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block,
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *block);
 
-/* Tells QEMU which interface is meant; what is used above is the same in all of them. */
+/* Which interface is meant, 2 since QEMU 9; what is used above is the same in both. */
+#ifndef PLUGIN_VERSION
+#define PLUGIN_VERSION 1
+#endif
 __attribute__((visibility("default"))) int qemu_plugin_version = PLUGIN_VERSION;
 
 struct count {
