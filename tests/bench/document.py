@@ -31,9 +31,9 @@ NOT_MEANING = """## What they do not mean
 - Ciphers are emulated: AES instructions and vectors take as many instructions as on a real CPU, and not as long. Between two ciphers
   these figures decide nothing; between two programs with the same cipher they do.
 - What is copied costs one instruction for eight bytes (string instructions are counted by the round), be it in the cache or not.
-- When answers come is up to the machine that emulates, and several that come at once cost less than one by one. A figure is the middle half
-  of at least five looks at a load that goes on, and of up to ten where they differ; where chance may still have moved it by more than
-  1.5 % (the width of the middle half by the root of the count), "±" says by how much.
+- When answers come is up to the machine that emulates, and several that come at once cost less than one by one. A figure is made of
+  at least five looks at a load that goes on, and of up to ten where they differ, without those a quarter off; where chance may still have
+  moved it by more than 1.5 % (the width of their middle half by the root of their count), "±" says by how much.
 - They are not MiB/s. How fast a disk is on a given network, CPU and server, they do not say; only what is headed "By the wall clock" was
   timed, on an emulated machine, and is good for comparison within its column alone.
 - The network is a tap device with the offloads of a virtual machine. A card that encrypts by itself, or one without offloads, is

@@ -161,7 +161,10 @@ settled() {
 # Without a process, which would be in the next look.
 keep_look() { # COST...
     local at
-    for ((at = ${#looks[@]}; at > 0 && ${looks[at - 1]%% *} > ${1%% *}; at--)); do looks[at]=${looks[at - 1]}; done
+    for ((at = ${#looks[@]}; at > 0; at--)); do
+        [[ ${looks[at - 1]%% *} -gt ${1%% *} ]] || break
+        looks[at]=${looks[at - 1]}
+    done
     looks[at]=$1
 }
 # counted COMMAND...: for tests/bench/profile, QEMU counts meanwhile what is executed where
@@ -170,9 +173,9 @@ counted() {
     "$@"
     [[ -z $BENCH_PROFILE ]] || bench-stop
 }
-# Looks follow each other, so that a request on the edge of one is in the next. Their middle half counts: a moment in which the guest
-# or this machine does something else is not in it. So many looks as it takes to be sure, and BENCH_LOOKS at most. What is in flight on an
-# edge is up to a MiB: in 0.1 s as much as the twentieth part of what is read.
+# Looks follow each other, so that a request on the edge of one is in the next: up to a MiB, in 0.1 s the twentieth part of what is read. Their
+# sum counts, without those further than a quarter from the middle one: a moment in which the guest or this machine does something else.
+# So many looks as it takes to be sure, and BENCH_LOOKS at most.
 cell() { # ROW WORKLOAD UNIT OPTION...
     local row=$1 workload=$2 unit=$3 window looks=() spread_permille=0
     shift 3
@@ -195,10 +198,19 @@ cell() { # ROW WORKLOAD UNIT OPTION...
         echo "skipped $row $workload no data in $BENCH_LOOKS looks"
         return
     fi
-    printf '%s\n' "${looks[@]}" | awk -v n="${#looks[@]}" -v unit="$unit" -v what="$row $workload" \
+    printf '%s\n' "${looks[@]}" | awk -v middle="$((${#looks[@]} / 2))" -v unit="$unit" -v what="$row $workload" \
         -v rest="$cipher ${#looks[@]} $spread_permille" '
-        NR > int(n / 4) && NR <= n - int(n / 4) { sectors += $2; busy += $3; elapsed += $4; switches += $5 }
-        END { print "cell", what, unit, unit == "GiB" ? sectors / 2097152 : sectors / 8, busy, elapsed, switches, rest }'
+        { cost[NR] = $1; rest_of[NR] = $2 " " $3 " " $4 " " $5 }
+        END {
+            most = cost[middle + 1] / 4
+            for (i = 1; i <= NR; i++) {
+                split(rest_of[i], look, " ")
+                if (cost[i] - cost[middle + 1] <= most && cost[middle + 1] - cost[i] <= most) {
+                    sectors += look[1]; busy += look[2]; elapsed += look[3]; switches += look[4]
+                }
+            }
+            print "cell", what, unit, unit == "GiB" ? sectors / 2097152 : sectors / 8, busy, elapsed, switches, rest
+        }'
 }
 
 # What is not a matter of I/O alone: so often, and until the disk has it all.
@@ -316,9 +328,9 @@ memory() { # DEVICES
         [[ $count -eq 1 ]] || echo "event tls attach-$count $busy_ns $elapsed_ns"
         pause 5
         switches_before=$(wakeups "${pids[@]}")
-        pause 60
+        pause 30
         echo "memory $count $(for i in "${pids[@]}"; do cat "/proc/$i/smaps_rollup"; done | awk '
-            /^Anonymous:/ { private += $2 } /^Pss:/ { pss += $2 } END { print private * 1024, pss * 1024 }') $(($(wakeups "${pids[@]}") - switches_before))"
+            /^Anonymous:/ { private += $2 } /^Pss:/ { pss += $2 } END { print private * 1024, pss * 1024 }') $((($(wakeups "${pids[@]}") - switches_before) * 2))"
     fi
     for ((i = 0; i < count; i++)); do nbd-attach detach "nbd$i" >/dev/null 2>&1; done
     modprobe -r nbd && modprobe nbd
