@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2317,SC2154,SC2034 # functions are called by name; variables of lib.sh
 # boot: matrix initramfs-tools dracut 6.12
-# boot: matrix dracut trixie 6.12
+# boot: matrix initramfs-tools dracut trixie 6.12
 #
 # The root is a partition of the export.
 
