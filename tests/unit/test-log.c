@@ -107,6 +107,7 @@ static void a_stderr_that_takes_nothing_ends_nobody(void **state)
 	assert_true(pty >= 0 && grantpt(pty) == 0 && unlockpt(pty) == 0);
 	tty = open(ptsname(pty), O_RDWR | O_NOCTTY);
 	assert_true(tty >= 0);
+	close(pty);
 	assert_int_equal(pipe(out), 0);
 	pid = fork();
 	if (pid == 0) {
@@ -117,7 +118,6 @@ static void a_stderr_that_takes_nothing_ends_nobody(void **state)
 		log_message(LOG_ERR, "what the tests before lost is told now");
 		dup2(open("/dev/full", O_WRONLY), STDERR_FILENO);
 		log_message(LOG_ERR, "no room");
-		close(pty);
 		dup2(tty, STDERR_FILENO);
 		log_message(LOG_ERR, "nobody is there");
 		if (!file || setrlimit(RLIMIT_FSIZE, &tiny) < 0)
@@ -129,7 +129,6 @@ static void a_stderr_that_takes_nothing_ends_nobody(void **state)
 		log_message(LOG_ERR, "there is one again");
 		_exit(0);
 	}
-	close(pty);
 	close(tty);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
