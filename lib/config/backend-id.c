@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE])
+void backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE])
 {
 	char text[sizeof(endpoint->hosts) + sizeof(endpoint->socket_path) +
 		sizeof(endpoint->export_name) + 16UL * ENDPOINT_HOSTS_MAX];
@@ -21,5 +21,4 @@ int backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE])
 	sha256(hash, text, (size_t)len);
 	for (size_t i = 0; i < (BACKEND_ID_SIZE - 1) / 2; i++)
 		snprintf(id + 2 * i, 3, "%02x", hash[i]);
-	return 0;
 }

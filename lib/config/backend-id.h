@@ -8,6 +8,6 @@
 
 #define BACKEND_ID_SIZE 33 /* 128 bits in hexadecimal, and the NUL */
 
-int backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE]);
+void backend_id_format(const struct endpoint *endpoint, char id[BACKEND_ID_SIZE]);
 
 #endif

@@ -54,7 +54,9 @@ static int find_own(int index, char backend[BACKEND_ID_SIZE])
 		return 0;
 	settings_init(&none);
 	rc = nbdtab_options_lookup(index, &none, &config, NULL);
-	return rc ? rc : backend_id_format(&config.endpoint, backend);
+	if (!rc)
+		backend_id_format(&config.endpoint, backend);
+	return rc;
 }
 
 /* What is attached there by another program, for people; "" when it may be ours. */

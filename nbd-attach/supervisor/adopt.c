@@ -30,8 +30,8 @@ bool adopt_is_ours(const struct endpoint *endpoint, int index)
 {
 	char ours[BACKEND_ID_SIZE];
 
-	return index >= 0 && backend_id_format(endpoint, ours) == 0 &&
-		block_backend_is(index, ours);
+	backend_id_format(endpoint, ours);
+	return index >= 0 && block_backend_is(index, ours);
 }
 
 /* Reading what is below queue/ may wait, with a server that hangs, and only we could bring that
@@ -294,8 +294,7 @@ int adopt_device(struct attachment *attachment, int index, struct stored_fd *fds
 	attachment->index = index;
 	attachment->adopted = attachment->configured = true;
 	attachment->since_ms = -1;
-	if (!rc && backend_id_format(&attachment->endpoint, attachment->backend) < 0)
-		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
+	backend_id_format(&attachment->endpoint, attachment->backend);
 	if (!rc) {
 		state_load(attachment, index, attachment->backend);
 		/* For when names cannot be resolved any more. */

@@ -40,8 +40,7 @@ int opening_run(
 		rc = first_links_negotiate(attachment, index, err);
 	if (!rc)
 		rc = configure_choose_geometry(attachment, err);
-	if (!rc && backend_id_format(&attachment->endpoint, attachment->backend) < 0)
-		rc = error_set(err, ERROR_OTHER, EIO, "GnuTLS cannot hash");
+	backend_id_format(&attachment->endpoint, attachment->backend);
 	if (!rc)
 		rc = configure_device(attachment, index, control, err);
 	if (!rc)

@@ -470,11 +470,11 @@ static void test_backend_id(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		assert_int_equal(endpoint_parse(&endpoint, table[i].word, "x", &err), 0);
-		assert_int_equal(backend_id_format(&endpoint, id), 0);
+		backend_id_format(&endpoint, id);
 		assert_string_equal(id, table[i].id);
 	}
 	parse("nbd+unix:///x?socket=/run/s");
-	assert_int_equal(backend_id_format(&endpoint, id), 0);
+	backend_id_format(&endpoint, id);
 	assert_string_equal(id, "9f0700dd5c6e8f7847538bbbd17ddc87");
 }
 
