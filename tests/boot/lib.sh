@@ -9,6 +9,7 @@
 #                                   as 10.0.2.2, or by the guide's name storage.example.com, which lane initramfs-tools has from
 #                                   /etc/hosts of the image, and lane dracut from the name server that DHCP tells.
 #                                   Its log is $work/NAME.nbd; "${tls[@]}" are the options for the lane's credentials
+#   serve_root_of_dhcp              all of that for a root that only DHCP names
 #   guest() { ... }                 runs in the machine, as a service of the booted system, with the helpers of guest/lib.sh:
 #                                   check NAME COMMAND..., ok, not_ok, note; what they say comes out as TAP
 #   on_NAME() { ... }               runs on the host when the guest says `host NAME ...`; status and last line are the answer
@@ -164,6 +165,15 @@ serve_on() { # PORT NAME [nbdkit's options]
     server_port[$name]=$port
     server_args[$name]=$(printf '%q ' "$@")
     start_server "$name"
+}
+# A root of which only DHCP knows, and its name server where that is. In the initramfs the line of nbdtab would do without DHCP: its options
+# hold for that server all the same, when it is not for the boot.
+serve_root_of_dhcp() {
+    new_root root
+    put root /etc/nbdtab </dev/null
+    sed 's/,root$//' "$image/nbdtab.$LANE" | put_initrd /etc/nbdtab
+    printf '127.0.0.1 localhost\n' | put_initrd /etc/hosts
+    serve root "${tls[@]}"
 }
 # The servers are known by files: hooks in the background start and stop them as well.
 start_server() { # NAME

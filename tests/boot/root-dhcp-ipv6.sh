@@ -7,12 +7,7 @@
 
 tap_network 2001:db8::1/64
 dnsmasq_on_tap router --port=0 --enable-ra --dhcp-range=2001:db8::,ra-only
-new_root root
-put root /etc/nbdtab </dev/null
-# As in root-dhcp: its options hold for that server, but it is not for the boot.
-sed 's/,root$//' "$image/nbdtab.$LANE" | put_initrd /etc/nbdtab
-printf '127.0.0.1 localhost\n' | put_initrd /etc/hosts
-serve root "${tls[@]}"
+serve_root_of_dhcp
 guest() { check "the root is on NBD" root_is_nbd; }
 without='No dhcp root-path received'
 when_console "$without" 600 dhcp_on_tap --dhcp-option="17,nbd:storage.example.com:root"

@@ -14,12 +14,7 @@ initramfs-tools) path=storage.example.com/root ;;
 dracut) path=nbd:storage.example.com:root ;;
 esac
 dhcp_on_tap --dhcp-option="17,$path"
-new_root root
-put root /etc/nbdtab </dev/null
-# In the initramfs the line would do without DHCP. Its options hold for that server all the same, when it is not for the boot.
-sed 's/,root$//' "$image/nbdtab.$LANE" | put_initrd /etc/nbdtab
-printf '127.0.0.1 localhost\n' | put_initrd /etc/hosts
-serve root "${tls[@]}"
+serve_root_of_dhcp
 guest() { check "the root is on NBD" root_is_nbd; }
 case $LANE in
 initramfs-tools) boot ip=dhcp ro nbdroot=dhcp root=/dev/nbd0 ;;
