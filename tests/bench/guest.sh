@@ -288,6 +288,28 @@ events() { # NAME ATTACH PROOF DETACH
         [[ $round -eq 0 ]] || echo "event $1 detach $busy_ns $elapsed_ns"
     done
 }
+# How long requests wait at most while a link is renewed under a load without a pause, and in such a load by itself: in some 2,000 requests,
+# of which each way has as many records. Of one size, as larger ones take longer by themselves.
+rekey_stall() { # ROW
+    local round limit what renewals longest_ns
+    for limit in 16777216 2500; do
+        what=$([[ $limit -eq 2500 ]] && echo rekey-stall || echo longest-request)
+        if ! own "$tls" "${ca[@]}" --rekey-records "$limit" >/run/bench.log 2>&1; then
+            echo "skipped $1 $what $(last_words)"
+            return
+        fi
+        for ((round = 0; round < BENCH_EVENTS; round++)); do
+            renewals=$(renewals_so_far)
+            longest_ns=$(fio --name=bench --filename="$disk" --thread --direct=1 --ioengine=io_uring --norandommap --size=256m --rw=randread --bs=4k \
+                --iodepth=16 --number_ios=2500 --output-format=json </dev/null 2>/run/bench.log | jq '.jobs[0].read.clat_ns.max')
+            renewals=$(($(renewals_so_far) - renewals))
+            # Between two of these loads, it met none of their requests.
+            if [[ $what == longest-request || $renewals -eq 1 ]]; then echo "event $1 $what 0 $longest_ns"; fi
+        done
+        own_end >/run/bench.log 2>&1
+    done
+}
+renewals_so_far() { nbd-attach status --json nbd0 | jq '.devices[0].renewals'; }
 row() { # NAME ATTACH PROOF DETACH MODE
     local name unit mode options cipher=- which=$BENCH_MODE
     [[ $5 != *brief* ]] || which=quick
@@ -360,5 +382,6 @@ while IFS='|' read -r name mode attach proof detach <&4; do
     is_wanted "$name" "$BENCH_ROWS" "$mode" || continue
     row "$name" "$attach" "$proof" "$detach" "$mode"
     [[ $mode != *events* || $BENCH_EVENTS -eq 0 ]] || events "$name" "$attach" "$proof" "$detach"
+    [[ $mode != *rekey* ]] || rekey_stall "$name"
 done 4</bench/rows
 exit 0

@@ -99,7 +99,8 @@ def events_table(results, kernel):
     lines = []
     for (its_kernel, row, what), entry in results.events.items():
         if its_kernel == kernel:
-            figures = [duration(entry[key][part]) for key in ("busy_ns", "elapsed_ns") for part in ("p50", "p99")]
+            # Of how long a request waited no CPU time is known.
+            figures = [duration(entry[key][part]) if entry[key]["p99"] else "-" for key in ("busy_ns", "elapsed_ns") for part in ("p50", "p99")]
             lines.append([row, what, str(entry["count"]), *figures])
     lines.sort(key=lambda line: (list(ROWS).index(line[0]) if line[0] in ROWS else len(ROWS), line[1]))
     return ["", "what", "times", "CPU, median", "CPU, 99 %", "elapsed, median", "elapsed, 99 %"], lines
