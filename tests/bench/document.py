@@ -19,7 +19,8 @@ instructions* that the client has to execute. What fio and the block layer take 
 more than their ratios say.
 
 In parentheses stands the multiple of the best peer's figure in the same column: rows with TLS are held against the peers with TLS, those
-without against the peers without. NVMe is another protocol and no peer. A peer is measured with the cipher that it chooses, which may be
+without against the peers without. NVMe is another protocol and no peer; its server is a kernel's, and so in an emulated machine, which answers
+later: it is held against `tls-beside-nvme` alone, whose server is there, too. A peer is measured with the cipher that it chooses, which may be
 AES-256-GCM: like with like is its row and `tls-aes256-gcm`. The *limit* is what would be left if TLS cost nothing but its cipher: the row
 `plain` (`plain-4` for four connections) plus the cipher alone, as it was measured by itself in the same run, for the data in records of 16 KiB
 and for one record more a request, which goes the other way.

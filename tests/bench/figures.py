@@ -26,6 +26,7 @@ ROWS = {
     "qemu-nbd-tls": "qemu-nbd -c over an export with TLS",
     "nbdfuse-tls": "nbdfuse with TLS",
     "nvme-tcp-tls": "NVMe over TCP with TLS: another protocol, no peer",
+    "tls-beside-nvme": "nbd-attach with TLS, AES-128-GCM, to a server in the virtual machine in which NVMe's is",
 }
 WORKLOADS = {
     "read-128k-8": "read in sequence, 128 KiB, 8 at a time",

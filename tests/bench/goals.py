@@ -13,6 +13,7 @@ CPU_GOALS = {"read-128k-8": 0.75, "write-128k-8": 0.75, "randread-4k-16": 0.75, 
 SWITCHES_WORKLOAD, SWITCHES_GOAL = "read-128k-8", 0.11
 LIMIT_GOAL = 1.10
 PROXY, WALL_WORKLOADS, WALL_GOAL = "nbd-client-tls", ("read-128k-8", "write-128k-8"), 1.5
+NVME, BESIDE_NVME, NVME_GOAL = "nvme-tcp-tls", "tls-beside-nvme", 1.0
 ATTACH_GOALS = {"tls": 0.7, "plain": 1.0}
 PRIVATE_GOAL_MIB, PSS_GOAL_MIB, PSS_DEVICES = 0.6, 1.0, 64
 
@@ -33,7 +34,7 @@ def word(verdict):
 
 
 def our_tls(row):
-    return is_ours(row) and family(row) == "tls"
+    return is_ours(row) and family(row) == "tls" and row != BESIDE_NVME
 
 
 def peer_tls(row):
@@ -64,6 +65,16 @@ def of_best(results, kernel, workload, what="busy_ns", clock="icount"):
     if not peer[1]:
         return Missing(f"{peer[0]} has 0 in {workload}")
     return ours[1] / peer[1], f"{ours[0]} to {peer[0]}"
+
+
+def to_nvme(results, kernel, workload):
+    """Of servers that are equally far"""
+    ours, nvme = (results.per_unit(kernel, row, workload) for row in (BESIDE_NVME, NVME))
+    if ours is None:
+        return missing_row(results, kernel, BESIDE_NVME.__eq__, workload, "nbd-attach beside NVMe")
+    if nvme is None:
+        return missing_row(results, kernel, NVME.__eq__, workload, "NVMe over TCP with TLS")
+    return ours / nvme, f"{BESIDE_NVME} to {NVME}"
 
 
 def verdict(name, wanted, found, at_least=False):
@@ -131,6 +142,8 @@ def of_kernel(results, kernel):
     verdicts.append(verdict(f"context switches, {SWITCHES_WORKLOAD}", SWITCHES_GOAL, of_best(results, kernel, SWITCHES_WORKLOAD, "switches")))
     for workload in dict.fromkeys([*CPU_GOALS, *filter(request_of, results.workloads)]):
         verdicts.append(verdict(f"CPU over the limit, {workload}", LIMIT_GOAL, over_limit(results, kernel, workload)))
+    for workload in CPU_GOALS:
+        verdicts.append(verdict(f"CPU to NVMe/TCP's, {workload}", NVME_GOAL, to_nvme(results, kernel, workload)))
     for workload in WALL_WORKLOADS:
         verdicts.append(verdict(f"speed by the wall clock, {workload}", WALL_GOAL, wall(results, kernel, workload), at_least=True))
     for its_family, wanted in ATTACH_GOALS.items():

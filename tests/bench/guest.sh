@@ -21,7 +21,7 @@
 plain=10.0.2.2:10809 tls=10.0.2.2:10810 ca=(--tls-ca /certs/ca-cert.pem)
 only=(--tls-priority "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL")
 proxy=(-enable-tls -cacertfile /certs/ca-cert.pem -tlshostname 10.0.2.2)
-disk=/dev/nbd0
+disk=/dev/nbd0 is_slow=
 
 # --- the clock
 
@@ -136,6 +136,44 @@ nbdfuse_loop_end() {
     wait_until has_ended nbdfuse
 }
 
+# What tests/bench/nvme-target.sh has.
+is_beside() {
+    [[ ! -e /bench/no-nvme ]] || fail "$(</bench/no-nvme)" || return
+    is_slow=1
+    local tries
+    ip route replace 10.0.3.0/24 via 10.0.2.2 || return
+    for ((tries = 0; tries < 120; tries++)); do
+        ! (exec 8<>/dev/tcp/10.0.3.15/4420) 2>/dev/null || return 0
+        pause 1
+    done
+    fail "the other end is not there: build/bench/nvme.log"
+}
+# The slower a server, the less of its answers comes at once. So that this says nothing of who is slow, what comes is looked at each 30 ms, by when
+# all is there, as a network card does that coalesces its interrupts; where one is awaited at a time there is nothing to gather.
+gather() { # OPTION...
+    local ns=30000000
+    [[ " $* " != *" --iodepth=1 "* ]] || ns=0
+    echo "$ns" >/sys/class/net/eth0/gro_flush_timeout
+    echo "$ns" >/sys/class/net/eth0/napi_defer_hard_irqs
+}
+beside_nvme() { is_beside && own 10.0.3.15:10810 "${ca[@]}" --tls-hostname 10.0.2.2 "$@"; } # OPTION...
+# A controller has a queue for its own affairs, and one for each CPU.
+nvme_tls() {
+    # shellcheck source=tests/bench/nvme.sh
+    is_beside && . /bench/nvme.sh || return
+    nvme_keys && modprobe nvme-tcp &&
+        nvme connect --transport tcp --traddr 10.0.3.15 --trsvcid 4420 --nqn "$nvme_target" --hostnqn "$nvme_host" --tls &&
+        wait_until test -s /sys/block/nvme0n1/size && disk=/dev/nvme0n1 && wait_until test -b "$disk"
+}
+nvme_links() {
+    [[ -n $(ss -Htn state established dst 10.0.3.15:4420) ]] || fail "no connection to port 4420" || return
+    kernel_tls 2
+}
+nvme_tls_end() {
+    disk=/dev/nbd0
+    nvme disconnect --nqn "$nvme_target"
+}
+
 # --- workloads
 
 # The load goes on while it is looked at, so that its start and end are in no figure.
@@ -182,8 +220,12 @@ counted() {
 # sum counts, without those further than a quarter from the middle one: a moment in which the guest or this machine does something else.
 # So many looks as it takes to be sure, and BENCH_LOOKS at most.
 cell() { # ROW WORKLOAD UNIT OPTION...
-    local row=$1 workload=$2 unit=$3 window looks=() spread_permille=0
+    local row=$1 workload=$2 unit=$3 window looks=() spread_permille=0 window_sec=$BENCH_WINDOW_SEC
     shift 3
+    if [[ -n $is_slow ]]; then
+        gather "$@"
+        window_sec=0.5
+    fi
     if ! start_load "$@"; then
         end_load
         echo "skipped $row $workload $(last_words)"
@@ -191,7 +233,7 @@ cell() { # ROW WORKLOAD UNIT OPTION...
     fi
     begin
     for ((window = 1; window <= BENCH_LOOKS; window++)); do
-        counted pause "$BENCH_WINDOW_SEC"
+        counted pause "$window_sec"
         end
         # The servers stand still where this machine does.
         [[ $moved_sectors -eq 0 ]] || keep_look "$((busy_ns * 1000 / moved_sectors)) $moved_sectors $busy_ns $elapsed_ns $switched"
