@@ -433,10 +433,17 @@ static bool is_loaded(const struct ktls_cipher *cipher, const char *algorithms)
 	return true;
 }
 
+static bool is_cipher_ready(const struct ktls_cipher *cipher, bool whole)
+{
+	_cleanup_free_ char *algorithms = read_algorithms();
+
+	return find_algorithm(algorithms, cipher->algorithm) != ALGORITHM_ABSENT ||
+		(!whole && is_loaded(cipher, algorithms));
+}
+
 int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 {
 	const struct ktls_cipher *cipher = ktls_cipher_find(kernel_cipher);
-	_cleanup_free_ char *algorithms = NULL;
 	struct error ignored;
 	size_t i;
 	int rc;
@@ -447,9 +454,7 @@ int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 		return error_set(err, ERROR_KERNEL, EINVAL,
 			"cipher %d is not one that this program gives to the kernel",
 			kernel_cipher);
-	algorithms = read_algorithms();
-	if (find_algorithm(algorithms, cipher->algorithm) != ALGORITHM_ABSENT ||
-		(!whole && is_loaded(cipher, algorithms)))
+	if (is_cipher_ready(cipher, whole))
 		return 0;
 	for (i = 0; cipher->parts[i]; i++) {
 		rc = kernel_module_load(cipher->parts[i], NULL, i ? &ignored : err);
@@ -459,6 +464,15 @@ int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 		}
 	}
 	return 0;
+}
+
+bool kernel_is_ready(bool tls, bool whole)
+{
+	bool is_ready = is_seen_running("nbd") && (!tls || is_seen_running("tls"));
+
+	for (size_t i = 0; is_ready && tls && ktls_cipher_at(i); i++)
+		is_ready = is_cipher_ready(ktls_cipher_at(i), whole);
+	return is_ready;
 }
 
 enum kernel_module_state kernel_cipher_check(int kernel_cipher, char *why, size_t why_size)

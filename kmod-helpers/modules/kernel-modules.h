@@ -37,6 +37,9 @@ int kernel_load_nbd(struct error *err);
  * for what the kernel will ask modprobe for itself, once it sees that the rest is there. */
 int kernel_load_tls(struct error *err);
 int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err);
+/* Is all of that there, for each cipher? Told without libkmod, which stays in a process that has
+ * loaded it, with libcrypto. */
+bool kernel_is_ready(bool tls, bool whole);
 /* As kernel_module_check(), for everything that CIPHER needs; nothing is loaded. */
 enum kernel_module_state kernel_cipher_check(int kernel_cipher, char *why, size_t why_size);
 /* One command that puts a missing module where it can be loaded, for this machine. */

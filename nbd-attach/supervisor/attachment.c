@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "supervisor/attachment.h"
+#include "child/job.h"
 #include "kernel/block-attr.h"
 #include "modules/kernel-modules.h"
 #include "nbd/nbd-protocol.h"
@@ -104,8 +105,9 @@ int attachment_check_offer(const struct attachment *attachment, const struct exp
 	return export_info_compare(&before, offer, err);
 }
 
-int attachment_load_modules(const struct attachment *attachment, struct error *err)
+static int load_modules(const void *argument, struct error *err)
 {
+	const struct attachment *attachment = argument;
 	int rc = kernel_load_nbd(err);
 
 	if (!rc && attachment->creds) {
@@ -117,6 +119,14 @@ int attachment_load_modules(const struct attachment *attachment, struct error *e
 				ktls_cipher_at(i)->kernel_cipher, attachment->policy.root, NULL);
 	}
 	return rc;
+}
+
+/* By a process of its own: libkmod brings 0.5 MiB that could not be given back. */
+int attachment_load_modules(const struct attachment *attachment, struct error *err)
+{
+	if (kernel_is_ready(attachment->creds, attachment->policy.root))
+		return 0;
+	return job_run(load_modules, attachment, -1, err);
 }
 
 /* What waits for a link is woken by this socket and sent over it, which fails since the other end

@@ -198,6 +198,30 @@ static void test_cipher_of_parts(void **state)
 	assert_int_equal(kernel_load_cipher(cipher, true, &err), -ENODEV);
 }
 
+/* Then nothing has to be loaded, and libkmod need not be there. */
+static void test_ready(void **state)
+{
+	(void)state;
+	fake_root_put("/proc/crypto",
+		"name         : gcm(aes)\ndriver       : generic-gcm-aesni\n\nname         : "
+		"rfc7539(chacha20,poly1305)\ndriver       : "
+		"rfc7539(chacha20-simd,poly1305-simd)\n");
+	assert_false(kernel_is_ready(false, false));
+	fake_root_put("/sys/module/nbd/refcnt", "0");
+	assert_true(kernel_is_ready(false, false));
+	assert_false(kernel_is_ready(true, false));
+	fake_root_put("/sys/module/tls/refcnt", "0");
+	assert_true(kernel_is_ready(true, false));
+	assert_true(kernel_is_ready(true, true));
+	fake_root_put(
+		"/proc/crypto", "name         : gcm(aes)\ndriver       : generic-gcm-aesni\n");
+	assert_false(kernel_is_ready(true, false)); /* one of the ciphers is not */
+	assert_true(kernel_is_ready(false, true));
+	fake_root_put("/sys/module/chacha20poly1305/refcnt", "0");
+	assert_true(kernel_is_ready(true, false));
+	assert_false(kernel_is_ready(true, true)); /* the kernel would still ask for parts of it */
+}
+
 static const struct check_item *find(const struct check_item *items, size_t count, const char *name)
 {
 	size_t i;
@@ -292,6 +316,7 @@ int main(void)
 		CASE(test_without_modules_directory),
 		CASE(test_ciphers),
 		CASE(test_cipher_of_parts),
+		CASE(test_ready),
 		CASE(test_checks),
 		CASE(test_checks_of_this_machine),
 	};

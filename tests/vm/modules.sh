@@ -34,6 +34,7 @@ loads_what_it_needs() {
     # shellcheck disable=SC2046 # words are wanted
     attach $nbd localhost --port 10809 $(client_tls x509)
     lsmod
+    ! grep -E 'lib(kmod|crypto)' "/proc/$(<"/sys/block/${nbd#/dev/}/pid")/maps" || fail "the supervisor keeps what has loaded the modules"
     write_and_compare $nbd 4
     detach $nbd
 }
