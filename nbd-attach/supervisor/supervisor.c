@@ -28,6 +28,7 @@
 #include "supervisor/opening.h"
 #include "supervisor/wiring.h"
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,14 @@ static bool is_over(void *owner)
 
 /* --- what comes from outside */
 
+/* What attaching took, or an answer, is free but still ours. With --root it is kept: see
+ * isolate_enter(). */
+static void give_memory_back(const struct supervisor *self)
+{
+	if (!self->attachment->policy.root)
+		malloc_trim(0);
+}
+
 static void on_command(void *owner, size_t at, const char *command)
 {
 	struct supervisor *self = owner;
@@ -81,6 +90,7 @@ static void on_command(void *owner, size_t at, const char *command)
 		json_object_object_add(answer, "error", json_object_new_string("unknown command"));
 	}
 	control_reply(&self->control, at, answer);
+	give_memory_back(self);
 }
 
 static void on_signal(void *owner, short revents)
@@ -379,6 +389,7 @@ static void supervise(struct supervisor *self)
 
 	manager_store_all(&self->manager);
 	engine_event(&self->engine, EVENT_TICK, 0);
+	give_memory_back(self);
 	loop(self);
 	if (attachment->taken)
 		log_message(LOG_ERR,

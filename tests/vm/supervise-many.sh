@@ -26,7 +26,7 @@ wakeups() {
 }
 
 many() {
-    local i pids pss before attach_sec limit_sec
+    local i pids pss own before attach_sec limit_sec
     mkdir "$state/dir"
     for ((i = 0; i < count; i++)); do truncate -s 8M "$state/dir/disk$i"; done
     serve_many
@@ -47,6 +47,10 @@ many() {
 
     pss=$(for i in "${pids[@]}"; do cat /proc/$i/smaps_rollup; done | awk '/^Pss:/ { n += $2 } END { print n }')
     note "memory: $((pss / count)) KiB for each supervisor (Pss)"
+    # 0.9 MiB, half of it GnuTLS's; what attaching and answering take besides is given back.
+    own=$(for i in "${pids[@]}"; do cat /proc/$i/smaps_rollup; done | awk '/^Anonymous:/ { if ($2 > most) most = $2 } END { print most }')
+    note "$own KiB of its own at most"
+    [[ $own -le 1024 ]] || fail "a supervisor has $own KiB of its own"
     [[ $((pss / count)) -le 2048 ]] || fail "more than 2 MiB for each"
 
     # Each link is looked at when it is made, on a device that has been used lately once more within 32 s, and then every 128 s
