@@ -433,10 +433,8 @@ static bool is_loaded(const struct ktls_cipher *cipher, const char *algorithms)
 	return true;
 }
 
-static bool is_cipher_ready(const struct ktls_cipher *cipher, bool whole)
+static bool is_cipher_ready(const struct ktls_cipher *cipher, const char *algorithms, bool whole)
 {
-	_cleanup_free_ char *algorithms = read_algorithms();
-
 	return find_algorithm(algorithms, cipher->algorithm) != ALGORITHM_ABSENT ||
 		(!whole && is_loaded(cipher, algorithms));
 }
@@ -444,6 +442,7 @@ static bool is_cipher_ready(const struct ktls_cipher *cipher, bool whole)
 int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 {
 	const struct ktls_cipher *cipher = ktls_cipher_find(kernel_cipher);
+	_cleanup_free_ char *algorithms = NULL;
 	struct error ignored;
 	size_t i;
 	int rc;
@@ -454,7 +453,8 @@ int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 		return error_set(err, ERROR_KERNEL, EINVAL,
 			"cipher %d is not one that this program gives to the kernel",
 			kernel_cipher);
-	if (is_cipher_ready(cipher, whole))
+	algorithms = read_algorithms();
+	if (is_cipher_ready(cipher, algorithms, whole))
 		return 0;
 	for (i = 0; cipher->parts[i]; i++) {
 		rc = kernel_module_load(cipher->parts[i], NULL, i ? &ignored : err);
@@ -468,10 +468,11 @@ int kernel_load_cipher(int kernel_cipher, bool whole, struct error *err)
 
 bool kernel_is_ready(bool tls, bool whole)
 {
+	_cleanup_free_ char *algorithms = tls ? read_algorithms() : NULL;
 	bool is_ready = is_seen_running("nbd") && (!tls || is_seen_running("tls"));
 
 	for (size_t i = 0; is_ready && tls && ktls_cipher_at(i); i++)
-		is_ready = is_cipher_ready(ktls_cipher_at(i), whole);
+		is_ready = is_cipher_ready(ktls_cipher_at(i), algorithms, whole);
 	return is_ready;
 }
 
