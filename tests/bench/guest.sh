@@ -181,11 +181,11 @@ nvme_tls_end() {
 
 # --- workloads
 
+fio=(fio --name=bench --thread --direct=1 --ioengine=io_uring --norandommap --size=256m)
 # The load goes on while it is looked at, so that its start and end are in no figure.
 start_load() { # OPTION...
     local tries
-    fio --name=bench --filename="$disk" --thread --direct=1 --ioengine=io_uring --gtod_reduce=1 --norandommap --randseed=1 \
-        --size=256m --time_based --runtime=1h "$@" </dev/null >/run/bench.log 2>&1 &
+    "${fio[@]}" --filename="$disk" --gtod_reduce=1 --randseed=1 --time_based --runtime=1h "$@" </dev/null >/run/bench.log 2>&1 &
     load=$!
     begin
     for ((tries = 0; tries < 500; tries++)); do
@@ -335,30 +335,32 @@ events() { # NAME ATTACH PROOF DETACH
         [[ $round -eq 0 ]] || echo "event $1 detach $busy_ns $elapsed_ns"
     done
 }
-# How long requests wait at most while a link is renewed under a load without a pause, and in such a load by itself: in some 2,000 requests,
-# of which each way has as many records. Of one size, as larger ones take longer by themselves.
-rekey_stall() { # ROW
-    local round limit what renewals longest_ns
-    for limit in 16777216 2500; do
-        what=$([[ $limit -eq 2500 ]] && echo rekey-stall || echo longest-request)
-        if ! own "$tls" "${ca[@]}" --rekey-records "$limit" >/run/bench.log 2>&1; then
-            echo "skipped $1 $what $(last_words)"
-            return
+# longest_wait ROW WHAT RECORDS: of a request, in each of some loads without a pause, where a link is renewed before it has carried RECORDS. Of
+# one size, as larger ones take longer by themselves.
+longest_wait() {
+    local round renewals longest_ns
+    if ! own "$tls" "${ca[@]}" --rekey-records "$3" >/run/bench.log 2>&1; then
+        echo "skipped $1 $2 $(last_words)"
+        return
+    fi
+    for ((round = 0; round < BENCH_EVENTS; round++)); do
+        renewals=$(renewals_so_far)
+        longest_ns=$("${fio[@]}" --filename="$disk" --rw=randread --bs=4k --iodepth=16 --number_ios=2500 --output-format=json \
+            </dev/null 2>/run/bench.log | jq '.jobs[0].read.clat_ns.max')
+        renewals=$(($(renewals_so_far) - renewals))
+        if [[ ! $longest_ns =~ ^[0-9]+$ ]]; then
+            echo "skipped $1 $2 $(last_words)"
+        # Between two of these loads, it met none of their requests.
+        elif [[ $2 == longest-request || $renewals -eq 1 ]]; then
+            echo "event $1 $2 0 $longest_ns"
         fi
-        for ((round = 0; round < BENCH_EVENTS; round++)); do
-            renewals=$(renewals_so_far)
-            longest_ns=$(fio --name=bench --filename="$disk" --thread --direct=1 --ioengine=io_uring --norandommap --size=256m --rw=randread --bs=4k \
-                --iodepth=16 --number_ios=2500 --output-format=json </dev/null 2>/run/bench.log | jq '.jobs[0].read.clat_ns.max')
-            renewals=$(($(renewals_so_far) - renewals))
-            if [[ ! $longest_ns =~ ^[0-9]+$ ]]; then
-                echo "skipped $1 $what $(last_words)"
-            # Between two of these loads, it met none of their requests.
-            elif [[ $what == longest-request || $renewals -eq 1 ]]; then
-                echo "event $1 $what 0 $longest_ns"
-            fi
-        done
-        own_end >/run/bench.log 2>&1
     done
+    own_end >/run/bench.log 2>&1
+}
+# While a link is renewed, which comes in a load of 2,500 requests, of which each way has as many records; and in such a load by itself.
+rekey_stall() { # ROW
+    longest_wait "$1" longest-request 16777216
+    longest_wait "$1" rekey-stall 2500
 }
 renewals_so_far() { nbd-attach status --json nbd0 | jq '.devices[0].renewals'; }
 row() { # NAME ATTACH PROOF DETACH MODE

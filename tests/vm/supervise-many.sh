@@ -45,10 +45,10 @@ many() {
     within $limit_sec all_are "alive 1" || fail "after $limit_sec s: $(states | sort | uniq -c | tr '\n' ' ')"
     note "all alive $took_ms ms after the server is back: $((took_ms / (attach_sec + 1) / 10)) % of the time that attaching took"
 
-    pss=$(for i in "${pids[@]}"; do cat /proc/$i/smaps_rollup; done | awk '/^Pss:/ { n += $2 } END { print n }')
+    read -r pss own < <(for i in "${pids[@]}"; do cat /proc/$i/smaps_rollup; done |
+        awk '/^Pss:/ { n += $2 } /^Anonymous:/ { if ($2 > most) most = $2 } END { print n, most }')
     note "memory: $((pss / count)) KiB for each supervisor (Pss)"
     # 0.9 MiB, half of it GnuTLS's; what attaching and answering take besides is given back.
-    own=$(for i in "${pids[@]}"; do cat /proc/$i/smaps_rollup; done | awk '/^Anonymous:/ { if ($2 > most) most = $2 } END { print most }')
     note "$own KiB of its own at most"
     [[ $own -le 1024 ]] || fail "a supervisor has $own KiB of its own"
     [[ $((pss / count)) -le 2048 ]] || fail "more than 2 MiB for each"
